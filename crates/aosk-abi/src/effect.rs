@@ -1,0 +1,92 @@
+//! Everything the kernel can ask of the world, in the order in which it may happen.
+
+use std::sync::Arc;
+
+use crate::fact::Entry;
+use crate::id::{CallId, Pid, RequestId};
+use crate::input::Reply;
+use crate::message::{Body, Hash};
+use crate::model::ThinkOptions;
+use crate::process::ExitStatus;
+use crate::row::RowChange;
+use crate::syscall::Wake;
+
+/// What came of a batch of inputs.
+///
+/// First the shell runs every [`Resume`] (programs are pure) and applies the steps, until none is
+/// left. Then rows, journal and bodies are committed in one transaction. Only then may anything of
+/// `releases` happen, in its order.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Effects {
+    /// Programs to run before the commit.
+    pub resumes: Vec<Resume>,
+    /// Content to store before the rows that point to it.
+    pub bodies: Vec<Body>,
+    /// Changes of durable state. Filled once per batch.
+    pub rows: Vec<RowChange>,
+    /// Facts for the journal.
+    pub journal: Vec<Entry>,
+    /// What leaves after the commit.
+    pub releases: Vec<Release>,
+}
+
+/// A program that must be run with a wake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resume {
+    /// Whose.
+    pub pid: Pid,
+    /// Why.
+    pub wake: Wake,
+}
+
+/// Something that leaves the kernel after the commit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Release {
+    /// Start a model call. It must end in one `ModelDone` with the same call and attempt.
+    Think {
+        /// The call.
+        call: CallId,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// The conversation, in order.
+        pages: Vec<Hash>,
+        /// What to ask.
+        options: Arc<ThinkOptions>,
+    },
+    /// Start a tool call. It must end in one `ToolDone` with the same call and attempt.
+    Tool {
+        /// The call.
+        call: CallId,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// The id under which the model expects the result.
+        use_id: String,
+        /// The tool.
+        tool: String,
+        /// The arguments as the model wrote them.
+        arguments: Arc<str>,
+        /// How many tools the process called before this.
+        ordinal: u32,
+    },
+    /// Stop a call that runs. It must still end in its one completion.
+    Cancel {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// Answer an operator.
+    Reply {
+        /// Which request.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A process is gone.
+    Exited {
+        /// Which.
+        pid: Pid,
+        /// How.
+        status: ExitStatus,
+    },
+}

@@ -1,0 +1,206 @@
+//! What the journal keeps: facts, in the order in which they were committed.
+//!
+//! A fact says what happened and was decided, with figures. Facts of one process do not mention
+//! anything that depends on other processes or on crashes, so a run that was interrupted and
+//! resumed leaves the same facts per process as one that was not. What a crash did stands in
+//! [`Fact::Booted`], which belongs to no process.
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Limits;
+use crate::error::ErrorCode;
+use crate::id::{BudgetId, CallId, PageIndex, Pid};
+use crate::message::Hash;
+use crate::model::{FailureClass, FinishReason, Usage};
+use crate::process::{ExitStatus, Signal};
+use crate::tool::Risk;
+use crate::unit::{MicroUsd, Millis, Timestamp, Tokens};
+
+/// A fact with its time and its process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// When the kernel decided it.
+    pub at: Timestamp,
+    /// Whose; the node's own if none.
+    pub pid: Option<Pid>,
+    /// What.
+    pub fact: Fact,
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $variant:ident = $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        /// One fact.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum Fact {
+            $($(#[$doc])* $variant { $($(#[$field_doc])* $field: $type,)* },)*
+        }
+
+        impl Fact {
+            /// The fact's kind as the journal prints it.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $kind,)*
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    /// A process began.
+    Spawned = "process.spawned" {
+        /// Its name.
+        name: String,
+        /// Its parent.
+        parent: Option<Pid>,
+        /// Its program.
+        program: String,
+        /// Its priority.
+        priority: u8,
+        /// Its first pages.
+        pages: Vec<Hash>,
+        /// The bounds of its own budget node.
+        limits: Limits,
+    }
+    /// A process asked the model.
+    ModelCalled = "model.called" {
+        /// The call.
+        call: CallId,
+        /// The device.
+        model: String,
+        /// How many pages of the log the model is shown.
+        pages: PageIndex,
+        /// Their tokens by estimate.
+        input: Tokens,
+        /// The most the answer may have.
+        output_max: Tokens,
+    }
+    /// The model answered.
+    ModelAnswered = "model.answered" {
+        /// The call.
+        call: CallId,
+        /// The answer's page.
+        page: PageIndex,
+        /// The answer.
+        body: Hash,
+        /// What it used.
+        usage: Usage,
+        /// What it cost.
+        cost: MicroUsd,
+        /// Why the model stopped.
+        finish: FinishReason,
+    }
+    /// A model call failed and will be made again.
+    ModelRetried = "model.retried" {
+        /// The call.
+        call: CallId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// How it is taken.
+        class: FailureClass,
+        /// The code.
+        code: ErrorCode,
+        /// What went wrong.
+        message: String,
+        /// How long the kernel waits first.
+        wait: Millis,
+    }
+    /// A model call failed for good.
+    ModelFailed = "model.failed" {
+        /// The call.
+        call: CallId,
+        /// The code.
+        code: ErrorCode,
+        /// What went wrong.
+        message: String,
+    }
+    /// A process called a tool.
+    ToolCalled = "tool.called" {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// Its risk.
+        risk: Risk,
+        /// The address of the arguments' bytes.
+        arguments: Hash,
+    }
+    /// A tool call ended.
+    ToolReturned = "tool.returned" {
+        /// The call.
+        call: CallId,
+        /// The result message.
+        body: Hash,
+        /// Whether it tells of a failure.
+        is_error: bool,
+    }
+    /// A system call was refused.
+    Refused = "syscall.refused" {
+        /// The call's name.
+        syscall: String,
+        /// The code.
+        code: ErrorCode,
+        /// Why.
+        message: String,
+    }
+    /// A message was put into this process's mailbox.
+    MessageSent = "message.sent" {
+        /// By whom; the operator if none.
+        from: Option<Pid>,
+        /// The message.
+        body: Hash,
+    }
+    /// This process took a message.
+    MessageReceived = "message.received" {
+        /// From whom; the operator if none.
+        from: Option<Pid>,
+        /// The message.
+        body: Hash,
+        /// Its page.
+        page: PageIndex,
+    }
+    /// A signal came.
+    Signalled = "process.signalled" {
+        /// Which.
+        signal: Signal,
+    }
+    /// The priority changed.
+    Reniced = "process.reniced" {
+        /// The new one.
+        priority: u8,
+    }
+    /// A process ended.
+    Exited = "process.exited" {
+        /// How.
+        status: ExitStatus,
+        /// What it left.
+        result: Option<Hash>,
+        /// Pages in its log.
+        pages: u32,
+    }
+    /// A budget node's time is over.
+    BudgetExpired = "budget.expired" {
+        /// The node.
+        budget: BudgetId,
+    }
+    /// The scheduler policy changed.
+    PolicySet = "scheduler.policy" {
+        /// The new one.
+        policy: String,
+    }
+    /// The kernel began to run on this store.
+    Booted = "node.booted" {
+        /// How often before.
+        boots: u64,
+        /// Live processes.
+        processes: u64,
+        /// Model calls that were in flight and are made again.
+        asked_again: Vec<CallId>,
+        /// Idempotent tool calls that were in flight and are made again.
+        called_again: Vec<CallId>,
+        /// Tool calls that were in flight and whose outcome is unknown.
+        interrupted: Vec<CallId>,
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything that can happen to the kernel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::id::{CallId, Pid, RequestId};
+use crate::message::Body;
+use crate::model::{Failure, ModelReply};
+use crate::process::{Signal, SpawnSpec};
+use crate::syscall::Step;
+
+/// One thing that happens to the kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The kernel has been restored from the store and begins to run.
+    Boot,
+    /// Time has passed; whatever is due happens.
+    Tick,
+    /// Somebody outside asks for something.
+    Operator {
+        /// The reply goes to this request.
+        request: RequestId,
+        /// What.
+        command: Command,
+    },
+    /// A program took a step.
+    Syscall {
+        /// Whose.
+        pid: Pid,
+        /// The step.
+        step: Step,
+    },
+    /// A model call ended.
+    ModelDone {
+        /// Which.
+        call: CallId,
+        /// Which attempt of it.
+        attempt: u32,
+        /// How.
+        outcome: ModelOutcome,
+    },
+    /// A tool call ended.
+    ToolDone {
+        /// Which.
+        call: CallId,
+        /// Which attempt of it.
+        attempt: u32,
+        /// How.
+        outcome: ToolOutcome,
+    },
+}
+
+/// How a model call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelOutcome {
+    /// With an answer.
+    Answered(Box<ModelReply>),
+    /// Without.
+    Failed(Failure),
+    /// It was cancelled and no longer runs.
+    Cancelled,
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolOutcome {
+    /// With a result message, which may itself tell of a failure.
+    Returned(Body),
+    /// It was cancelled and no longer runs.
+    Cancelled,
+}
+
+/// What the operator may ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Start a process without a parent.
+    Spawn(Box<SpawnSpec>),
+    /// Signal a process.
+    Signal {
+        /// Which.
+        pid: Pid,
+        /// How.
+        signal: Signal,
+    },
+    /// Put a message into a process's mailbox.
+    Send {
+        /// Whose.
+        pid: Pid,
+        /// The message as the process will see it.
+        body: Body,
+    },
+    /// Change a process's priority.
+    Renice {
+        /// Which.
+        pid: Pid,
+        /// 0 (most urgent) to 100.
+        priority: u8,
+    },
+    /// Change the scheduler policy; calls in flight are not touched.
+    SetPolicy {
+        /// The policy's name.
+        policy: String,
+    },
+}
+
+/// What the operator gets back, after the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The process runs.
+    Spawned(Pid),
+    /// It is done.
+    Done,
+    /// It was not done.
+    Refused(Error),
+}

@@ -1,0 +1,52 @@
+//! The contract of the Agent OS Kernel: every type that crosses a boundary between two crates.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`id`] | names of processes, calls, budgets, requests |
+//! | [`unit`] | tokens, money, time |
+//! | [`message`] | the neutral form of a conversation, and content addresses |
+//! | [`tool`] | what a tool says of itself |
+//! | [`model`] | usage, prices, finish reasons and failures of model calls |
+//! | [`syscall`] | what a process may ask, and what it is woken with |
+//! | [`input`] | everything that can happen to the kernel |
+//! | [`effect`] | everything the kernel can ask of the world |
+//! | [`fact`] | what the journal keeps |
+//! | [`row`] | the durable form of kernel state |
+//! | [`capability`] | what a process may touch |
+//! | [`budget`] | what a process may spend |
+//! | [`process`] | exit status, signals, specification of a process |
+//! | [`error`] | the closed list of error codes |
+//! | [`limits`] | every bound, with its reason |
+//!
+//! This crate has types and their invariants only: no I/O, no clock, no policy.
+
+pub mod budget;
+pub mod capability;
+pub mod effect;
+pub mod error;
+pub mod fact;
+pub mod id;
+pub mod input;
+pub mod limits;
+pub mod message;
+pub mod model;
+pub mod process;
+pub mod row;
+pub mod syscall;
+pub mod tool;
+pub mod unit;
+
+pub use budget::{Limits, Resource, Spend};
+pub use capability::{Capabilities, Grant, PermissionLevel};
+pub use effect::{Effects, Release, Resume};
+pub use error::{Error, ErrorCode};
+pub use fact::{Entry, Fact};
+pub use id::{BudgetId, CallId, PageIndex, Pid, RequestId};
+pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
+pub use message::{Body, Content, Hash, Message, Part, ToolUse};
+pub use model::{Failure, FailureClass, FinishReason, ModelReply, Price, ThinkOptions, Usage};
+pub use process::{ExitStatus, ProgramSpec, Signal, SpawnSpec};
+pub use row::{Image, RowChange, RowKey, RowOp};
+pub use syscall::{Step, Syscall, ToolCall, Wake};
+pub use tool::{Risk, ToolSpec, ToolTraits};
+pub use unit::{MicroUsd, Millis, Timestamp, Tokens};

@@ -1,0 +1,154 @@
+//! What a process may ask, and what it is woken with.
+//!
+//! Calls and wakes carry ids and page places, never content: the content is in the process's log,
+//! where devices put their answers as hardware puts data into memory.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::id::{PageIndex, Pid};
+use crate::message::{Body, Hash};
+use crate::model::{Failure, FinishReason, ThinkOptions};
+use crate::process::{ExitStatus, SpawnSpec};
+use crate::unit::{Millis, Tokens};
+
+/// One step of a program: what it adds to its log, what it asks, and the state it will wake in.
+/// The three are committed together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Messages to append to the log first.
+    pub append: Vec<Body>,
+    /// What it asks.
+    pub call: Syscall,
+    /// The program's state, JSON text. The kernel never looks inside.
+    pub state: Arc<str>,
+}
+
+/// One wish for a tool call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The id under which the model expects the result.
+    pub use_id: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments as the model wrote them.
+    pub arguments: Arc<str>,
+}
+
+/// What a process may ask. Each call ends in exactly one [`Wake`], unless it is [`Syscall::Exit`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Syscall {
+    /// Ask the model, with the whole log as the conversation.
+    Think {
+        /// What to ask of the model.
+        options: ThinkOptions,
+        /// Tokens of the log and the tools as the shell estimates them, never too few.
+        input: Tokens,
+    },
+    /// Call tools; woken when all have returned.
+    CallTools {
+        /// The calls, in the order in which their results enter the log.
+        calls: Vec<ToolCall>,
+    },
+    /// Start a child.
+    Spawn {
+        /// How.
+        spec: Box<SpawnSpec>,
+    },
+    /// Wait until a child has ended, and reap it.
+    Wait {
+        /// Which; any if none.
+        child: Option<Pid>,
+        /// How long; forever if none.
+        timeout: Option<Millis>,
+    },
+    /// Put a message into another process's mailbox.
+    Send {
+        /// Whose.
+        to: Pid,
+        /// The message as the receiver will see it.
+        body: Body,
+    },
+    /// Take the next message from the mailbox.
+    Receive {
+        /// Only from this process; from anyone if none.
+        from: Option<Pid>,
+        /// How long to wait; forever if none.
+        timeout: Option<Millis>,
+    },
+    /// Do nothing for a while.
+    Sleep {
+        /// How long.
+        span: Millis,
+    },
+    /// End.
+    Exit {
+        /// How.
+        status: ExitStatus,
+        /// What the parent gets.
+        result: Option<Body>,
+    },
+}
+
+/// Why a program is run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// It has just begun.
+    Started,
+    /// The model answered.
+    Answered {
+        /// Where the answer is.
+        page: PageIndex,
+        /// Why the model stopped.
+        finish: FinishReason,
+    },
+    /// The model call failed for good.
+    ModelFailed {
+        /// How.
+        failure: Failure,
+    },
+    /// All tools have returned, or failed in a way the model should see.
+    ToolsReturned {
+        /// Where the first result is.
+        first: PageIndex,
+        /// How many there are.
+        count: u32,
+    },
+    /// The child runs.
+    Spawned {
+        /// Its id.
+        pid: Pid,
+    },
+    /// A child has ended and is reaped.
+    ChildExited {
+        /// Which.
+        pid: Pid,
+        /// How.
+        status: ExitStatus,
+        /// What it left.
+        result: Option<Hash>,
+    },
+    /// The message lies in the other's mailbox.
+    Sent,
+    /// A message came.
+    Received {
+        /// Where it is.
+        page: PageIndex,
+        /// From whom; the operator if none.
+        from: Option<Pid>,
+    },
+    /// The sleep is over.
+    Slept,
+    /// The wait's time is over.
+    TimedOut,
+    /// The call was not carried out.
+    Refused {
+        /// Why.
+        error: Error,
+    },
+    /// TERM: save what must be saved and exit within the grace time.
+    Terminated,
+}
