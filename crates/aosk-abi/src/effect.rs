@@ -13,13 +13,15 @@ use crate::syscall::Wake;
 
 /// What came of a batch of inputs.
 ///
-/// First the shell runs every [`Resume`] (programs are pure) and applies the steps, until none is
-/// left. Then rows, journal and bodies are committed in one transaction. Only then may anything of
+/// First the shell runs every [`Resume`] and every inline tool (both are pure) and applies what
+/// comes of them, until none is left. Then rows, journal and bodies are committed in one transaction. Only then may anything of
 /// `releases` happen, in its order.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Effects {
     /// Programs to run before the commit.
     pub resumes: Vec<Resume>,
+    /// Inline tool calls to make before the commit. Each ends in one `ToolDone`.
+    pub inline: Vec<ToolStart>,
     /// Content to store before the rows that point to it.
     pub bodies: Vec<Body>,
     /// Changes of durable state. Filled once per batch.
@@ -35,8 +37,27 @@ pub struct Effects {
 pub struct Resume {
     /// Whose.
     pub pid: Pid,
+    /// The number of the turn; its step must carry it back.
+    pub turn: u64,
     /// Why.
     pub wake: Wake,
+}
+
+/// A tool call to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolStart {
+    /// The call.
+    pub call: CallId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The id under which the model expects the result.
+    pub use_id: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments as the model wrote them.
+    pub arguments: Arc<str>,
+    /// How many tools the process called before this.
+    pub ordinal: u32,
 }
 
 /// Something that leaves the kernel after the commit.
@@ -54,20 +75,7 @@ pub enum Release {
         options: Arc<ThinkOptions>,
     },
     /// Start a tool call. It must end in one `ToolDone` with the same call and attempt.
-    Tool {
-        /// The call.
-        call: CallId,
-        /// The attempt, from 1.
-        attempt: u32,
-        /// The id under which the model expects the result.
-        use_id: String,
-        /// The tool.
-        tool: String,
-        /// The arguments as the model wrote them.
-        arguments: Arc<str>,
-        /// How many tools the process called before this.
-        ordinal: u32,
-    },
+    Tool(ToolStart),
     /// Stop a call that runs. It must still end in its one completion.
     Cancel {
         /// The call.

@@ -27,6 +27,8 @@ pub enum Input {
     Syscall {
         /// Whose.
         pid: Pid,
+        /// The turn it answers; a step for any other turn is late and ignored.
+        turn: u64,
         /// The step.
         step: Step,
     },

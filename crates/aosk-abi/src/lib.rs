@@ -38,7 +38,7 @@ pub mod unit;
 
 pub use budget::{Limits, Resource, Spend};
 pub use capability::{Capabilities, Grant, PermissionLevel};
-pub use effect::{Effects, Release, Resume};
+pub use effect::{Effects, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
 pub use fact::{Entry, Fact};
 pub use id::{BudgetId, CallId, PageIndex, Pid, RequestId};

@@ -250,7 +250,11 @@ impl Body {
     /// If the bytes are not a message.
     pub fn from_bytes(bytes: &str) -> Result<Self, serde_json::Error> {
         let message = serde_json::from_str(bytes)?;
-        Ok(Self { hash: Hash::of(bytes.as_bytes()), bytes: bytes.into(), message: Arc::new(message) })
+        Ok(Self {
+            hash: Hash::of(bytes.as_bytes()),
+            bytes: bytes.into(),
+            message: Arc::new(message),
+        })
     }
 
     /// The address of the content.

@@ -64,8 +64,6 @@ pub enum ExitStatus {
     OutOfBudget(Resource),
     /// It obeyed or fell to a signal.
     Signalled(Signal),
-    /// Its parent ended first.
-    Orphaned,
 }
 
 impl ExitStatus {
@@ -95,7 +93,6 @@ impl fmt::Display for ExitStatus {
             Self::Signalled(Signal::Term) => f.write_str("terminated"),
             Self::Signalled(Signal::Kill) => f.write_str("killed"),
             Self::Signalled(Signal::Stop | Signal::Cont) => f.write_str("signalled"),
-            Self::Orphaned => f.write_str("orphaned"),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Resource;
 use crate::error::Error;
 use crate::id::{PageIndex, Pid};
 use crate::message::{Body, Hash};
@@ -148,6 +149,11 @@ pub enum Wake {
     Refused {
         /// Why.
         error: Error,
+    },
+    /// A budget does not allow the call, now or later.
+    OutOfBudget {
+        /// What is used up.
+        resource: Resource,
     },
     /// TERM: save what must be saved and exit within the grace time.
     Terminated,

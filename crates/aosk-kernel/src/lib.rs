@@ -1,1 +1,45 @@
-//! To be written.
+//! The functional core of the Agent OS Kernel: one deterministic state machine.
+//!
+//! [`Kernel::apply`] takes one input and says what must happen; [`Kernel::flush`] says what must be
+//! stored. There is no I/O here, no clock, no randomness, no thread, no float and no logging: time
+//! comes in as an argument and everything else leaves as [`aosk_abi::Effects`].
+//!
+//! | room | what is decided there |
+//! |---|---|
+//! | [`kernel`] | the state, the dispatch of inputs, the order of one `apply` |
+//! | `process` | states, birth, signals, end and reaping, mailboxes |
+//! | `syscall` | what each system call does; the one place where capabilities are checked |
+//! | `interrupt` | what each completion does: answers, failures, retries |
+//! | `scheduler` | who gets a free slot next; the policies |
+//! | `device` | slots and circuit breakers |
+//! | `budget` | reserve, settle, release in the budget tree |
+//! | `index` | queues and deadlines, all derived from the process table |
+//! | `boot` | what happens to work in flight after a crash |
+//! | `image` | the durable form: rows out, rows in |
+//! | `invariant` | what must always hold |
+//! | `mutant` | known ways to break the kernel, for testing the tests |
+
+mod boot;
+mod budget;
+mod device;
+mod image;
+mod index;
+mod interrupt;
+mod invariant;
+pub mod kernel;
+mod mutant;
+mod process;
+mod scheduler;
+mod syscall;
+mod table;
+
+pub use image::RestoreError;
+pub use invariant::Violation;
+pub use kernel::{Config, Kernel, ModelConfig};
+pub use mutant::Mutant;
+pub use process::{
+    Cancelling, ModelCall, Page, Process, Spec, State, Stats, ToolPhase, ToolWait, Wait,
+};
+pub use scheduler::{Candidate, Policy, Rank, policy};
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! What happens to work that was in flight when the kernel died.
+//!
+//! A model call is asked again: an answer that nobody committed never was. A tool call that is
+//! idempotent is made again under the same call id. Of any other tool call nobody knows whether it
+//! happened, so its process is told that and decides.
+
+use aosk_abi::{CallId, ErrorCode, Fact, Failure, FailureClass, Pid, Resume, RowKey, Spend, Wake};
+
+use crate::budget::ROOT;
+use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
+use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
+use crate::syscall::failed_result;
+
+/// Calls that were in flight, by what becomes of them.
+#[derive(Default)]
+struct InFlight {
+    asked_again: Vec<CallId>,
+    called_again: Vec<CallId>,
+    interrupted: Vec<CallId>,
+}
+
+impl Kernel {
+    /// Begins to run on what was restored.
+    pub(crate) fn boot(&mut self, cx: &mut Ctx<'_>) {
+        let limits = self.config.limits;
+        if let Some(root) = self.budgets.get_mut(ROOT) {
+            root.limits = limits;
+            root.expires = limits.wall.map(|wall| cx.now.after(wall));
+            root.expired = false;
+        }
+        let mut calls = InFlight::default();
+        for pid in self.processes.ids() {
+            self.boot_process(cx, pid, &mut calls);
+        }
+        let boots = self.counters.boots;
+        self.counters.boots = boots.saturating_add(1);
+        self.dirty.insert(RowKey::Kernel);
+        cx.node_fact(Fact::Booted {
+            boots,
+            processes: u64::try_from(self.processes.len()).unwrap_or(u64::MAX),
+            asked_again: calls.asked_again,
+            called_again: calls.called_again,
+            interrupted: calls.interrupted,
+        });
+    }
+
+    fn boot_process(&mut self, cx: &mut Ctx<'_>, pid: Pid, calls: &mut InFlight) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        let stopped = matches!(process.state, State::Stopped { .. });
+        let budget = process.spec.budget;
+        match process.state.inner().clone() {
+            State::Program { wake } if !stopped => {
+                cx.fx.resumes.push(Resume { pid, turn: process.turn, wake });
+            }
+            State::Running { call, held, .. } => {
+                if broken!(self, ModelCallForgotten) {
+                    return;
+                }
+                self.settle(budget, &held, &Spend::default());
+                calls.asked_again.push(Self::call_id(pid, call.number));
+                self.set_state(pid, State::Ready { call });
+            }
+            State::Waiting { on: Wait::Tools { calls: waits } } => {
+                self.boot_tools(cx, pid, waits, calls);
+            }
+            State::Exiting { calls, .. } => {
+                for call in calls {
+                    if let CancelKind::Model { held, .. } = call.kind {
+                        self.settle(budget, &held, &Spend::default());
+                    }
+                }
+                if let Some(State::Exiting { calls, .. }) =
+                    self.processes.get_mut(pid).map(|process| &mut process.state)
+                {
+                    calls.clear();
+                }
+                self.finish_if_over(cx, pid);
+            }
+            State::Program { .. }
+            | State::Ready { .. }
+            | State::Waiting { .. }
+            | State::Stopped { .. }
+            | State::Zombie { .. } => {}
+        }
+        self.fail_if_model_gone(cx, pid);
+    }
+
+    fn boot_tools(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        waits: Vec<ToolWait>,
+        calls: &mut InFlight,
+    ) {
+        for mut wait in waits {
+            if !matches!(wait.phase, ToolPhase::InFlight { .. }) {
+                continue;
+            }
+            let id = Self::call_id(pid, wait.number);
+            let traits = self.config.tools.get(&wait.tool);
+            let inline = traits.is_none_or(|traits| traits.inline);
+            let again = inline || traits.is_none_or(|traits| traits.idempotent);
+            if inline {
+                let start = self.start_tool(cx, pid, &mut wait);
+                cx.fx.inline.push(start);
+            } else if again || broken!(self, ToolCalledAgain) {
+                calls.called_again.push(id);
+                wait.phase = ToolPhase::Queued { since: self.next_since() };
+            } else {
+                calls.interrupted.push(id);
+                let body = failed_result(
+                    &wait,
+                    ErrorCode::ToolInterrupted,
+                    "the kernel stopped while this call ran; whether it took effect is unknown",
+                );
+                wait.phase = self.tool_result(cx, id, &body);
+            }
+            if let Some(slot) = self.tool_wait_mut(id) {
+                *slot = wait;
+            }
+        }
+        self.tools_returned_if_all(cx, pid);
+    }
+
+    /// A process cannot wait for a model that this configuration does not have.
+    fn fail_if_model_gone(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some((number, model)) = self.processes.get(pid).and_then(wanted_model) else {
+            return;
+        };
+        if self.device(&model).is_some() {
+            return;
+        }
+        let failure = Failure {
+            class: FailureClass::Final,
+            code: ErrorCode::ModelUnknown,
+            message: format!("asking {model}: this kernel was started without it"),
+            hint: format!("start again with --model {model}"),
+            retry_after: None,
+        };
+        cx.fact(
+            pid,
+            Fact::ModelFailed {
+                call: Self::call_id(pid, number),
+                code: failure.code,
+                message: failure.message.clone(),
+            },
+        );
+        self.wake(cx, pid, Wake::ModelFailed { failure });
+    }
+}
+
+/// The number and the model of the call that a process waits to make.
+fn wanted_model(process: &Process) -> Option<(u32, String)> {
+    match process.state.inner() {
+        State::Ready { call }
+        | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
+            Some((call.number, call.options.model.clone()))
+        }
+        State::Program { .. }
+        | State::Running { .. }
+        | State::Waiting { .. }
+        | State::Stopped { .. }
+        | State::Exiting { .. }
+        | State::Zombie { .. } => None,
+    }
+}

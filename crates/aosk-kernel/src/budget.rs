@@ -1,0 +1,225 @@
+//! The budget tree: reserve the worst case before, settle the truth after, release on failure.
+//!
+//! Invariant at every node: `used + reserved <= limits + overdraft`, where the overdraft is what
+//! devices used beyond their reservation (a provider that counts more tokens than the estimate).
+
+use aosk_abi::{BudgetId, Fact, Limits, Resource, RowKey, Spend, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
+use crate::process::Cause;
+
+/// The root of the tree.
+pub(crate) const ROOT: BudgetId = BudgetId(1);
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Budget {
+    /// The node above; none for the root.
+    pub(crate) parent: Option<BudgetId>,
+    /// What may be spent here and below.
+    pub(crate) limits: Limits,
+    /// What was spent here and below.
+    pub(crate) used: Spend,
+    /// What is held for calls in flight.
+    pub(crate) reserved: Spend,
+    /// What calls used beyond what was held for them.
+    pub(crate) overdraft: Spend,
+    /// When its wall time is over.
+    pub(crate) expires: Option<Timestamp>,
+    /// Whether it is over.
+    pub(crate) expired: bool,
+    /// Processes and nodes right under it. The node goes when the last one goes.
+    pub(crate) members: u32,
+}
+
+/// Why something cannot be reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// Not now, but there is enough once others have settled.
+    Wait {
+        /// The lowest node without room.
+        node: BudgetId,
+    },
+    /// Not now and not later.
+    Never {
+        /// What is used up.
+        resource: Resource,
+    },
+}
+
+impl Kernel {
+    /// The node and all above it.
+    pub(crate) fn chain(&self, node: BudgetId) -> Vec<BudgetId> {
+        let mut chain = Vec::with_capacity(4);
+        let mut next = Some(node);
+        while let Some(id) = next {
+            chain.push(id);
+            next = self.budgets.get(id).and_then(|budget| budget.parent);
+        }
+        if broken!(self, BudgetAncestorsSkipped) {
+            chain.truncate(1);
+        }
+        chain
+    }
+
+    /// Whether `amount` fits at the node and everywhere above it.
+    fn fits(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
+        let mut wait = None;
+        for id in self.chain(node) {
+            let Some(budget) = self.budgets.get(id) else {
+                continue;
+            };
+            if budget.expired {
+                return Err(Shortage::Never { resource: Resource::Wall });
+            }
+            let settled = budget.used.plus(amount);
+            if let Some(resource) = budget.limits.exceeded_by(&settled) {
+                return Err(Shortage::Never { resource });
+            }
+            if budget.limits.exceeded_by(&settled.plus(&budget.reserved)).is_some() {
+                wait = wait.or(Some(id));
+            }
+        }
+        wait.map_or(Ok(()), |node| Err(Shortage::Wait { node }))
+    }
+
+    /// Holds `amount` at the node and everywhere above it, or nowhere.
+    pub(crate) fn reserve(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
+        self.fits(node, amount)?;
+        self.hold(node, amount);
+        Ok(())
+    }
+
+    /// Holds `amount` without asking.
+    pub(crate) fn hold(&mut self, node: BudgetId, amount: &Spend) {
+        for id in self.chain(node) {
+            if let Some(budget) = self.budgets.get_mut(id) {
+                budget.reserved = budget.reserved.plus(amount);
+            }
+        }
+    }
+
+    /// Gives back `held` and charges `actual` at the node and everywhere above it.
+    pub(crate) fn settle(&mut self, node: BudgetId, held: &Spend, actual: &Spend) {
+        let beyond = actual.minus(held);
+        for id in self.chain(node) {
+            if let Some(budget) = self.budgets.get_mut(id) {
+                budget.reserved = budget.reserved.minus(held);
+                budget.used = budget.used.plus(actual);
+                budget.overdraft = budget.overdraft.plus(&beyond);
+            }
+        }
+        self.mark_released(node);
+    }
+
+    /// Charges `amount` now, if it fits.
+    pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Resource> {
+        match self.fits(node, amount) {
+            Ok(()) => {
+                self.settle(node, &Spend::default(), amount);
+                // Nothing was held, so all of it would count as overdraft.
+                for id in self.chain(node) {
+                    if let Some(budget) = self.budgets.get_mut(id) {
+                        budget.overdraft = budget.overdraft.minus(amount);
+                    }
+                }
+                Ok(())
+            }
+            Err(Shortage::Never { resource }) => Err(resource),
+            Err(Shortage::Wait { node }) => Err(self.tightest(node, amount)),
+        }
+    }
+
+    /// The resource that keeps `amount` from fitting beside what is reserved.
+    fn tightest(&self, node: BudgetId, amount: &Spend) -> Resource {
+        self.budgets
+            .get(node)
+            .and_then(|b| b.limits.exceeded_by(&b.used.plus(&b.reserved).plus(amount)))
+            .unwrap_or(Resource::Calls)
+    }
+
+    /// Notes that there may be room at the node and above it.
+    pub(crate) fn mark_released(&mut self, node: BudgetId) {
+        let chain = self.chain(node);
+        self.released.extend(chain.into_iter().filter(|id| self.index.has_quota_waiters(*id)));
+    }
+
+    /// A node for `limits` under `parent`.
+    pub(crate) fn new_budget(
+        &mut self,
+        parent: BudgetId,
+        limits: Limits,
+        now: Timestamp,
+    ) -> BudgetId {
+        let id = BudgetId(self.counters.next_budget);
+        self.counters.next_budget = self.counters.next_budget.saturating_add(1);
+        self.dirty.insert(RowKey::Kernel);
+        self.budgets.insert(id, Budget::new(Some(parent), limits, now));
+        self.join_budget(parent);
+        id
+    }
+
+    /// One member more.
+    pub(crate) fn join_budget(&mut self, id: BudgetId) {
+        if let Some(budget) = self.budgets.get_mut(id) {
+            budget.members = budget.members.saturating_add(1);
+        }
+    }
+
+    /// One member less; a node without members goes, but for the root.
+    pub(crate) fn leave_budget(&mut self, id: BudgetId) {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            next = None;
+            let Some(budget) = self.budgets.get_mut(id) else {
+                return;
+            };
+            budget.members = budget.members.saturating_sub(1);
+            if budget.members == 0 && id != ROOT {
+                next = budget.parent;
+                self.budgets.remove(id);
+            }
+        }
+    }
+
+    /// The node's wall time is over: everyone under it is asked to end.
+    pub(crate) fn budget_due(&mut self, cx: &mut Ctx<'_>, id: BudgetId) {
+        let Some(budget) = self.budgets.get_mut(id) else {
+            return;
+        };
+        budget.expired = true;
+        cx.node_fact(Fact::BudgetExpired { budget: id });
+        let under: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| self.chain(process.spec.budget).contains(&id))
+            .map(|(pid, _)| pid)
+            .collect();
+        for pid in under {
+            self.terminate(cx, pid, Cause::Wall);
+        }
+    }
+}
+
+impl Budget {
+    /// A node that nothing was spent from.
+    pub(crate) fn new(parent: Option<BudgetId>, limits: Limits, now: Timestamp) -> Self {
+        Self {
+            parent,
+            limits,
+            used: Spend::default(),
+            reserved: Spend::default(),
+            overdraft: Spend::default(),
+            expires: limits.wall.map(|wall| now.after(wall)),
+            expired: false,
+            members: 0,
+        }
+    }
+
+    /// When it is due.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        if self.expired { None } else { self.expires }
+    }
+}

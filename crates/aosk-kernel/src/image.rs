@@ -1,0 +1,319 @@
+//! The durable form of the kernel: every table as rows, and the kernel back from its rows.
+//!
+//! Rows are JSON with a version in `v`. A newer kernel reads older rows and writes its own; an older
+//! kernel refuses newer ones. Invariant: `restore(rows of k) == k` in all that is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aosk_abi::{BudgetId, Effects, ErrorCode, Image, Pid, RowChange, RowKey, RowOp, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{Budget, ROOT};
+use crate::index::Index;
+use crate::kernel::{Config, Counters, Kernel};
+use crate::mutant::broken;
+use crate::process::{Mail, Page, Process, Spec, State, Stats, Termination};
+use crate::table::Table;
+
+/// The version of the rows this kernel writes.
+const VERSION: u32 = 1;
+
+/// The row of a process: all of it that changes, without its log and its mailbox.
+#[derive(Serialize, Deserialize)]
+struct ProcessRow<S, P, T> {
+    state: S,
+    priority: u8,
+    termination: Termination,
+    program_state: P,
+    turn: u64,
+    calls: u32,
+    mail_count: u64,
+    stats: T,
+}
+
+type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats>;
+
+/// Any row with its version.
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    v: u32,
+    row: T,
+}
+
+/// Rows that do not make a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreError {
+    /// Which row.
+    pub key: RowKey,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl std::fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "restoring the kernel: row {:?}: {}", self.key, self.what)
+    }
+}
+
+impl std::error::Error for RestoreError {}
+
+impl From<RestoreError> for aosk_abi::Error {
+    fn from(error: RestoreError) -> Self {
+        Self::new(ErrorCode::StoreCorrupt, error.to_string())
+            .hint("`aosk audit verify` says whether the journal is whole")
+    }
+}
+
+impl Kernel {
+    /// A kernel that has no process yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut kernel = Self {
+            counters: Counters { next_pid: 1, next_budget: ROOT.0 + 1, next_since: 1, boots: 0 },
+            processes: Table::new(),
+            budgets: Table::new(),
+            devices: Self::devices(&config),
+            index: Index::default(),
+            dirty: BTreeSet::from([RowKey::Kernel]),
+            reaped: Vec::new(),
+            released: BTreeSet::new(),
+            ignored: 0,
+            config,
+        };
+        kernel.budgets.insert(ROOT, Budget::new(None, kernel.config.limits, Timestamp::ZERO));
+        kernel
+    }
+
+    /// The kernel whose rows these are. It does nothing until it gets `Input::Boot`.
+    ///
+    /// # Errors
+    /// If a row does not parse, is of a newer version or does not fit the others.
+    pub fn restore(config: Config, image: &Image) -> Result<Self, RestoreError> {
+        let mut kernel = Self::new(config);
+        if image.rows.is_empty() {
+            return Ok(kernel);
+        }
+        let mut specs = BTreeMap::new();
+        for (key, text) in &image.rows {
+            match *key {
+                RowKey::Kernel => kernel.counters = parse(*key, text)?,
+                RowKey::Spec(pid) => {
+                    specs.insert(pid, Arc::new(parse::<Spec>(*key, text)?));
+                }
+                RowKey::Process(pid) => kernel.restore_process(*key, pid, &specs, text)?,
+                RowKey::Page(pid, index) => {
+                    let page: Page = parse(*key, text)?;
+                    let process = kernel.processes.get_mut(pid).ok_or_else(|| orphan(*key))?;
+                    if process.page_count() != index {
+                        return Err(RestoreError {
+                            key: *key,
+                            what: "a page is missing before it".into(),
+                        });
+                    }
+                    process.pages.push(page);
+                }
+                RowKey::Mail(pid, number) => {
+                    let mail: Mail = parse(*key, text)?;
+                    let process = kernel.processes.get_mut(pid).ok_or_else(|| orphan(*key))?;
+                    process.mailbox.insert(number, mail);
+                }
+                RowKey::Budget(id) => {
+                    let budget: Budget = parse(*key, text)?;
+                    kernel.budgets.insert(id, budget);
+                }
+            }
+        }
+        kernel.adopt_children();
+        kernel.reindex();
+        // What was just read need not be written.
+        kernel.dirty.clear();
+        Ok(kernel)
+    }
+
+    fn restore_process(
+        &mut self,
+        key: RowKey,
+        pid: Pid,
+        specs: &BTreeMap<Pid, Arc<Spec>>,
+        text: &str,
+    ) -> Result<(), RestoreError> {
+        let row: OwnedProcessRow = parse(key, text)?;
+        let spec = specs.get(&pid).ok_or_else(|| orphan(key))?.clone();
+        self.processes.insert(
+            pid,
+            Process {
+                spec,
+                state: row.state,
+                priority: row.priority,
+                termination: row.termination,
+                program_state: row.program_state,
+                turn: row.turn,
+                calls: row.calls,
+                mail_count: row.mail_count,
+                stats: row.stats,
+                pages: Vec::new(),
+                mailbox: BTreeMap::new(),
+                children: BTreeSet::new(),
+            },
+        );
+        Ok(())
+    }
+
+    fn adopt_children(&mut self) {
+        let pairs: Vec<_> = self
+            .processes
+            .iter()
+            .filter_map(|(pid, process)| process.spec.parent.map(|parent| (parent, pid)))
+            .collect();
+        for (parent, child) in pairs {
+            if let Some(parent) = self.processes.get_mut(parent) {
+                parent.children.insert(child);
+            }
+        }
+    }
+
+    /// Adds to `fx` what must be stored of everything that changed since the last flush.
+    pub fn flush(&mut self, fx: &mut Effects) {
+        self.reindex();
+        fx.rows.append(&mut self.reaped);
+        let unwritten = broken!(self, RowNotWritten);
+        for key in std::mem::take(&mut self.dirty) {
+            if unwritten && matches!(key, RowKey::Process(pid) if pid.0.is_multiple_of(7)) {
+                continue;
+            }
+            if let Some(change) = self.change(key) {
+                fx.rows.push(change);
+            }
+        }
+    }
+
+    /// What happens to the row of a key that changed. Rows of a process that is gone were written
+    /// when it was reaped.
+    fn change(&self, key: RowKey) -> Option<RowChange> {
+        let gone = key.pid().is_some_and(|pid| !self.processes.contains(pid));
+        if gone {
+            return None;
+        }
+        let op = self.row(key).map_or(RowOp::Delete, RowOp::Put);
+        Some(RowChange { key, op })
+    }
+
+    /// The changed rows of a process that is about to be reaped; they count as flushed.
+    pub(crate) fn rows_of(&mut self, pid: Pid) -> Vec<RowChange> {
+        let first_page = RowKey::Page(pid, aosk_abi::PageIndex(0));
+        let last_page = RowKey::Page(pid, aosk_abi::PageIndex(u32::MAX));
+        let first_mail = RowKey::Mail(pid, 0);
+        let last_mail = RowKey::Mail(pid, u64::MAX);
+        let mut keys: Vec<_> = [RowKey::Spec(pid), RowKey::Process(pid)]
+            .into_iter()
+            .filter(|key| self.dirty.contains(key))
+            .collect();
+        keys.extend(self.dirty.range(first_page..=last_page));
+        keys.extend(self.dirty.range(first_mail..=last_mail));
+        for key in &keys {
+            self.dirty.remove(key);
+        }
+        keys.into_iter().filter_map(|key| self.change(key)).collect()
+    }
+
+    /// The text of a row, if there is such a row.
+    fn row(&self, key: RowKey) -> Option<String> {
+        match key {
+            RowKey::Kernel => text(&self.counters),
+            RowKey::Spec(pid) => text(self.processes.get(pid)?.spec.as_ref()),
+            RowKey::Process(pid) => {
+                let process = self.processes.get(pid)?;
+                text(ProcessRow {
+                    state: &process.state,
+                    priority: process.priority,
+                    termination: process.termination,
+                    program_state: &process.program_state,
+                    turn: process.turn,
+                    calls: process.calls,
+                    mail_count: process.mail_count,
+                    stats: &process.stats,
+                })
+            }
+            RowKey::Page(pid, index) => {
+                let at = usize::try_from(index.0).ok()?;
+                text(self.processes.get(pid)?.pages.get(at)?)
+            }
+            RowKey::Mail(pid, number) => text(self.processes.get(pid)?.mailbox.get(&number)?),
+            RowKey::Budget(id) => text(self.budgets.get(id)?),
+        }
+    }
+
+    /// Every row of the kernel, in key order: what `load` must give back after a commit.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(RowKey, String)> {
+        let mut keys = vec![RowKey::Kernel];
+        for (pid, process) in self.processes.iter() {
+            keys.push(RowKey::Spec(pid));
+            keys.push(RowKey::Process(pid));
+            keys.extend(
+                (0..process.page_count().0).map(|i| RowKey::Page(pid, aosk_abi::PageIndex(i))),
+            );
+            keys.extend(process.mailbox.keys().map(|number| RowKey::Mail(pid, *number)));
+        }
+        keys.extend(self.budgets.iter().map(|(id, _): (BudgetId, _)| RowKey::Budget(id)));
+        keys.sort_unstable();
+        keys.into_iter().filter_map(|key| Some((key, self.row(key)?))).collect()
+    }
+
+    /// A process as its rows show it, for readers of the store. The log and the mailbox are left
+    /// out.
+    ///
+    /// # Errors
+    /// If a row does not parse or is of a newer version.
+    pub fn read_process(pid: Pid, spec: &str, process: &str) -> Result<Process, RestoreError> {
+        let spec = Arc::new(parse::<Spec>(RowKey::Spec(pid), spec)?);
+        let row: OwnedProcessRow = parse(RowKey::Process(pid), process)?;
+        Ok(Process {
+            spec,
+            state: row.state,
+            priority: row.priority,
+            termination: row.termination,
+            program_state: row.program_state,
+            turn: row.turn,
+            calls: row.calls,
+            mail_count: row.mail_count,
+            stats: row.stats,
+            pages: Vec::new(),
+            mailbox: BTreeMap::new(),
+            children: BTreeSet::new(),
+        })
+    }
+
+    /// A page's address as its row shows it.
+    ///
+    /// # Errors
+    /// If the row does not parse or is of a newer version.
+    pub fn read_page(key: RowKey, text: &str) -> Result<aosk_abi::Hash, RestoreError> {
+        parse::<Page>(key, text).map(|page| page.hash)
+    }
+}
+
+fn text<T: Serialize>(row: T) -> Option<String> {
+    // Rows are plain data with string keys, which always have a JSON form.
+    serde_json::to_string(&Versioned { v: VERSION, row }).ok()
+}
+
+fn parse<T: DeserializeOwned>(key: RowKey, text: &str) -> Result<T, RestoreError> {
+    let wrong = |what: String| RestoreError { key, what };
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let Version { v } = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    if v > VERSION {
+        return Err(wrong(format!("written by a newer version: {v}, known up to {VERSION}")));
+    }
+    let row: Versioned<T> = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    Ok(row.row)
+}
+
+fn orphan(key: RowKey) -> RestoreError {
+    RestoreError { key, what: "its process is missing".to_owned() }
+}

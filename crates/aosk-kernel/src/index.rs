@@ -1,0 +1,372 @@
+//! Queues, slots in use and deadlines. All of it is derived: a process's place in them is a
+//! function of the process alone, found anew whenever the process was touched, and the invariant
+//! checker compares the whole with one built from nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aosk_abi::{BudgetId, CallId, Pid, RowKey, Timestamp};
+
+use crate::device::DeviceId;
+use crate::kernel::Kernel;
+use crate::process::{CancelKind, Process, State, Termination, ToolPhase, Wait};
+use crate::scheduler::Rank;
+
+/// Whose deadline it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    Process(Pid),
+    Budget(BudgetId),
+    Device(DeviceId),
+}
+
+/// Where one process stands.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Place {
+    /// Its next deadline.
+    deadline: Option<Timestamp>,
+    /// Its place in a model's queue.
+    ready: Option<(DeviceId, Rank)>,
+    /// The model it holds a slot of.
+    model_slot: Option<DeviceId>,
+    /// Tool slots it holds.
+    tool_slots: u32,
+    /// The node it waits for, and since when.
+    quota: Option<(BudgetId, u64)>,
+    /// Its tool calls that wait for a slot, by when they were queued.
+    queued_tools: Vec<(u64, CallId)>,
+    /// The process whose message it waits for.
+    awaits: Option<Pid>,
+}
+
+/// All queues.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Index {
+    places: BTreeMap<Pid, Place>,
+    deadlines: BTreeSet<(Timestamp, Owner)>,
+    budget_deadlines: BTreeMap<BudgetId, Timestamp>,
+    device_deadlines: BTreeMap<DeviceId, Timestamp>,
+    ready: BTreeMap<DeviceId, BTreeSet<(Rank, Pid)>>,
+    model_slots: BTreeMap<DeviceId, u32>,
+    tool_slots: u32,
+    quota: BTreeMap<BudgetId, BTreeSet<(u64, Pid)>>,
+    queued_tools: BTreeSet<(u64, CallId)>,
+    awaited: BTreeMap<Pid, BTreeSet<Pid>>,
+}
+
+impl Index {
+    pub(crate) fn slots_in_use(&self, device: DeviceId) -> u32 {
+        self.model_slots.get(&device).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn tool_slots_in_use(&self) -> u32 {
+        self.tool_slots
+    }
+
+    pub(crate) fn first_ready(&self, device: DeviceId) -> Option<Pid> {
+        self.ready.get(&device)?.first().map(|(_, pid)| *pid)
+    }
+
+    pub(crate) fn has_ready(&self, device: DeviceId) -> bool {
+        self.ready.get(&device).is_some_and(|queue| !queue.is_empty())
+    }
+
+    pub(crate) fn first_queued_tool(&self) -> Option<CallId> {
+        self.queued_tools.first().map(|(_, call)| *call)
+    }
+
+    pub(crate) fn first_quota_waiter(&self, node: BudgetId) -> Option<Pid> {
+        self.quota.get(&node)?.first().map(|(_, pid)| *pid)
+    }
+
+    pub(crate) fn has_quota_waiters(&self, node: BudgetId) -> bool {
+        self.quota.contains_key(&node)
+    }
+
+    /// Who waits for a message from this process.
+    pub(crate) fn awaiting(&self, pid: Pid) -> Vec<Pid> {
+        self.awaited.get(&pid).map(|waiters| waiters.iter().copied().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out the owner whose deadline is the first that is due.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Owner> {
+        let (at, owner) = *self.deadlines.first()?;
+        if at > now {
+            return None;
+        }
+        self.deadlines.pop_first();
+        match owner {
+            Owner::Process(pid) => {
+                if let Some(place) = self.places.get_mut(&pid) {
+                    place.deadline = None;
+                }
+            }
+            Owner::Budget(id) => {
+                self.budget_deadlines.remove(&id);
+            }
+            Owner::Device(id) => {
+                self.device_deadlines.remove(&id);
+            }
+        }
+        Some(owner)
+    }
+
+    pub(crate) fn set_device_deadline(&mut self, id: DeviceId, at: Option<Timestamp>) {
+        let old = match at {
+            Some(at) => self.device_deadlines.insert(id, at),
+            None => self.device_deadlines.remove(&id),
+        };
+        self.move_deadline(Owner::Device(id), old, at);
+    }
+
+    fn set_budget_deadline(&mut self, id: BudgetId, at: Option<Timestamp>) {
+        let old = match at {
+            Some(at) => self.budget_deadlines.insert(id, at),
+            None => self.budget_deadlines.remove(&id),
+        };
+        self.move_deadline(Owner::Budget(id), old, at);
+    }
+
+    fn move_deadline(&mut self, owner: Owner, old: Option<Timestamp>, new: Option<Timestamp>) {
+        if old == new {
+            return;
+        }
+        if let Some(old) = old {
+            self.deadlines.remove(&(old, owner));
+        }
+        if let Some(new) = new {
+            self.deadlines.insert((new, owner));
+        }
+    }
+
+    /// Puts the process where it stands now. Returns true if it has left a queue for slots.
+    fn move_to(&mut self, pid: Pid, new: Place) -> bool {
+        let old = self.places.remove(&pid).unwrap_or_default();
+        self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
+        if old.ready != new.ready {
+            if let Some((device, rank)) = old.ready {
+                remove_from(&mut self.ready, device, |queue| {
+                    queue.remove(&(rank, pid));
+                    queue.is_empty()
+                });
+            }
+            if let Some((device, rank)) = new.ready {
+                self.ready.entry(device).or_default().insert((rank, pid));
+            }
+        }
+        if old.model_slot != new.model_slot {
+            if let Some(device) = old.model_slot {
+                remove_from(&mut self.model_slots, device, |count| {
+                    *count = count.saturating_sub(1);
+                    *count == 0
+                });
+            }
+            if let Some(device) = new.model_slot {
+                let count = self.model_slots.entry(device).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        self.tool_slots =
+            self.tool_slots.saturating_add(new.tool_slots).saturating_sub(old.tool_slots);
+        if old.quota != new.quota {
+            if let Some((node, since)) = old.quota {
+                remove_from(&mut self.quota, node, |queue| {
+                    queue.remove(&(since, pid));
+                    queue.is_empty()
+                });
+            }
+            if let Some((node, since)) = new.quota {
+                self.quota.entry(node).or_default().insert((since, pid));
+            }
+        }
+        for call in &old.queued_tools {
+            self.queued_tools.remove(call);
+        }
+        self.queued_tools.extend(new.queued_tools.iter().copied());
+        if old.awaits != new.awaits {
+            if let Some(from) = old.awaits {
+                remove_from(&mut self.awaited, from, |waiters| {
+                    waiters.remove(&pid);
+                    waiters.is_empty()
+                });
+            }
+            if let Some(from) = new.awaits {
+                self.awaited.entry(from).or_default().insert(pid);
+            }
+        }
+        let left = old.ready.is_some() && new.ready.is_none();
+        if new != Place::default() {
+            self.places.insert(pid, new);
+        }
+        left
+    }
+}
+
+/// Changes the value of a key and drops the key when the change says that nothing is left.
+fn remove_from<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, change: impl FnOnce(&mut V) -> bool) {
+    if let Some(value) = map.get_mut(&key)
+        && change(value)
+    {
+        map.remove(&key);
+    }
+}
+
+/// The earlier of two deadlines.
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+impl Process {
+    /// The next moment at which something of it is due.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let termination = match self.termination {
+            Termination::Asked { deadline, .. } | Termination::Told { deadline, .. }
+                if !self.state.is_over() =>
+            {
+                Some(deadline)
+            }
+            Termination::None | Termination::Asked { .. } | Termination::Told { .. } => None,
+        };
+        let own = match self.state.inner() {
+            State::Running { deadline, .. } => Some(*deadline),
+            State::Waiting { on } => match on {
+                Wait::Backoff { until, .. } | Wait::Timer { until } => Some(*until),
+                Wait::Child { until, .. } | Wait::Message { until, .. } => *until,
+                Wait::Tools { calls } => calls
+                    .iter()
+                    .filter_map(|call| match call.phase {
+                        ToolPhase::InFlight { deadline } => Some(deadline),
+                        ToolPhase::Queued { .. } | ToolPhase::Returned { .. } => None,
+                    })
+                    .min(),
+                Wait::Quota { .. } => None,
+            },
+            State::Exiting { calls, .. } => calls.iter().map(|call| call.deadline).min(),
+            State::Program { .. }
+            | State::Ready { .. }
+            | State::Stopped { .. }
+            | State::Zombie { .. } => None,
+        };
+        earlier(termination, own)
+    }
+}
+
+impl Kernel {
+    /// Finds the places of everything that was touched.
+    pub(crate) fn reindex(&mut self) {
+        for pid in self.processes.take_touched() {
+            self.dirty.insert(RowKey::Process(pid));
+            self.index_process(pid);
+        }
+        for id in self.budgets.take_touched() {
+            self.dirty.insert(RowKey::Budget(id));
+            let deadline = self.budgets.get(id).and_then(|budget| budget.deadline());
+            self.index.set_budget_deadline(id, deadline);
+        }
+    }
+
+    pub(crate) fn index_process(&mut self, pid: Pid) {
+        let place = match self.processes.get(pid) {
+            Some(process) => self.place(pid, process),
+            None => Place::default(),
+        };
+        if self.index.move_to(pid, place)
+            && let Some(process) = self.processes.get(pid)
+            && !matches!(process.state, State::Waiting { on: Wait::Quota { .. } })
+        {
+            // It no longer competes, so whoever waits behind it for a budget may have room.
+            self.mark_released(process.spec.budget);
+        }
+    }
+
+    fn place(&self, pid: Pid, process: &Process) -> Place {
+        let mut place = Place { deadline: process.deadline(), ..Place::default() };
+        if let Some((call, candidate)) = Self::candidate(pid, process)
+            && let Some(device) = self.device(&call.options.model)
+        {
+            place.ready = Some((device, self.config.policy.rank(&candidate)));
+        }
+        match process.state.inner() {
+            State::Running { call, .. } => place.model_slot = self.device(&call.options.model),
+            State::Waiting { on: Wait::Tools { calls } } => {
+                for call in calls {
+                    let inline = self.config.tools.get(&call.tool).is_none_or(|tool| tool.inline);
+                    match call.phase {
+                        ToolPhase::Queued { since } => {
+                            place.queued_tools.push((since, Self::call_id(pid, call.number)));
+                        }
+                        ToolPhase::InFlight { .. } if !inline => {
+                            place.tool_slots = place.tool_slots.saturating_add(1);
+                        }
+                        ToolPhase::InFlight { .. } | ToolPhase::Returned { .. } => {}
+                    }
+                }
+            }
+            State::Waiting { on: Wait::Message { from, .. } } => place.awaits = *from,
+            State::Exiting { calls, .. } => {
+                for cancelling in calls {
+                    match &cancelling.kind {
+                        CancelKind::Model { call, .. } => {
+                            place.model_slot = self.device(&call.options.model);
+                        }
+                        CancelKind::Tool => {
+                            place.tool_slots = place.tool_slots.saturating_add(1);
+                        }
+                    }
+                }
+            }
+            State::Waiting { .. }
+            | State::Program { .. }
+            | State::Ready { .. }
+            | State::Stopped { .. }
+            | State::Zombie { .. } => {}
+        }
+        // A stopped process does not take part; it looks again after CONT.
+        if let State::Waiting { on: Wait::Quota { call, budget } } = &process.state {
+            place.quota = Some((*budget, call.since));
+        }
+        place
+    }
+
+    /// The index as it must be, built from the tables alone. Deadlines of devices are volatile and
+    /// taken over.
+    pub(crate) fn index_from_nothing(&self) -> Index {
+        let mut index = Index::default();
+        for (pid, process) in self.processes.iter() {
+            index.move_to(pid, self.place(pid, process));
+        }
+        for (id, budget) in self.budgets.iter() {
+            index.set_budget_deadline(id, budget.deadline());
+        }
+        for (id, at) in &self.index.device_deadlines {
+            index.set_device_deadline(*id, Some(*at));
+        }
+        index
+    }
+
+    /// Lets the first process that waits for room in a released budget compete again.
+    pub(crate) fn retry_a_quota_waiter(&mut self) -> bool {
+        if crate::mutant::broken!(self, QuotaWakeLost) {
+            self.released.clear();
+        }
+        while let Some(node) = self.released.pop_first() {
+            let Some(pid) = self.index.first_quota_waiter(node) else {
+                continue;
+            };
+            let Some(process) = self.processes.get_mut(pid) else {
+                continue;
+            };
+            if let State::Waiting { on: Wait::Quota { call, .. } } = &process.state {
+                process.state = State::Ready { call: call.clone() };
+                return true;
+            }
+        }
+        false
+    }
+}

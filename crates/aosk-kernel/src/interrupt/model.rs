@@ -1,0 +1,302 @@
+//! Completions of model calls.
+
+use aosk_abi::{
+    CallId, ErrorCode, Fact, Failure, FailureClass, ModelOutcome, ModelReply, Pid, Spend, Usage,
+    Wake, limits,
+};
+
+use crate::device::backoff;
+use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
+use crate::process::{CancelKind, ModelCall, State, Wait};
+
+impl Kernel {
+    /// A model call ended.
+    pub(crate) fn model_done(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: CallId,
+        attempt: u32,
+        outcome: &ModelOutcome,
+    ) {
+        let Some(process) = self.processes.get(id.pid) else {
+            self.ignore();
+            return;
+        };
+        let any_attempt = broken!(self, LateAnswerTaken);
+        match process.state.inner() {
+            State::Running { call, held, .. }
+                if call.number == id.number && (call.attempt == attempt || any_attempt) =>
+            {
+                let (call, held) = (call.clone(), *held);
+                match outcome {
+                    ModelOutcome::Answered(reply) => self.answered(cx, id.pid, &call, &held, reply),
+                    ModelOutcome::Failed(failure) => self.failed(cx, id.pid, call, &held, failure),
+                    ModelOutcome::Cancelled => {
+                        // Nobody asked for that; take it as a failure on the way.
+                        let failure = Failure {
+                            class: FailureClass::Transient,
+                            code: ErrorCode::ModelCancelled,
+                            message: format!(
+                                "asking {}: the call was cancelled",
+                                call.options.model
+                            ),
+                            hint: String::new(),
+                            retry_after: None,
+                        };
+                        self.failed(cx, id.pid, call, &held, &failure);
+                    }
+                }
+            }
+            State::Exiting { calls, .. }
+                if calls.iter().any(|c| c.number == id.number && c.attempt == attempt) =>
+            {
+                self.cancel_confirmed(cx, id, outcome);
+            }
+            State::Running { .. }
+            | State::Exiting { .. }
+            | State::Program { .. }
+            | State::Ready { .. }
+            | State::Waiting { .. }
+            | State::Stopped { .. }
+            | State::Zombie { .. } => {
+                if broken!(self, DuplicateCharged)
+                    && let ModelOutcome::Answered(reply) = outcome
+                {
+                    let budget = process.spec.budget;
+                    let spend = Spend { tokens: reply.usage.input(), ..Spend::default() };
+                    self.settle(budget, &Spend::default(), &spend);
+                }
+                self.ignore();
+            }
+        }
+    }
+
+    fn answered(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: &ModelCall,
+        held: &Spend,
+        reply: &ModelReply,
+    ) {
+        self.device_succeeded(&call.options.model);
+        let spend = self.settle_answer(pid, call, held, &reply.usage);
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.stats.model_calls = process.stats.model_calls.saturating_add(1);
+        }
+        let page = self.append_page(cx, pid, &reply.body);
+        cx.fact(
+            pid,
+            Fact::ModelAnswered {
+                call: Self::call_id(pid, call.number),
+                page,
+                body: reply.body.hash(),
+                usage: reply.usage,
+                cost: spend.micro_usd,
+                finish: reply.finish,
+            },
+        );
+        self.wake(cx, pid, Wake::Answered { page, finish: reply.finish });
+    }
+
+    /// Charges what a call used in place of what was held for it.
+    fn settle_answer(&mut self, pid: Pid, call: &ModelCall, held: &Spend, usage: &Usage) -> Spend {
+        let spend = Spend {
+            tokens: usage.input() + usage.output,
+            calls: 1,
+            micro_usd: self.price(&call.options.model).of(usage),
+            steps: 1,
+            children: 0,
+        };
+        self.settle_call(pid, held, &spend);
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.stats.input += usage.input();
+            process.stats.cached += usage.cache_read;
+            process.stats.output += usage.output;
+        }
+        spend
+    }
+
+    fn settle_call(&mut self, pid: Pid, held: &Spend, spend: &Spend) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        process.stats.spend = process.stats.spend.plus(spend);
+        let budget = process.spec.budget;
+        self.settle(budget, held, spend);
+    }
+
+    /// What is charged for a call that was cut off: its input, which the provider has read.
+    fn cut_off(&self, call: &ModelCall) -> Spend {
+        Spend {
+            tokens: call.input,
+            calls: 1,
+            micro_usd: self
+                .price(&call.options.model)
+                .of(&Usage { input_uncached: call.input, ..Usage::default() }),
+            steps: 1,
+            children: 0,
+        }
+    }
+
+    fn failed(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        mut call: ModelCall,
+        held: &Spend,
+        failure: &Failure,
+    ) {
+        self.device_failed(cx.now, &call.options.model, failure.class);
+        if !broken!(self, ReservationLeak) {
+            self.settle_call(pid, held, &Spend::default());
+        }
+        call.failures = call.failures.saturating_add(1);
+        let asked_too_long =
+            failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX);
+        let again = match failure.class {
+            FailureClass::Final => false,
+            FailureClass::Transient | FailureClass::RateLimited => {
+                call.failures < limits::MODEL_ATTEMPTS_MAX && !asked_too_long
+            }
+        };
+        if again {
+            self.back_off(cx, pid, call, failure);
+        } else {
+            // A call that fails for good is a step all the same, so that a program that asks again
+            // and again runs out of steps.
+            let spend = Spend { calls: 1, steps: 1, ..Spend::default() };
+            self.settle_call(pid, &Spend::default(), &spend);
+            cx.fact(
+                pid,
+                Fact::ModelFailed {
+                    call: Self::call_id(pid, call.number),
+                    code: failure.code,
+                    message: failure.message.clone(),
+                },
+            );
+            self.wake(cx, pid, Wake::ModelFailed { failure: failure.clone() });
+        }
+    }
+
+    fn back_off(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: ModelCall, failure: &Failure) {
+        let salt = pid.0.wrapping_mul(1 << 20).wrapping_add(u64::from(call.number) << 4)
+            ^ u64::from(call.failures);
+        let mut asked = failure.clone();
+        if broken!(self, RetryAfterIgnored) {
+            asked.retry_after = None;
+        }
+        let wait = backoff(&asked, call.failures, salt);
+        cx.fact(
+            pid,
+            Fact::ModelRetried {
+                call: Self::call_id(pid, call.number),
+                attempt: call.attempt,
+                class: failure.class,
+                code: failure.code,
+                message: failure.message.clone(),
+                wait,
+            },
+        );
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.stats.model_retries = process.stats.model_retries.saturating_add(1);
+        }
+        let until = cx.now.after(wait);
+        self.set_state(pid, State::Waiting { on: Wait::Backoff { call, until } });
+        self.terminate_pending(cx, pid);
+    }
+
+    /// A process that was asked to end while its call ran does not wait for another attempt.
+    fn terminate_pending(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        if let State::Waiting { on: Wait::Backoff { call, .. } } = &process.state {
+            let number = call.number;
+            if self.tell_termination(cx, pid) {
+                self.model_call_abandoned(cx, pid, number);
+            }
+        }
+    }
+
+    /// A call ran out of time: it is cut off and counts as failed on the way.
+    pub(crate) fn model_timed_out(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        let State::Running { call, held, .. } = process.state.inner() else {
+            return;
+        };
+        let (call, held) = (call.clone(), *held);
+        cx.fx.releases.push(aosk_abi::Release::Cancel {
+            call: Self::call_id(pid, call.number),
+            attempt: call.attempt,
+        });
+        let charged = self.cut_off(&call);
+        self.settle_call(pid, &held, &Spend { calls: 0, steps: 0, ..charged });
+        let failure = Failure {
+            class: FailureClass::Transient,
+            code: ErrorCode::ModelTimeout,
+            message: format!("asking {}: no answer in time", call.options.model),
+            hint: String::new(),
+            retry_after: None,
+        };
+        self.failed(cx, pid, call, &Spend::default(), &failure);
+    }
+
+    /// A call of an ended process no longer runs.
+    fn cancel_confirmed(&mut self, cx: &mut Ctx<'_>, id: CallId, outcome: &ModelOutcome) {
+        let leak = broken!(self, SlotLeak);
+        let Some(process) = self.processes.get_mut(id.pid) else {
+            return;
+        };
+        let State::Exiting { calls, .. } = &mut process.state else {
+            return;
+        };
+        let Some(at) = calls.iter().position(|c| c.number == id.number) else {
+            return;
+        };
+        if leak {
+            return;
+        }
+        let confirmed = calls.remove(at);
+        if let CancelKind::Model { call, held } = confirmed.kind {
+            match outcome {
+                ModelOutcome::Answered(reply) => {
+                    self.settle_answer(id.pid, &call, &held, &reply.usage);
+                }
+                ModelOutcome::Failed(_) => self.settle_call(id.pid, &held, &Spend::default()),
+                ModelOutcome::Cancelled => {
+                    let spend = self.cut_off(&call);
+                    self.settle_call(id.pid, &held, &spend);
+                }
+            }
+        }
+        self.finish_if_over(cx, id.pid);
+    }
+
+    /// Cancelled calls that were not confirmed in time are given up; models are charged in full.
+    pub(crate) fn cancel_timed_out(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let leak = broken!(self, SlotLeak);
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let State::Exiting { calls, .. } = &mut process.state else {
+            return;
+        };
+        if leak {
+            return;
+        }
+        let now = cx.now;
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(calls).into_iter().partition(|call| call.deadline <= now);
+        *calls = waiting;
+        for call in late {
+            if let CancelKind::Model { held, .. } = call.kind {
+                self.settle_call(pid, &held, &held);
+            }
+        }
+        self.finish_if_over(cx, pid);
+    }
+}

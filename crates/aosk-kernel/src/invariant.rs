@@ -1,0 +1,249 @@
+//! What must hold after every `apply`. The list was written before the code it checks.
+//!
+//! 1. Budgets: at every node `used + reserved <= limits + overdraft`; what is reserved at a node is
+//!    exactly what calls in flight below it hold; a node's members are counted right.
+//! 2. Families: a child's parent is in the table and has it as a child; an ended process that is not
+//!    `Exiting` has no children; a child may nothing that its parent may not.
+//! 3. Waiting: nobody waits on what nobody will answer.
+//! 4. Slots: no device has more calls in flight than slots; none has a free slot, a closed circuit
+//!    and somebody ready.
+//! 5. Queues and deadlines are what the tables say.
+//! 6. Bounds: mailboxes, depth.
+//!
+//! Checked elsewhere, since they need more than the kernel: `restore(load()) == kernel`, every page
+//! has its body in the store, journal order is commit order, every call ends exactly once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aosk_abi::{BudgetId, Limits, MicroUsd, Pid, Spend, Tokens, limits};
+
+use crate::budget::ROOT;
+use crate::device::Circuit;
+use crate::kernel::Kernel;
+use crate::process::{CancelKind, Process, State, ToolPhase, Wait};
+
+/// Something that must never be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation(pub String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant broken: {}", self.0)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+type Check = Result<(), Violation>;
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(Violation(what())) }
+}
+
+impl Kernel {
+    /// Checks every invariant. Costs time in proportion to everything that lives.
+    ///
+    /// # Errors
+    /// The first violation found.
+    pub fn check(&self) -> Result<(), Violation> {
+        self.check_budgets()?;
+        for (pid, process) in self.processes.iter() {
+            self.check_family(pid, process)?;
+            self.check_waiting(pid, process)?;
+            self.check_bounds(pid, process)?;
+        }
+        self.check_slots()?;
+        ensure(self.released.is_empty(), || "a budget was released and nobody looked".to_owned())?;
+        ensure(self.index == self.index_from_nothing(), || {
+            "queues or deadlines are not what the process table says".to_owned()
+        })
+    }
+
+    fn check_budgets(&self) -> Check {
+        let mut reserved: BTreeMap<BudgetId, Spend> = BTreeMap::new();
+        let mut members: BTreeMap<BudgetId, u32> = BTreeMap::new();
+        for (_, process) in self.processes.iter() {
+            let held = held(&process.state);
+            let mut next = Some(process.spec.budget);
+            *members.entry(process.spec.budget).or_default() += 1;
+            while let Some(id) = next {
+                let sum = reserved.entry(id).or_default();
+                *sum = sum.plus(&held);
+                next = self.budgets.get(id).and_then(|budget| budget.parent);
+            }
+        }
+        for (_, budget) in self.budgets.iter() {
+            if let Some(parent) = budget.parent {
+                *members.entry(parent).or_default() += 1;
+            }
+        }
+        for (id, budget) in self.budgets.iter() {
+            let bound = raise(&budget.limits, &budget.overdraft);
+            let all = budget.used.plus(&budget.reserved);
+            ensure(bound.exceeded_by(&all).is_none(), || {
+                format!("{id}: used and reserved {all:?} beyond {bound:?}")
+            })?;
+            let expected = reserved.get(&id).copied().unwrap_or_default();
+            ensure(budget.reserved == expected, || {
+                format!(
+                    "{id}: reserved {:?}, held by calls in flight {expected:?}",
+                    budget.reserved
+                )
+            })?;
+            let expected = members.get(&id).copied().unwrap_or(0);
+            ensure(budget.members == expected, || {
+                format!("{id}: counts {} members, has {expected}", budget.members)
+            })?;
+            ensure(budget.members > 0 || id == ROOT, || format!("{id}: nobody is under it"))?;
+        }
+        Ok(())
+    }
+
+    fn check_family(&self, pid: Pid, process: &Process) -> Check {
+        if let Some(parent) = process.spec.parent {
+            let parent_process = self.processes.get(parent);
+            ensure(parent_process.is_some(), || format!("{pid}: its parent {parent} is reaped"))?;
+            if let Some(parent_process) = parent_process {
+                ensure(parent_process.children.contains(&pid), || {
+                    format!("{pid}: {parent} does not know it as a child")
+                })?;
+                ensure(
+                    process.spec.capabilities.within(&parent_process.spec.capabilities),
+                    || format!("{pid}: may more than its parent {parent}"),
+                )?;
+                ensure(!matches!(parent_process.state, State::Zombie { .. }), || {
+                    format!("{pid}: its parent {parent} is a zombie")
+                })?;
+            }
+        }
+        for child in &process.children {
+            ensure(self.processes.contains(*child), || {
+                format!("{pid}: its child {child} is gone")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_waiting(&self, pid: Pid, process: &Process) -> Check {
+        let stopped = matches!(process.state, State::Stopped { .. });
+        match process.state.inner() {
+            State::Ready { call } => ensure(self.device(&call.options.model).is_some(), || {
+                format!("{pid}: ready for a device that is not there: {}", call.options.model)
+            }),
+            State::Running { deadline, .. } => {
+                ensure(deadline.0 > 0, || format!("{pid}: no deadline"))
+            }
+            State::Waiting { on } => match on {
+                Wait::Backoff { .. } | Wait::Timer { .. } => Ok(()),
+                Wait::Quota { budget, .. } => {
+                    ensure(stopped || self.will_be_released(*budget), || {
+                        format!("{pid}: waits for room in {budget} that nobody will make")
+                    })
+                }
+                Wait::Tools { calls } => {
+                    let open = calls.iter().any(|c| !matches!(c.phase, ToolPhase::Returned { .. }));
+                    ensure(open, || format!("{pid}: waits for tools that have all returned"))
+                }
+                Wait::Child { child, .. } => {
+                    let zombie = process.children.iter().find(|pid| {
+                        child.is_none_or(|child| child == **pid)
+                            && self
+                                .processes
+                                .get(**pid)
+                                .is_some_and(|c| matches!(c.state, State::Zombie { .. }))
+                    });
+                    ensure(zombie.is_none(), || {
+                        format!("{pid}: waits for a child that has ended: {zombie:?}")
+                    })?;
+                    let known = child
+                        .map_or(!process.children.is_empty(), |c| process.children.contains(&c));
+                    ensure(known, || format!("{pid}: waits for a child it does not have"))
+                }
+                Wait::Message { from, .. } => {
+                    let there = process.mailbox.values().any(|m| from.is_none() || m.from == *from);
+                    ensure(stopped || !there, || {
+                        format!("{pid}: waits for a message that is in its mailbox")
+                    })?;
+                    let alive = from.is_none_or(|from| self.living(from, "").is_ok());
+                    ensure(alive, || format!("{pid}: waits for a message from one that has ended"))
+                }
+            },
+            State::Stopped { .. } => Err(Violation(format!("{pid}: stopped twice"))),
+            State::Exiting { calls, .. } => {
+                let waits = !calls.is_empty() || !process.children.is_empty();
+                ensure(waits, || format!("{pid}: exiting and waits for nothing"))
+            }
+            State::Zombie { .. } => {
+                ensure(process.children.is_empty(), || format!("{pid}: a zombie with children"))
+            }
+            State::Program { .. } => Ok(()),
+        }
+    }
+
+    /// Whether something under the node is in flight or ready, and so will make room or try.
+    fn will_be_released(&self, node: BudgetId) -> bool {
+        let reserved = self.budgets.get(node).is_some_and(|b| b.reserved != Spend::default());
+        reserved
+            || self.processes.iter().any(|(_, process)| {
+                matches!(process.state, State::Ready { .. })
+                    && self.chain(process.spec.budget).contains(&node)
+            })
+    }
+
+    fn check_bounds(&self, pid: Pid, process: &Process) -> Check {
+        ensure(process.mailbox.len() <= limits::MAILBOX_MAX, || {
+            format!("{pid}: mailbox too long")
+        })?;
+        ensure(process.spec.depth <= limits::PROCESS_DEPTH_MAX, || format!("{pid}: too deep"))?;
+        ensure(process.priority <= 100, || format!("{pid}: priority {}", process.priority))
+    }
+
+    fn check_slots(&self) -> Check {
+        for (id, device) in self.devices.iter().enumerate() {
+            let in_use = self.index.slots_in_use(id);
+            ensure(in_use <= device.slots, || {
+                format!("{}: {in_use} calls in {} slots", device.name, device.slots)
+            })?;
+            let idle = in_use < device.slots && matches!(device.circuit, Circuit::Closed { .. });
+            ensure(!(idle && self.index.has_ready(id)), || {
+                format!("{}: a slot is free and somebody is ready", device.name)
+            })?;
+        }
+        let in_use = self.index.tool_slots_in_use();
+        ensure(in_use <= self.config.tool_slots, || {
+            format!("{in_use} tool calls in {} slots", self.config.tool_slots)
+        })
+    }
+}
+
+/// What a process has reserved.
+fn held(state: &State) -> Spend {
+    match state.inner() {
+        State::Running { held, .. } => *held,
+        State::Exiting { calls, .. } => calls
+            .iter()
+            .filter_map(|call| match &call.kind {
+                CancelKind::Model { held, .. } => Some(*held),
+                CancelKind::Tool => None,
+            })
+            .fold(Spend::default(), |sum, held| sum.plus(&held)),
+        State::Program { .. }
+        | State::Ready { .. }
+        | State::Waiting { .. }
+        | State::Stopped { .. }
+        | State::Zombie { .. } => Spend::default(),
+    }
+}
+
+/// The limits, raised by what was used beyond reservations.
+fn raise(limits: &Limits, by: &Spend) -> Limits {
+    Limits {
+        tokens: limits.tokens.map(|limit| Tokens(limit.0.saturating_add(by.tokens.0))),
+        calls: limits.calls.map(|limit| limit.saturating_add(by.calls)),
+        micro_usd: limits.micro_usd.map(|limit| MicroUsd(limit.0.saturating_add(by.micro_usd.0))),
+        steps: limits.steps.map(|limit| limit.saturating_add(by.steps)),
+        children: limits.children.map(|limit| limit.saturating_add(by.children)),
+        wall: limits.wall,
+    }
+}

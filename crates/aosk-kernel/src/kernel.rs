@@ -1,0 +1,230 @@
+//! The state of the kernel and the order of one `apply`: the input is carried out, then places in
+//! the queues are found anew, then whoever can start is started, until nothing more can.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aosk_abi::{
+    BudgetId, CallId, Command, Effects, Entry, Fact, Input, Limits, Millis, Pid, Price, Reply,
+    RequestId, RowChange, RowKey, Timestamp, ToolTraits, limits,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Budget;
+use crate::device::Device;
+use crate::index::Index;
+use crate::process::Process;
+use crate::scheduler::{self, Policy};
+use crate::table::Table;
+
+/// What the kernel is told about its surroundings at boot. Never stored.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The scheduler policy to begin with.
+    pub policy: &'static dyn Policy,
+    /// The models, by device name.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// The tools, by name.
+    pub tools: BTreeMap<String, ToolTraits>,
+    /// How many tool calls may run at once, inline ones not counted.
+    pub tool_slots: u32,
+    /// Bounds of the root of the budget tree.
+    pub limits: Limits,
+    /// The deliberate defect to have.
+    #[cfg(feature = "misbehave")]
+    pub mutant: Option<crate::Mutant>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            policy: scheduler::DEFAULT,
+            models: BTreeMap::new(),
+            tools: BTreeMap::new(),
+            tool_slots: limits::TOOL_SLOTS,
+            limits: Limits::default(),
+            #[cfg(feature = "misbehave")]
+            mutant: None,
+        }
+    }
+}
+
+/// What the kernel knows of a model.
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    /// How many calls may run at once.
+    pub slots: u32,
+    /// What its tokens cost.
+    pub price: Price,
+    /// How long one attempt may take.
+    pub timeout: Millis,
+}
+
+/// Numbers that only grow. One row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// The next process.
+    pub(crate) next_pid: u64,
+    /// The next budget node.
+    pub(crate) next_budget: u64,
+    /// The next place in a queue.
+    pub(crate) next_since: u64,
+    /// How often the kernel was booted on this store.
+    pub(crate) boots: u64,
+}
+
+/// The kernel.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    pub(crate) config: Config,
+    pub(crate) counters: Counters,
+    pub(crate) processes: Table<Pid, Process>,
+    pub(crate) budgets: Table<BudgetId, Budget>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) index: Index,
+    /// Rows that changed since the last flush.
+    pub(crate) dirty: BTreeSet<RowKey>,
+    /// Last rows of processes reaped since the last flush.
+    pub(crate) reaped: Vec<RowChange>,
+    /// Budget nodes that may have room again.
+    pub(crate) released: BTreeSet<BudgetId>,
+    /// Late, duplicate and unknown inputs.
+    pub(crate) ignored: u64,
+}
+
+/// What one `apply` carries along: the time, and where effects go.
+#[derive(Debug)]
+pub(crate) struct Ctx<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) fx: &'a mut Effects,
+}
+
+impl Ctx<'_> {
+    /// Writes down a fact of a process.
+    pub(crate) fn fact(&mut self, pid: Pid, fact: Fact) {
+        self.fx.journal.push(Entry { at: self.now, pid: Some(pid), fact });
+    }
+
+    /// Writes down a fact of the node.
+    pub(crate) fn node_fact(&mut self, fact: Fact) {
+        self.fx.journal.push(Entry { at: self.now, pid: None, fact });
+    }
+}
+
+impl Kernel {
+    /// Carries out one input. Effects are added to `fx`; nothing else is touched.
+    ///
+    /// `now` must not run backwards between calls; if it does, nothing becomes due until it has
+    /// caught up.
+    pub fn apply(&mut self, now: Timestamp, input: &Input, fx: &mut Effects) {
+        let cx = &mut Ctx { now, fx };
+        match input {
+            Input::Boot => self.boot(cx),
+            Input::Tick => self.tick(cx),
+            Input::Operator { request, command } => self.operate(cx, *request, command),
+            Input::Syscall { pid, turn, step } => self.syscall(cx, *pid, *turn, step),
+            Input::ModelDone { call, attempt, outcome } => {
+                self.model_done(cx, *call, *attempt, outcome);
+            }
+            Input::ToolDone { call, attempt, outcome } => {
+                self.tool_done(cx, *call, *attempt, outcome);
+            }
+        }
+        self.schedule(cx);
+    }
+
+    /// Starts whatever can start, until nothing more can.
+    fn schedule(&mut self, cx: &mut Ctx<'_>) {
+        loop {
+            self.reindex();
+            let progressed = self.start_a_model_call(cx)
+                || self.start_a_tool_call(cx)
+                || self.retry_a_quota_waiter();
+            if !progressed {
+                return;
+            }
+        }
+    }
+
+    /// Carries out what is due.
+    fn tick(&mut self, cx: &mut Ctx<'_>) {
+        while let Some(owner) = self.index.pop_due(cx.now) {
+            match owner {
+                crate::index::Owner::Process(pid) => self.process_due(cx, pid),
+                crate::index::Owner::Budget(budget) => self.budget_due(cx, budget),
+                crate::index::Owner::Device(device) => self.device_due(device),
+            }
+        }
+    }
+
+    fn operate(&mut self, cx: &mut Ctx<'_>, request: RequestId, command: &Command) {
+        let reply = match command {
+            Command::Spawn(spec) => self.spawn(cx, None, spec).map(Reply::Spawned),
+            Command::Signal { pid, signal } => self.signal(cx, *pid, *signal).map(|()| Reply::Done),
+            Command::Send { pid, body } => self.deliver(cx, None, *pid, body).map(|()| Reply::Done),
+            Command::Renice { pid, priority } => {
+                self.renice(cx, *pid, *priority).map(|()| Reply::Done)
+            }
+            Command::SetPolicy { policy } => self.set_policy(cx, policy).map(|()| Reply::Done),
+        };
+        let reply = reply.unwrap_or_else(Reply::Refused);
+        cx.fx.releases.push(aosk_abi::Release::Reply { request, reply });
+    }
+
+    /// The next moment at which a `Tick` has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.index.next_deadline()
+    }
+
+    /// Late, duplicate and unknown inputs so far, which were ignored.
+    #[must_use]
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// The process, unless it is reaped.
+    #[must_use]
+    pub fn process(&self, pid: Pid) -> Option<&Process> {
+        self.processes.get(pid)
+    }
+
+    /// All processes that are not reaped, in order of their ids.
+    pub fn processes(&self) -> impl Iterator<Item = (Pid, &Process)> {
+        self.processes.iter()
+    }
+
+    /// The number of processes that are not reaped.
+    #[must_use]
+    pub fn process_count(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// The processes that changed since the last flush, reaped ones included, in order.
+    pub fn changed(&self) -> impl Iterator<Item = Pid> {
+        self.dirty.iter().filter_map(|key| match key {
+            RowKey::Process(pid) => Some(*pid),
+            RowKey::Kernel
+            | RowKey::Spec(_)
+            | RowKey::Page(..)
+            | RowKey::Mail(..)
+            | RowKey::Budget(_) => None,
+        })
+    }
+
+    /// Counts an input that comes too late, twice or from nowhere.
+    pub(crate) fn ignore(&mut self) {
+        self.ignored = self.ignored.saturating_add(1);
+    }
+
+    /// The next place in a queue.
+    pub(crate) fn next_since(&mut self) -> u64 {
+        let since = self.counters.next_since;
+        self.counters.next_since = since.saturating_add(1);
+        self.dirty.insert(RowKey::Kernel);
+        since
+    }
+
+    pub(crate) fn call_id(pid: Pid, number: u32) -> CallId {
+        CallId { pid, number }
+    }
+}

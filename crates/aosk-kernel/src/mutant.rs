@@ -1,0 +1,85 @@
+//! Known ways to break the kernel. With the feature `misbehave` one of them can be switched on; the
+//! simulator must then find a violation. A kernel built without the feature has none of this code.
+
+/// One deliberate defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// A cancelled call keeps its slot for ever.
+    SlotLeak,
+    /// One call more than the slots is started.
+    SlotOversubscribed,
+    /// A reservation is not given back when a call fails.
+    ReservationLeak,
+    /// A call is started without asking the budget.
+    BudgetUnchecked,
+    /// Only the nearest budget node is asked and charged.
+    BudgetAncestorsSkipped,
+    /// A child gets the capabilities it asks for instead of those its parent may give.
+    CapabilityAmplified,
+    /// A process exits and leaves its children running.
+    OrphanLeft,
+    /// A late answer of an earlier attempt is taken.
+    LateAnswerTaken,
+    /// A duplicate answer is charged again.
+    DuplicateCharged,
+    /// A process row is not written when only its state changed.
+    RowNotWritten,
+    /// A message is delivered but stays in the mailbox.
+    MailDeliveredTwice,
+    /// After a crash a tool that is not idempotent is called again in silence.
+    ToolCalledAgain,
+    /// After a crash a model call in flight is forgotten.
+    ModelCallForgotten,
+    /// Tool results enter the log in the order in which they came.
+    ResultsOutOfOrder,
+    /// A stopped process is run.
+    StoppedRuns,
+    /// A wait for a child misses a child that has already ended.
+    ZombieMissed,
+    /// A process that waits for a budget is not woken when room is made.
+    QuotaWakeLost,
+    /// A retry ignores how long the provider asked to be left alone.
+    RetryAfterIgnored,
+    /// The deadline of a hanging tool is forgotten.
+    ToolDeadlineLost,
+}
+
+impl Mutant {
+    /// Every mutant.
+    pub const ALL: &'static [Self] = &[
+        Self::SlotLeak,
+        Self::SlotOversubscribed,
+        Self::ReservationLeak,
+        Self::BudgetUnchecked,
+        Self::BudgetAncestorsSkipped,
+        Self::CapabilityAmplified,
+        Self::OrphanLeft,
+        Self::LateAnswerTaken,
+        Self::DuplicateCharged,
+        Self::RowNotWritten,
+        Self::MailDeliveredTwice,
+        Self::ToolCalledAgain,
+        Self::ModelCallForgotten,
+        Self::ResultsOutOfOrder,
+        Self::StoppedRuns,
+        Self::ZombieMissed,
+        Self::QuotaWakeLost,
+        Self::RetryAfterIgnored,
+        Self::ToolDeadlineLost,
+    ];
+}
+
+/// Whether the kernel is broken in the way named.
+macro_rules! broken {
+    ($kernel:expr, $mutant:ident) => {{
+        #[cfg(feature = "misbehave")]
+        {
+            $kernel.config.mutant == Some(crate::mutant::Mutant::$mutant)
+        }
+        #[cfg(not(feature = "misbehave"))]
+        {
+            false
+        }
+    }};
+}
+pub(crate) use broken;

@@ -1,0 +1,345 @@
+//! Birth, turns, end and reaping.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Fact, Hash, PageIndex, Pid, Release, Resume, RowChange,
+    RowKey, RowOp, Signal, SpawnSpec, Spend, Wake, limits,
+};
+
+use super::{
+    CancelKind, Cancelling, Cause, Page, Process, Spec, State, Stats, Termination, ToolPhase, Wait,
+};
+use crate::budget::ROOT;
+use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
+
+impl Kernel {
+    /// Starts a process under `parent`, or under the operator.
+    pub(crate) fn spawn(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        parent: Option<Pid>,
+        wanted: &SpawnSpec,
+    ) -> Result<Pid, Error> {
+        check_spec(wanted)?;
+        if self.processes.len() >= limits::PROCESSES_MAX {
+            return Err(Error::new(
+                ErrorCode::Busy,
+                format!(
+                    "starting {}: {} processes live already",
+                    wanted.name,
+                    limits::PROCESSES_MAX
+                ),
+            ));
+        }
+        let mut spec = Spec {
+            name: wanted.name.clone(),
+            label: wanted.label.clone(),
+            program: wanted.program.clone(),
+            parent,
+            depth: 0,
+            capabilities: wanted.capabilities.clone(),
+            budget: ROOT,
+            spawned: cx.now,
+        };
+        let mut priority = wanted.priority;
+        if let Some(parent) = parent.and_then(|pid| self.processes.get(pid)) {
+            if parent.spec.depth >= limits::PROCESS_DEPTH_MAX {
+                let text =
+                    format!("starting {}: the tree is {} deep", wanted.name, parent.spec.depth);
+                return Err(Error::new(ErrorCode::Busy, text));
+            }
+            if parent.children.len() >= limits::CHILDREN_MAX {
+                let text =
+                    format!("starting {}: {} children live", wanted.name, parent.children.len());
+                return Err(Error::new(ErrorCode::Busy, text));
+            }
+            spec.depth = parent.spec.depth.saturating_add(1);
+            spec.budget = parent.spec.budget;
+            // A child is at most as urgent and as mighty as its parent.
+            priority = priority.max(parent.priority);
+            if !broken!(self, CapabilityAmplified) {
+                spec.capabilities = parent.spec.capabilities.attenuate(&wanted.capabilities);
+            }
+        }
+        let child = Spend { children: 1, ..Spend::default() };
+        self.charge(spec.budget, &child).map_err(|resource| {
+            Error::new(
+                ErrorCode::BudgetExceeded,
+                format!("starting {}: out of budget: {resource:?}", wanted.name),
+            )
+        })?;
+        if !wanted.limits.is_unbounded() {
+            spec.budget = self.new_budget(spec.budget, wanted.limits, cx.now);
+        }
+        self.join_budget(spec.budget);
+        let pid = Pid(self.counters.next_pid);
+        self.counters.next_pid = self.counters.next_pid.saturating_add(1);
+        self.dirty.extend([RowKey::Kernel, RowKey::Spec(pid)]);
+        cx.fact(
+            pid,
+            Fact::Spawned {
+                name: spec.name.clone(),
+                parent,
+                program: spec.program.name.clone(),
+                priority,
+                pages: wanted.pages.iter().map(Body::hash).collect(),
+                limits: wanted.limits,
+            },
+        );
+        self.processes.insert(
+            pid,
+            Process {
+                spec: Arc::new(spec),
+                state: State::Program { wake: Wake::Started },
+                priority,
+                termination: Termination::None,
+                program_state: "null".into(),
+                turn: 0,
+                calls: 0,
+                mail_count: 0,
+                stats: Stats::default(),
+                pages: Vec::new(),
+                mailbox: BTreeMap::new(),
+                children: BTreeSet::new(),
+            },
+        );
+        for body in &wanted.pages {
+            self.append_page(cx, pid, body);
+        }
+        if let Some(parent) = parent.and_then(|pid| self.processes.get_mut(pid)) {
+            parent.children.insert(pid);
+        }
+        self.wake(cx, pid, Wake::Started);
+        Ok(pid)
+    }
+
+    /// Appends a page to the log and returns its place.
+    pub(crate) fn append_page(&mut self, cx: &mut Ctx<'_>, pid: Pid, body: &Body) -> PageIndex {
+        cx.fx.bodies.push(body.clone());
+        self.append_hash(pid, body.hash())
+    }
+
+    /// Appends a page whose body is stored already.
+    pub(crate) fn append_hash(&mut self, pid: Pid, hash: Hash) -> PageIndex {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return PageIndex(0);
+        };
+        let index = process.page_count();
+        process.pages.push(Page { hash });
+        self.dirty.insert(RowKey::Page(pid, index));
+        index
+    }
+
+    /// Gives the program its next turn, now or after CONT.
+    pub(crate) fn wake(&mut self, cx: &mut Ctx<'_>, pid: Pid, wake: Wake) {
+        let stopped_runs = broken!(self, StoppedRuns);
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        if process.state.is_over() {
+            return;
+        }
+        process.turn = process.turn.saturating_add(1);
+        let turn = process.turn;
+        let stopped = matches!(process.state, State::Stopped { .. });
+        *process.state.inner_mut() = State::Program { wake: wake.clone() };
+        if !stopped || stopped_runs {
+            cx.fx.resumes.push(Resume { pid, turn, wake });
+        }
+    }
+
+    /// Puts the process into `state`, behind a stop if it is stopped.
+    pub(crate) fn set_state(&mut self, pid: Pid, state: State) {
+        if let Some(process) = self.processes.get_mut(pid) {
+            *process.state.inner_mut() = state;
+        }
+    }
+
+    /// Ends a process: calls in flight are cancelled, children are asked to end.
+    pub(crate) fn end(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        status: ExitStatus,
+        result: Option<Hash>,
+    ) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        if process.state.is_over() {
+            return;
+        }
+        let was = std::mem::replace(
+            &mut process.state,
+            State::Exiting { status, result, calls: Vec::new() },
+        );
+        let children: Vec<_> = process.children.iter().copied().collect();
+        let calls = self.cancel_calls(cx, pid, was);
+        self.set_state(pid, State::Exiting { status, result, calls });
+        if !broken!(self, OrphanLeft) {
+            for child in children {
+                self.end_child(cx, child, status);
+            }
+        }
+        self.finish_if_over(cx, pid);
+    }
+
+    /// A child outlives nobody: it is reaped if it has ended, killed if its parent was killed, and
+    /// asked to end otherwise.
+    fn end_child(&mut self, cx: &mut Ctx<'_>, child: Pid, parent_status: ExitStatus) {
+        let zombie =
+            self.processes.get(child).is_some_and(|c| matches!(c.state, State::Zombie { .. }));
+        if zombie {
+            self.reap(cx, child);
+        } else if parent_status == ExitStatus::Signalled(Signal::Kill) {
+            self.end(cx, child, ExitStatus::Signalled(Signal::Kill), None);
+        } else {
+            self.terminate(cx, child, Cause::Term);
+        }
+    }
+
+    /// Cancels what is in flight in `was` and returns what must be confirmed.
+    fn cancel_calls(&mut self, cx: &mut Ctx<'_>, pid: Pid, was: State) -> Vec<Cancelling> {
+        let was = match was {
+            State::Stopped { was } => *was,
+            other => other,
+        };
+        let deadline = cx.now.after(limits::CANCEL_GRACE);
+        match was {
+            State::Running { call, held, .. } => {
+                let (number, attempt) = (call.number, call.attempt);
+                cx.fx.releases.push(Release::Cancel { call: Self::call_id(pid, number), attempt });
+                self.model_call_abandoned(cx, pid, number);
+                vec![Cancelling {
+                    number,
+                    attempt,
+                    deadline,
+                    kind: CancelKind::Model { call, held },
+                }]
+            }
+            State::Ready { call }
+            | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
+                self.model_call_abandoned(cx, pid, call.number);
+                Vec::new()
+            }
+            State::Waiting { on: Wait::Tools { calls } } => {
+                let in_flight = calls
+                    .into_iter()
+                    .filter(|call| matches!(call.phase, ToolPhase::InFlight { .. }));
+                in_flight
+                    .map(|call| {
+                        let (number, attempt) = (call.number, call.attempt);
+                        cx.fx
+                            .releases
+                            .push(Release::Cancel { call: Self::call_id(pid, number), attempt });
+                        Cancelling { number, attempt, deadline, kind: CancelKind::Tool }
+                    })
+                    .collect()
+            }
+            State::Program { .. }
+            | State::Waiting {
+                on: Wait::Child { .. } | Wait::Message { .. } | Wait::Timer { .. },
+            }
+            | State::Stopped { .. }
+            | State::Exiting { .. }
+            | State::Zombie { .. } => Vec::new(),
+        }
+    }
+
+    /// Writes down that a model call ends without an answer because its process no longer wants it.
+    pub(crate) fn model_call_abandoned(&mut self, cx: &mut Ctx<'_>, pid: Pid, number: u32) {
+        cx.fact(
+            pid,
+            Fact::ModelFailed {
+                call: Self::call_id(pid, number),
+                code: ErrorCode::ModelCancelled,
+                message: "the process no longer wants the answer".to_owned(),
+            },
+        );
+    }
+
+    /// If an ended process has nothing left to wait for, makes it a zombie or reaps it.
+    pub(crate) fn finish_if_over(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let orphans_allowed = broken!(self, OrphanLeft);
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let State::Exiting { status, result, calls } = &process.state else {
+            return;
+        };
+        if !calls.is_empty() || (!process.children.is_empty() && !orphans_allowed) {
+            return;
+        }
+        let (status, result) = (*status, *result);
+        process.state = State::Zombie { status, result };
+        let parent = process.spec.parent;
+        let pages = process.page_count().0;
+        // Nobody will read what is left.
+        let left: Vec<_> = std::mem::take(&mut process.mailbox).into_keys().collect();
+        self.dirty.extend(left.into_iter().map(|number| RowKey::Mail(pid, number)));
+        cx.fact(pid, Fact::Exited { status, result, pages });
+        cx.fx.releases.push(Release::Exited { pid, status });
+        for waiter in self.index.awaiting(pid) {
+            self.sender_gone(cx, waiter, pid);
+        }
+        let living_parent = parent.filter(|parent| {
+            self.processes.get(*parent).is_some_and(|parent| !parent.state.is_over())
+        });
+        match living_parent {
+            None => self.reap(cx, pid),
+            Some(parent) => self.child_ended(cx, parent, pid),
+        }
+    }
+
+    /// Takes a zombie out of the table. Its rows stay readable.
+    pub(crate) fn reap(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        // The last state must be readable, so it is written before the row is archived.
+        self.dirty.insert(RowKey::Process(pid));
+        let last = self.rows_of(pid);
+        self.reaped.extend(last);
+        self.reaped.push(RowChange { key: RowKey::Process(pid), op: RowOp::Archive });
+        let Some(process) = self.processes.remove(pid) else {
+            return;
+        };
+        self.leave_budget(process.spec.budget);
+        if let Some(parent) = process.spec.parent {
+            if let Some(parent) = self.processes.get_mut(parent) {
+                parent.children.remove(&pid);
+            }
+            self.finish_if_over(cx, parent);
+        }
+    }
+}
+
+fn check_spec(spec: &SpawnSpec) -> Result<(), Error> {
+    let wrong = |what: String| {
+        Err(Error::new(ErrorCode::BadSyscall, format!("starting {}: {what}", spec.name)))
+    };
+    if spec.priority > 100 {
+        return wrong(format!("priority must be 0 to 100: {}", spec.priority));
+    }
+    if spec.name.is_empty() || spec.name.len() > limits::NAME_BYTES_MAX {
+        return wrong(format!(
+            "a name has 1 to {} bytes: {}",
+            limits::NAME_BYTES_MAX,
+            spec.name.len()
+        ));
+    }
+    if spec.label.len() > limits::NAME_BYTES_MAX {
+        return wrong(format!("a label has at most {} bytes", limits::NAME_BYTES_MAX));
+    }
+    if spec.program.param.len() > limits::PROGRAM_STATE_BYTES_MAX {
+        return wrong(format!(
+            "a program parameter has at most {} bytes: {}",
+            limits::PROGRAM_STATE_BYTES_MAX,
+            spec.program.param.len()
+        ));
+    }
+    if spec.pages.iter().any(|body| body.bytes().len() > limits::BODY_BYTES_MAX) {
+        return wrong(format!("a page has at most {} bytes", limits::BODY_BYTES_MAX));
+    }
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! What a process is: its specification, its state, its log and its mailbox.
+//!
+//! Invariant: everything a process waits for is in its [`State`]; queues, slots in use and deadlines
+//! are derived from it by `index` and never kept beside it.
+
+mod lifecycle;
+mod mailbox;
+mod signal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aosk_abi::{
+    BudgetId, Capabilities, ExitStatus, Hash, PageIndex, Pid, ProgramSpec, Spend, ThinkOptions,
+    Timestamp, Tokens, Wake,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a process was started with. Never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// A name for people.
+    pub name: String,
+    /// What it belongs to, for whoever started it.
+    pub label: String,
+    /// What drives it.
+    pub program: ProgramSpec,
+    /// Who started it; the operator if none.
+    pub parent: Option<Pid>,
+    /// How far from the operator it is.
+    pub depth: u32,
+    /// What it may touch.
+    pub capabilities: Capabilities,
+    /// The budget node it spends from.
+    pub budget: BudgetId,
+    /// When it was started.
+    pub spawned: Timestamp,
+}
+
+/// One agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process {
+    /// What it was started with.
+    pub spec: Arc<Spec>,
+    /// What it does or waits for.
+    pub state: State,
+    /// 0 (most urgent) to 100.
+    pub priority: u8,
+    /// Whether it was asked to end.
+    pub termination: Termination,
+    /// The program's state, JSON text.
+    pub program_state: Arc<str>,
+    /// The number of the last turn.
+    pub turn: u64,
+    /// The number of its last device call.
+    pub calls: u32,
+    /// The number of the last message put into its mailbox.
+    pub mail_count: u64,
+    /// What it has used so far.
+    pub stats: Stats,
+    /// Its log.
+    pub pages: Vec<Page>,
+    /// Its mailbox, by number.
+    pub mailbox: BTreeMap<u64, Mail>,
+    /// Its children that are not reaped. Derived from their specifications.
+    pub children: BTreeSet<Pid>,
+}
+
+/// What a process has used so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Counted as budgets count.
+    pub spend: Spend,
+    /// Model calls answered.
+    pub model_calls: u64,
+    /// Attempts of model calls that failed and were made again.
+    pub model_retries: u64,
+    /// Tool calls that ended.
+    pub tool_calls: u64,
+    /// Input tokens.
+    pub input: Tokens,
+    /// The part of `input` that providers read from their caches.
+    pub cached: Tokens,
+    /// Output tokens.
+    pub output: Tokens,
+    /// Messages sent to other processes.
+    pub sent: u64,
+    /// Messages received.
+    pub received: u64,
+}
+
+/// Whether a process was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Termination {
+    /// No.
+    None,
+    /// Yes; the program is told at its next system call and killed at the deadline.
+    Asked {
+        /// Why.
+        cause: Cause,
+        /// When it is killed.
+        deadline: Timestamp,
+    },
+    /// Yes, and the program knows; it is killed at the deadline.
+    Told {
+        /// Why.
+        cause: Cause,
+        /// When it is killed.
+        deadline: Timestamp,
+    },
+}
+
+/// Why a process was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// TERM.
+    Term,
+    /// The wall time of its budget is over.
+    Wall,
+}
+
+/// One page of a log. Its body is in the store under its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Where its body is.
+    pub hash: Hash,
+}
+
+/// One message in a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// Who sent it; the operator if none.
+    pub from: Option<Pid>,
+    /// The message.
+    pub body: Hash,
+}
+
+/// What a process does or waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its program runs: the shell owes a step for the turn.
+    Program {
+        /// Why it was woken.
+        wake: Wake,
+    },
+    /// It wants a slot of a model.
+    Ready {
+        /// For this call.
+        call: ModelCall,
+    },
+    /// It holds a slot.
+    Running {
+        /// For this call.
+        call: ModelCall,
+        /// What is reserved for it at every budget node up the tree.
+        held: Spend,
+        /// When the attempt is given up.
+        deadline: Timestamp,
+    },
+    /// It waits.
+    Waiting {
+        /// For this.
+        on: Wait,
+    },
+    /// It was stopped and does nothing until CONT. Never holds another `Stopped`.
+    Stopped {
+        /// What it did.
+        was: Box<State>,
+    },
+    /// It has ended but for calls to be confirmed cancelled and children to end.
+    Exiting {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it leaves.
+        result: Option<Hash>,
+        /// Calls not confirmed yet.
+        calls: Vec<Cancelling>,
+    },
+    /// It has ended and waits to be reaped by its parent.
+    Zombie {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it leaves.
+        result: Option<Hash>,
+    },
+}
+
+/// What a waiting process waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// The next attempt of a failed model call.
+    Backoff {
+        /// The call.
+        call: ModelCall,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// Room in a budget for a model call. There is enough once others settle.
+    Quota {
+        /// The call.
+        call: ModelCall,
+        /// The node without room.
+        budget: BudgetId,
+    },
+    /// Tools.
+    Tools {
+        /// Every call of the turn, in the order in which results enter the log.
+        calls: Vec<ToolWait>,
+    },
+    /// The end of a child.
+    Child {
+        /// Which; any if none.
+        child: Option<Pid>,
+        /// How long; for ever if none.
+        until: Option<Timestamp>,
+    },
+    /// A message.
+    Message {
+        /// From whom; from anyone if none.
+        from: Option<Pid>,
+        /// How long; for ever if none.
+        until: Option<Timestamp>,
+    },
+    /// A moment.
+    Timer {
+        /// When.
+        until: Timestamp,
+    },
+}
+
+/// A model call that is not answered yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelCall {
+    /// Its number within the process.
+    pub number: u32,
+    /// What is asked.
+    pub options: Arc<ThinkOptions>,
+    /// How many pages the model is shown.
+    pub pages: PageIndex,
+    /// Their tokens by estimate.
+    pub input: Tokens,
+    /// The attempt that runs or ran last; tells a late answer from a good one.
+    pub attempt: u32,
+    /// How many attempts failed.
+    pub failures: u32,
+    /// When it became ready, as a number that only grows.
+    pub since: u64,
+}
+
+/// A tool call of a turn that is not over yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolWait {
+    /// Its number within the process.
+    pub number: u32,
+    /// The id under which the model expects the result.
+    pub use_id: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments as the model wrote them.
+    pub arguments: Arc<str>,
+    /// How many tools the process called before this.
+    pub ordinal: u32,
+    /// The attempt that runs or ran last.
+    pub attempt: u32,
+    /// How far it is.
+    pub phase: ToolPhase,
+}
+
+/// How far a tool call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolPhase {
+    /// It waits for a slot.
+    Queued {
+        /// When it was queued, as a number that only grows.
+        since: u64,
+    },
+    /// It runs.
+    InFlight {
+        /// When the kernel gives it up.
+        deadline: Timestamp,
+    },
+    /// It has ended.
+    Returned {
+        /// The result message.
+        body: Hash,
+    },
+}
+
+/// A call of a process that has ended, not confirmed to be over yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cancelling {
+    /// The call's number within the process.
+    pub number: u32,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Whether the confirmation is waited for until then, and no longer.
+    pub deadline: Timestamp,
+    /// What it was.
+    pub kind: CancelKind,
+}
+
+/// What a cancelled call was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelKind {
+    /// A model call; it keeps its slot and its reservation until it is confirmed.
+    Model {
+        /// What was asked.
+        call: ModelCall,
+        /// What is reserved for it.
+        held: Spend,
+    },
+    /// A tool call; it keeps its slot.
+    Tool,
+}
+
+impl State {
+    /// The state behind a stop, if the process is stopped; the state itself otherwise.
+    #[must_use]
+    pub fn inner(&self) -> &Self {
+        match self {
+            Self::Stopped { was } => was,
+            Self::Program { .. }
+            | Self::Ready { .. }
+            | Self::Running { .. }
+            | Self::Waiting { .. }
+            | Self::Exiting { .. }
+            | Self::Zombie { .. } => self,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn inner_mut(&mut self) -> &mut Self {
+        match self {
+            Self::Stopped { was } => was,
+            Self::Program { .. }
+            | Self::Ready { .. }
+            | Self::Running { .. }
+            | Self::Waiting { .. }
+            | Self::Exiting { .. }
+            | Self::Zombie { .. } => self,
+        }
+    }
+
+    /// Whether the process has ended, reaped or not.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Exiting { .. } | Self::Zombie { .. })
+    }
+
+    /// One word for tables.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Program { .. } => "program",
+            Self::Ready { .. } => "ready",
+            Self::Running { .. } => "running",
+            Self::Waiting { on } => match on {
+                Wait::Backoff { .. } => "backoff",
+                Wait::Quota { .. } => "quota",
+                Wait::Tools { .. } => "tool",
+                Wait::Child { .. } => "child",
+                Wait::Message { .. } => "message",
+                Wait::Timer { .. } => "timer",
+            },
+            Self::Stopped { .. } => "stopped",
+            Self::Exiting { .. } => "exiting",
+            Self::Zombie { .. } => "zombie",
+        }
+    }
+}
+
+impl Process {
+    /// The number of pages in the log.
+    #[must_use]
+    pub fn page_count(&self) -> PageIndex {
+        PageIndex(u32::try_from(self.pages.len()).unwrap_or(u32::MAX))
+    }
+}

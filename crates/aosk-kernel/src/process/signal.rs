@@ -1,0 +1,204 @@
+//! Signals, priorities and deadlines of one process.
+
+use aosk_abi::{Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Resume, Signal, Wake, limits};
+
+use super::{Cause, Process, State, Termination, Wait};
+use crate::kernel::{Ctx, Kernel};
+
+impl Kernel {
+    /// Signals a process for the operator.
+    pub(crate) fn signal(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        signal: Signal,
+    ) -> Result<(), Error> {
+        self.living(pid, "signalling")?;
+        cx.fact(pid, Fact::Signalled { signal });
+        match signal {
+            Signal::Term => self.terminate(cx, pid, Cause::Term),
+            Signal::Kill => self.end(cx, pid, ExitStatus::Signalled(Signal::Kill), None),
+            Signal::Stop => self.stop(pid),
+            Signal::Cont => self.cont(cx, pid),
+        }
+        Ok(())
+    }
+
+    /// Changes the priority of a process for the operator.
+    pub(crate) fn renice(&mut self, cx: &mut Ctx<'_>, pid: Pid, priority: u8) -> Result<(), Error> {
+        self.living(pid, "changing the priority of")?;
+        if priority > 100 {
+            let text = format!("changing the priority of {pid}: must be 0 to 100: {priority}");
+            return Err(Error::new(ErrorCode::BadSyscall, text));
+        }
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.priority = priority;
+        }
+        cx.fact(pid, Fact::Reniced { priority });
+        Ok(())
+    }
+
+    /// The process, if it lives.
+    pub(crate) fn living(&self, pid: Pid, attempted: &str) -> Result<&Process, Error> {
+        match self.processes.get(pid) {
+            Some(process) if !process.state.is_over() => Ok(process),
+            Some(_) => Err(Error::new(
+                ErrorCode::NoSuchProcess,
+                format!("{attempted} {pid}: it has ended"),
+            )),
+            None => Err(Error::new(
+                ErrorCode::NoSuchProcess,
+                format!("{attempted} {pid}: no such process"),
+            )
+            .hint("`aosk ps --all` lists processes, ended ones included")),
+        }
+    }
+
+    /// Asks a process to end within the grace time. What it waits for is interrupted, unless it is
+    /// the end of a call in flight.
+    pub(crate) fn terminate(&mut self, cx: &mut Ctx<'_>, pid: Pid, cause: Cause) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        if process.state.is_over() || process.termination != Termination::None {
+            return;
+        }
+        process.termination =
+            Termination::Asked { cause, deadline: cx.now.after(limits::TERM_GRACE) };
+        let stopped = matches!(process.state, State::Stopped { .. });
+        let abandoned = match &process.state {
+            State::Ready { call }
+            | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
+                Some(call.number)
+            }
+            State::Program { .. }
+            | State::Running { .. }
+            | State::Waiting { .. }
+            | State::Stopped { .. }
+            | State::Exiting { .. }
+            | State::Zombie { .. } => None,
+        };
+        let interruptible = match &process.state {
+            State::Ready { .. } => true,
+            State::Waiting { on } => !matches!(on, Wait::Tools { .. }),
+            State::Program { .. }
+            | State::Running { .. }
+            | State::Stopped { .. }
+            | State::Exiting { .. }
+            | State::Zombie { .. } => false,
+        };
+        if interruptible && !stopped {
+            if let Some(number) = abandoned {
+                self.model_call_abandoned(cx, pid, number);
+            }
+            self.tell_termination(cx, pid);
+        }
+    }
+
+    /// Tells the program that it must end, if it does not know yet. Returns whether it was told.
+    pub(crate) fn tell_termination(&mut self, cx: &mut Ctx<'_>, pid: Pid) -> bool {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return false;
+        };
+        let Termination::Asked { cause, deadline } = process.termination else {
+            return false;
+        };
+        process.termination = Termination::Told { cause, deadline };
+        let wake = match cause {
+            Cause::Term => Wake::Terminated,
+            Cause::Wall => Wake::OutOfBudget { resource: Resource::Wall },
+        };
+        self.wake(cx, pid, wake);
+        true
+    }
+
+    fn stop(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        if matches!(process.state, State::Stopped { .. }) || process.state.is_over() {
+            return;
+        }
+        let was = process.state.clone();
+        process.state = State::Stopped { was: Box::new(was) };
+    }
+
+    fn cont(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let State::Stopped { was } = &process.state else {
+            return;
+        };
+        let was = was.as_ref().clone();
+        let turn = process.turn;
+        process.state = match was {
+            State::Program { wake } => {
+                cx.fx.resumes.push(Resume { pid, turn, wake: wake.clone() });
+                State::Program { wake }
+            }
+            // It was not in the queue of those who wait for room, so it asks again.
+            State::Waiting { on: Wait::Quota { call, .. } } => State::Ready { call },
+            other => other,
+        };
+        // What came while it was stopped.
+        if matches!(process.state, State::Waiting { on: Wait::Message { .. } }) {
+            self.receive_waiting(cx, pid);
+        }
+        if let Some(process) = self.processes.get(pid)
+            && let Termination::Asked { cause, .. } = process.termination
+        {
+            // TERM that came while it was stopped takes effect now.
+            if let Some(process) = self.processes.get_mut(pid) {
+                process.termination = Termination::None;
+            }
+            self.terminate(cx, pid, cause);
+        }
+    }
+
+    /// Something of the process is due.
+    pub(crate) fn process_due(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        if let Termination::Asked { deadline, cause } | Termination::Told { deadline, cause } =
+            process.termination
+            && deadline <= cx.now
+            && !process.state.is_over()
+        {
+            let status = match cause {
+                Cause::Term => ExitStatus::Signalled(Signal::Kill),
+                Cause::Wall => ExitStatus::OutOfBudget(Resource::Wall),
+            };
+            self.end(cx, pid, status, None);
+            return;
+        }
+        match process.state.inner().clone() {
+            State::Running { deadline, .. } if deadline <= cx.now => self.model_timed_out(cx, pid),
+            State::Waiting { on } => match on {
+                Wait::Backoff { call, until } if until <= cx.now => {
+                    self.set_state(pid, State::Ready { call });
+                }
+                Wait::Timer { until } if until <= cx.now => self.wake(cx, pid, Wake::Slept),
+                Wait::Child { until: Some(until), .. }
+                | Wait::Message { until: Some(until), .. }
+                    if until <= cx.now =>
+                {
+                    self.wake(cx, pid, Wake::TimedOut);
+                }
+                Wait::Tools { .. } => self.tools_timed_out(cx, pid),
+                Wait::Backoff { .. }
+                | Wait::Timer { .. }
+                | Wait::Child { .. }
+                | Wait::Message { .. }
+                | Wait::Quota { .. } => {}
+            },
+            State::Exiting { .. } => self.cancel_timed_out(cx, pid),
+            State::Program { .. }
+            | State::Ready { .. }
+            | State::Running { .. }
+            | State::Stopped { .. }
+            | State::Zombie { .. } => {}
+        }
+    }
+}

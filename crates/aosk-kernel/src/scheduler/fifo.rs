@@ -1,0 +1,16 @@
+//! First come, first served: the process that was started first keeps going until it has ended.
+
+use super::{Candidate, Policy, Rank};
+
+#[derive(Debug)]
+pub(super) struct Fifo;
+
+impl Policy for Fifo {
+    fn name(&self) -> &'static str {
+        "fifo"
+    }
+
+    fn rank(&self, candidate: &Candidate) -> Rank {
+        Rank(candidate.pid.0, 0)
+    }
+}

@@ -1,0 +1,137 @@
+//! System calls. This is the one place where a step of a program enters the kernel and where its
+//! capabilities are checked.
+
+mod family;
+mod ipc;
+mod permission;
+mod think;
+mod tools;
+
+pub(crate) use tools::failed_result;
+
+use aosk_abi::{Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};
+
+use crate::kernel::{Ctx, Kernel};
+use crate::process::{ModelCall, State, Wait};
+
+impl Kernel {
+    /// Carries out a step of a program.
+    pub(crate) fn syscall(&mut self, cx: &mut Ctx<'_>, pid: Pid, turn: u64, step: &Step) {
+        let awaited = self.processes.get(pid).is_some_and(|process| {
+            process.turn == turn && matches!(process.state.inner(), State::Program { .. })
+        });
+        if !awaited {
+            self.ignore();
+            return;
+        }
+        if let Err(error) = self.append(cx, pid, step) {
+            self.refuse(cx, pid, &step.call, error);
+            return;
+        }
+        // A program that was asked to end hears of it instead of waiting for anything more.
+        if !matches!(step.call, Syscall::Exit { .. }) && self.tell_termination(cx, pid) {
+            return;
+        }
+        if let Err(error) = self.permitted(pid, &step.call) {
+            self.refuse(cx, pid, &step.call, error);
+            return;
+        }
+        let done = match &step.call {
+            Syscall::Think { options, input } => self.think(cx, pid, options, *input),
+            Syscall::CallTools { calls } => self.call_tools(cx, pid, calls),
+            Syscall::Spawn { spec } => self
+                .spawn(cx, Some(pid), spec)
+                .map(|child| self.wake(cx, pid, Wake::Spawned { pid: child })),
+            Syscall::Wait { child, timeout } => self.wait(cx, pid, *child, *timeout),
+            Syscall::Send { to, body } => self.send(cx, pid, *to, body),
+            Syscall::Receive { from, timeout } => self.receive_call(cx, pid, *from, *timeout),
+            Syscall::Sleep { span } => {
+                let until = cx.now.after(*span);
+                self.set_state(pid, State::Waiting { on: Wait::Timer { until } });
+                Ok(())
+            }
+            Syscall::Exit { status, result } => {
+                cx.fx.bodies.extend(result.iter().cloned());
+                self.end(cx, pid, *status, result.as_ref().map(aosk_abi::Body::hash));
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            self.refuse(cx, pid, &step.call, error);
+        }
+    }
+
+    /// Takes over what a step brings: its pages and the program's state.
+    fn append(&mut self, cx: &mut Ctx<'_>, pid: Pid, step: &Step) -> Result<(), Error> {
+        let wrong =
+            |what: String| Err(Error::new(ErrorCode::BadSyscall, format!("step of {pid}: {what}")));
+        if step.state.len() > limits::PROGRAM_STATE_BYTES_MAX {
+            return wrong(format!(
+                "program state has at most {} bytes: {}",
+                limits::PROGRAM_STATE_BYTES_MAX,
+                step.state.len()
+            ));
+        }
+        if step.append.iter().any(|body| body.bytes().len() > limits::BODY_BYTES_MAX) {
+            return wrong(format!("a page has at most {} bytes", limits::BODY_BYTES_MAX));
+        }
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
+        let pages = process.pages.len().saturating_add(step.append.len());
+        if pages > usize::try_from(limits::PAGES_MAX).unwrap_or(usize::MAX) {
+            return wrong(format!("a log has at most {} pages", limits::PAGES_MAX));
+        }
+        process.program_state = step.state.clone();
+        for body in &step.append {
+            self.append_page(cx, pid, body);
+        }
+        Ok(())
+    }
+
+    /// Tells the program that its call was not carried out.
+    fn refuse(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &Syscall, error: Error) {
+        cx.fact(
+            pid,
+            Fact::Refused {
+                syscall: name(call).to_owned(),
+                code: error.code,
+                message: error.message.clone(),
+            },
+        );
+        self.wake(cx, pid, Wake::Refused { error });
+    }
+
+    /// Tells the program that a budget does not allow its model call.
+    pub(crate) fn refuse_budget(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: &ModelCall,
+        resource: Resource,
+    ) {
+        cx.fact(
+            pid,
+            Fact::ModelFailed {
+                call: Self::call_id(pid, call.number),
+                code: ErrorCode::BudgetExceeded,
+                message: format!("out of budget: {resource:?}"),
+            },
+        );
+        self.wake(cx, pid, Wake::OutOfBudget { resource });
+    }
+}
+
+/// The name of a system call in the journal.
+fn name(call: &Syscall) -> &'static str {
+    match call {
+        Syscall::Think { .. } => "think",
+        Syscall::CallTools { .. } => "call_tools",
+        Syscall::Spawn { .. } => "spawn",
+        Syscall::Wait { .. } => "wait",
+        Syscall::Send { .. } => "send",
+        Syscall::Receive { .. } => "receive",
+        Syscall::Sleep { .. } => "sleep",
+        Syscall::Exit { .. } => "exit",
+    }
+}
