@@ -158,8 +158,6 @@ facts! {
         from: Option<Pid>,
         /// The message.
         body: Hash,
-        /// Its page.
-        page: PageIndex,
     }
     /// A signal came.
     Signalled = "process.signalled" {

@@ -3,7 +3,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`id`] | names of processes, calls, budgets, requests |
-//! | [`unit`] | tokens, money, time |
+//! | [`mod@unit`] | tokens, money, time |
 //! | [`message`] | the neutral form of a conversation, and content addresses |
 //! | [`tool`] | what a tool says of itself |
 //! | [`model`] | usage, prices, finish reasons and failures of model calls |

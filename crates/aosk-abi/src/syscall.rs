@@ -134,10 +134,10 @@ pub enum Wake {
     },
     /// The message lies in the other's mailbox.
     Sent,
-    /// A message came.
+    /// A message came. It is not in the log; the program appends what it makes of it.
     Received {
-        /// Where it is.
-        page: PageIndex,
+        /// The message.
+        body: Hash,
         /// From whom; the operator if none.
         from: Option<Pid>,
     },

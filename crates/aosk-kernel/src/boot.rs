@@ -25,9 +25,7 @@ impl Kernel {
     pub(crate) fn boot(&mut self, cx: &mut Ctx<'_>) {
         let limits = self.config.limits;
         if let Some(root) = self.budgets.get_mut(ROOT) {
-            root.limits = limits;
-            root.expires = limits.wall.map(|wall| cx.now.after(wall));
-            root.expired = false;
+            root.set_limits(limits, cx.now);
         }
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
@@ -101,8 +99,9 @@ impl Kernel {
             }
             let id = Self::call_id(pid, wait.number);
             let traits = self.config.tools.get(&wait.tool);
-            let inline = traits.is_none_or(|traits| traits.inline);
-            let again = inline || traits.is_none_or(|traits| traits.idempotent);
+            // A tool that this configuration does not have was more than that when it was called.
+            let inline = traits.is_some_and(|traits| traits.inline);
+            let again = traits.is_some_and(|traits| traits.idempotent);
             if inline {
                 let start = self.start_tool(cx, pid, &mut wait);
                 cx.fx.inline.push(start);

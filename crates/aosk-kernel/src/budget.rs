@@ -3,7 +3,7 @@
 //! Invariant at every node: `used + reserved <= limits + overdraft`, where the overdraft is what
 //! devices used beyond their reservation (a provider that counts more tokens than the estimate).
 
-use aosk_abi::{BudgetId, Fact, Limits, Resource, RowKey, Spend, Timestamp};
+use aosk_abi::{BudgetId, Fact, Limits, MicroUsd, Resource, RowKey, Spend, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Ctx, Kernel};
@@ -216,6 +216,23 @@ impl Budget {
             expired: false,
             members: 0,
         }
+    }
+
+    /// Bounds the node anew from `now` on. What was used beyond the new bounds is overdraft.
+    pub(crate) fn set_limits(&mut self, limits: Limits, now: Timestamp) {
+        let beyond =
+            |limit: Option<u64>, used: u64| limit.map_or(0, |limit| used.saturating_sub(limit));
+        let over = Spend {
+            tokens: Tokens(beyond(limits.tokens.map(|tokens| tokens.0), self.used.tokens.0)),
+            calls: beyond(limits.calls, self.used.calls),
+            micro_usd: MicroUsd(beyond(limits.micro_usd.map(|usd| usd.0), self.used.micro_usd.0)),
+            steps: beyond(limits.steps, self.used.steps),
+            children: beyond(limits.children, self.used.children),
+        };
+        self.overdraft = self.overdraft.plus(&over.minus(&self.overdraft));
+        self.limits = limits;
+        self.expires = limits.wall.map(|wall| now.after(wall));
+        self.expired = false;
     }
 
     /// When it is due.

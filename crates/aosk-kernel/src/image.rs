@@ -78,6 +78,7 @@ impl Kernel {
             index: Index::default(),
             dirty: BTreeSet::from([RowKey::Kernel]),
             reaped: Vec::new(),
+            ended: Vec::new(),
             released: BTreeSet::new(),
             ignored: 0,
             config,
@@ -125,6 +126,7 @@ impl Kernel {
                 }
             }
         }
+        kernel.check_references()?;
         kernel.adopt_children();
         kernel.reindex();
         // What was just read need not be written.
@@ -158,6 +160,32 @@ impl Kernel {
                 children: BTreeSet::new(),
             },
         );
+        Ok(())
+    }
+
+    /// Refuses rows that point to rows that are not there. A process without its budget would spend
+    /// without bound.
+    fn check_references(&self) -> Result<(), RestoreError> {
+        let missing =
+            |key, what: String| Err(RestoreError { key, what: format!("{what} is missing") });
+        for (pid, process) in self.processes.iter() {
+            let budget = process.spec.budget;
+            if !self.budgets.contains(budget) {
+                return missing(RowKey::Process(pid), format!("its budget {budget}"));
+            }
+            if let Some(parent) = process.spec.parent
+                && !self.processes.contains(parent)
+            {
+                return missing(RowKey::Process(pid), format!("its parent {parent}"));
+            }
+        }
+        for (id, budget) in self.budgets.iter() {
+            if let Some(parent) = budget.parent
+                && !self.budgets.contains(parent)
+            {
+                return missing(RowKey::Budget(id), format!("its parent {parent}"));
+            }
+        }
         Ok(())
     }
 

@@ -292,19 +292,22 @@ impl Kernel {
         {
             place.ready = Some((device, self.config.policy.rank(&candidate)));
         }
+        // A stopped process starts nothing; what it has in flight goes on.
+        let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
             State::Running { call, .. } => place.model_slot = self.device(&call.options.model),
             State::Waiting { on: Wait::Tools { calls } } => {
                 for call in calls {
-                    let inline = self.config.tools.get(&call.tool).is_none_or(|tool| tool.inline);
                     match call.phase {
-                        ToolPhase::Queued { since } => {
+                        ToolPhase::Queued { since } if !stopped => {
                             place.queued_tools.push((since, Self::call_id(pid, call.number)));
                         }
-                        ToolPhase::InFlight { .. } if !inline => {
+                        ToolPhase::InFlight { .. } if !self.is_inline(&call.tool) => {
                             place.tool_slots = place.tool_slots.saturating_add(1);
                         }
-                        ToolPhase::InFlight { .. } | ToolPhase::Returned { .. } => {}
+                        ToolPhase::Queued { .. }
+                        | ToolPhase::InFlight { .. }
+                        | ToolPhase::Returned { .. } => {}
                     }
                 }
             }

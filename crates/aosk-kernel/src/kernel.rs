@@ -85,6 +85,8 @@ pub struct Kernel {
     pub(crate) dirty: BTreeSet<RowKey>,
     /// Last rows of processes reaped since the last flush.
     pub(crate) reaped: Vec<RowChange>,
+    /// The processes reaped since they were last asked for.
+    pub(crate) ended: Vec<(Pid, Process)>,
     /// Budget nodes that may have room again.
     pub(crate) released: BTreeSet<BudgetId>,
     /// Late, duplicate and unknown inputs.
@@ -199,7 +201,7 @@ impl Kernel {
         self.processes.len()
     }
 
-    /// The processes that changed since the last flush, reaped ones included, in order.
+    /// The processes that changed since the last flush, in order; some of them may be reaped.
     pub fn changed(&self) -> impl Iterator<Item = Pid> {
         self.dirty.iter().filter_map(|key| match key {
             RowKey::Process(pid) => Some(*pid),
@@ -209,6 +211,17 @@ impl Kernel {
             | RowKey::Mail(..)
             | RowKey::Budget(_) => None,
         })
+    }
+
+    /// Whether nothing has changed since the last flush.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.dirty.is_empty() && self.reaped.is_empty()
+    }
+
+    /// The processes reaped since the last time this was asked, as they were at their end.
+    pub fn take_ended(&mut self) -> Vec<(Pid, Process)> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Counts an input that comes too late, twice or from nowhere.

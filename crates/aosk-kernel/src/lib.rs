@@ -38,7 +38,8 @@ pub use invariant::Violation;
 pub use kernel::{Config, Kernel, ModelConfig};
 pub use mutant::Mutant;
 pub use process::{
-    Cancelling, ModelCall, Page, Process, Spec, State, Stats, ToolPhase, ToolWait, Wait,
+    CancelKind, Cancelling, Cause, Mail, ModelCall, Page, Process, Spec, State, Stats, Termination,
+    ToolPhase, ToolWait, Wait,
 };
 pub use scheduler::{Candidate, Policy, Rank, policy};
 #[cfg(test)]

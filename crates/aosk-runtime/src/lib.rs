@@ -1,1 +1,45 @@
-//! To be written.
+//! The shell around the core: the event loop, devices at work, programs, start and shutdown.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`Node`] | a kernel on a store: started, supervised, shut down |
+//! | [`Handle`] | what can be asked of a running kernel |
+//! | [`program`] | what drives a process; `react` and `replay` are built in |
+//! | `event_loop` | decide, commit, act |
+//! | `turns` | events in, system calls out |
+//! | `devices` | model and tool calls in flight |
+//! | `bodies` | content in memory, in front of the store |
+//! | `published` | what readers see, without entering the loop |
+//! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
+//! | [`inspect`] | reading a store that another kernel may be running on |
+//!
+//! This is the only crate that sees both the core and the drivers. It decides nothing that the core
+//! could decide.
+
+mod bodies;
+mod clock;
+mod commits;
+mod config;
+mod devices;
+mod event_loop;
+mod flight;
+mod handle;
+pub mod inspect;
+mod node;
+pub mod program;
+mod published;
+mod shadow;
+mod turns;
+
+pub use aosk_abi as abi;
+pub use aosk_kernel as kernel;
+pub use aosk_model as model;
+pub use aosk_store as store;
+pub use aosk_tools as tools;
+pub use clock::Clock;
+pub use config::{ModelDevice, NodeConfig};
+pub use devices::Growth;
+pub use handle::Handle;
+pub use node::Node;
+pub use program::{Action, Call, Event, Peer, ProcessView, Program, Programs};
+pub use published::Snapshot;

@@ -31,7 +31,9 @@ impl Kernel {
                 let (call, held) = (call.clone(), *held);
                 match outcome {
                     ModelOutcome::Answered(reply) => self.answered(cx, id.pid, &call, &held, reply),
-                    ModelOutcome::Failed(failure) => self.failed(cx, id.pid, call, &held, failure),
+                    ModelOutcome::Failed(failure) => {
+                        self.failed(cx, id.pid, call, &held, &Spend::default(), failure);
+                    }
                     ModelOutcome::Cancelled => {
                         // Nobody asked for that; take it as a failure on the way.
                         let failure = Failure {
@@ -44,7 +46,7 @@ impl Kernel {
                             hint: String::new(),
                             retry_after: None,
                         };
-                        self.failed(cx, id.pid, call, &held, &failure);
+                        self.failed(cx, id.pid, call, &held, &Spend::default(), &failure);
                     }
                 }
             }
@@ -140,18 +142,18 @@ impl Kernel {
         }
     }
 
+    /// An attempt used `spend` of what was held for it and failed.
     fn failed(
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
         mut call: ModelCall,
         held: &Spend,
+        spend: &Spend,
         failure: &Failure,
     ) {
         self.device_failed(cx.now, &call.options.model, failure.class);
-        if !broken!(self, ReservationLeak) {
-            self.settle_call(pid, held, &Spend::default());
-        }
+        let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
             failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX);
@@ -162,12 +164,12 @@ impl Kernel {
             }
         };
         if again {
+            self.settle_call(pid, &held, spend);
             self.back_off(cx, pid, call, failure);
         } else {
             // A call that fails for good is a step all the same, so that a program that asks again
             // and again runs out of steps.
-            let spend = Spend { calls: 1, steps: 1, ..Spend::default() };
-            self.settle_call(pid, &Spend::default(), &spend);
+            self.settle_call(pid, &held, &Spend { calls: 1, steps: 1, ..*spend });
             cx.fact(
                 pid,
                 Fact::ModelFailed {
@@ -233,8 +235,8 @@ impl Kernel {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
         });
-        let charged = self.cut_off(&call);
-        self.settle_call(pid, &held, &Spend { calls: 0, steps: 0, ..charged });
+        // Calls and steps count what the process asked, not how often it was tried.
+        let spend = Spend { calls: 0, steps: 0, ..self.cut_off(&call) };
         let failure = Failure {
             class: FailureClass::Transient,
             code: ErrorCode::ModelTimeout,
@@ -242,7 +244,7 @@ impl Kernel {
             hint: String::new(),
             retry_after: None,
         };
-        self.failed(cx, pid, call, &Spend::default(), &failure);
+        self.failed(cx, pid, call, &held, &spend, &failure);
     }
 
     /// A call of an ended process no longer runs.

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use aosk_abi::{
     Body, Error, ErrorCode, ExitStatus, Fact, Hash, PageIndex, Pid, Release, Resume, RowChange,
-    RowKey, RowOp, Signal, SpawnSpec, Spend, Wake, limits,
+    RowKey, RowOp, Signal, SpawnSpec, Spend, Timestamp, Wake, limits,
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, Page, Process, Spec, State, Stats, Termination, ToolPhase, Wait,
+    CancelKind, Cancelling, Cause, Page, Process, Spec, State, Stats, Termination, ToolPhase,
+    ToolWait, Wait,
 };
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
+use crate::syscall::failed_result;
 
 impl Kernel {
     /// Starts a process under `parent`, or under the operator.
@@ -184,6 +186,9 @@ impl Kernel {
                 self.end_child(cx, child, status);
             }
         }
+        for waiter in self.index.awaiting(pid) {
+            self.sender_gone(cx, waiter, pid);
+        }
         self.finish_if_over(cx, pid);
     }
 
@@ -226,18 +231,7 @@ impl Kernel {
                 Vec::new()
             }
             State::Waiting { on: Wait::Tools { calls } } => {
-                let in_flight = calls
-                    .into_iter()
-                    .filter(|call| matches!(call.phase, ToolPhase::InFlight { .. }));
-                in_flight
-                    .map(|call| {
-                        let (number, attempt) = (call.number, call.attempt);
-                        cx.fx
-                            .releases
-                            .push(Release::Cancel { call: Self::call_id(pid, number), attempt });
-                        Cancelling { number, attempt, deadline, kind: CancelKind::Tool }
-                    })
-                    .collect()
+                self.cancel_tools(cx, pid, &calls, deadline)
             }
             State::Program { .. }
             | State::Waiting {
@@ -247,6 +241,35 @@ impl Kernel {
             | State::Exiting { .. }
             | State::Zombie { .. } => Vec::new(),
         }
+    }
+
+    /// Ends the tool calls of an ended process that have not returned. Returns those in flight.
+    fn cancel_tools(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        calls: &[ToolWait],
+        deadline: Timestamp,
+    ) -> Vec<Cancelling> {
+        let mut in_flight = Vec::new();
+        for wait in calls {
+            let (number, attempt) = (wait.number, wait.attempt);
+            let call = Self::call_id(pid, number);
+            let what = match wait.phase {
+                ToolPhase::Queued { .. } => "its process ended before the call was made",
+                ToolPhase::InFlight { .. } => "its process ended while the call ran",
+                ToolPhase::Returned { .. } => continue,
+            };
+            let body = failed_result(wait, ErrorCode::ToolInterrupted, what);
+            self.tool_result(cx, call, &body);
+            // An inline call holds no slot and has ended before anybody could cancel it.
+            let running = matches!(wait.phase, ToolPhase::InFlight { .. });
+            if running && !self.is_inline(&wait.tool) {
+                cx.fx.releases.push(Release::Cancel { call, attempt });
+                in_flight.push(Cancelling { number, attempt, deadline, kind: CancelKind::Tool });
+            }
+        }
+        in_flight
     }
 
     /// Writes down that a model call ends without an answer because its process no longer wants it.
@@ -282,9 +305,6 @@ impl Kernel {
         self.dirty.extend(left.into_iter().map(|number| RowKey::Mail(pid, number)));
         cx.fact(pid, Fact::Exited { status, result, pages });
         cx.fx.releases.push(Release::Exited { pid, status });
-        for waiter in self.index.awaiting(pid) {
-            self.sender_gone(cx, waiter, pid);
-        }
         let living_parent = parent.filter(|parent| {
             self.processes.get(*parent).is_some_and(|parent| !parent.state.is_over())
         });
@@ -304,6 +324,8 @@ impl Kernel {
         let Some(process) = self.processes.remove(pid) else {
             return;
         };
+        // If it was ready, it no longer competes with those who wait behind it for room.
+        self.mark_released(process.spec.budget);
         self.leave_budget(process.spec.budget);
         if let Some(parent) = process.spec.parent {
             if let Some(parent) = self.processes.get_mut(parent) {
@@ -311,6 +333,7 @@ impl Kernel {
             }
             self.finish_if_over(cx, parent);
         }
+        self.ended.push((pid, process));
     }
 }
 

@@ -48,8 +48,8 @@ impl Kernel {
         }
     }
 
-    /// Takes the first message from `from` (or anyone) out of the mailbox, puts it into the log and
-    /// wakes the process. Returns whether there was one.
+    /// Takes the first message from `from` (or anyone) out of the mailbox and wakes the process with
+    /// it. Returns whether there was one.
     pub(crate) fn receive(&mut self, cx: &mut Ctx<'_>, pid: Pid, from: Option<Pid>) -> bool {
         let stays = broken!(self, MailDeliveredTwice);
         let Some(process) = self.processes.get_mut(pid) else {
@@ -64,14 +64,23 @@ impl Kernel {
         }
         process.stats.received = process.stats.received.saturating_add(1);
         self.dirty.insert(RowKey::Mail(pid, number));
-        let page = self.append_hash(pid, mail.body);
-        cx.fact(pid, Fact::MessageReceived { from: mail.from, body: mail.body, page });
-        self.wake(cx, pid, Wake::Received { page, from: mail.from });
+        cx.fact(pid, Fact::MessageReceived { from: mail.from, body: mail.body });
+        self.wake(cx, pid, Wake::Received { body: mail.body, from: mail.from });
         true
     }
 
-    /// The process that `waiter` waits to hear from has ended.
+    /// The process that `waiter` waited to hear from at the last look at the queues has ended.
     pub(crate) fn sender_gone(&mut self, cx: &mut Ctx<'_>, waiter: Pid, sender: Pid) {
+        let waits = self.processes.get(waiter).is_some_and(|process| {
+            matches!(
+                process.state.inner(),
+                State::Waiting { on: Wait::Message { from, .. } } if *from == Some(sender)
+            )
+        });
+        // A receiver that is stopped may have its last message still before it.
+        if !waits || self.receive(cx, waiter, Some(sender)) {
+            return;
+        }
         let error = Error::new(
             ErrorCode::NoSuchProcess,
             format!("receiving from {sender}: it ended without sending"),

@@ -32,6 +32,14 @@ impl Kernel {
         let spend =
             Spend { calls: u64::try_from(wanted.len()).unwrap_or(u64::MAX), ..Spend::default() };
         if let Err(resource) = self.charge(process.spec.budget, &spend) {
+            cx.fact(
+                pid,
+                Fact::Refused {
+                    syscall: "call_tools".to_owned(),
+                    code: ErrorCode::BudgetExceeded,
+                    message: format!("out of budget: {resource:?}"),
+                },
+            );
             self.wake(cx, pid, Wake::OutOfBudget { resource });
             return Ok(());
         }
@@ -80,16 +88,20 @@ impl Kernel {
             attempt: 0,
             phase: ToolPhase::Queued { since },
         };
-        // A tool without traits is unknown; its device says so, which is pure.
-        let inline = traits.as_ref().is_none_or(|traits| traits.inline);
         if let Some(reason) = denied {
             let body = failed_result(&wait, ErrorCode::ToolDenied, &reason);
             wait.phase = self.tool_result(cx, call, &body);
-        } else if inline {
+        } else if self.is_inline(&wanted.tool) {
             let start = self.start_tool(cx, pid, &mut wait);
             cx.fx.inline.push(start);
         }
         Some(wait)
+    }
+
+    /// Whether the tool runs before the commit and without a slot. A tool without traits is unknown;
+    /// its device says so, which is pure.
+    pub(crate) fn is_inline(&self, tool: &str) -> bool {
+        self.config.tools.get(tool).is_none_or(|traits| traits.inline)
     }
 
     /// Starts the tool call that has waited longest, if a slot is free.

@@ -1,1 +1,17 @@
-//! Tests of the core.
+//! Tests of the core, by feature. Each is a script of inputs with the transcript it must give; see
+//! [`script`] for what is checked besides the transcript.
+
+mod boot;
+mod budget;
+mod determinism;
+mod family;
+mod image;
+mod ipc;
+mod retry;
+mod scene;
+mod schedule;
+mod script;
+mod signal;
+mod spawn;
+mod think;
+mod tools;

@@ -1,0 +1,199 @@
+//! The durable form. Every other test checks on the way that rows make the same kernel again; here
+//! is what they look like and which of them are refused.
+
+use std::collections::BTreeSet;
+
+use aosk_abi::{BudgetId, Image, PageIndex, Pid, RowKey};
+use expect_test::expect;
+
+use super::scene::*;
+use super::script::*;
+use crate::{Kernel, RestoreError};
+
+#[test]
+fn every_state_comes_back_from_its_rows() {
+    let mut words = BTreeSet::new();
+    let living = LIVING.into_iter().map(scene).chain(LIVING.into_iter().map(stopped));
+    for s in living.chain(["exiting", "zombie"].into_iter().map(scene)) {
+        let restored =
+            Kernel::restore(s.kernel.config.clone(), &s.image()).expect("rows are whole");
+        for (pid, process) in s.kernel.processes() {
+            assert_eq!(restored.process(pid), Some(process));
+            words.insert(process.state.word());
+        }
+        assert_eq!(restored.process_count(), s.kernel.process_count());
+        assert_eq!(restored.next_deadline(), s.kernel.next_deadline());
+        assert_eq!(restored.check(), Ok(()));
+        let read =
+            Kernel::read_process(IT, &s.rows[&RowKey::Spec(IT)], &s.rows[&RowKey::Process(IT)])
+                .expect("rows are whole");
+        assert_eq!(read.state, s.process(IT).state);
+        assert_eq!(read.spec, s.process(IT).spec);
+    }
+    assert_eq!(words.len(), LIVING.len() + 3, "{words:?}");
+}
+
+/// The rows of a kernel with mail, budgets, a child and a call in flight.
+fn image() -> Image {
+    let mut s = Script::new(config());
+    let a = s.spawn(with_limits("a", tokens(1_000)));
+    let b = s.child(a, spec("b"));
+    s.step(a, send(b, "hello"));
+    s.step(a, think("m"));
+    s.image()
+}
+
+#[test]
+fn rows_look_like_this() {
+    let rows: String =
+        image().rows.iter().map(|(key, text)| format!("{key:?}\n    {text}\n")).collect();
+    expect![[r#"
+        Kernel
+            {"v":1,"row":{"next_pid":3,"next_budget":3,"next_since":2,"boots":1}}
+        Spec(p1)
+            {"v":1,"row":{"name":"a","label":"","program":{"name":"test","param":"null"},"parent":null,"depth":0,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":2,"spawned":0}}
+        Spec(p2)
+            {"v":1,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":2,"spawned":0}}
+        Process(p1)
+            {"v":1,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"pages":1,"input":10,"attempt":1,"failures":0,"since":1},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":1,"received":0}}}
+        Process(p2)
+            {"v":1,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":0,"received":0}}}
+        Page(p1, @0)
+            {"v":1,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea"}}
+        Page(p2, @0)
+            {"v":1,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea"}}
+        Mail(p2, 1)
+            {"v":1,"row":{"from":1,"body":"627af7fefc90c050ddcbb8b4a69664f89c27d4ed98bdb332fa4fa7ec5bf0b23f"}}
+        Budget(b1)
+            {"v":1,"row":{"parent":null,"limits":{},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":2},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1}}
+        Budget(b2)
+            {"v":1,"row":{"parent":1,"limits":{"tokens":1000},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":1},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":2}}
+    "#]].assert_eq(&rows);
+}
+
+fn refusal(change: impl FnOnce(&mut Vec<(RowKey, String)>)) -> RestoreError {
+    let mut image = image();
+    let rows = image.rows.len();
+    change(&mut image.rows);
+    assert_ne!((rows, &image), (image.rows.len(), &self::image()), "something was changed");
+    Kernel::restore(config(), &image).expect_err("the rows are not whole")
+}
+
+fn row(rows: &mut [(RowKey, String)], key: RowKey) -> &mut String {
+    &mut rows.iter_mut().find(|(of, _)| *of == key).expect("there is such a row").1
+}
+
+fn without(key: RowKey) -> RestoreError {
+    refusal(|rows| rows.retain(|(of, _)| *of != key))
+}
+
+#[test]
+fn rows_of_a_newer_version_are_refused() {
+    for (key, _) in image().rows {
+        let error = refusal(|rows| {
+            let text = row(rows, key);
+            *text = text.replacen(r#""v":1"#, r#""v":2"#, 1);
+        });
+        let what = "written by a newer version: 2, known up to 1".to_owned();
+        assert_eq!(error, RestoreError { key, what });
+    }
+}
+
+#[test]
+fn rows_that_do_not_parse_are_refused() {
+    for (key, _) in image().rows {
+        for wrong in ["", "{", "null", r#"{"v":1}"#, r#"{"row":{}}"#] {
+            let error = refusal(|rows| *row(rows, key) = wrong.to_owned());
+            assert_eq!(error.key, key, "{wrong}");
+        }
+    }
+    let error = refusal(|rows| *row(rows, RowKey::Kernel) = r#"{"v":1,"row":7}"#.to_owned());
+    let error = aosk_abi::Error::from(error);
+    assert_eq!(error.code, aosk_abi::ErrorCode::StoreCorrupt);
+}
+
+#[test]
+fn rows_that_lack_others_are_refused() {
+    let missing = |key, what: &str| RestoreError { key, what: what.to_owned() };
+    let page = |index| RowKey::Page(Pid(1), PageIndex(index));
+    assert_eq!(
+        refusal(|rows| {
+            let text = row(rows, page(0)).clone();
+            rows.retain(|(key, _)| *key != page(0));
+            let at = rows.partition_point(|(key, _)| *key < page(1));
+            rows.insert(at, (page(1), text));
+        }),
+        missing(page(1), "a page is missing before it")
+    );
+    assert_eq!(
+        without(RowKey::Spec(Pid(1))),
+        missing(RowKey::Process(Pid(1)), "its process is missing")
+    );
+    assert_eq!(without(RowKey::Process(Pid(1))), missing(page(0), "its process is missing"));
+    assert_eq!(
+        refusal(|rows| {
+            let of = Pid(2);
+            rows.retain(|(key, _)| {
+                *key != RowKey::Process(of) && *key != RowKey::Page(of, PageIndex(0))
+            });
+        }),
+        missing(RowKey::Mail(Pid(2), 1), "its process is missing")
+    );
+    assert_eq!(
+        without(RowKey::Budget(BudgetId(2))),
+        missing(RowKey::Process(Pid(1)), "its budget b2 is missing")
+    );
+    assert_eq!(
+        refusal(|rows| rows.retain(|(key, _)| key.pid() != Some(Pid(1)))),
+        missing(RowKey::Process(Pid(2)), "its parent p1 is missing")
+    );
+}
+
+#[test]
+fn an_empty_image_is_a_new_kernel() {
+    let restored = Kernel::restore(config(), &Image::default()).expect("nothing is whole");
+    assert_eq!(restored.rows(), Kernel::new(config()).rows());
+    assert_eq!(restored.process_count(), 0);
+}
+
+#[test]
+fn a_process_that_lived_within_one_batch_is_archived_whole() {
+    let mut s = Script::new(config());
+    let mut pid = None;
+    s.batch(|s| {
+        let a = s.spawn(spec("a"));
+        let append = vec![user("more")];
+        s.operate("send", aosk_abi::Command::Send { pid: a, body: user("unread") });
+        s.step_of(a, 1, aosk_abi::Step { append, call: exit(), state: "7".into() });
+        pid = Some(a);
+    });
+    let pid = pid.expect("spawned");
+    assert_eq!(s.kernel.process_count(), 0);
+    assert!(s.rows.keys().all(|key| key.pid().is_none()));
+    let archived: Vec<_> = s.archived.keys().copied().collect();
+    let pages = [0, 1].map(|index| RowKey::Page(pid, PageIndex(index)));
+    assert_eq!(archived, [RowKey::Spec(pid), RowKey::Process(pid), pages[0], pages[1]]);
+    let read = Kernel::read_process(pid, &s.archived[&archived[0]], &s.archived[&archived[1]])
+        .expect("rows are whole");
+    assert_eq!(read.state.word(), "zombie");
+    assert_eq!(&*read.program_state, "7");
+    let first = Kernel::read_page(pages[0], &s.archived[&pages[0]]).expect("a row is whole");
+    assert_eq!(first, user("task").hash());
+}
+
+#[test]
+fn only_what_changed_is_written() {
+    let mut s = Script::new(config());
+    let (a, b) = (s.spawn(spec("a")), s.spawn(spec("b")));
+    s.step(b, sleep(1));
+    let turn = s.process(a).turn;
+    let step = aosk_abi::Step { append: Vec::new(), call: sleep(5), state: "1".into() };
+    let mut fx = aosk_abi::Effects::default();
+    s.kernel.apply(s.now, &aosk_abi::Input::Syscall { pid: a, turn, step }, &mut fx);
+    assert!(!s.kernel.is_flushed());
+    assert_eq!(s.kernel.changed().collect::<Vec<_>>(), [a]);
+    s.kernel.flush(&mut fx);
+    let keys: Vec<_> = fx.rows.iter().map(|change| change.key).collect();
+    assert_eq!(keys, [RowKey::Process(a)]);
+    assert!(s.kernel.is_flushed());
+}

@@ -1,0 +1,75 @@
+//! What a node is made of.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aosk_abi::{Limits, Millis, Price};
+use aosk_kernel::Policy;
+use aosk_model::{Driver, Replay};
+use aosk_store::Store;
+use aosk_tools::Registry;
+
+use crate::program::Programs;
+
+/// What a node is made of.
+pub struct NodeConfig {
+    /// Where its state is kept.
+    pub store: Box<dyn Store>,
+    /// The models it may ask.
+    pub models: Vec<ModelDevice>,
+    /// The tools it has.
+    pub tools: Registry,
+    /// Recorded tool results, for processes whose label names a record.
+    pub recorded: Option<Arc<Replay>>,
+    /// The programs it can run.
+    pub programs: Programs,
+    /// Who gets a free slot next.
+    pub policy: &'static dyn Policy,
+    /// Bounds for all processes together.
+    pub limits: Limits,
+    /// How many tool calls may run at once.
+    pub tool_slots: u32,
+    /// The directory of processes whose parameter names none.
+    pub workspace: PathBuf,
+    /// Where reports of crashes are put; nowhere if none.
+    pub reports: Option<PathBuf>,
+    /// How long calls in flight may take to end at shutdown before they are cut off.
+    pub drain: Millis,
+}
+
+/// A model as a device.
+#[derive(Clone)]
+pub struct ModelDevice {
+    /// The name that processes ask for, such as `openai:gpt-5.4-mini`.
+    pub name: String,
+    /// What speaks to it.
+    pub driver: Arc<dyn Driver>,
+    /// How many calls may run at once.
+    pub slots: u32,
+    /// What its tokens cost.
+    pub price: Price,
+    /// How long one attempt may take.
+    pub timeout: Millis,
+    /// Whether answers are streamed; observers then see them grow.
+    pub stream: bool,
+}
+
+impl std::fmt::Debug for ModelDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelDevice")
+            .field("name", &self.name)
+            .field("slots", &self.slots)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeConfig")
+            .field("models", &self.models)
+            .field("policy", &self.policy.name())
+            .field("workspace", &self.workspace)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,338 @@
+//! Devices at work: every model and tool call in flight is a task here, and ends in one completion.
+//!
+//! A task that is cut off drops its call, which closes the connection or kills the command; only
+//! when that has happened is the kernel told that the call no longer runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aosk_abi::{
+    Body, CallId, Content, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome,
+    Pid, ToolOutcome, ToolSpec, ToolStart,
+};
+use aosk_model::{Delta, Replay, Request, tokens};
+use aosk_tools::{Invocation, Registry, Workspace};
+use tokio::sync::broadcast;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use crate::config::ModelDevice;
+
+/// A piece of an answer that is being written.
+#[derive(Debug, Clone)]
+pub struct Growth {
+    /// Whose answer.
+    pub pid: Pid,
+    /// The piece.
+    pub delta: Delta,
+}
+
+/// A call in flight.
+type Key = (CallId, u32);
+
+/// What is needed to name a call's process to a device.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    /// The program's parameter; a JSON object may name a `workspace`.
+    pub(crate) param: Arc<str>,
+}
+
+/// All devices of a node.
+pub(crate) struct Devices {
+    models: BTreeMap<String, ModelDevice>,
+    tools: Arc<Registry>,
+    recorded: Option<Arc<Replay>>,
+    workspace: PathBuf,
+    workspaces: HashMap<PathBuf, Arc<Workspace>>,
+    offered: HashMap<Vec<String>, Offered>,
+    growth: broadcast::Sender<Growth>,
+    tasks: JoinSet<Input>,
+    running: HashMap<Key, AbortHandle>,
+    by_task: HashMap<Id, (Key, Kind)>,
+}
+
+/// The tools a model is offered, and their size in tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct Offered {
+    specs: Arc<[ToolSpec]>,
+    pub(crate) tokens: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Model,
+    Tool,
+}
+
+impl Devices {
+    pub(crate) fn new(
+        models: Vec<ModelDevice>,
+        tools: Arc<Registry>,
+        recorded: Option<Arc<Replay>>,
+        workspace: PathBuf,
+        growth: broadcast::Sender<Growth>,
+    ) -> Self {
+        Self {
+            models: models.into_iter().map(|model| (model.name.clone(), model)).collect(),
+            tools,
+            recorded,
+            workspace,
+            workspaces: HashMap::new(),
+            offered: HashMap::new(),
+            growth,
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            by_task: HashMap::new(),
+        }
+    }
+
+    /// The tools of these names as a model is offered them. Unknown names are left out: a process
+    /// restored under another configuration may name tools that are gone.
+    pub(crate) fn offered(&mut self, names: &[String]) -> Offered {
+        if let Some(offered) = self.offered.get(names) {
+            return offered.clone();
+        }
+        let specs: Vec<ToolSpec> = names
+            .iter()
+            .filter_map(|name| self.tools.specs(&[name]).ok())
+            .flatten()
+            .cloned()
+            .collect();
+        let offered = Offered { tokens: tokens::of_tools(&specs).0, specs: specs.into() };
+        self.offered.insert(names.to_vec(), offered.clone());
+        offered
+    }
+
+    /// Starts a model call.
+    pub(crate) fn think(
+        &mut self,
+        call: CallId,
+        attempt: u32,
+        asker: Asker,
+        options: Arc<aosk_abi::ThinkOptions>,
+        messages: Vec<Body>,
+    ) {
+        let tools = self.offered(&options.tools).specs;
+        let Some(device) = self.models.get(&options.model).cloned() else {
+            // The kernel knows the same devices, so this does not happen; the call must end all the
+            // same.
+            let failure = internal(format!("asking {}: no such device", options.model));
+            self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
+            return;
+        };
+        let request = Request {
+            call,
+            attempt,
+            process: asker.name,
+            label: asker.label,
+            options,
+            messages,
+            tools,
+        };
+        let growth = self.growth.clone();
+        self.spawn((call, attempt), Kind::Model, async move {
+            let on_delta = |delta| {
+                // Nobody need be watching.
+                let _unseen = growth.send(Growth { pid: call.pid, delta });
+            };
+            let answer = if device.stream {
+                device.driver.complete(request, Some(&on_delta)).await
+            } else {
+                device.driver.complete(request, None).await
+            };
+            match answer {
+                Ok(reply) => {
+                    let outcome = ModelOutcome::Answered(Box::new(reply));
+                    Input::ModelDone { call, attempt, outcome }
+                }
+                Err(failure) => failed(call, attempt, failure),
+            }
+        });
+    }
+
+    /// Ends a model call that cannot even be made.
+    pub(crate) fn fail_model(&mut self, call: CallId, attempt: u32, error: &Error) {
+        let failure = Failure {
+            class: FailureClass::Final,
+            code: error.code,
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            retry_after: None,
+        };
+        self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
+    }
+
+    /// Starts a tool call.
+    pub(crate) fn call_tool(&mut self, start: ToolStart, asker: Asker) {
+        let (call, attempt) = (start.call, start.attempt);
+        if let Some(body) = self.recorded_result(&start, &asker) {
+            self.spawn((call, attempt), Kind::Tool, async move { returned(call, attempt, body) });
+            return;
+        }
+        match self.invocation(start.clone(), asker) {
+            Ok(invocation) => {
+                let tools = self.tools.clone();
+                self.spawn((call, attempt), Kind::Tool, async move {
+                    returned(call, attempt, tools.call(&invocation).await)
+                });
+            }
+            Err(error) => {
+                let body = tool_error(&start, error.code, &error.message);
+                self.spawn((call, attempt), Kind::Tool, async move { returned(call, attempt, body) });
+            }
+        }
+    }
+
+    /// Makes an inline tool call at once.
+    pub(crate) fn call_inline(&mut self, start: &ToolStart, asker: Asker) -> Input {
+        let (call, attempt) = (start.call, start.attempt);
+        let body = match self.recorded_result(start, &asker) {
+            Some(body) => body,
+            None => match self.invocation(start.clone(), asker) {
+                Ok(invocation) => self.tools.call_inline(&invocation).unwrap_or_else(|| {
+                    let text = format!("no such tool: {}", start.tool);
+                    tool_error(start, ErrorCode::ToolUnknown, &text)
+                }),
+                Err(error) => tool_error(start, error.code, &error.message),
+            },
+        };
+        returned(call, attempt, body)
+    }
+
+    /// What the record of the process has for the call, if the process plays one.
+    fn recorded_result(&self, start: &ToolStart, asker: &Asker) -> Option<Body> {
+        let recorded = self.recorded.as_ref()?;
+        recorded.record(&asker.label)?;
+        Some(match recorded.tool_result(&asker.label, start.ordinal as usize) {
+            Some((wanted, result)) if wanted.name == start.tool => Body::new(result.clone()),
+            Some((wanted, _)) => {
+                let text = format!("the record calls {} here, not {}", wanted.name, start.tool);
+                tool_error(start, ErrorCode::ReplayDiffers, &text)
+            }
+            None => tool_error(start, ErrorCode::ReplayDiffers, "the record has no such call"),
+        })
+    }
+
+    fn invocation(&mut self, start: ToolStart, asker: Asker) -> Result<Invocation, Error> {
+        let workspace = self.workspace_of(&asker.param)?;
+        Ok(Invocation {
+            call: start.call,
+            attempt: start.attempt,
+            process: asker.name,
+            label: asker.label,
+            use_id: start.use_id,
+            tool: start.tool,
+            arguments: start.arguments,
+            ordinal: start.ordinal,
+            workspace,
+        })
+    }
+
+    fn workspace_of(&mut self, param: &str) -> Result<Arc<Workspace>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Wanted {
+            workspace: Option<PathBuf>,
+        }
+        let wanted = serde_json::from_str::<Wanted>(param).ok().and_then(|wanted| wanted.workspace);
+        let root: &Path = wanted.as_deref().unwrap_or(&self.workspace);
+        if let Some(workspace) = self.workspaces.get(root) {
+            return Ok(workspace.clone());
+        }
+        let workspace = Arc::new(Workspace::create(root).map_err(|error| {
+            let text = format!("opening the workspace {}: {error}", root.display());
+            Error::new(ErrorCode::Io, text)
+        })?);
+        self.workspaces.insert(root.to_owned(), workspace.clone());
+        Ok(workspace)
+    }
+
+    fn spawn(&mut self, key: Key, kind: Kind, call: impl Future<Output = Input> + Send + 'static) {
+        let handle = self.tasks.spawn(call);
+        self.by_task.insert(handle.id(), (key, kind));
+        self.running.insert(key, handle);
+    }
+
+    /// Cuts a call off. Its completion comes like any other.
+    pub(crate) fn cancel(&self, call: CallId, attempt: u32) {
+        if let Some(handle) = self.running.get(&(call, attempt)) {
+            handle.abort();
+        }
+    }
+
+    /// How many calls are in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The next completion; none while nothing is in flight.
+    pub(crate) async fn next(&mut self) -> Option<Input> {
+        let ended = self.tasks.join_next_with_id().await?;
+        Some(self.completion(ended))
+    }
+
+    /// A completion that is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Input> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        Some(self.completion(ended))
+    }
+
+    fn completion(&mut self, ended: Result<(Id, Input), JoinError>) -> Input {
+        let (id, input) = match ended {
+            Ok((id, input)) => (id, Ok(input)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some((key, kind)) = self.by_task.remove(&id) else {
+            // Every task is entered when it is spawned.
+            return Input::Tick;
+        };
+        self.running.remove(&key);
+        let (call, attempt) = key;
+        match input {
+            Ok(input) => input,
+            Err(error) if error.is_cancelled() => match kind {
+                Kind::Model => Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled },
+                Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
+            },
+            Err(error) => match kind {
+                Kind::Model => failed(call, attempt, internal(format!("the driver failed: {error}"))),
+                Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
+            },
+        }
+    }
+
+    /// Cuts off everything and waits until it has ended.
+    pub(crate) async fn shutdown(&mut self) {
+        self.tasks.shutdown().await;
+        self.running.clear();
+        self.by_task.clear();
+    }
+}
+
+fn failed(call: CallId, attempt: u32, failure: Failure) -> Input {
+    Input::ModelDone { call, attempt, outcome: ModelOutcome::Failed(failure) }
+}
+
+fn returned(call: CallId, attempt: u32, body: Body) -> Input {
+    Input::ToolDone { call, attempt, outcome: ToolOutcome::Returned(body) }
+}
+
+fn internal(message: String) -> Failure {
+    Failure {
+        class: FailureClass::Final,
+        code: ErrorCode::ModelServer,
+        message,
+        hint: String::new(),
+        retry_after: None,
+    }
+}
+
+fn tool_error(start: &ToolStart, code: ErrorCode, text: &str) -> Body {
+    Body::new(Message::Tool {
+        tool_call_id: start.use_id.clone(),
+        name: Some(start.tool.clone()),
+        content: Content::Text(format!("{code}: {text}")),
+        is_error: true,
+    })
+}

@@ -1,0 +1,329 @@
+//! The event loop: decide, commit, act.
+//!
+//! Inputs are applied as they come, and what is pure of their consequences is done at once. One
+//! commit is in flight at a time; what comes meanwhile shares the next one. Nothing leaves before
+//! its commit is confirmed.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use aosk_abi::{
+    Command, Effects, Error, ErrorCode, ExitStatus, Input, Millis, Pid, Release, Reply, RequestId,
+    Timestamp, limits,
+};
+use aosk_kernel::Kernel;
+use aosk_store::{Batch, Committer};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::bodies::Bodies;
+use crate::clock::Clock;
+use crate::commits::Commits;
+use crate::devices::{Asker, Devices};
+use crate::flight::{Flight, Seen};
+use crate::published::{Published, Snapshot};
+use crate::shadow::Shadow;
+use crate::turns::Turns;
+
+/// Requests that may wait for the loop; more get `busy`.
+pub(crate) const REQUESTS_MAX: usize = 1_024;
+
+/// A request of an operator and where the reply goes.
+pub(crate) struct Request {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// The loop and all it owns.
+pub(crate) struct EventLoop {
+    pub(crate) kernel: Kernel,
+    pub(crate) clock: Clock,
+    pub(crate) turns: Turns,
+    pub(crate) bodies: Bodies,
+    pub(crate) devices: Devices,
+    pub(crate) committer: Committer,
+    pub(crate) commits: Arc<Commits>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) drain: Millis,
+    pub(crate) flight: Flight,
+    pub(crate) shadow: Shadow,
+    /// What came of inputs since the last commit was handed over.
+    pub(crate) fx: Effects,
+    pub(crate) committing: Option<Committing>,
+    pub(crate) replies: HashMap<RequestId, oneshot::Sender<Reply>>,
+    pub(crate) next_request: u64,
+}
+
+/// A commit in flight, and what it holds back.
+pub(crate) struct Committing {
+    ticket: u64,
+    releases: Vec<Release>,
+    changed: Vec<Snapshot>,
+}
+
+/// What the loop woke up for.
+enum Happened {
+    Completion(Input),
+    Commit(Result<u64, Error>),
+    Deadline,
+    Request(Request),
+    Stop,
+}
+
+/// How the loop ended.
+pub(crate) enum End {
+    /// It was asked to.
+    Stopped,
+    /// The store failed.
+    Failed(Error),
+    /// The kernel panicked at this input. What is committed is whole.
+    Panicked(Seen, String),
+}
+
+impl EventLoop {
+    /// Runs until it is stopped or cannot go on.
+    pub(crate) async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> End {
+        let mut end = self.apply(Input::Boot).err();
+        while end.is_none() {
+            self.commit();
+            // While a long commit is under way only so much is taken in.
+            let room = self.fx.journal.len() < limits::BATCH_MAX * 4;
+            let due = self.kernel.next_deadline();
+            let clock = self.clock;
+            let happened = tokio::select! { biased;
+                Some(done) = self.devices.next(), if room => Happened::Completion(done),
+                outcome = self.commits.wait() => Happened::Commit(outcome),
+                () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
+                Some(request) = requests.recv(), if room => Happened::Request(request),
+                _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
+            };
+            end = self.handle(happened).err();
+        }
+        let end = end.unwrap_or(End::Stopped);
+        match end {
+            End::Stopped => self.wind_down().await,
+            End::Failed(_) | End::Panicked(..) => {
+                self.devices.shutdown().await;
+                end
+            }
+        }
+    }
+
+    fn handle(&mut self, happened: Happened) -> Result<(), End> {
+        match happened {
+            Happened::Completion(done) => self.completions(done),
+            Happened::Commit(outcome) => self.committed(outcome),
+            Happened::Deadline => self.apply(Input::Tick),
+            Happened::Request(request) => self.request(request),
+            Happened::Stop => Err(End::Stopped),
+        }
+    }
+
+    /// Applies one input and everything pure that follows from it.
+    fn apply(&mut self, input: Input) -> Result<(), End> {
+        self.turns.begin_batch();
+        self.apply_one(&input)?;
+        loop {
+            let inline = std::mem::take(&mut self.fx.inline);
+            let resumes = std::mem::take(&mut self.fx.resumes);
+            if inline.is_empty() && resumes.is_empty() {
+                return Ok(());
+            }
+            for start in inline {
+                if let Some(asker) = self.asker(start.call.pid) {
+                    let done = self.devices.call_inline(&start, asker);
+                    self.apply_one(&done)?;
+                }
+            }
+            for resume in resumes {
+                let step =
+                    self.turns.take(&self.kernel, &mut self.bodies, &mut self.devices, resume);
+                if let Some(step) = step {
+                    self.apply_one(&step)?;
+                }
+            }
+        }
+    }
+
+    fn apply_one(&mut self, input: &Input) -> Result<(), End> {
+        let now = self.clock.now();
+        self.flight.record(now, input);
+        let bodies_before = self.fx.bodies.len();
+        let applied =
+            catch_unwind(AssertUnwindSafe(|| self.kernel.apply(now, input, &mut self.fx)));
+        if let Err(panic) = applied {
+            let said = panic
+                .downcast_ref::<&str>()
+                .map(|said| (*said).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            return match self.flight.last() {
+                Some(seen) => Err(End::Panicked(seen, said)),
+                None => Err(End::Failed(Error::new(ErrorCode::KernelPanic, said))),
+            };
+        }
+        for body in self.fx.bodies.iter().skip(bodies_before) {
+            self.bodies.insert(body);
+        }
+        Ok(())
+    }
+
+    /// Applies a completion and all others that are there already.
+    fn completions(&mut self, first: Input) -> Result<(), End> {
+        self.apply(first)?;
+        for _ in 0..limits::BATCH_MAX {
+            match self.devices.try_next() {
+                Some(done) => self.apply(done)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: Request) -> Result<(), End> {
+        self.next_request = self.next_request.saturating_add(1);
+        let id = RequestId(self.next_request);
+        self.replies.insert(id, request.reply);
+        self.apply(Input::Operator { request: id, command: request.command })
+    }
+
+    /// Hands everything that came of inputs to the store, unless a commit is under way.
+    fn commit(&mut self) {
+        let nothing = self.fx.journal.is_empty() && self.fx.releases.is_empty();
+        if self.committing.is_some() || (nothing && self.kernel.is_flushed()) {
+            return;
+        }
+        let mut changed: Vec<_> = self
+            .kernel
+            .changed()
+            .filter_map(|pid| Some(Snapshot::of(pid, self.kernel.process(pid)?)))
+            .collect();
+        for (pid, process) in self.kernel.take_ended() {
+            self.turns.forget(pid);
+            changed.push(Snapshot::of(pid, &process));
+        }
+        self.kernel.flush(&mut self.fx);
+        self.shadow.check(&self.kernel, &self.fx.rows);
+        let fx = std::mem::take(&mut self.fx);
+        let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
+        // A committer that has failed says so through `commits`; nothing is released then.
+        let ticket = self.committer.submit(batch).unwrap_or(u64::MAX);
+        self.committing = Some(Committing { ticket, releases: fx.releases, changed });
+    }
+
+    /// The store has confirmed a commit: what waited for it leaves.
+    fn committed(&mut self, outcome: Result<u64, Error>) -> Result<(), End> {
+        let through = outcome.map_err(End::Failed)?;
+        let Some(committing) = self.committing.take_if(|c| c.ticket <= through) else {
+            return Ok(());
+        };
+        let gone: Vec<(Pid, ExitStatus)> = committing
+            .releases
+            .iter()
+            .filter_map(|release| match release {
+                Release::Exited { pid, status } => Some((*pid, *status)),
+                Release::Think { .. }
+                | Release::Tool(_)
+                | Release::Cancel { .. }
+                | Release::Reply { .. } => None,
+            })
+            .collect();
+        self.published.publish(committing.changed, &gone);
+        for release in committing.releases {
+            self.release(release);
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, release: Release) {
+        match release {
+            Release::Think { call, attempt, pages, options } => {
+                let Some(asker) = self.asker(call.pid) else {
+                    return;
+                };
+                let bodies: Result<Vec<_>, _> =
+                    pages.into_iter().map(|hash| Ok(self.bodies.get(hash)?.body)).collect();
+                match bodies {
+                    Ok(bodies) => self.devices.think(call, attempt, asker, options, bodies),
+                    Err(error) => self.devices.fail_model(call, attempt, &error),
+                }
+            }
+            Release::Tool(start) => {
+                if let Some(asker) = self.asker(start.call.pid) {
+                    self.devices.call_tool(start, asker);
+                }
+            }
+            Release::Cancel { call, attempt } => self.devices.cancel(call, attempt),
+            Release::Reply { request, reply } => {
+                if let Some(waiting) = self.replies.remove(&request) {
+                    // Whoever asked may have gone away.
+                    let _gone = waiting.send(reply);
+                }
+            }
+            Release::Exited { .. } => {}
+        }
+    }
+
+    fn asker(&self, pid: Pid) -> Option<Asker> {
+        let spec = &self.kernel.process(pid)?.spec;
+        Some(Asker {
+            name: spec.name.clone(),
+            label: spec.label.clone(),
+            param: spec.program.param.clone(),
+        })
+    }
+
+    /// Ends in order: nothing new is started, calls in flight may end, what came of them is
+    /// committed. What is cut off is in flight in the store and is taken up again at the next boot.
+    async fn wind_down(&mut self) -> End {
+        let until = self.clock.now().after(self.drain);
+        loop {
+            self.commit();
+            let idle = self.committing.is_none() && self.devices.in_flight() == 0;
+            if idle {
+                break;
+            }
+            let happened = tokio::select! { biased;
+                Some(done) = self.devices.next() => Happened::Completion(done),
+                outcome = self.commits.wait(), if self.committing.is_some() => {
+                    self.hold_back();
+                    Happened::Commit(outcome)
+                }
+                () = sleep_until(self.clock, Some(until)) => break,
+            };
+            if let Err(end) = self.handle(happened) {
+                self.devices.shutdown().await;
+                return end;
+            }
+        }
+        self.devices.shutdown().await;
+        self.commit();
+        while self.committing.is_some() {
+            let outcome = self.commits.wait().await;
+            self.hold_back();
+            if let Err(end) = self.committed(outcome) {
+                return end;
+            }
+            self.commit();
+        }
+        End::Stopped
+    }
+
+
+    /// While the loop winds down, replies leave and nothing starts.
+    fn hold_back(&mut self) {
+        if let Some(committing) = &mut self.committing {
+            committing.releases.retain(|release| match release {
+                Release::Reply { .. } | Release::Cancel { .. } | Release::Exited { .. } => true,
+                Release::Think { .. } | Release::Tool(_) => false,
+            });
+        }
+    }
+}
+
+async fn sleep_until(clock: Clock, at: Option<Timestamp>) {
+    if let Some(at) = at {
+        tokio::time::sleep(clock.until(at)).await;
+    }
+}

@@ -1,0 +1,152 @@
+//! The face of a running kernel: what an operator, a server or a program around it can do.
+
+use std::sync::Arc;
+
+use aosk_abi::{Body, Command, Error, ErrorCode, Message, Pid, Reply, Signal, SpawnSpec};
+use aosk_store::Reader;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::devices::Growth;
+use crate::event_loop::{REQUESTS_MAX, Request};
+use crate::published::{Published, Snapshot};
+
+/// A handle on a running kernel. Cheap to clone. Whatever returns `Ok` is committed.
+#[derive(Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    published: Arc<Published>,
+    growth: broadcast::Sender<Growth>,
+    reader: Arc<dyn Reader>,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        requests: mpsc::Sender<Request>,
+        published: Arc<Published>,
+        growth: broadcast::Sender<Growth>,
+        reader: Arc<dyn Reader>,
+    ) -> Self {
+        Self { requests, published, growth, reader }
+    }
+
+    /// Starts a process without a parent.
+    ///
+    /// # Errors
+    /// If the specification makes no sense, a budget does not allow it, or the kernel is gone.
+    pub async fn spawn(&self, spec: SpawnSpec) -> Result<Pid, Error> {
+        match self.ask(Command::Spawn(Box::new(spec))).await? {
+            Reply::Spawned(pid) => Ok(pid),
+            Reply::Refused(error) => Err(error),
+            Reply::Done => Err(Error::new(ErrorCode::KernelPanic, "starting a process: no id came back")),
+        }
+    }
+
+    /// Signals a process.
+    ///
+    /// # Errors
+    /// If it does not live, or the kernel is gone.
+    pub async fn signal(&self, pid: Pid, signal: Signal) -> Result<(), Error> {
+        self.done(Command::Signal { pid, signal }).await
+    }
+
+    /// Sends a message to a process.
+    ///
+    /// # Errors
+    /// If it does not live or its mailbox is full, or the kernel is gone.
+    pub async fn send(&self, pid: Pid, message: Message) -> Result<(), Error> {
+        self.done(Command::Send { pid, body: Body::new(message) }).await
+    }
+
+    /// Changes the priority of a process.
+    ///
+    /// # Errors
+    /// If it does not live, the priority is above 100, or the kernel is gone.
+    pub async fn renice(&self, pid: Pid, priority: u8) -> Result<(), Error> {
+        self.done(Command::Renice { pid, priority }).await
+    }
+
+    /// Changes the scheduler policy.
+    ///
+    /// # Errors
+    /// If there is no such policy, or the kernel is gone.
+    pub async fn set_policy(&self, policy: &str) -> Result<(), Error> {
+        self.done(Command::SetPolicy { policy: policy.to_owned() }).await
+    }
+
+    /// Waits until a process has ended.
+    ///
+    /// # Errors
+    /// If there is no such process, or the kernel ends first.
+    pub async fn wait(&self, pid: Pid) -> Result<Snapshot, Error> {
+        let unknown = || Error::new(ErrorCode::NoSuchProcess, format!("waiting for {pid}: no such process"));
+        let end = self.published.end_of(pid).ok_or_else(unknown)?;
+        end.await.map_err(|_| gone())
+    }
+
+    /// Waits until a process changes; at once if it does not live. May return without a change.
+    pub async fn changed(&self, pid: Pid) {
+        // A sender that was dropped is as good as a change: the process does not live.
+        let _changed = self.published.change_of(pid).await;
+    }
+
+    /// Live processes and those that ended lately, in order of their ids.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Snapshot> {
+        self.published.all()
+    }
+
+    /// A process, if it lives or ended lately.
+    #[must_use]
+    pub fn process(&self, pid: Pid) -> Option<Snapshot> {
+        self.published.get(pid)
+    }
+
+    /// How many processes live.
+    #[must_use]
+    pub fn live_count(&self) -> usize {
+        self.published.live_count()
+    }
+
+    /// Pieces of answers while they are written, of models that stream. A watcher that is too slow
+    /// misses some.
+    #[must_use]
+    pub fn growth(&self) -> broadcast::Receiver<Growth> {
+        self.growth.subscribe()
+    }
+
+    /// Reads of what is committed.
+    #[must_use]
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        self.reader.clone()
+    }
+
+    async fn done(&self, command: Command) -> Result<(), Error> {
+        match self.ask(command).await? {
+            Reply::Done | Reply::Spawned(_) => Ok(()),
+            Reply::Refused(error) => Err(error),
+        }
+    }
+
+    async fn ask(&self, command: Command) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.try_send(Request { command, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::new(
+                ErrorCode::Busy,
+                format!("asking the kernel: {REQUESTS_MAX} requests wait already"),
+            )
+            .hint("try again"),
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        answer.await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorCode::Interrupted, "asking the kernel: it has stopped")
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("live", &self.live_count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,285 @@
+//! A node: one kernel on one store, started, supervised and shut down.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use aosk_abi::{Command, Error, ErrorCode, Input, Pid, RequestId, Signal, Timestamp};
+use aosk_kernel::{Config, Kernel, ModelConfig};
+use aosk_store::{Committer, Reader, Store};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::bodies::Bodies;
+use crate::clock::Clock;
+use crate::commits::Commits;
+use crate::config::{ModelDevice, NodeConfig};
+use crate::devices::{Devices, Growth};
+use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
+use crate::flight::Flight;
+use crate::handle::Handle;
+use crate::program::Programs;
+use crate::published::{Published, Snapshot};
+use crate::shadow::Shadow;
+use crate::turns::Turns;
+
+/// Pieces of answers that a slow watcher may fall behind before it misses some.
+const GROWTH_MAX: usize = 1_024;
+
+/// How often the kernel may panic within the life of a node before it is given up.
+const PANICS_MAX: u32 = 8;
+
+/// A running kernel.
+#[derive(Debug)]
+pub struct Node {
+    handle: Handle,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+/// What outlives a kernel that panicked.
+struct Supervisor {
+    config: Config,
+    models: Vec<ModelDevice>,
+    tools: Arc<aosk_tools::Registry>,
+    recorded: Option<Arc<aosk_model::Replay>>,
+    programs: Programs,
+    workspace: std::path::PathBuf,
+    reports: Option<std::path::PathBuf>,
+    drain: aosk_abi::Millis,
+    reader: Arc<dyn Reader>,
+    published: Arc<Published>,
+    growth: broadcast::Sender<Growth>,
+    stop: watch::Receiver<bool>,
+    clock: Clock,
+    /// Panics so far, by the process whose input it was.
+    panics: HashMap<Option<Pid>, u32>,
+}
+
+impl Node {
+    /// Starts a kernel on a store. What was in flight when the last one died is taken up again.
+    ///
+    /// # Errors
+    /// If the store cannot be read or what it holds does not make a kernel.
+    pub fn start(config: NodeConfig) -> Result<Self, Error> {
+        let NodeConfig { mut store, models, tools, recorded, programs, .. } = config;
+        let kernel_config = Config {
+            policy: config.policy,
+            models: models
+                .iter()
+                .map(|model| {
+                    let known = ModelConfig {
+                        slots: model.slots.max(1),
+                        price: model.price,
+                        timeout: model.timeout,
+                    };
+                    (model.name.clone(), known)
+                })
+                .collect(),
+            tools: tools
+                .names()
+                .filter_map(|name| Some((name.to_owned(), tools.traits(name)?.clone())))
+                .collect(),
+            tool_slots: config.tool_slots,
+            limits: config.limits,
+            ..Config::default()
+        };
+        let image = store.load().map_err(|error| error.public())?;
+        let kernel = Kernel::restore(kernel_config.clone(), &image)?;
+        let shadow = Shadow::new(&image.rows, &kernel_config);
+        drop(image);
+        let published = Arc::new(Published::default());
+        publish_all(&published, &kernel);
+        let (growth, _) = broadcast::channel(GROWTH_MAX);
+        let (stop, stopped) = watch::channel(false);
+        let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
+        let reader = store.reader();
+        let handle =
+            Handle::new(requests, published.clone(), growth.clone(), reader.clone());
+        let supervisor = Supervisor {
+            config: kernel_config,
+            models,
+            tools: Arc::new(tools),
+            recorded,
+            programs,
+            workspace: config.workspace,
+            reports: config.reports,
+            drain: config.drain,
+            reader,
+            published,
+            growth,
+            stop: stopped,
+            clock: Clock::start(),
+            panics: HashMap::new(),
+        };
+        #[expect(clippy::disallowed_methods, reason = "the node owns this task; shutdown waits for it")]
+        let task = tokio::spawn(supervisor.run(store, kernel, shadow, requests_in));
+        Ok(Self { handle, stop, task })
+    }
+
+    /// What to speak to the kernel with.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Ends the kernel in order: nothing new starts, calls in flight get the drain time to end, what
+    /// came of them is committed, the store is closed.
+    ///
+    /// # Errors
+    /// What the kernel ended with, if it could not go on.
+    pub async fn shutdown(self) -> Result<(), Error> {
+        // The loop may have ended already.
+        let _ended = self.stop.send(true);
+        match self.task.await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Error::new(ErrorCode::KernelPanic, format!("running the kernel: {error}"))),
+        }
+    }
+
+    /// Waits until the kernel ends by itself, which it only does when it cannot go on.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn failed(&mut self) -> Result<(), Error> {
+        match (&mut self.task).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Error::new(ErrorCode::KernelPanic, format!("running the kernel: {error}"))),
+        }
+    }
+}
+
+fn publish_all(published: &Published, kernel: &Kernel) {
+    let all = kernel.processes().map(|(pid, process)| Snapshot::of(pid, process)).collect();
+    published.publish(all, &[]);
+}
+
+impl Supervisor {
+    /// Runs kernels on the store until one ends that has not panicked.
+    async fn run(
+        mut self,
+        mut store: Box<dyn Store>,
+        mut kernel: Kernel,
+        mut shadow: Shadow,
+        mut requests: mpsc::Receiver<Request>,
+    ) -> Result<(), Error> {
+        let published = self.published.clone();
+        let outcome = loop {
+            let (end, returned) = self.run_once(store, kernel, shadow, &mut requests).await;
+            match (end, returned) {
+                (End::Stopped, Ok(_)) => break Ok(()),
+                (End::Stopped, Err(error)) => break Err(error.public()),
+                (End::Failed(error), _) => break Err(error),
+                (End::Panicked(seen, said), returned) => {
+                    let again = returned.map_err(|error| error.public());
+                    match again.and_then(|returned| self.restart(returned, seen.pid(), &said)) {
+                        Ok((same, restored, rows)) => (store, kernel, shadow) = (same, restored, rows),
+                        Err(error) => break Err(error),
+                    }
+                }
+            }
+        };
+        requests.close();
+        published.close();
+        outcome
+    }
+
+    async fn run_once(
+        &self,
+        store: Box<dyn Store>,
+        kernel: Kernel,
+        shadow: Shadow,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> (End, Result<Box<dyn Store>, aosk_store::StoreError>) {
+        let commits = Arc::new(Commits::default());
+        let word = commits.clone();
+        let committer = match Committer::start(store, Box::new(move |event| word.tell(event))) {
+            Ok(committer) => committer,
+            Err(error) => return (End::Failed(error.public()), Err(error)),
+        };
+        let mut event_loop = EventLoop {
+            shadow,
+            kernel,
+            clock: self.clock,
+            turns: Turns::new(self.programs.clone()),
+            bodies: Bodies::new(self.reader.clone()),
+            devices: Devices::new(
+                self.models.clone(),
+                self.tools.clone(),
+                self.recorded.clone(),
+                self.workspace.clone(),
+                self.growth.clone(),
+            ),
+            committer,
+            commits,
+            published: self.published.clone(),
+            stop: self.stop.clone(),
+            drain: self.drain,
+            flight: Flight::default(),
+            fx: aosk_abi::Effects::default(),
+            committing: None,
+            replies: HashMap::new(),
+            next_request: 0,
+        };
+        let end = event_loop.run(requests).await;
+        if !matches!(end, End::Stopped) {
+            self.report(&event_loop.flight);
+        }
+        let EventLoop { committer, .. } = event_loop;
+        // The store is closed on its own thread; waiting for it must not hold up other tasks.
+        let returned = tokio::task::spawn_blocking(move || committer.shutdown()).await;
+        (end, returned.unwrap_or(Err(aosk_store::StoreError::Closed)))
+    }
+
+    /// A kernel from what is committed, after one panicked. A process whose input makes it panic
+    /// twice is killed.
+    fn restart(
+        &mut self,
+        mut store: Box<dyn Store>,
+        pid: Option<Pid>,
+        said: &str,
+    ) -> Result<(Box<dyn Store>, Kernel, Shadow), Error> {
+        tracing::error!(?pid, said, "the kernel panicked; going on from what is committed");
+        let count = self.panics.entry(pid).or_default();
+        *count = count.saturating_add(1);
+        let (count, all) = (*count, self.panics.values().fold(0_u32, |a, b| a.saturating_add(*b)));
+        if all > PANICS_MAX {
+            let text = format!("running the kernel: it panicked {all} times: {said}");
+            return Err(Error::new(ErrorCode::KernelPanic, text));
+        }
+        let mut image = store.load().map_err(|error| error.public())?;
+        let mut kernel = Kernel::restore(self.config.clone(), &image)?;
+        if let (Some(pid), true) = (pid, count > 1) {
+            let kill = Input::Operator {
+                request: RequestId(0),
+                command: Command::Signal { pid, signal: Signal::Kill },
+            };
+            let mut fx = aosk_abi::Effects::default();
+            kernel.apply(self.clock.now(), &kill, &mut fx);
+            kernel.flush(&mut fx);
+            let batch = aosk_store::Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
+            store.commit(&[batch]).map_err(|error| error.public())?;
+            image = store.load().map_err(|error| error.public())?;
+            kernel = Kernel::restore(self.config.clone(), &image)?;
+        }
+        publish_all(&self.published, &kernel);
+        let shadow = Shadow::new(&image.rows, &self.config);
+        Ok((store, kernel, shadow))
+    }
+
+    /// Writes down what the kernel saw last.
+    fn report(&self, flight: &Flight) {
+        let Some(dir) = &self.reports else {
+            return;
+        };
+        let Timestamp(at) = self.clock.now();
+        if let Err(error) = write_report(dir, at, &flight.report()) {
+            tracing::error!(%error, "the flight recorder could not be written");
+        }
+    }
+}
+
+fn write_report(dir: &Path, at: u64, report: &str) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    std::fs::write(dir.join(format!("flight-{at}.txt")), report)
+}

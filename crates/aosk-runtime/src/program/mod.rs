@@ -1,0 +1,313 @@
+//! Programs: what drives a process.
+//!
+//! A program is a pure state machine. It is given its state and an event and says what it wants
+//! next; it never waits, never does I/O and never asks the clock. Its state is committed together
+//! with the process at every step, so a process goes on after a crash where it was.
+
+pub mod react;
+pub mod replay;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, Pid, Resource, SpawnSpec,
+    ThinkOptions, ToolUse,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What drives a process.
+///
+/// ```
+/// use aosk_runtime::abi::{ExitStatus, Message, ThinkOptions, Tokens};
+/// use aosk_runtime::{Action, Call, Event, Program, ProcessView};
+///
+/// /// Asks the model once and hands its answer to whoever started it.
+/// struct AskOnce;
+///
+/// impl Program for AskOnce {
+///     type State = ();
+///
+///     fn name(&self) -> &str {
+///         "ask-once"
+///     }
+///
+///     fn next(&self, _: &mut (), process: &ProcessView<'_>, event: Event) -> Action {
+///         match event {
+///             Event::Started => Action::call(Call::Think(ThinkOptions {
+///                 model: process.param.to_owned(),
+///                 output_max: Tokens(500),
+///                 tools: Vec::new(),
+///                 temperature_milli: None,
+///             })),
+///             Event::Answered { message, .. } => Action::call(Call::Exit {
+///                 status: ExitStatus::Finished,
+///                 result: Some(message.as_ref().clone()),
+///             }),
+///             other => Action::give_up(&other),
+///         }
+///     }
+/// }
+/// ```
+pub trait Program: Send + Sync + 'static {
+    /// What it remembers between two events. Kept small: it is written at every step.
+    type State: Serialize + DeserializeOwned + Default;
+
+    /// The name processes ask for it by.
+    fn name(&self) -> &str;
+
+    /// What it wants next. Called with [`Event::Started`] first, then with what came of each call.
+    fn next(&self, state: &mut Self::State, process: &ProcessView<'_>, event: Event) -> Action;
+}
+
+/// What a program sees of its process.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessView<'a> {
+    /// Its id.
+    pub pid: Pid,
+    /// Its name.
+    pub name: &'a str,
+    /// Its label.
+    pub label: &'a str,
+    /// The program's parameter as the process was started with it.
+    pub param: &'a str,
+    /// Its priority.
+    pub priority: u8,
+    /// Who started it; the operator if none.
+    pub parent: Option<Pid>,
+    /// What it may touch.
+    pub capabilities: &'a aosk_abi::Capabilities,
+}
+
+/// Why a program is run: [`aosk_abi::Wake`] with the content it points to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// It has just begun.
+    Started,
+    /// The model answered; the answer is in the log.
+    Answered {
+        /// The answer.
+        message: Arc<Message>,
+        /// Why the model stopped.
+        finish: FinishReason,
+    },
+    /// The model call failed for good.
+    ModelFailed(Failure),
+    /// All tools of the turn have returned; the results are in the log.
+    ToolsReturned(Vec<Arc<Message>>),
+    /// The child runs.
+    Spawned(Pid),
+    /// A child has ended.
+    ChildExited {
+        /// Which.
+        pid: Pid,
+        /// How.
+        status: ExitStatus,
+        /// What it left.
+        result: Option<Arc<Message>>,
+    },
+    /// The message lies in the other's mailbox.
+    Sent,
+    /// A message came. It is not in the log; append what is to be made of it.
+    Received {
+        /// From whom; the operator if none.
+        from: Option<Pid>,
+        /// The message.
+        message: Arc<Message>,
+    },
+    /// The sleep is over.
+    Slept,
+    /// The wait's time is over.
+    TimedOut,
+    /// The call was not carried out.
+    Refused(Error),
+    /// A budget does not allow the call.
+    OutOfBudget(Resource),
+    /// It was asked to end: save what must be saved and exit.
+    Terminated,
+}
+
+/// What a program wants: messages for the end of its log, then a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    /// Appended to the log, in order, before the call.
+    pub append: Vec<Message>,
+    /// What it asks.
+    pub call: Call,
+}
+
+/// What a program can ask. See [`aosk_abi::Syscall`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    /// Ask the model, with the whole log as the conversation.
+    Think(ThinkOptions),
+    /// Call tools, and wait for all of them.
+    CallTools(Vec<ToolUse>),
+    /// Start a child.
+    Spawn(Box<SpawnSpec>),
+    /// Wait until a child has ended.
+    Wait {
+        /// Which; any if none.
+        child: Option<Peer>,
+        /// How long; for ever if none.
+        timeout: Option<Millis>,
+    },
+    /// Send a message.
+    Send {
+        /// To whom.
+        to: Peer,
+        /// The message as the receiver will see it.
+        message: Message,
+    },
+    /// Take the next message.
+    Receive {
+        /// Only from this one; from anyone if none.
+        from: Option<Peer>,
+        /// How long to wait; for ever if none.
+        timeout: Option<Millis>,
+    },
+    /// Do nothing for a while.
+    Sleep(Millis),
+    /// End.
+    Exit {
+        /// How.
+        status: ExitStatus,
+        /// What the parent gets.
+        result: Option<Message>,
+    },
+}
+
+/// Another process, by id or by name. A name is looked for among the parent, the children and the
+/// siblings, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// By id.
+    Pid(Pid),
+    /// By name.
+    Name(String),
+}
+
+impl Action {
+    /// A call, and nothing for the log.
+    #[must_use]
+    pub fn call(call: Call) -> Self {
+        Self { append: Vec::new(), call }
+    }
+
+    /// Exits in the way that fits an event after which a program has nothing more to do.
+    #[must_use]
+    pub fn give_up(event: &Event) -> Self {
+        let (status, result) = match event {
+            Event::Terminated => (ExitStatus::Signalled(aosk_abi::Signal::Term), None),
+            Event::OutOfBudget(resource) => (ExitStatus::OutOfBudget(*resource), None),
+            Event::ModelFailed(failure) => {
+                let mut text = format!("{}: {}", failure.code, failure.message);
+                if !failure.hint.is_empty() {
+                    text.push_str(&format!("\nhint: {}", failure.hint));
+                }
+                (ExitStatus::Failed(failure.code), Some(text))
+            }
+            Event::Refused(error) => {
+                (ExitStatus::Failed(error.code), Some(format!("{}: {}", error.code, error.message)))
+            }
+            Event::Started
+            | Event::Answered { .. }
+            | Event::ToolsReturned(_)
+            | Event::Spawned(_)
+            | Event::ChildExited { .. }
+            | Event::Sent
+            | Event::Received { .. }
+            | Event::Slept
+            | Event::TimedOut => (ExitStatus::Failed(ErrorCode::ProgramFailed), None),
+        };
+        Self::call(Call::Exit { status, result: result.map(Message::assistant) })
+    }
+}
+
+/// What a step of a program comes to, with its state as text.
+pub(crate) struct Stepped {
+    pub(crate) append: Vec<Body>,
+    pub(crate) call: Call,
+    pub(crate) state: Arc<str>,
+}
+
+/// A program whose state is text.
+trait Erased: Send + Sync {
+    fn step(&self, state: &str, process: &ProcessView<'_>, event: Event) -> Result<Stepped, Error>;
+}
+
+impl<P: Program> Erased for P {
+    fn step(&self, state: &str, process: &ProcessView<'_>, event: Event) -> Result<Stepped, Error> {
+        let invalid = |what: serde_json::Error| {
+            let text = format!("running {} of {}: its state: {what}", self.name(), process.pid);
+            Error::new(ErrorCode::ProgramInvalid, text)
+        };
+        let mut state: P::State = match event {
+            Event::Started => P::State::default(),
+            Event::Answered { .. }
+            | Event::ModelFailed(_)
+            | Event::ToolsReturned(_)
+            | Event::Spawned(_)
+            | Event::ChildExited { .. }
+            | Event::Sent
+            | Event::Received { .. }
+            | Event::Slept
+            | Event::TimedOut
+            | Event::Refused(_)
+            | Event::OutOfBudget(_)
+            | Event::Terminated => serde_json::from_str(state).map_err(invalid)?,
+        };
+        let action = self.next(&mut state, process, event);
+        Ok(Stepped {
+            append: action.append.into_iter().map(Body::new).collect(),
+            call: action.call,
+            state: serde_json::to_string(&state).map_err(invalid)?.into(),
+        })
+    }
+}
+
+/// The programs of one node, by name.
+#[derive(Clone)]
+pub struct Programs {
+    by_name: BTreeMap<String, Arc<dyn Erased>>,
+}
+
+impl Default for Programs {
+    /// The built-in programs: `react` and `replay`.
+    fn default() -> Self {
+        let mut programs = Self { by_name: BTreeMap::new() };
+        programs.add(react::React);
+        programs.add(replay::Replay);
+        programs
+    }
+}
+
+impl Programs {
+    /// Adds a program; one of the same name is replaced.
+    pub fn add(&mut self, program: impl Program) {
+        self.by_name.insert(program.name().to_owned(), Arc::new(program));
+    }
+
+    pub(crate) fn step(
+        &self,
+        name: &str,
+        state: &str,
+        process: &ProcessView<'_>,
+        event: Event,
+    ) -> Result<Stepped, Error> {
+        let program = self.by_name.get(name).ok_or_else(|| {
+            let names: Vec<_> = self.by_name.keys().map(String::as_str).collect();
+            let text = format!("running {}: no such program: {name}", process.pid);
+            Error::new(ErrorCode::ProgramInvalid, text).hint(format!("programs: {}", names.join(", ")))
+        })?;
+        program.step(state, process, event)
+    }
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_name.keys()).finish()
+    }
+}

@@ -1,0 +1,275 @@
+//! `react`: the model, its tools, the model again, until it is done.
+//!
+//! Each turn the model sees the whole log. Tools it calls are called in its order; calls that are
+//! system calls (start an agent, wait for it, send, receive, sleep, finish) go to the kernel and
+//! their outcome enters the log as a tool's result.
+
+use aosk_abi::{
+    Capabilities, Content, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Pid,
+    ProgramSpec, SpawnSpec, ThinkOptions, ToolUse,
+};
+use aosk_tools::kernel_calls::{self, Address, KernelCall, SpawnAgent};
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Call, Event, Peer, ProcessView, Program};
+
+/// The program.
+#[derive(Debug)]
+pub struct React;
+
+/// The parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// How to ask the model.
+    pub options: ThinkOptions,
+    /// The directory its tools work in; the node's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// After an answer without tool calls it waits for the next message instead of ending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chat: bool,
+}
+
+/// Where it is within a turn.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Calls of the model's last answer that are still to be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    queue: Vec<ToolUse>,
+    /// The system call that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked>,
+}
+
+/// A system call that the model asked for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    /// The id under which the model expects the result.
+    use_id: String,
+    /// The call's name.
+    name: String,
+    /// The child is to be waited for once it runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    then_wait: bool,
+}
+
+/// Calls every agent may make, whichever tools its parent chose for it.
+const ALWAYS: &[&str] = &["send_message", "receive_message", "finish"];
+
+/// Standing instructions of an agent that is started without any.
+const SYSTEM: &str = "You are an agent that works for another agent. Do the task with the tools you \
+    have. When it is done, call finish with the result, complete but short.";
+
+impl Program for React {
+    type State = State;
+
+    fn name(&self) -> &'static str {
+        "react"
+    }
+
+    fn next(&self, state: &mut State, process: &ProcessView<'_>, event: Event) -> Action {
+        let Ok(param) = serde_json::from_str::<Param>(process.param) else {
+            let status = ExitStatus::Failed(ErrorCode::ProgramInvalid);
+            return Action::call(Call::Exit { status, result: None });
+        };
+        match event {
+            Event::Started => think(&param, Vec::new()),
+            Event::Answered { message, finish } => answered(state, process, &param, &message, finish),
+            Event::ToolsReturned(_) => go_on(state, process, &param, Vec::new()),
+            Event::Spawned(pid) => spawned(state, process, &param, pid),
+            Event::ChildExited { pid, status, result } => {
+                let result = result.map(|message| message.text());
+                let outcome = serde_json::json!({
+                    "pid": pid.to_string(), "status": status.to_string(), "result": result,
+                });
+                report(state, process, &param, &outcome.to_string(), false)
+            }
+            Event::Sent => report(state, process, &param, r#"{"sent":true}"#, false),
+            Event::Received { from, message } => {
+                if state.asked.is_none() {
+                    return think(&param, vec![message.as_ref().clone()]);
+                }
+                let from = from.map_or_else(|| "operator".to_owned(), |pid| pid.to_string());
+                let outcome = serde_json::json!({ "from": from, "text": message.text() });
+                report(state, process, &param, &outcome.to_string(), false)
+            }
+            Event::Slept => report(state, process, &param, r#"{"slept":true}"#, false),
+            Event::TimedOut => report(state, process, &param, r#"{"timed_out":true}"#, false),
+            Event::Refused(error) if state.asked.is_some() => {
+                let text = refusal(error.code, &error.message);
+                report(state, process, &param, &text, true)
+            }
+            Event::Refused(_)
+            | Event::ModelFailed(_)
+            | Event::OutOfBudget(_)
+            | Event::Terminated => Action::give_up(&event),
+        }
+    }
+}
+
+fn think(param: &Param, append: Vec<Message>) -> Action {
+    Action { append, call: Call::Think(param.options.clone()) }
+}
+
+fn answered(
+    state: &mut State,
+    process: &ProcessView<'_>,
+    param: &Param,
+    message: &Message,
+    finish: FinishReason,
+) -> Action {
+    if !message.tool_calls().is_empty() {
+        state.queue = message.tool_calls().to_vec();
+        return go_on(state, process, param, Vec::new());
+    }
+    let status = match finish {
+        FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Length => ExitStatus::Finished,
+        FinishReason::Refused => ExitStatus::Failed(ErrorCode::ProgramFailed),
+    };
+    if param.chat && status.is_finished() {
+        return Action::call(Call::Receive { from: None, timeout: None });
+    }
+    Action::call(Call::Exit { status, result: Some(Message::assistant(message.text())) })
+}
+
+/// Makes the next calls of the turn, or asks the model when all are made. `append` has results that
+/// are not in the log yet.
+fn go_on(
+    state: &mut State,
+    process: &ProcessView<'_>,
+    param: &Param,
+    mut append: Vec<Message>,
+) -> Action {
+    loop {
+        let is_kernel_call = |wanted: &ToolUse| kernel_calls::spec(&wanted.name).is_some();
+        let tools = state.queue.iter().take_while(|wanted| !is_kernel_call(wanted)).count();
+        if tools > 0 {
+            let calls = state.queue.drain(..tools).collect();
+            return Action { append, call: Call::CallTools(calls) };
+        }
+        if state.queue.is_empty() {
+            return think(param, append);
+        }
+        let wanted = state.queue.remove(0);
+        match kernel_calls::parse(&wanted.name, &wanted.arguments) {
+            Ok(call) => return system_call(state, process, param, append, wanted, call),
+            Err(error) => {
+                let text = refusal(error.code(), &error.to_string());
+                append.push(result(wanted.id, wanted.name, text, true));
+            }
+        }
+    }
+}
+
+fn system_call(
+    state: &mut State,
+    process: &ProcessView<'_>,
+    param: &Param,
+    mut append: Vec<Message>,
+    wanted: ToolUse,
+    call: KernelCall,
+) -> Action {
+    let mut then_wait = false;
+    let call = match call {
+        KernelCall::SpawnAgent(spawn) => {
+            then_wait = spawn.wait;
+            Call::Spawn(Box::new(child(process, param, spawn)))
+        }
+        KernelCall::WaitAgent(wait) => {
+            Call::Wait { child: wait.pid.map(Peer::Pid), timeout: wait.timeout }
+        }
+        KernelCall::SendMessage(send) => {
+            let text = format!("Message from {} ({}): {}", process.name, process.pid, send.text);
+            Call::Send { to: peer(send.to), message: Message::user(text) }
+        }
+        KernelCall::ReceiveMessage(receive) => {
+            Call::Receive { from: receive.from.map(peer), timeout: receive.timeout }
+        }
+        KernelCall::Sleep(sleep) => Call::Sleep(sleep.span),
+        KernelCall::Finish(finish) => {
+            // The log stays well-formed, so that it can be read and continued.
+            append.push(result(wanted.id, wanted.name, r#"{"finished":true}"#.to_owned(), false));
+            let result = Some(Message::assistant(finish.result));
+            return Action { append, call: Call::Exit { status: ExitStatus::Finished, result } };
+        }
+    };
+    state.asked = Some(Asked { use_id: wanted.id, name: wanted.name, then_wait });
+    Action { append, call }
+}
+
+fn spawned(state: &mut State, process: &ProcessView<'_>, param: &Param, pid: Pid) -> Action {
+    if let Some(asked) = &mut state.asked
+        && std::mem::take(&mut asked.then_wait)
+    {
+        return Action::call(Call::Wait { child: Some(Peer::Pid(pid)), timeout: None });
+    }
+    let outcome = serde_json::json!({ "pid": pid.to_string() });
+    report(state, process, param, &outcome.to_string(), false)
+}
+
+/// Puts the outcome of the system call into the log and goes on with the turn.
+fn report(
+    state: &mut State,
+    process: &ProcessView<'_>,
+    param: &Param,
+    outcome: &str,
+    is_error: bool,
+) -> Action {
+    let append = match state.asked.take() {
+        Some(asked) => vec![result(asked.use_id, asked.name, outcome.to_owned(), is_error)],
+        None => Vec::new(),
+    };
+    go_on(state, process, param, append)
+}
+
+fn result(tool_call_id: String, name: String, text: String, is_error: bool) -> Message {
+    Message::Tool { tool_call_id, name: Some(name), content: Content::Text(text), is_error }
+}
+
+/// The text of a call that was refused, in the form that errors of tools have.
+fn refusal(code: ErrorCode, message: &str) -> String {
+    format!("{code}: {message}")
+}
+
+fn peer(address: Address) -> Peer {
+    match address {
+        Address::Pid(pid) => Peer::Pid(pid),
+        Address::Name(name) => Peer::Name(name),
+    }
+}
+
+/// A child as the model described it; what it left open is as in the parent.
+fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnSpec {
+    let mut options = param.options.clone();
+    if let Some(model) = wanted.model {
+        options.model = model;
+    }
+    let mut tools = Grant::All;
+    if let Some(names) = wanted.tools {
+        let always = ALWAYS.iter().map(|name| (*name).to_owned());
+        let missing: Vec<_> = always.filter(|name| !names.contains(name)).collect();
+        options.tools = names.into_iter().chain(missing).collect();
+        tools = Grant::only(options.tools.iter().cloned());
+    }
+    let child = Param { options, workspace: param.workspace.clone(), chat: false };
+    SpawnSpec {
+        name: wanted.name,
+        label: process.label.to_owned(),
+        program: ProgramSpec {
+            name: "react".to_owned(),
+            // The parameter was read from JSON and has a JSON form.
+            param: serde_json::to_string(&child).unwrap_or_default().into(),
+        },
+        priority: wanted.priority.unwrap_or(process.priority),
+        capabilities: Capabilities { tools, ..process.capabilities.clone() },
+        limits: Limits {
+            tokens: wanted.budget_tokens,
+            micro_usd: wanted.budget,
+            ..Limits::default()
+        },
+        pages: vec![
+            aosk_abi::Body::new(Message::system(wanted.system.unwrap_or_else(|| SYSTEM.to_owned()))),
+            aosk_abi::Body::new(Message::user(wanted.task)),
+        ],
+    }
+}

@@ -1,0 +1,160 @@
+//! What readers see of the processes, without entering the event loop. It follows the commits:
+//! nothing is shown that a crash could undo.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aosk_abi::{ExitStatus, Pid};
+use aosk_kernel::{Process, Spec, State, Stats};
+use tokio::sync::oneshot;
+
+/// Ended processes that are remembered; older ones are in the store.
+const ENDED_MAX: usize = 10_000;
+
+/// A process as readers see it.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its id.
+    pub pid: Pid,
+    /// What it was started with.
+    pub spec: Arc<Spec>,
+    /// What it does, in one word.
+    pub state: &'static str,
+    /// How it ended, if it has.
+    pub status: Option<ExitStatus>,
+    /// Its priority.
+    pub priority: u8,
+    /// What it has used so far.
+    pub stats: Stats,
+    /// The length of its log.
+    pub pages: u32,
+    /// The number of messages ever put into its mailbox.
+    pub mail_count: u64,
+    /// The messages that wait in its mailbox.
+    pub mail_waiting: usize,
+}
+
+impl Snapshot {
+    /// The process as it is.
+    #[must_use]
+    pub fn of(pid: Pid, process: &Process) -> Self {
+        let status = match process.state {
+            State::Zombie { status, .. } | State::Exiting { status, .. } => Some(status),
+            State::Program { .. }
+            | State::Ready { .. }
+            | State::Running { .. }
+            | State::Waiting { .. }
+            | State::Stopped { .. } => None,
+        };
+        Self {
+            pid,
+            spec: process.spec.clone(),
+            state: process.state.word(),
+            status,
+            priority: process.priority,
+            stats: process.stats,
+            pages: process.page_count().0,
+            mail_count: process.mail_count,
+            mail_waiting: process.mailbox.len(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    live: BTreeMap<Pid, Snapshot>,
+    ended: BTreeMap<Pid, Snapshot>,
+    ended_order: VecDeque<Pid>,
+    waiting: BTreeMap<Pid, Vec<oneshot::Sender<Snapshot>>>,
+    watching: BTreeMap<Pid, Vec<oneshot::Sender<()>>>,
+}
+
+/// The published table.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    table: Mutex<Table>,
+}
+
+impl Published {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows a commit: processes that changed, then processes that are gone.
+    pub(crate) fn publish(&self, changed: Vec<Snapshot>, gone: &[(Pid, ExitStatus)]) {
+        let mut table = self.lock();
+        for snapshot in changed {
+            for watcher in table.watching.remove(&snapshot.pid).unwrap_or_default() {
+                // A watcher that has gone away needs no word.
+                let _gone = watcher.send(());
+            }
+            table.live.insert(snapshot.pid, snapshot);
+        }
+        for (pid, status) in gone {
+            let Some(mut snapshot) = table.live.remove(pid) else {
+                continue;
+            };
+            snapshot.status = Some(*status);
+            snapshot.state = "exited";
+            for waiter in table.waiting.remove(pid).unwrap_or_default() {
+                let _gone = waiter.send(snapshot.clone());
+            }
+            table.watching.remove(pid);
+            table.ended.insert(*pid, snapshot);
+            table.ended_order.push_back(*pid);
+            if table.ended_order.len() > ENDED_MAX
+                && let Some(oldest) = table.ended_order.pop_front()
+            {
+                table.ended.remove(&oldest);
+            }
+        }
+    }
+
+    /// Live processes, and ended ones that are remembered.
+    pub(crate) fn all(&self) -> Vec<Snapshot> {
+        let table = self.lock();
+        let mut all: Vec<_> = table.live.values().chain(table.ended.values()).cloned().collect();
+        all.sort_unstable_by_key(|snapshot| snapshot.pid);
+        all
+    }
+
+    pub(crate) fn get(&self, pid: Pid) -> Option<Snapshot> {
+        let table = self.lock();
+        table.live.get(&pid).or_else(|| table.ended.get(&pid)).cloned()
+    }
+
+    pub(crate) fn live_count(&self) -> usize {
+        self.lock().live.len()
+    }
+
+    /// The end of a process: at once if it has ended, otherwise when it does; none if it is unknown.
+    pub(crate) fn end_of(&self, pid: Pid) -> Option<oneshot::Receiver<Snapshot>> {
+        let mut table = self.lock();
+        let (sender, receiver) = oneshot::channel();
+        if let Some(snapshot) = table.ended.get(&pid) {
+            let _gone = sender.send(snapshot.clone());
+        } else if table.live.contains_key(&pid) {
+            table.waiting.entry(pid).or_default().push(sender);
+        } else {
+            return None;
+        }
+        Some(receiver)
+    }
+
+    /// The next change of a process; at once if it does not live.
+    pub(crate) fn change_of(&self, pid: Pid) -> oneshot::Receiver<()> {
+        let mut table = self.lock();
+        let (sender, receiver) = oneshot::channel();
+        if table.live.contains_key(&pid) {
+            table.watching.entry(pid).or_default().push(sender);
+        }
+        receiver
+    }
+
+    /// The kernel stopped: nobody will hear of anything more.
+    pub(crate) fn close(&self) {
+        let mut table = self.lock();
+        table.waiting.clear();
+        table.watching.clear();
+    }
+}

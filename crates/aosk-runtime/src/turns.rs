@@ -1,0 +1,245 @@
+//! Turns of programs: the part of a batch that is pure. A wake becomes an event with its content, a
+//! program's action becomes a system call.
+
+use std::collections::HashMap;
+
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step, Syscall,
+    Tokens, ToolCall, ToolUse, Wake, limits,
+};
+use aosk_kernel::{Kernel, Process};
+
+use crate::bodies::Bodies;
+use crate::devices::Devices;
+use crate::program::{Call, Event, Peer, ProcessView, Programs, Stepped};
+
+/// Runs programs.
+pub(crate) struct Turns {
+    programs: Programs,
+    /// Tokens of each log so far: pages counted, and their sum.
+    log_tokens: HashMap<Pid, (usize, u64)>,
+    /// Turns taken in this batch.
+    taken: HashMap<Pid, u32>,
+}
+
+impl Turns {
+    pub(crate) fn new(programs: Programs) -> Self {
+        Self { programs, log_tokens: HashMap::new(), taken: HashMap::new() }
+    }
+
+    /// A new batch begins.
+    pub(crate) fn begin_batch(&mut self) {
+        self.taken.clear();
+    }
+
+    /// A process is gone.
+    pub(crate) fn forget(&mut self, pid: Pid) {
+        self.log_tokens.remove(&pid);
+    }
+
+    /// Runs the program and gives the step it takes.
+    pub(crate) fn take(
+        &mut self,
+        kernel: &Kernel,
+        bodies: &mut Bodies,
+        devices: &mut Devices,
+        resume: Resume,
+    ) -> Option<Input> {
+        let Resume { pid, turn, wake } = resume;
+        let process = kernel.process(pid)?;
+        let taken = self.taken.entry(pid).or_default();
+        *taken = taken.saturating_add(1);
+        let step = if *taken > limits::STEPS_PER_BATCH_MAX {
+            let text = format!("running {pid}: {taken} steps without waiting for anything");
+            give_up(process, &Error::new(ErrorCode::ProgramFailed, text))
+        } else {
+            self.step(kernel, bodies, devices, pid, process, wake)
+                .unwrap_or_else(|error| give_up(process, &error))
+        };
+        Some(Input::Syscall { pid, turn, step })
+    }
+
+    fn step(
+        &mut self,
+        kernel: &Kernel,
+        bodies: &mut Bodies,
+        devices: &mut Devices,
+        pid: Pid,
+        process: &Process,
+        wake: Wake,
+    ) -> Result<Step, Error> {
+        let view = ProcessView {
+            pid,
+            name: &process.spec.name,
+            label: &process.spec.label,
+            param: &process.spec.program.param,
+            priority: process.priority,
+            parent: process.spec.parent,
+            capabilities: &process.spec.capabilities,
+        };
+        let program = &process.spec.program.name;
+        let mut event = event(bodies, process, wake)?;
+        let mut state = process.program_state.clone();
+        let mut append: Vec<Body> = Vec::new();
+        // A name that leads nowhere is told to the program at once; it may try another.
+        for _ in 0..limits::CHILDREN_MAX {
+            let Stepped { append: more, call, state: next } =
+                self.programs.step(program, &state, &view, event)?;
+            append.extend(more);
+            state = next;
+            match self.syscall(kernel, bodies, devices, pid, process, &append, call)? {
+                Ok(call) => return Ok(Step { append, call, state }),
+                Err(error) => event = Event::Refused(error),
+            }
+        }
+        Err(Error::new(ErrorCode::ProgramFailed, format!("running {pid}: it names nobody it knows")))
+    }
+
+    /// The system call that a program's call stands for. The inner error is for the program.
+    #[expect(clippy::too_many_arguments, reason = "all of it is borrowed from the loop for one step")]
+    fn syscall(
+        &mut self,
+        kernel: &Kernel,
+        bodies: &mut Bodies,
+        devices: &mut Devices,
+        pid: Pid,
+        process: &Process,
+        append: &[Body],
+        call: Call,
+    ) -> Result<Result<Syscall, Error>, Error> {
+        Ok(Ok(match call {
+            Call::Think(options) => {
+                let tools = devices.offered(&options.tools).tokens;
+                let log = self.log_tokens(bodies, pid, process, append)?;
+                Syscall::Think { options, input: Tokens(log.saturating_add(tools)) }
+            }
+            Call::CallTools(calls) => {
+                Syscall::CallTools { calls: calls.into_iter().map(tool_call).collect() }
+            }
+            Call::Spawn(spec) => Syscall::Spawn { spec },
+            Call::Wait { child, timeout } => match find(kernel, pid, process, child) {
+                Ok(child) => Syscall::Wait { child, timeout },
+                Err(error) => return Ok(Err(error)),
+            },
+            Call::Send { to, message } => match find(kernel, pid, process, Some(to)) {
+                Ok(to) => Syscall::Send { to: to.unwrap_or(pid), body: Body::new(message) },
+                Err(error) => return Ok(Err(error)),
+            },
+            Call::Receive { from, timeout } => match find(kernel, pid, process, from) {
+                Ok(from) => Syscall::Receive { from, timeout },
+                Err(error) => return Ok(Err(error)),
+            },
+            Call::Sleep(span) => Syscall::Sleep { span },
+            Call::Exit { status, result } => {
+                Syscall::Exit { status, result: result.map(Body::new) }
+            }
+        }))
+    }
+
+    /// The tokens of the log and of what is about to be appended, by estimate.
+    fn log_tokens(
+        &mut self,
+        bodies: &mut Bodies,
+        pid: Pid,
+        process: &Process,
+        append: &[Body],
+    ) -> Result<u64, Error> {
+        let (mut counted, mut sum) = self.log_tokens.get(&pid).copied().unwrap_or_default();
+        for page in process.pages.iter().skip(counted) {
+            sum = sum.saturating_add(bodies.get(page.hash)?.tokens);
+            counted = counted.saturating_add(1);
+        }
+        self.log_tokens.insert(pid, (counted, sum));
+        for body in append {
+            bodies.insert(body);
+            sum = sum.saturating_add(bodies.get(body.hash())?.tokens);
+        }
+        Ok(sum)
+    }
+}
+
+fn tool_call(wanted: ToolUse) -> ToolCall {
+    ToolCall { use_id: wanted.id, tool: wanted.name, arguments: wanted.arguments.into() }
+}
+
+/// The step of a program that cannot be run.
+fn give_up(process: &Process, error: &Error) -> Step {
+    let result = Message::assistant(format!("{}: {}", error.code, error.message));
+    Step {
+        append: Vec::new(),
+        call: Syscall::Exit {
+            status: ExitStatus::Failed(error.code),
+            result: Some(Body::new(result)),
+        },
+        state: process.program_state.clone(),
+    }
+}
+
+/// The wake with the content it points to.
+fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Error> {
+    let page = |at: PageIndex| -> Result<Hash, Error> {
+        let index = usize::try_from(at.0).unwrap_or(usize::MAX);
+        process.pages.get(index).map(|page| page.hash).ok_or_else(|| {
+            Error::new(ErrorCode::StoreCorrupt, format!("reading page {at}: the log ends before it"))
+        })
+    };
+    Ok(match wake {
+        Wake::Started => Event::Started,
+        Wake::Answered { page: at, finish } => {
+            Event::Answered { message: bodies.get(page(at)?)?.body.message().clone(), finish }
+        }
+        Wake::ModelFailed { failure } => Event::ModelFailed(failure),
+        Wake::ToolsReturned { first, count } => {
+            let mut results = Vec::new();
+            for offset in 0..count {
+                let hash = page(PageIndex(first.0.saturating_add(offset)))?;
+                results.push(bodies.get(hash)?.body.message().clone());
+            }
+            Event::ToolsReturned(results)
+        }
+        Wake::Spawned { pid } => Event::Spawned(pid),
+        Wake::ChildExited { pid, status, result } => {
+            let result = match result {
+                Some(hash) => Some(bodies.get(hash)?.body.message().clone()),
+                None => None,
+            };
+            Event::ChildExited { pid, status, result }
+        }
+        Wake::Sent => Event::Sent,
+        Wake::Received { body, from } => {
+            Event::Received { from, message: bodies.get(body)?.body.message().clone() }
+        }
+        Wake::Slept => Event::Slept,
+        Wake::TimedOut => Event::TimedOut,
+        Wake::Refused { error } => Event::Refused(error),
+        Wake::OutOfBudget { resource } => Event::OutOfBudget(resource),
+        Wake::Terminated => Event::Terminated,
+    })
+}
+
+/// The id of a peer. A name is looked for among the parent, the children and the siblings; of
+/// several the one started last.
+fn find(
+    kernel: &Kernel,
+    pid: Pid,
+    process: &Process,
+    peer: Option<Peer>,
+) -> Result<Option<Pid>, Error> {
+    let name = match peer {
+        None => return Ok(None),
+        Some(Peer::Pid(pid)) => return Ok(Some(pid)),
+        Some(Peer::Name(name)) => name,
+    };
+    let named = |candidate: &Pid| {
+        kernel.process(*candidate).is_some_and(|process| process.spec.name == name)
+    };
+    let parent = process.spec.parent;
+    let siblings = parent.and_then(|parent| kernel.process(parent)).map(|parent| &parent.children);
+    let found = parent
+        .filter(named)
+        .or_else(|| process.children.iter().rev().copied().find(named))
+        .or_else(|| siblings?.iter().rev().copied().find(|other| *other != pid && named(other)));
+    found.map(Some).ok_or_else(|| {
+        Error::new(ErrorCode::NoSuchProcess, format!("no parent, child or sibling has this name: {name}"))
+    })
+}
