@@ -1,1 +1,57 @@
-fn main() {}
+//! The command line of the Agent OS Kernel.
+//!
+//! stdout is data, stderr is conversation: progress, notes and errors. With `--json` the last line of
+//! stdout is one JSON value.
+
+mod cli;
+mod command;
+mod config;
+mod fail;
+mod launch;
+mod paths;
+mod progress;
+mod setup;
+mod term;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return fail::usage(&error),
+    };
+    let json = cli.wants_json();
+    let outcome = match cli.command {
+        // Before anything else: this process is about to become another program.
+        Command::Exec { argv } => launch::exec(&argv),
+        Command::Version { json } => command::version::run(json),
+        Command::Completions { shell } => command::completions::run(shell),
+        Command::Ps(args) => command::ps::run(&cli.place, &args),
+        Command::Show(args) => command::show::run(&cli.place, &args),
+        Command::Logs(args) => command::logs::run(&cli.place, &args),
+        Command::Audit(args) => command::audit::run(&cli.place, &args),
+        Command::Doctor(args) => on_runtime(command::doctor::run(&cli.place, &args)),
+        Command::Run(args) => on_runtime(command::run::run(&cli.place, &args)),
+        Command::Trace(args) => on_runtime(command::trace::run(&cli.place, &args)),
+        Command::Demo(args) => on_runtime(command::demo::run(&cli.place, &args)),
+    };
+    fail::exit(outcome, json)
+}
+
+/// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by
+/// design, waiting for models takes no thread, and commits and commands have threads of their own.
+fn on_runtime(
+    command: impl Future<Output = Result<fail::Done, aosk::abi::Error>>,
+) -> Result<fail::Done, aosk::abi::Error> {
+    setup::log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        aosk::abi::Error::new(aosk::abi::ErrorCode::Io, format!("starting the event loop: {error}"))
+    })?;
+    let outcome = runtime.block_on(command);
+    // A blocking read of a terminal or a name look-up must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}

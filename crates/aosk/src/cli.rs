@@ -1,0 +1,303 @@
+//! The command line, defined once: help, completions and parsing come from here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use aosk::abi::{PermissionLevel, Pid};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An operating-system kernel for AI agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aosk",
+    version,
+    after_help = "Exit status: 0 done; 1 an agent, a call or a check failed; 2 wrong usage, \
+configuration or input file; 3 the model or its provider; 4 the disk or the data directory; \
+5 stored data is damaged; 70 a defect of the kernel; 130 interrupted.\n\nExamples:\n  aosk demo\n  \
+aosk run \"Summarise the files here\" --model anthropic:claude-haiku-4-5\n  aosk ps --all\n  \
+aosk logs 1\n  aosk audit verify"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where state and configuration are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// Where state is kept [default: $XDG_DATA_HOME/aosk or ~/.local/share/aosk].
+    #[arg(long, global = true, value_name = "DIR", env = "AOSK_DATA_DIR", hide_env_values = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The configuration file [default: $XDG_CONFIG_HOME/aosk/config.yaml].
+    #[arg(long, global = true, value_name = "FILE", env = "AOSK_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what the kernel does: four agents build a program and survive a crash.
+    Demo(DemoArgs),
+    /// Run an agent on a task.
+    Run(RunArgs),
+    /// Run recorded conversations through the kernel.
+    Trace(TraceArgs),
+    /// List processes.
+    Ps(PsArgs),
+    /// Show one process: what it is, what it used, its log.
+    Show(ShowArgs),
+    /// Show what a process did, from the journal.
+    Logs(LogsArgs),
+    /// Check or read the journal.
+    Audit(AuditArgs),
+    /// Check this machine: store, models, tools.
+    Doctor(DoctorArgs),
+    /// Print the version.
+    Version {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Become a command that dies with the kernel.
+    #[command(name = "__exec", hide = true)]
+    Exec {
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        argv: Vec<OsString>,
+    },
+}
+
+impl Cli {
+    /// Whether the command was asked for JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Demo(args) => args.json,
+            Command::Run(args) => args.json,
+            Command::Trace(TraceArgs { command: TraceCommand::Run(args) }) => args.json,
+            Command::Ps(args) => args.json,
+            Command::Show(args) => args.json,
+            Command::Logs(args) => args.json,
+            Command::Audit(AuditArgs { command: AuditCommand::Verify { json, .. } }) => *json,
+            Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::Version { json } => *json,
+            Command::Completions { .. } | Command::Exec { .. } => false,
+        }
+    }
+}
+
+/// Which model answers.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelArgs {
+    /// The model, as provider:name. Without it: the configuration, then API key variables, then a
+    /// local Ollama, then the offline scripted model.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) model: Option<String>,
+    /// The provider's address, such as http://127.0.0.1:8080/v1.
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// Model calls at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) slots: Option<u32>,
+}
+
+/// What an agent may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// Pure tools only.
+    Restricted,
+    /// Reads and writes the workspace; may start other agents.
+    Standard,
+    /// Also runs programs.
+    Advanced,
+    /// Everything.
+    Full,
+}
+
+impl From<Level> for PermissionLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Restricted => Self::Restricted,
+            Level::Standard => Self::Standard,
+            Level::Advanced => Self::Advanced,
+            Level::Full => Self::Full,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  aosk run \"What is 17 * 23?\"\n  aosk run \"Add tests\" --model \
+openai:gpt-5.4-mini --permission advanced --budget-usd 0.50\n  aosk run \"hello\" --model openai:local \
+--base-url http://127.0.0.1:8080/v1\n  aosk run --resume")]
+pub(crate) struct RunArgs {
+    /// What the agent is to do.
+    #[arg(required_unless_present = "resume")]
+    pub(crate) task: Option<String>,
+    /// Go on with the agents that an earlier run left behind.
+    #[arg(long, conflicts_with = "task")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// What the agent may touch.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(crate) permission: Option<Level>,
+    /// The directory its tools work in [default: the current one].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Standing instructions for the agent.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// Offer only these tools, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) tools: Option<Vec<String>>,
+    /// 0 (most urgent) to 100.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) priority: u8,
+    /// The most model calls.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) max_steps: u64,
+    /// The most money, in dollars.
+    #[arg(long, value_name = "USD")]
+    pub(crate) budget_usd: Option<f64>,
+    /// The most tokens.
+    #[arg(long, value_name = "N")]
+    pub(crate) budget_tokens: Option<u64>,
+    /// The most wall time, in seconds.
+    #[arg(long, value_name = "S")]
+    pub(crate) budget_seconds: Option<u64>,
+    /// The most tokens of one answer.
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    pub(crate) max_output: u64,
+    /// Print one JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    #[command(subcommand)]
+    pub(crate) command: TraceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// Run every conversation of the files as a process; model and tools answer from the record.
+    Run(TraceRunArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "A file has one conversation per line: {\"id\": ..., \"messages\": [...]} in \
+OpenAI chat form. What the kernel sends to the model at each call is checked against the record.\n\n\
+Examples:\n  aosk trace run airline.jsonl --concurrency 100\n  aosk trace run airline.jsonl --resume \
+--data-dir /tmp/t --json")]
+pub(crate) struct TraceRunArgs {
+    /// Files of recorded conversations.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Processes, and model calls, at once.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) concurrency: u32,
+    /// Go on with the last run in the data directory.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// The scheduler policy: fifo, round-robin or priority.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Print one flat JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    /// Ended processes too.
+    #[arg(long, short)]
+    pub(crate) all: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The process.
+    pub(crate) pid: Pid,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The process.
+    pub(crate) pid: Pid,
+    /// Print JSON, one entry a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check that nothing in the journal was edited, deleted, reordered or cut off.
+    Verify {
+        /// A head noted earlier, as LENGTH:HASH; the journal must still contain it.
+        #[arg(long, value_name = "LENGTH:HASH")]
+        head: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print entries of the journal.
+    Show(AuditShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditShowArgs {
+    /// The first entry.
+    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    pub(crate) from: u64,
+    /// The most entries.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Only those of this process.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<Pid>,
+    /// Only those of this kind, such as tool.called.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Print JSON, one entry a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the workspace and the data directory here [default: a new temporary directory].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print one JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One life of the demo's kernel; the demo starts and kills these.
+    #[arg(long, hide = true)]
+    pub(crate) life: bool,
+}

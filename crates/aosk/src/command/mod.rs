@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod logs;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod trace;
+pub(crate) mod version;

@@ -1,0 +1,139 @@
+//! From the command line to a node.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aosk::abi::{Error, ErrorCode, Limits, Millis, PermissionLevel, limits};
+use aosk::kernel::policy;
+use aosk::model::{How, Replay, Resolved, resolve};
+use aosk::store::{Sqlite, Store};
+use aosk::tools::{Registry, builtin, kernel_calls};
+use aosk::{ModelDevice, Node, NodeConfig, Programs};
+
+use crate::cli::{ModelArgs, Place};
+use crate::config::Config;
+use crate::term::note;
+
+/// How long calls in flight may take to end when the program is asked to stop.
+const DRAIN: Millis = Millis::from_secs(5);
+
+/// The data directory, opened.
+pub(crate) struct Home {
+    pub(crate) dir: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) store: Box<dyn Store>,
+}
+
+/// Opens the data directory for a kernel.
+pub(crate) fn home(place: &Place) -> Result<Home, Error> {
+    let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
+    let config = crate::config::read(place.config.as_ref())?;
+    let store = Sqlite::open(&dir).map_err(|error| error.public())?;
+    Ok(Home { dir, config, store: Box::new(store) })
+}
+
+/// Finds the model that the command line, the configuration or the environment names, and says
+/// which it is and why.
+pub(crate) async fn model(args: &ModelArgs, config: &Config) -> Result<ModelDevice, Error> {
+    let spec = args.model.as_deref().or(config.default_model.as_deref());
+    let base_url = args.base_url.as_deref().or(config.base_url.as_deref());
+    let resolved = resolve(spec, base_url, &|name| std::env::var(name).ok()).await?;
+    let found = match resolved.how {
+        How::Chosen => String::new(),
+        How::FromEnvironment(variable) => format!(" (from {variable})"),
+        How::LocalOllama => " (an Ollama runs on this machine)".to_owned(),
+        How::ScriptedDefault => " (no provider is configured: this is the offline scripted model; \
+            set --model provider:name or an API key variable)"
+            .to_owned(),
+    };
+    note(&format!("model: {}{found}", resolved.device));
+    Ok(device(resolved, args.slots.or(config.slots)))
+}
+
+/// The device of a resolved model.
+fn device(resolved: Resolved, slots: Option<u32>) -> ModelDevice {
+    ModelDevice {
+        name: resolved.device,
+        driver: resolved.driver,
+        slots: slots.unwrap_or(resolved.slots),
+        price: resolved.price.unwrap_or_default(),
+        timeout: limits::MODEL_TIMEOUT,
+        stream: true,
+    }
+}
+
+/// All built-in tools.
+pub(crate) fn tools() -> Result<Registry, Error> {
+    builtin::registry(aosk::tools::limits::OUTPUT_BYTES_MAX, crate::launch::launcher())
+        .map_err(|error| Error::new(ErrorCode::ToolFailed, format!("registering tools: {error}")))
+}
+
+/// The names of the tools that a level allows, as a model is offered them, kernel calls last.
+pub(crate) fn offered(registry: &Registry, level: PermissionLevel) -> Vec<String> {
+    let may = level.capabilities();
+    let allowed = |name: &&str| registry.traits(name).is_some_and(|traits| traits.risk <= may.risk_max);
+    let mut names: Vec<String> = registry.names().filter(allowed).map(str::to_owned).collect();
+    let calls = kernel_calls::specs().map(|spec| spec.name.clone());
+    names.extend(calls.filter(|name| may.spawn || name == "finish"));
+    names
+}
+
+/// What a node is made of besides its store.
+pub(crate) struct Parts {
+    pub(crate) models: Vec<ModelDevice>,
+    pub(crate) tools: Registry,
+    pub(crate) recorded: Option<Arc<Replay>>,
+    pub(crate) policy: Option<String>,
+    pub(crate) workspace: PathBuf,
+}
+
+/// Starts a node on an opened data directory.
+pub(crate) fn node(dir: &Path, config: &Config, store: Box<dyn Store>, parts: Parts) -> Result<Node, Error> {
+    let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("priority");
+    Node::start(NodeConfig {
+        store,
+        models: parts.models,
+        tools: parts.tools,
+        recorded: parts.recorded,
+        programs: Programs::default(),
+        policy: policy(name)?,
+        limits: Limits::default(),
+        tool_slots: limits::TOOL_SLOTS,
+        workspace: parts.workspace,
+        reports: Some(dir.join("reports")),
+        drain: DRAIN,
+    })
+}
+
+/// Logs go to stderr, as `AOSK_LOG` says; errors only if it says nothing.
+pub(crate) fn log_to_stderr() {
+    let filter = std::env::var("AOSK_LOG").unwrap_or_else(|_| "error".to_owned());
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(crate::term::is_live())
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .finish();
+    // Only the first one counts.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// Waits for the first request to stop: Ctrl-C or SIGTERM. After it, the next one ends the program
+/// at once.
+pub(crate) async fn stop_requested() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(_) => drop(interrupt.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}

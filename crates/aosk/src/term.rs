@@ -1,0 +1,95 @@
+//! What a person sees: tables, figures, colours only on terminals.
+
+use std::io::{IsTerminal, Write};
+
+use aosk::abi::{MicroUsd, Timestamp};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// Writes a line of data to stdout. A closed pipe ends the program quietly, as it does for others.
+#[expect(clippy::exit, reason = "nobody reads any more")]
+pub(crate) fn line(text: &str) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Writes one JSON value as a line of data.
+pub(crate) fn json(value: &Value) {
+    line(&value.to_string());
+}
+
+/// Writes a line of conversation to stderr.
+pub(crate) fn note(text: &str) {
+    // Nobody may be listening.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Whether stderr is a terminal that may be drawn on.
+pub(crate) fn is_live() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether colours are welcome on stdout.
+pub(crate) fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+}
+
+/// A table with a head; columns named in `right` are figures.
+pub(crate) fn table(head: &[&str], right: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head.iter().map(|name| name.to_uppercase()));
+    table.add_rows(rows);
+    for (at, name) in head.iter().enumerate() {
+        if let Some(column) = table.column_mut(at) {
+            column.set_padding((0, 2));
+            if right.contains(name) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A figure with thousands apart.
+pub(crate) fn count(figure: u64) -> String {
+    let digits = figure.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Money, to a hundredth of a cent.
+pub(crate) fn money(amount: MicroUsd) -> String {
+    let hundredths = amount.0.div_ceil(100);
+    format!("${}.{:04}", hundredths / 10_000, hundredths % 10_000)
+}
+
+/// A moment in local time.
+pub(crate) fn time(at: Timestamp) -> String {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(moment) => moment
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S%.3f")
+            .to_string(),
+        Err(_) => at.0.to_string(),
+    }
+}
+
+/// The text cut to a number of characters.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if clean.chars().count() <= most {
+        return clean;
+    }
+    let mut short: String = clean.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
