@@ -146,6 +146,14 @@ impl Kernel {
         self.released.extend(chain.into_iter().filter(|id| self.index.has_quota_waiters(*id)));
     }
 
+    /// Notes that whoever was first at `node` waits further up, at `above`: those behind it between
+    /// the two may have room.
+    pub(crate) fn mark_released_below(&mut self, node: BudgetId, above: BudgetId) {
+        let below = self.chain(node).into_iter().take_while(|id| *id != above);
+        let waited_at = below.filter(|id| self.index.has_quota_waiters(*id));
+        self.released.extend(waited_at.collect::<Vec<_>>());
+    }
+
     /// A node for `limits` under `parent`.
     pub(crate) fn new_budget(
         &mut self,

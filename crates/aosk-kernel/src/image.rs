@@ -96,6 +96,12 @@ impl Kernel {
         if image.rows.is_empty() {
             return Ok(kernel);
         }
+        // Without these two, ids would be used again and what was spent would be forgotten.
+        for key in [RowKey::Kernel, RowKey::Budget(ROOT)] {
+            if image.rows.binary_search_by_key(&key, |(key, _)| *key).is_err() {
+                return Err(RestoreError { key, what: "it is missing".to_owned() });
+            }
+        }
         let mut specs = BTreeMap::new();
         for (key, text) in &image.rows {
             match *key {

@@ -1,1 +1,44 @@
-//! To be written.
+//! Model drivers: how a conversation in neutral form becomes a provider's request, and its answer a
+//! neutral message again.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`driver`] | the trait every driver has, its request and its deltas |
+//! | [`openai`] | the chat-completions wire format |
+//! | [`anthropic`] | the Messages wire format |
+//! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
+//! | [`replay`], [`record`] | a model that plays a recorded conversation |
+//! | [`provider`] | what is known of each provider |
+//! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
+//! | [`price`] | windows and prices of models, from a dated data file |
+//! | [`tokens`] | the estimate of tokens |
+//! | [`endpoint`] | one provider's address, key and bounds |
+//! | `egress`, `sse`, `text` | the HTTP client, event streams, lenient texts |
+//! | `failure`, `retry_after` | what a refusal means, and when to come back |
+//!
+//! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
+
+pub mod anthropic;
+pub mod driver;
+mod egress;
+pub mod endpoint;
+mod failure;
+pub mod openai;
+pub mod price;
+pub mod provider;
+pub mod record;
+pub mod replay;
+pub mod resolve;
+mod retry_after;
+pub mod script;
+pub mod scripted;
+mod sse;
+mod text;
+pub mod tokens;
+
+pub use driver::{Delta, Driver, OnDelta, Request};
+pub use record::{Record, parse_line};
+pub use replay::Replay;
+pub use resolve::{How, Resolved, resolve};
+pub use script::Script;
+pub use scripted::Scripted;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Command, Effects, Error, ErrorCode, ExitStatus, Input, Millis, Pid, Release, Reply, RequestId,
+    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId,
     Timestamp, limits,
 };
 use aosk_kernel::Kernel;
@@ -218,18 +218,7 @@ impl EventLoop {
         let Some(committing) = self.committing.take_if(|c| c.ticket <= through) else {
             return Ok(());
         };
-        let gone: Vec<(Pid, ExitStatus)> = committing
-            .releases
-            .iter()
-            .filter_map(|release| match release {
-                Release::Exited { pid, status } => Some((*pid, *status)),
-                Release::Think { .. }
-                | Release::Tool(_)
-                | Release::Cancel { .. }
-                | Release::Reply { .. } => None,
-            })
-            .collect();
-        self.published.publish(committing.changed, &gone);
+        self.published.publish(committing.changed);
         for release in committing.releases {
             self.release(release);
         }

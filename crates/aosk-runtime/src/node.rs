@@ -151,7 +151,7 @@ impl Node {
 
 fn publish_all(published: &Published, kernel: &Kernel) {
     let all = kernel.processes().map(|(pid, process)| Snapshot::of(pid, process)).collect();
-    published.publish(all, &[]);
+    published.publish(all);
 }
 
 impl Supervisor {

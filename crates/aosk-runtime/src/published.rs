@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aosk_abi::{ExitStatus, Pid};
-use aosk_kernel::{Process, Spec, State, Stats};
+use aosk_abi::{ExitStatus, Hash, Pid};
+use aosk_kernel::{Process, Spec, State, Stats, Wait};
 use tokio::sync::oneshot;
 
 /// Ended processes that are remembered; older ones are in the store.
@@ -20,8 +20,14 @@ pub struct Snapshot {
     pub spec: Arc<Spec>,
     /// What it does, in one word.
     pub state: &'static str,
+    /// Whether it has ended and nothing of it is left to be done.
+    pub has_ended: bool,
     /// How it ended, if it has.
     pub status: Option<ExitStatus>,
+    /// What it left, if it has ended.
+    pub result: Option<Hash>,
+    /// The model it waits for or is being answered by.
+    pub model: Option<String>,
     /// Its priority.
     pub priority: u8,
     /// What it has used so far.
@@ -38,19 +44,36 @@ impl Snapshot {
     /// The process as it is.
     #[must_use]
     pub fn of(pid: Pid, process: &Process) -> Self {
-        let status = match process.state {
-            State::Zombie { status, .. } | State::Exiting { status, .. } => Some(status),
+        let (status, result) = match process.state {
+            State::Zombie { status, result } | State::Exiting { status, result, .. } => {
+                (Some(status), result)
+            }
             State::Program { .. }
             | State::Ready { .. }
             | State::Running { .. }
             | State::Waiting { .. }
-            | State::Stopped { .. } => None,
+            | State::Stopped { .. } => (None, None),
+        };
+        let model = match process.state.inner() {
+            State::Ready { call }
+            | State::Running { call, .. }
+            | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
+                Some(call.options.model.clone())
+            }
+            State::Program { .. }
+            | State::Waiting { .. }
+            | State::Stopped { .. }
+            | State::Exiting { .. }
+            | State::Zombie { .. } => None,
         };
         Self {
             pid,
             spec: process.spec.clone(),
             state: process.state.word(),
+            has_ended: matches!(process.state, State::Zombie { .. }),
             status,
+            result,
+            model,
             priority: process.priority,
             stats: process.stats,
             pages: process.page_count().0,
@@ -69,6 +92,25 @@ struct Table {
     watching: BTreeMap<Pid, Vec<oneshot::Sender<()>>>,
 }
 
+impl Table {
+    fn end(&mut self, mut snapshot: Snapshot) {
+        let pid = snapshot.pid;
+        snapshot.state = "exited";
+        self.live.remove(&pid);
+        for waiter in self.waiting.remove(&pid).unwrap_or_default() {
+            let _gone = waiter.send(snapshot.clone());
+        }
+        if self.ended.insert(pid, snapshot).is_none() {
+            self.ended_order.push_back(pid);
+        }
+        if self.ended_order.len() > ENDED_MAX
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+    }
+}
+
 /// The published table.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
@@ -80,32 +122,18 @@ impl Published {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows a commit: processes that changed, then processes that are gone.
-    pub(crate) fn publish(&self, changed: Vec<Snapshot>, gone: &[(Pid, ExitStatus)]) {
+    /// Shows a commit: the processes that changed, as they are after it.
+    pub(crate) fn publish(&self, changed: Vec<Snapshot>) {
         let mut table = self.lock();
         for snapshot in changed {
             for watcher in table.watching.remove(&snapshot.pid).unwrap_or_default() {
                 // A watcher that has gone away needs no word.
                 let _gone = watcher.send(());
             }
-            table.live.insert(snapshot.pid, snapshot);
-        }
-        for (pid, status) in gone {
-            let Some(mut snapshot) = table.live.remove(pid) else {
-                continue;
-            };
-            snapshot.status = Some(*status);
-            snapshot.state = "exited";
-            for waiter in table.waiting.remove(pid).unwrap_or_default() {
-                let _gone = waiter.send(snapshot.clone());
-            }
-            table.watching.remove(pid);
-            table.ended.insert(*pid, snapshot);
-            table.ended_order.push_back(*pid);
-            if table.ended_order.len() > ENDED_MAX
-                && let Some(oldest) = table.ended_order.pop_front()
-            {
-                table.ended.remove(&oldest);
+            if snapshot.has_ended {
+                table.end(snapshot);
+            } else {
+                table.live.insert(snapshot.pid, snapshot);
             }
         }
     }

@@ -88,6 +88,7 @@ impl Kernel {
             Ok(()) => self.start(cx, pid, call, amount),
             Err(crate::budget::Shortage::Wait { node }) => {
                 self.set_state(pid, State::Waiting { on: Wait::Quota { call, budget: node } });
+                self.mark_released_below(budget, node);
             }
             Err(crate::budget::Shortage::Never { resource }) => {
                 self.refuse_budget(cx, pid, &call, resource);

@@ -9,7 +9,7 @@ mod tools;
 
 pub(crate) use tools::failed_result;
 
-use aosk_abi::{Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};
+use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::{ModelCall, State, Wait};
@@ -52,7 +52,7 @@ impl Kernel {
             }
             Syscall::Exit { status, result } => {
                 cx.fx.bodies.extend(result.iter().cloned());
-                self.end(cx, pid, *status, result.as_ref().map(aosk_abi::Body::hash));
+                self.end(cx, pid, *status, result.as_ref().map(Body::hash));
                 Ok(())
             }
         };
@@ -72,7 +72,12 @@ impl Kernel {
                 step.state.len()
             ));
         }
-        if step.append.iter().any(|body| body.bytes().len() > limits::BODY_BYTES_MAX) {
+        let too_long = |body: &Body| body.bytes().len() > limits::BODY_BYTES_MAX;
+        let result_too_long = matches!(
+            &step.call,
+            Syscall::Exit { result: Some(body), .. } if too_long(body)
+        );
+        if step.append.iter().any(too_long) || result_too_long {
             return wrong(format!("a page has at most {} bytes", limits::BODY_BYTES_MAX));
         }
         let Some(process) = self.processes.get_mut(pid) else {

@@ -173,6 +173,26 @@ fn room_is_passed_on_when_the_one_it_was_offered_to_is_gone() {
 }
 
 #[test]
+fn room_is_passed_on_when_the_one_it_was_offered_to_waits_further_up() {
+    let mut s = Script::new(crate::Config { limits: tokens(300), ..config() });
+    let outside = s.spawn(spec("outside"));
+    let a = s.spawn(with_limits("a", tokens(150)));
+    let [b, c, d] = ["b", "c", "d"].map(|name| s.child(a, spec(name)));
+    s.step(outside, think_of("m", 10, 190));
+    s.step(b, think("n"));
+    s.step(c, think("n")); // 100
+    s.step(d, think_of("n", 10, 50)); // 60
+    assert_eq!([c, d].map(|pid| s.word(pid)), ["quota"; 2]);
+    // There is room for c under a, but not at the root, where 210 of 300 are taken; d fits.
+    s.answer(b, 5, 5);
+    assert_eq!([c, d].map(|pid| s.word(pid)), ["quota", "running"]);
+    s.answer(outside, 10, 10);
+    assert_eq!([c, d].map(|pid| s.word(pid)), ["quota", "running"]); // 60 and 100 under a
+    s.answer(d, 5, 5);
+    assert_eq!(s.word(c), "running");
+}
+
+#[test]
 fn a_provider_that_counts_more_than_was_held_makes_an_overdraft() {
     let mut s = Script::new(config());
     let a = s.spawn(with_limits("a", tokens(120)));

@@ -37,7 +37,7 @@ fn every_state_comes_back_from_its_rows() {
 fn image() -> Image {
     let mut s = Script::new(config());
     let a = s.spawn(with_limits("a", tokens(1_000)));
-    let b = s.child(a, spec("b"));
+    let b = s.child(a, with_limits("b", tokens(500)));
     s.step(a, send(b, "hello"));
     s.step(a, think("m"));
     s.image()
@@ -49,11 +49,11 @@ fn rows_look_like_this() {
         image().rows.iter().map(|(key, text)| format!("{key:?}\n    {text}\n")).collect();
     expect![[r#"
         Kernel
-            {"v":1,"row":{"next_pid":3,"next_budget":3,"next_since":2,"boots":1}}
+            {"v":1,"row":{"next_pid":3,"next_budget":4,"next_since":2,"boots":1}}
         Spec(p1)
             {"v":1,"row":{"name":"a","label":"","program":{"name":"test","param":"null"},"parent":null,"depth":0,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":2,"spawned":0}}
         Spec(p2)
-            {"v":1,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":2,"spawned":0}}
+            {"v":1,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":3,"spawned":0}}
         Process(p1)
             {"v":1,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"pages":1,"input":10,"attempt":1,"failures":0,"since":1},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":1,"received":0}}}
         Process(p2)
@@ -68,6 +68,8 @@ fn rows_look_like_this() {
             {"v":1,"row":{"parent":null,"limits":{},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":2},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1}}
         Budget(b2)
             {"v":1,"row":{"parent":1,"limits":{"tokens":1000},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":1},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":2}}
+        Budget(b3)
+            {"v":1,"row":{"parent":2,"limits":{"tokens":500},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"reserved":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1}}
     "#]].assert_eq(&rows);
 }
 
@@ -143,6 +145,15 @@ fn rows_that_lack_others_are_refused() {
         without(RowKey::Budget(BudgetId(2))),
         missing(RowKey::Process(Pid(1)), "its budget b2 is missing")
     );
+    assert_eq!(
+        refusal(|rows| {
+            rows.retain(|(key, _)| *key != RowKey::Budget(BudgetId(2)) && key.pid().is_none());
+        }),
+        missing(RowKey::Budget(BudgetId(3)), "its parent b2 is missing")
+    );
+    for key in [RowKey::Kernel, RowKey::Budget(BudgetId(1))] {
+        assert_eq!(without(key), missing(key, "it is missing"));
+    }
     assert_eq!(
         refusal(|rows| rows.retain(|(key, _)| key.pid() != Some(Pid(1)))),
         missing(RowKey::Process(Pid(2)), "its parent p1 is missing")

@@ -1,9 +1,10 @@
 //! Messages between processes.
 
-use aosk_abi::{Command, ErrorCode, PermissionLevel, Pid, Reply, Signal, limits};
+use aosk_abi::{Command, ErrorCode, PermissionLevel, Pid, Reply, Signal, Syscall, Wake, limits};
 use expect_test::expect;
 
 use super::script::*;
+use crate::State;
 
 fn two() -> (Script, Pid, Pid) {
     let mut s = Script::new(config());
@@ -139,7 +140,15 @@ fn a_mailbox_is_bounded() {
             p1#258 <- refused: sending to p2: its mailbox is full: 256 messages [kernel.busy]
     "#]]);
     assert_eq!(s.process(a).stats.sent, u64::try_from(limits::MAILBOX_MAX).expect("small"));
+    // So is a message.
     s.step(b, receive(None, None));
+    s.forget();
+    s.step(a, Syscall::Send { to: b, body: user(&"x".repeat(limits::BODY_BYTES_MAX)) });
+    s.expect(&expect![[r#"
+        0s p1#258 send p2 a long message
+            * p1 syscall.refused send kernel.bad_syscall
+            p1#259 <- refused: sending to p2: a message has at most 8388608 bytes [kernel.bad_syscall]
+    "#]]);
     s.step(a, send(b, "fits again"));
     assert_eq!(s.process(b).mailbox.len(), limits::MAILBOX_MAX);
 }
@@ -154,14 +163,13 @@ fn without_the_capability_one_sends_to_ones_family_only() {
     let grandchild = s.child(a, standard("grandchild"));
     let mut may_send = |from, to| {
         s.step(from, send(to, "hello"));
-        match &s.process(from).state.inner() {
-            crate::State::Program { wake: aosk_abi::Wake::Sent } => true,
-            crate::State::Program { wake: aosk_abi::Wake::Refused { error } } => {
-                assert_eq!(error.code, ErrorCode::Forbidden);
-                false
-            }
-            other => panic!("{other:?}"),
+        let State::Program { wake } = &s.process(from).state else { panic!("it runs on") };
+        if let Wake::Refused { error } = wake {
+            assert_eq!(error.code, ErrorCode::Forbidden);
+        } else {
+            assert_eq!(*wake, Wake::Sent);
         }
+        *wake == Wake::Sent
     };
     let allowed = [(a, parent), (a, b), (a, a), (a, grandchild), (parent, a), (grandchild, a)];
     assert_eq!(allowed.map(|(from, to)| may_send(from, to)), [true; 6]);

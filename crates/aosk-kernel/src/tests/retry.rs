@@ -5,7 +5,6 @@ use expect_test::expect;
 
 use super::script::*;
 use crate::device::{Circuit, backoff};
-use crate::process::State;
 
 #[test]
 fn the_wait_doubles_until_attempts_are_used_up() {
@@ -240,6 +239,33 @@ fn a_device_that_keeps_failing_is_left_alone_and_then_tried_with_one_call() {
             * p3 model.called p3.c2 n with 2 pages 10+90
             think p3.c2/1 n with 2 pages
     "#]]);
+}
+
+#[test]
+fn a_call_that_was_in_flight_when_the_circuit_opened_does_not_prolong_it() {
+    let mut s = Script::new(config());
+    let (a, b) = (s.spawn(spec("a")), s.spawn(spec("b")));
+    s.step(b, think("n"));
+    s.step(a, think("n"));
+    for _ in 0..limits::MODEL_ATTEMPTS_MAX {
+        s.fail(a, transient());
+        if s.word(a) == "backoff" {
+            s.until_due();
+        }
+    }
+    s.step(a, think("n"));
+    s.fail(a, transient());
+    s.until_due();
+    s.fail(a, transient());
+    let opened = circuit(&s);
+    assert_eq!(opened, Circuit::Open { until: s.now.after(limits::CIRCUIT_OPEN) });
+    s.after(5_000);
+    s.fail(b, transient());
+    assert_eq!(circuit(&s), opened);
+    assert_eq!([a, b].map(|pid| s.word(pid)), ["ready", "backoff"]);
+    // Both are ready when it is tried again, with one of them.
+    s.after(10_000);
+    assert_eq!([a, b].map(|pid| s.word(pid)), ["ready", "running"]);
 }
 
 #[test]

@@ -7,19 +7,18 @@
 //! that every page and message has its body.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
     FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MicroUsd, Millis,
     ModelOutcome, ModelReply, PermissionLevel, Pid, Price, ProgramSpec, Release, Reply, RequestId,
-    Resource, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Step, Syscall,
+    Resource, Resume, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Step, Syscall,
     ThinkOptions, Timestamp, Tokens, ToolCall, ToolOutcome, ToolStart, ToolTraits, Usage, Wake,
 };
 use expect_test::Expect;
 
 use crate::budget::Budget;
-use crate::process::{Process, State, ToolPhase, Wait};
+use crate::process::{Process, State, ToolPhase};
 use crate::{Config, Kernel, ModelConfig};
 
 /// One kernel under test.
@@ -257,19 +256,19 @@ impl Script {
     /// The operator starts a process.
     pub(super) fn spawn(&mut self, spec: SpawnSpec) -> Pid {
         let label = format!("operator spawns {}", spec.name);
-        match self.operate(&label, Command::Spawn(Box::new(spec))) {
-            Reply::Spawned(pid) => pid,
-            other => panic!("{label}: {other:?}"),
-        }
+        let reply = self.operate(&label, Command::Spawn(Box::new(spec)));
+        let Reply::Spawned(pid) = reply else { panic!("{label}: {reply:?}") };
+        pid
     }
 
     /// The process starts a child.
     pub(super) fn child(&mut self, parent: Pid, spec: SpawnSpec) -> Pid {
         self.step(parent, spawn(spec));
-        match &self.process(parent).state.inner() {
-            State::Program { wake: Wake::Spawned { pid } } => *pid,
-            other => panic!("{parent} was not given a child: {other:?}"),
-        }
+        let State::Program { wake: Wake::Spawned { pid } } = self.process(parent).state.inner()
+        else {
+            panic!("{parent} was not given a child\n{}", self.transcript);
+        };
+        *pid
     }
 
     pub(super) fn signal(&mut self, pid: Pid, signal: Signal) -> Reply {
@@ -289,11 +288,10 @@ impl Script {
 
     /// The model call that the process holds a slot for ends.
     pub(super) fn model_done(&mut self, pid: Pid, outcome: ModelOutcome) {
-        let (number, attempt) = match self.process(pid).state.inner() {
-            State::Running { call, .. } => (call.number, call.attempt),
-            other => panic!("{pid} has no model call in flight: {other:?}"),
+        let State::Running { call, .. } = self.process(pid).state.inner() else {
+            panic!("{pid} has no model call in flight\n{}", self.transcript);
         };
-        self.model_done_of(pid, number, attempt, outcome);
+        self.model_done_of(pid, call.number, call.attempt, outcome);
     }
 
     pub(super) fn model_done_of(
@@ -323,18 +321,13 @@ impl Script {
 
     /// The tool call of this number returns `text`.
     pub(super) fn tool_returns(&mut self, pid: Pid, number: u32, text: &str) {
-        let (use_id, attempt) = match self.process(pid).state.inner() {
-            State::Waiting { on: Wait::Tools { calls } } => calls
-                .iter()
-                .find(|wait| {
-                    wait.number == number && matches!(wait.phase, ToolPhase::InFlight { .. })
-                })
-                .map(|wait| (wait.use_id.clone(), wait.attempt))
-                .expect("the call is in flight"),
-            other => panic!("{pid} has no tool call in flight: {other:?}"),
-        };
-        let body = Body::new(Message::tool(use_id, text));
-        self.tool_done_of(pid, number, attempt, ToolOutcome::Returned(body));
+        let wait = self
+            .kernel
+            .tool_wait(call(pid, number))
+            .filter(|wait| matches!(wait.phase, ToolPhase::InFlight { .. }))
+            .expect("the call is in flight");
+        let body = Body::new(Message::tool(wait.use_id.clone(), text));
+        self.tool_done_of(pid, number, wait.attempt, ToolOutcome::Returned(body));
     }
 
     pub(super) fn tool_done_of(
@@ -429,22 +422,18 @@ impl Script {
         for body in &fx.bodies {
             self.bodies.insert(body.hash(), body.clone());
         }
-        let _ = writeln!(self.transcript, "{} {label}", clock(self.now));
+        let mut lines = vec![format!("{} {label}", clock(self.now))];
         for entry in &fx.journal {
             assert_eq!(entry.at, self.now, "{label}: the time of a fact");
-            let _ = writeln!(self.transcript, "    {}", fact(entry));
+            lines.push(fact(entry));
         }
-        for resume in &fx.resumes {
-            let line =
-                format!("{}#{} <- {}", resume.pid, resume.turn, wake(&resume.wake, &self.bodies));
-            let _ = writeln!(self.transcript, "    {line}");
+        for Resume { pid, turn, wake } in &fx.resumes {
+            lines.push(format!("{pid}#{turn} <- {}", self::wake(wake, &self.bodies)));
         }
-        for start in &fx.inline {
-            let _ = writeln!(self.transcript, "    inline {}", tool_start(start));
-        }
-        for effect in &fx.releases {
-            let _ = writeln!(self.transcript, "    {}", release(effect));
-        }
+        lines.extend(fx.inline.iter().map(|start| format!("inline {}", tool_start(start))));
+        lines.extend(fx.releases.iter().map(release));
+        self.transcript.push_str(&lines.join("\n    "));
+        self.transcript.push('\n');
         // With a crowd, the end of the batch must do: a check looks at everybody.
         if !self.batching || self.kernel.process_count() < 100 {
             self.check();
@@ -568,7 +557,7 @@ fn syscall(call: &Syscall) -> String {
         Some(span) => format!(" for {span}"),
         None => String::new(),
     };
-    let whom = |pid: &Option<Pid>| pid.map_or("any".to_owned(), |pid| pid.to_string());
+    let whom = |pid: &Option<Pid>| pid.map_or_else(|| "any".to_owned(), |pid| pid.to_string());
     match call {
         Syscall::Think { options, input } => {
             format!("think {} {input}+{}", options.model, options.output_max)
@@ -583,7 +572,10 @@ fn syscall(call: &Syscall) -> String {
         }
         Syscall::Spawn { spec } => format!("spawn {}", spec.name),
         Syscall::Wait { child, timeout } => format!("wait {}{}", whom(child), until(timeout)),
-        Syscall::Send { to, body } => format!("send {to} {:?}", body.message().text()),
+        Syscall::Send { to, body } => match body.message().text() {
+            long if long.len() > 100 => format!("send {to} a long message"),
+            text => format!("send {to} {text:?}"),
+        },
         Syscall::Receive { from, timeout } => format!("receive {}{}", whom(from), until(timeout)),
         Syscall::Sleep { span } => format!("sleep {span}"),
         Syscall::Exit { status, result } => format!("exit {status}{}", left(result.is_some())),
@@ -620,7 +612,7 @@ fn wake(wake: &Wake, bodies: &BTreeMap<Hash, Body>) -> String {
 }
 
 fn sender(from: Option<Pid>) -> String {
-    from.map_or("the operator".to_owned(), |pid| pid.to_string())
+    from.map_or_else(|| "the operator".to_owned(), |pid| pid.to_string())
 }
 
 fn tool_start(start: &ToolStart) -> String {
@@ -644,7 +636,7 @@ fn release(release: &Release) -> String {
 }
 
 fn fact(entry: &Entry) -> String {
-    let whose = entry.pid.map_or("node".to_owned(), |pid| pid.to_string());
+    let whose = entry.pid.map_or_else(|| "node".to_owned(), |pid| pid.to_string());
     let kind = entry.fact.kind();
     let what = match &entry.fact {
         Fact::Spawned { name, parent, priority, pages, .. } => {

@@ -1,8 +1,8 @@
 //! Birth: the tree, what a child inherits, and every bound of a specification.
 
 use aosk_abi::{
-    Capabilities, Command, ErrorCode, Grant, Limits, PermissionLevel, Pid, Reply, Risk, SpawnSpec,
-    Syscall, Wake, limits,
+    Capabilities, Command, Effects, ErrorCode, ExitStatus, Grant, Input, Limits, PermissionLevel,
+    Pid, Reply, Risk, SpawnSpec, Step, Syscall, Wake, limits,
 };
 use expect_test::expect;
 use proptest::prelude::*;
@@ -120,10 +120,9 @@ fn specifications_out_of_bounds_are_refused() {
     ];
     let mut s = Script::new(config());
     for spec in wrong {
-        match s.operate("spawn", Command::Spawn(Box::new(spec))) {
-            Reply::Refused(error) => assert_eq!(error.code, ErrorCode::BadSyscall, "{error}"),
-            other => panic!("{other:?}"),
-        }
+        let reply = s.operate("spawn", Command::Spawn(Box::new(spec)));
+        let Reply::Refused(error) = reply else { panic!("{reply:?}") };
+        assert_eq!(error.code, ErrorCode::BadSyscall, "{error}");
     }
     assert_eq!(s.kernel.process_count(), 0);
     // One byte less of each is fine.
@@ -203,25 +202,85 @@ fn bounds_of_the_root_hold_for_the_operator() {
     "#]]);
 }
 
+/// These tables are too long to be filled in a script, so they are stuffed.
+#[test]
+fn tables_are_bounded() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    let it = s.process(a).clone();
+    let reply = |kernel: &mut crate::Kernel, input| {
+        let mut fx = Effects::default();
+        kernel.apply(s.now, &input, &mut fx);
+        let State::Program { wake: Wake::Refused { error } } =
+            &kernel.process(a).expect("it lives").state
+        else {
+            return None;
+        };
+        Some(error.to_string())
+    };
+    let step = |call: Syscall| Input::Syscall {
+        pid: a,
+        turn: 1,
+        step: Step { append: vec![user("p")], call, state: "null".into() },
+    };
+
+    let stuff_children = |count: usize| {
+        let mut kernel = s.kernel.clone();
+        let children = &mut kernel.processes.get_mut(a).expect("it lives").children;
+        children.extend((0..u64::try_from(count).expect("small")).map(|n| Pid(1_000 + n)));
+        reply(&mut kernel, step(spawn(spec("b"))))
+    };
+    assert_eq!(stuff_children(limits::CHILDREN_MAX - 1), None);
+    assert_eq!(
+        stuff_children(limits::CHILDREN_MAX).as_deref(),
+        Some("starting b: 10000 children live [kernel.busy]")
+    );
+
+    let stuff_pages = |count: u32| {
+        let mut kernel = s.kernel.clone();
+        let pages = &mut kernel.processes.get_mut(a).expect("it lives").pages;
+        pages.resize(usize::try_from(count).expect("small"), it.pages[0]);
+        reply(&mut kernel, step(sleep(1)))
+    };
+    assert_eq!(stuff_pages(limits::PAGES_MAX - 1), None);
+    assert_eq!(
+        stuff_pages(limits::PAGES_MAX).as_deref(),
+        Some("step of p1: a log has at most 1000000 pages [kernel.bad_syscall]")
+    );
+
+    let stuff_processes = |count: usize| {
+        let mut kernel = s.kernel.clone();
+        for n in 1..u64::try_from(count).expect("small") {
+            kernel.processes.insert(Pid(1_000 + n), it.clone());
+        }
+        reply(&mut kernel, step(spawn(spec("b"))))
+    };
+    assert_eq!(stuff_processes(limits::PROCESSES_MAX - 1), None);
+    assert_eq!(
+        stuff_processes(limits::PROCESSES_MAX).as_deref(),
+        Some("starting b: 100000 processes live already [kernel.busy]")
+    );
+}
+
 #[test]
 fn a_step_out_of_bounds_is_refused_and_leaves_nothing() {
     let mut s = Script::new(config());
     let a = s.spawn(spec("a"));
     let big_state = "x".repeat(limits::PROGRAM_STATE_BYTES_MAX + 1);
     let big_page = user(&"x".repeat(limits::BODY_BYTES_MAX));
+    let big_result = Syscall::Exit { status: ExitStatus::Finished, result: Some(big_page.clone()) };
     let steps = [
-        aosk_abi::Step { append: vec![user("p")], call: sleep(1), state: big_state.into() },
-        aosk_abi::Step { append: vec![user("p"), big_page], call: sleep(1), state: "1".into() },
+        Step { append: vec![user("p")], call: big_result, state: "1".into() },
+        Step { append: vec![user("p")], call: sleep(1), state: big_state.into() },
+        Step { append: vec![user("p"), big_page], call: sleep(1), state: "1".into() },
     ];
     for step in steps {
         let turn = s.process(a).turn;
         s.step_of(a, turn, step);
-        match &s.process(a).state {
-            State::Program { wake: Wake::Refused { error } } => {
-                assert_eq!(error.code, ErrorCode::BadSyscall);
-            }
-            other => panic!("{other:?}"),
-        }
+        let State::Program { wake: Wake::Refused { error } } = &s.process(a).state else {
+            panic!("{:?}", s.process(a).state);
+        };
+        assert_eq!(error.code, ErrorCode::BadSyscall);
         assert_eq!(s.log(a), ["user: task"]);
         assert_eq!(&*s.process(a).program_state, "null");
     }
@@ -232,11 +291,11 @@ fn a_step_brings_pages_and_the_programs_state() {
     let mut s = Script::new(config());
     let a = s.spawn(spec("a"));
     let append = vec![user("one"), user("two")];
-    s.step_of(a, 1, aosk_abi::Step { append, call: sleep(1), state: r#"{"n":1}"#.into() });
+    s.step_of(a, 1, Step { append, call: sleep(1), state: r#"{"n":1}"#.into() });
     assert_eq!(s.log(a), ["user: task", "user: one", "user: two"]);
     assert_eq!(&*s.process(a).program_state, r#"{"n":1}"#);
     // A step for another turn than the present one is late.
-    let late = aosk_abi::Step {
+    let late = Step {
         append: vec![user("late")],
         call: Syscall::Sleep { span: aosk_abi::Millis(0) },
         state: "9".into(),

@@ -1,10 +1,204 @@
-//! `aosk logs`.
+//! `aosk logs`: what a process did, from the journal, a line for each fact.
 
-use aosk::abi::{Error, ErrorCode};
+use aosk::abi::{CallId, Error, ExitStatus, Hash, MicroUsd, Millis, Pid, Usage};
+use aosk::inspect;
+use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
+use crate::term::{count, cut, json as print_json, line, money, time};
 
-pub(crate) fn run(_place: &Place, _args: &LogsArgs) -> Result<Done, Error> {
-    Err(Error::new(ErrorCode::Usage, "to be written"))
+/// Characters of an answer, a result or a message on its line.
+const TEXT_MAX: usize = 100;
+
+/// Characters of a tool's arguments on the line of the answer that asks for them.
+const ARGUMENTS_MAX: usize = 60;
+
+/// Characters of any other text.
+const WORD_MAX: usize = 80;
+
+pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
+    let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
+    let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
+    let reader = reader.as_ref();
+    // Says that there is no such process, where a journal would only be empty.
+    inspect::process(reader, args.pid)?;
+    let query = JournalQuery { pid: Some(args.pid), ..JournalQuery::default() };
+    inspect::journal(reader, &query, |entry| {
+        if args.json {
+            let mut object = object(&entry);
+            if let Some(message) = body_of(&entry).and_then(|hash| message(reader, hash)) {
+                object["message"] = message;
+            }
+            print_json(&object);
+        } else {
+            line(&text(&entry, Some(reader)));
+        }
+        true
+    })?;
+    Ok(Done::Well)
 }
+
+/// An entry as JSON: as it is kept, the fact read.
+pub(super) fn object(entry: &StoredEntry) -> Value {
+    let fact = serde_json::from_str(&entry.data).unwrap_or_else(|_| json!(entry.data));
+    json!({
+        "seq": entry.seq,
+        "at_ms": entry.at,
+        "pid": entry.pid,
+        "kind": entry.kind,
+        "fact": fact,
+        "hash": entry.hash,
+    })
+}
+
+/// An entry as a line: when, which, what kind, and the figures that matter. With a reader also the
+/// beginning of the text that it points to.
+pub(super) fn text(entry: &StoredEntry, reader: Option<&dyn Reader>) -> String {
+    let fact = serde_json::from_str(&entry.data).unwrap_or(Value::Null);
+    let mut figures = figures(&entry.kind, &Fields(&fact)).unwrap_or_else(|| cut(&entry.data, TEXT_MAX));
+    let said = reader.zip(body_of(entry)).and_then(|(reader, hash)| said(reader, hash));
+    if let Some(said) = said {
+        figures.push_str(if figures.is_empty() { "" } else { ": " });
+        figures.push_str(&said);
+    }
+    let line = format!("{}  {:>6}  {:<17}  {figures}", time(entry.at), entry.seq, cut(&entry.kind, 32));
+    line.trim_end().to_owned()
+}
+
+/// The body that a fact points to, if it points to one that is worth a look.
+fn body_of(entry: &StoredEntry) -> Option<Hash> {
+    let fact: Value = serde_json::from_str(&entry.data).ok()?;
+    let key = if entry.kind == "process.exited" { "result" } else { "body" };
+    Fields(&fact).get(key)
+}
+
+fn message(reader: &dyn Reader, hash: Hash) -> Option<Value> {
+    let body = inspect::body(reader, hash).ok()?;
+    serde_json::from_str(body.bytes()).ok()
+}
+
+/// What a message says, in few words: its text, then the tools it asks for.
+fn said(reader: &dyn Reader, hash: Hash) -> Option<String> {
+    let Ok(body) = inspect::body(reader, hash) else {
+        return Some("(its text is missing or damaged)".to_owned());
+    };
+    let message = body.message();
+    let mut said = Vec::new();
+    let text = message.text();
+    if !text.trim().is_empty() {
+        said.push(cut(text.trim(), TEXT_MAX));
+    }
+    for wish in message.tool_calls() {
+        let (name, arguments) = (cut(&wish.name, WORD_MAX), cut(&wish.arguments, ARGUMENTS_MAX));
+        said.push(format!("{name}({arguments})"));
+    }
+    (!said.is_empty()).then(|| said.join("  "))
+}
+
+/// The figures of a fact that matter to a person; none for a kind that this version does not know.
+fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
+    Some(match kind {
+        "process.spawned" => {
+            let parent: Option<Pid> = fact.get("parent");
+            let by = parent.map_or_else(|| "the operator".to_owned(), |parent| parent.to_string());
+            let (name, program) = (fact.word("name"), fact.word("program"));
+            format!("{name}, program {program}, priority {}, by {by}", fact.count("priority"))
+        }
+        "model.called" => format!(
+            "{} {}, {} pages, about {} tokens in, at most {} out",
+            fact.call(),
+            fact.word("model"),
+            fact.count("pages"),
+            fact.count("input"),
+            fact.count("output_max"),
+        ),
+        "model.answered" => {
+            let usage: Usage = fact.get("usage").unwrap_or_default();
+            let cost = money(fact.get("cost").unwrap_or(MicroUsd::ZERO));
+            let cached = match usage.cache_read.0 {
+                0 => String::new(),
+                cached => format!(" ({} cached)", count(cached)),
+            };
+            let (read, written) = (count(usage.input().0), count(usage.output.0));
+            let call = fact.call();
+            format!("{call} {}, {read} in{cached}, {written} out, {cost}", fact.word("finish"))
+        }
+        "model.retried" => format!(
+            "{} attempt {} failed [{}], again in {}: {}",
+            fact.call(),
+            fact.count("attempt"),
+            fact.word("code"),
+            fact.get("wait").unwrap_or(Millis::ZERO),
+            fact.word("message"),
+        ),
+        "model.failed" => format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message")),
+        "tool.called" => format!("{} {} ({} risk)", fact.call(), fact.word("tool"), fact.word("risk")),
+        "tool.returned" => {
+            let failed: bool = fact.get("is_error").unwrap_or_default();
+            format!("{}{}", fact.call(), if failed { " failed" } else { "" })
+        }
+        "syscall.refused" => {
+            format!("{} [{}] {}", fact.word("syscall"), fact.word("code"), fact.word("message"))
+        }
+        "message.sent" | "message.received" => {
+            let from: Option<Pid> = fact.get("from");
+            from.map_or_else(|| "from the operator".to_owned(), |from| format!("from {from}"))
+        }
+        "process.signalled" => fact.word("signal"),
+        "process.reniced" => format!("priority {}", fact.count("priority")),
+        "process.exited" => {
+            let status: Option<ExitStatus> = fact.get("status");
+            let how = status.map_or_else(|| fact.word("status"), |status| status.to_string());
+            format!("{how}, {} pages", fact.count("pages"))
+        }
+        "budget.expired" => format!("b{}", fact.count("budget")),
+        "scheduler.policy" => fact.word("policy"),
+        "node.booted" => {
+            let calls = |name| fact.get::<Vec<CallId>>(name).unwrap_or_default().len();
+            format!(
+                "start {}, {} live processes, {} model calls asked again, {} tool calls made again, {} \
+                 interrupted",
+                fact.get::<u64>("boots").unwrap_or_default().saturating_add(1),
+                fact.count("processes"),
+                calls("asked_again"),
+                calls("called_again"),
+                calls("interrupted"),
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// The fields of a fact. One that is missing or of another type, as in a journal of another version,
+/// shows as nothing.
+struct Fields<'a>(&'a Value);
+
+impl Fields<'_> {
+    fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        T::deserialize(self.0.get(name)?).ok()
+    }
+
+    fn word(&self, name: &str) -> String {
+        match self.0.get(name) {
+            Some(Value::String(text)) => cut(text, WORD_MAX),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => cut(&other.to_string(), WORD_MAX),
+        }
+    }
+
+    fn count(&self, name: &str) -> String {
+        count(self.get(name).unwrap_or_default())
+    }
+
+    /// The call's number; whose it is stands elsewhere on the line or is known.
+    fn call(&self) -> String {
+        let call: Option<CallId> = self.get("call");
+        call.map_or_else(String::new, |call| format!("c{}", call.number))
+    }
+}
+
+#[cfg(test)]
+mod tests;

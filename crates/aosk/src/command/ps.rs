@@ -1,10 +1,184 @@
-//! `aosk ps`.
+//! `aosk ps`: the processes of a data directory, whether a kernel runs on it or not.
 
-use aosk::abi::{Error, ErrorCode};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::cli::{PsArgs, Place};
+use aosk::abi::{Error, Pid, Timestamp};
+use aosk::store::{Reader, Sqlite, StoreError, Which};
+use aosk::{Clock, Snapshot, inspect};
+use serde_json::{Value, json};
+
+use crate::cli::{Place, PsArgs};
 use crate::fail::Done;
+use crate::term::{count, cut, json as print_json, line, money, note, table};
 
-pub(crate) fn run(_place: &Place, _args: &PsArgs) -> Result<Done, Error> {
-    Err(Error::new(ErrorCode::Usage, "to be written"))
+/// Characters of a name in the table.
+const NAME_MAX: usize = 32;
+
+/// Levels of the tree that are shown by indentation. The rest would push the figures off the screen.
+const INDENT_MAX: usize = 8;
+
+pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
+    let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
+    let which = if args.all { Which::All } else { Which::Live };
+    let found = match reader(&dir)? {
+        Some(reader) => inspect::processes(reader.as_ref(), which)?,
+        None => Vec::new(),
+    };
+    if args.json {
+        print_json(&Value::Array(found.iter().map(object).collect()));
+    }
+    if found.is_empty() {
+        let ended = if args.all { "" } else { "; `aosk ps --all` lists ended ones" };
+        note(&format!("no processes in {}{ended}", dir.display()));
+        return Ok(Done::Well);
+    }
+    if !args.json {
+        let now = Clock::start().now();
+        let rows = in_tree_order(&found).into_iter();
+        let rows = rows.map(|(depth, process)| row(process, depth, now)).collect();
+        line(&table(&HEAD, &FIGURES, rows));
+    }
+    if found.iter().any(|process| process.state != "exited") && holder(&dir) == Holder::Nobody {
+        note("no kernel runs here: live processes are as the last kernel left them");
+    }
+    Ok(Done::Well)
 }
+
+const HEAD: [&str; 12] = [
+    "pid", "parent", "name", "state", "pri", "models", "tools", "in", "out", "cost", "age",
+    "status",
+];
+
+const FIGURES: [&str; 9] =
+    ["pid", "parent", "pri", "models", "tools", "in", "out", "cost", "age"];
+
+fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
+    let stats = &process.stats;
+    let name = cut(&process.spec.name, NAME_MAX);
+    vec![
+        process.pid.0.to_string(),
+        process.spec.parent.map_or_else(|| "-".to_owned(), |parent| parent.0.to_string()),
+        format!("{}{name}", "  ".repeat(depth.min(INDENT_MAX))),
+        process.state.to_owned(),
+        process.priority.to_string(),
+        count(stats.model_calls),
+        count(stats.tool_calls),
+        count(stats.input.0),
+        count(stats.output.0),
+        money(stats.spend.micro_usd),
+        age(process.spec.spawned, now),
+        process.status.map_or_else(String::new, |status| status.to_string()),
+    ]
+}
+
+/// A process as JSON. What the store keeps elsewhere, its log and its mailbox, is not in it.
+pub(super) fn object(process: &Snapshot) -> Value {
+    let (spec, stats) = (&process.spec, &process.stats);
+    json!({
+        "pid": process.pid,
+        "parent": spec.parent,
+        "name": spec.name,
+        "label": spec.label,
+        "program": spec.program.name,
+        "state": process.state,
+        "status": process.status,
+        "finished": process.status.map(|status| status.is_finished()),
+        "priority": process.priority,
+        "spawned_ms": spec.spawned,
+        "steps": stats.spend.steps,
+        "model_calls": stats.model_calls,
+        "model_retries": stats.model_retries,
+        "tool_calls": stats.tool_calls,
+        "tokens_in": stats.input,
+        "tokens_cached": stats.cached,
+        "tokens_out": stats.output,
+        "cost_micro_usd": stats.spend.micro_usd,
+        "children": stats.spend.children,
+        "sent": stats.sent,
+        "received": stats.received,
+    })
+}
+
+/// Parents before their children, each with its depth among those shown; otherwise by id.
+fn in_tree_order(processes: &[Snapshot]) -> Vec<(usize, &Snapshot)> {
+    let by_pid: BTreeMap<Pid, &Snapshot> = processes.iter().map(|one| (one.pid, one)).collect();
+    let mut children: BTreeMap<Option<Pid>, Vec<Pid>> = BTreeMap::new();
+    for process in processes {
+        let parent = process.spec.parent.filter(|parent| by_pid.contains_key(parent));
+        children.entry(parent).or_default().push(process.pid);
+    }
+    let mut order = Vec::with_capacity(processes.len());
+    let mut open: Vec<(usize, Pid)> = Vec::new();
+    let mut next = children.remove(&None).unwrap_or_default();
+    let mut depth = 0;
+    loop {
+        open.extend(next.into_iter().rev().map(|pid| (depth, pid)));
+        let Some((at, pid)) = open.pop() else {
+            return order;
+        };
+        order.extend(by_pid.get(&pid).map(|process| (at, *process)));
+        next = children.remove(&Some(pid)).unwrap_or_default();
+        depth = at + 1;
+    }
+}
+
+/// How long ago something was, in its two largest units.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.since(since).0 / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    if days > 0 {
+        format!("{days}d{}h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours}h{}m", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes}m{}s", seconds % 60)
+    } else {
+        format!("{seconds}s")
+    }
+}
+
+/// Reads of the store in `dir`; none if no kernel has run there.
+pub(super) fn reader(dir: &Path) -> Result<Option<Arc<dyn Reader>>, Error> {
+    match Sqlite::open_reader(dir) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(StoreError::Absent { .. }) => Ok(None),
+        Err(error) => Err(error.public()),
+    }
+}
+
+/// Who has the lock of a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// Nobody: no kernel runs on it.
+    Nobody,
+    /// The process of the operating system with this id.
+    Process(u32),
+    /// This machine does not tell.
+    Unknown,
+}
+
+/// Finds out who has the lock of `dir` without touching it: taking it, however shortly, could keep a
+/// kernel from starting.
+pub(super) fn holder(dir: &Path) -> Holder {
+    let Ok(text) = std::fs::read_to_string(dir.join("lock")) else {
+        return Holder::Nobody;
+    };
+    let Ok(pid) = text.trim().parse::<u32>() else {
+        return Holder::Nobody;
+    };
+    let Ok(locks) = std::fs::read_to_string("/proc/locks") else {
+        return Holder::Unknown;
+    };
+    // A line is `1: FLOCK  ADVISORY  WRITE 10091 fe:00:10223898 0 EOF`. Whoever wrote the file may be
+    // gone, and then its locks are too.
+    let is_its = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        matches!(words.as_slice(), [_, "FLOCK", _, "WRITE", owner, ..] if owner.parse() == Ok(pid))
+    };
+    if locks.lines().any(is_its) { Holder::Process(pid) } else { Holder::Nobody }
+}
+
+#[cfg(test)]
+mod tests;

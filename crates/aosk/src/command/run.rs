@@ -1,10 +1,256 @@
-//! `aosk run`.
+//! `aosk run`: one agent on one task.
 
-use aosk::abi::{Error, ErrorCode};
+use aosk::abi::{
+    Body, Capabilities, Error, ErrorCode, Grant, Limits, Message, MicroUsd, Millis,
+    PermissionLevel, Pid, ProgramSpec, SpawnSpec, ThinkOptions, Tokens,
+};
+use aosk::program::react;
+use aosk::tools::Registry;
+use aosk::{Handle, ModelDevice, Node, Snapshot, inspect};
 
-use crate::cli::{RunArgs, Place};
+use crate::cli::{Place, RunArgs};
 use crate::fail::Done;
+use crate::progress::Progress;
+use crate::setup::{self, Home, Parts};
+use crate::term::{self, count, money, note};
 
-pub(crate) async fn run(_place: &Place, _args: &RunArgs) -> Result<Done, Error> {
-    Err(Error::new(ErrorCode::Usage, "to be written"))
+/// Standing instructions of an agent that is given none.
+const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
+    work in. When it is done, answer with the result, complete but short.";
+
+pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
+    let home = setup::home(place)?;
+    let model = setup::model(&args.model, &home.config).await?;
+    let registry = setup::tools()?;
+    let workspace = workspace(args)?;
+    let spec = match &args.task {
+        Some(task) => Some(agent(task, args, &home, &model, &registry, &workspace)?),
+        None => None,
+    };
+    let parts = Parts {
+        models: vec![model.clone()],
+        tools: registry,
+        recorded: None,
+        policy: None,
+        workspace: workspace.into(),
+    };
+    let Home { dir, config, store } = home;
+    let mut node = setup::node(&dir, &config, store, parts)?;
+    let handle = node.handle();
+    let outcome = tokio::select! {
+        outcome = work(&handle, spec, &model.name) => outcome,
+        failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
+        () = setup::stop_requested() => {
+            note("stopping: calls in flight may end; once more to end at once");
+            end_at_once_on_second_request();
+            node.shutdown().await?;
+            return Err(stopped().hint("`aosk run --resume` goes on where it was"));
+        }
+    };
+    let ended = outcome;
+    shut_down(node).await?;
+    let ended = ended?;
+    report(&handle, &ended, args.json)
+}
+
+/// Starts the agent, or takes up those that are there, and waits until all of them have ended.
+async fn work(
+    handle: &Handle,
+    spec: Option<SpawnSpec>,
+    model: &str,
+) -> Result<Vec<Snapshot>, Error> {
+    let left: Vec<Snapshot> =
+        handle.processes().into_iter().filter(|process| process.status.is_none()).collect();
+    if !left.is_empty() {
+        note(&format!("going on with {} processes of an earlier run", left.len()));
+    }
+    for process in &left {
+        if let Some(other) = process.model.as_deref().filter(|other| *other != model) {
+            let text = format!(
+                "{} ({}) waits for {other}, and this kernel runs without it",
+                process.pid, process.spec.name
+            );
+            note(&text);
+        }
+    }
+    let roots: Vec<Pid> = match spec {
+        Some(spec) => vec![handle.spawn(spec).await?],
+        None => left
+            .iter()
+            .filter(|process| process.spec.parent.is_none())
+            .filter(|process| process.model.as_deref().is_none_or(|other| other == model))
+            .map(|process| process.pid)
+            .collect(),
+    };
+    if roots.is_empty() {
+        note("nothing to resume: no process of an earlier run is left that this model can go on with");
+    }
+    let mut progress = Progress::new();
+    let all = async {
+        let mut ended = Vec::new();
+        for pid in roots {
+            ended.push(handle.wait(pid).await?);
+        }
+        Ok(ended)
+    };
+    let ended = tokio::select! {
+        ended = all => ended,
+        () = progress.watch(handle) => Ok(Vec::new()),
+    };
+    progress.show(&handle.processes());
+    ended
+}
+
+/// Ends the kernel in order once the work is done.
+async fn shut_down(node: Node) -> Result<(), Error> {
+    node.shutdown().await
+}
+
+#[expect(clippy::disallowed_methods, reason = "this task ends the program; nothing outlives it")]
+pub(crate) fn end_at_once_on_second_request() {
+    drop(tokio::spawn(async {
+        setup::stop_requested().await;
+        #[expect(clippy::exit, reason = "the person asked twice; what is committed is whole")]
+        std::process::exit(130);
+    }));
+}
+
+pub(crate) fn stopped() -> Error {
+    Error::new(ErrorCode::Interrupted, "running: stopped on request")
+}
+
+fn workspace(args: &RunArgs) -> Result<String, Error> {
+    let wanted = args.workspace.clone().unwrap_or_else(|| ".".into());
+    let failed = |what: String| {
+        Error::new(ErrorCode::Io, format!("opening the workspace {}: {what}", wanted.display()))
+    };
+    std::fs::create_dir_all(&wanted).map_err(|error| failed(error.to_string()))?;
+    let path = wanted.canonicalize().map_err(|error| failed(error.to_string()))?;
+    path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
+}
+
+fn agent(
+    task: &str,
+    args: &RunArgs,
+    home: &Home,
+    model: &ModelDevice,
+    registry: &Registry,
+    workspace: &str,
+) -> Result<SpawnSpec, Error> {
+    let level: PermissionLevel = args
+        .permission
+        .map(PermissionLevel::from)
+        .or(home.config.permission)
+        .unwrap_or(PermissionLevel::Standard);
+    let mut tools = setup::offered(registry, level);
+    let mut capabilities: Capabilities = level.capabilities();
+    if let Some(wanted) = &args.tools {
+        registry.specs(wanted).map_err(|error| {
+            Error::new(ErrorCode::ToolUnknown, format!("choosing tools: {error}"))
+                .hint(format!("tools: {}", tools.join(", ")))
+        })?;
+        tools.clone_from(wanted);
+        capabilities.tools = Grant::only(wanted.iter().cloned());
+    }
+    let param = react::Param {
+        options: ThinkOptions {
+            model: model.name.clone(),
+            output_max: Tokens(args.max_output),
+            tools,
+            temperature_milli: None,
+        },
+        workspace: Some(workspace.to_owned()),
+        chat: false,
+    };
+    let system = args.system.clone().unwrap_or_else(|| SYSTEM.to_owned());
+    Ok(SpawnSpec {
+        name: "agent".to_owned(),
+        label: "run".to_owned(),
+        program: ProgramSpec {
+            name: "react".to_owned(),
+            param: serde_json::to_string(&param).unwrap_or_default().into(),
+        },
+        priority: args.priority,
+        capabilities,
+        limits: limits(args)?,
+        pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
+    })
+}
+
+fn limits(args: &RunArgs) -> Result<Limits, Error> {
+    let micro_usd = match args.budget_usd {
+        None => None,
+        Some(usd) if usd.is_finite() && usd >= 0.0 && usd < 1e12 => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be in range"
+            )]
+            let micro = (usd * 1e6).round() as u64;
+            Some(MicroUsd(micro))
+        }
+        Some(usd) => {
+            return Err(Error::new(
+                ErrorCode::Usage,
+                format!("reading --budget-usd: not an amount of money: {usd}"),
+            ));
+        }
+    };
+    Ok(Limits {
+        tokens: args.budget_tokens.map(Tokens),
+        micro_usd,
+        steps: Some(args.max_steps),
+        wall: args.budget_seconds.map(Millis::from_secs),
+        ..Limits::default()
+    })
+}
+
+/// Prints what the agents left and what they used.
+fn report(handle: &Handle, ended: &[Snapshot], json: bool) -> Result<Done, Error> {
+    let reader = handle.reader();
+    let mut done = Done::Well;
+    let mut objects = Vec::new();
+    for process in ended {
+        let result = match process.result {
+            Some(hash) => Some(inspect::body(reader.as_ref(), hash)?.message().text()),
+            None => None,
+        };
+        let finished = process.status.is_some_and(|status| status.is_finished());
+        if !finished {
+            done = Done::Badly;
+        }
+        let status = process.status.map(|status| status.to_string()).unwrap_or_default();
+        let stats = &process.stats;
+        if json {
+            objects.push(serde_json::json!({
+                "pid": process.pid, "status": status, "finished": finished, "result": result,
+                "steps": stats.spend.steps, "model_calls": stats.model_calls,
+                "tool_calls": stats.tool_calls, "input_tokens": stats.input,
+                "cached_tokens": stats.cached, "output_tokens": stats.output,
+                "cost_micro_usd": stats.spend.micro_usd,
+            }));
+            continue;
+        }
+        if finished {
+            term::line(result.as_deref().unwrap_or("(no result)"));
+        } else {
+            let why = result.map(|text| format!(": {text}")).unwrap_or_default();
+            note(&format!("{} {status}{why}", process.pid));
+        }
+        note(&format!(
+            "{}: {status}; {} steps, {} tool calls, {} tokens in, {} out, {}; `aosk logs {}` shows what it did",
+            process.pid,
+            stats.spend.steps,
+            stats.tool_calls,
+            count(stats.input.0),
+            count(stats.output.0),
+            money(stats.spend.micro_usd),
+            process.pid,
+        ));
+    }
+    if json {
+        let one = if objects.len() == 1 { objects.pop() } else { None };
+        term::json(&one.unwrap_or(serde_json::Value::Array(objects)));
+    }
+    Ok(done)
 }

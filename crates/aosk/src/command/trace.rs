@@ -1,10 +1,276 @@
-//! `aosk trace`.
+//! `aosk trace run`: recorded conversations as processes.
+//!
+//! Every conversation is a process driven by the program `replay`. The model and the tools answer from
+//! the record; each recorded user turn is sent as a message when the process waits for it. Whatever
+//! is needed to go on after a crash is in the store: which conversations have a process, and how many
+//! messages each was sent.
 
-use aosk::abi::{Error, ErrorCode};
+mod input;
+mod totals;
 
-use crate::cli::{TraceArgs, Place};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aosk::abi::{
+    Body, Error, ErrorCode, Limits, Millis, PermissionLevel, Pid, Price, ProgramSpec, SpawnSpec,
+    ThinkOptions, Tokens,
+};
+use aosk::model::Replay;
+use aosk::program::replay as program;
+use aosk::store::{Reader, Which};
+use aosk::tools::Registry;
+use aosk::{Clock, Handle, ModelDevice, inspect};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::task::JoinSet;
+
+use crate::cli::{Place, TraceArgs, TraceCommand, TraceRunArgs};
+use crate::command::run::{end_at_once_on_second_request, stopped};
 use crate::fail::Done;
+use crate::setup::{self, Home, Parts};
+use crate::term::note;
 
-pub(crate) async fn run(_place: &Place, _args: &TraceArgs) -> Result<Done, Error> {
-    Err(Error::new(ErrorCode::Usage, "to be written"))
+use input::Conversation;
+use totals::Totals;
+
+/// The device that answers.
+const MODEL: &str = "replay";
+
+/// The most tokens of a recorded answer. It bounds what is reserved for a call, nothing else.
+const OUTPUT_MAX: Tokens = Tokens(65_536);
+
+/// The priority of every process.
+const PRIORITY: u8 = 50;
+
+pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> {
+    let TraceCommand::Run(args) = &args.command;
+    let clock = Clock::start();
+    let began = clock.now();
+    let (conversations, skipped) = input::read(&args.files)?;
+    let Home { dir, config, store } = setup::home(place)?;
+    let reader = store.reader();
+    let earlier = earlier(reader.as_ref())?;
+    let (run, known) = choose_run(args.resume, earlier, &conversations)?;
+    let todo: Vec<_> =
+        conversations.into_iter().map(|c| (format!("trace/{run}/{}", c.key()), c)).collect();
+    let left = todo.iter().filter(|(label, _)| !known.get(label).is_some_and(|k| k.ended)).count();
+    if args.resume {
+        note(&match (known.is_empty(), left) {
+            (true, _) => "nothing to resume: no run here; starting from the beginning".to_owned(),
+            (false, 0) => "nothing to resume: the run is finished".to_owned(),
+            (false, left) => format!("resuming: {left} of {} conversations are left", todo.len()),
+        });
+    }
+    let records = todo.iter().map(|(label, c)| (label.clone(), c.record.clone())).collect();
+    let replay = Arc::new(Replay::new(records));
+    let mut node = setup::node(&dir, &config, store, parts(&replay, args))?;
+    let handle = node.handle();
+    let work = replay_all(&handle, &replay, todo, &known, args.concurrency, left);
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        failed = node.failed() => Err(failed.err().unwrap_or_else(stopped)),
+        () = setup::stop_requested() => {
+            note("stopping; once more to end at once");
+            end_at_once_on_second_request();
+            node.shutdown().await?;
+            return Err(stopped().hint("the same command with --resume goes on where it was"));
+        }
+    };
+    // Reading the totals needs nothing of the node but what it has committed.
+    if outcome.is_ok() {
+        node.shutdown().await?;
+    }
+    outcome?;
+    let totals = Totals::read(reader.as_ref(), run, clock.now().since(began))?;
+    totals.report(reader.as_ref(), skipped, args.json)
+}
+
+fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
+    Parts {
+        models: vec![ModelDevice {
+            name: MODEL.to_owned(),
+            driver: Arc::new(replay.as_ref().clone()),
+            slots: args.concurrency,
+            price: Price::default(),
+            timeout: Millis::from_secs(60),
+            stream: false,
+        }],
+        tools: Registry::new(),
+        recorded: Some(replay.clone()),
+        policy: args.policy.clone(),
+        workspace: std::env::temp_dir(),
+    }
+}
+
+/// A process of an earlier life.
+struct Known {
+    pid: Pid,
+    ended: bool,
+}
+
+/// Processes of earlier trace runs, by run and label.
+type Earlier = BTreeMap<u64, BTreeMap<String, Known>>;
+
+fn earlier(reader: &dyn Reader) -> Result<Earlier, Error> {
+    let mut earlier = Earlier::new();
+    for process in inspect::processes(reader, Which::All)? {
+        if let Some(run) = run_of(&process.spec.label) {
+            let known = Known { pid: process.pid, ended: process.status.is_some() };
+            earlier.entry(run).or_default().insert(process.spec.label.clone(), known);
+        }
+    }
+    Ok(earlier)
+}
+
+/// The run that a label belongs to.
+fn run_of(label: &str) -> Option<u64> {
+    label.strip_prefix("trace/")?.split_once('/')?.0.parse().ok()
+}
+
+/// The number of the run, and the processes it has already.
+fn choose_run(
+    resume: bool,
+    mut earlier: Earlier,
+    conversations: &[Conversation],
+) -> Result<(u64, BTreeMap<String, Known>), Error> {
+    let Some((last, known)) = earlier.pop_last() else {
+        return Ok((1, BTreeMap::new()));
+    };
+    if !resume {
+        let unfinished = known.values().filter(|known| !known.ended).count();
+        if unfinished > 0 {
+            let text = format!("starting a run: an earlier one has {unfinished} conversations left");
+            return Err(Error::new(ErrorCode::Usage, text)
+                .hint("finish it with --resume, or use another --data-dir"));
+        }
+        return Ok((last.saturating_add(1), BTreeMap::new()));
+    }
+    let keys: std::collections::BTreeSet<_> =
+        conversations.iter().map(|c| format!("trace/{last}/{}", c.key())).collect();
+    if let Some(stranger) = known.keys().find(|label| !keys.contains(*label)) {
+        let text = format!("resuming a run: the files do not have the conversation {stranger}");
+        return Err(Error::new(ErrorCode::TraceInvalid, text)
+            .hint("give the same files as before, in the same order, or use another --data-dir"));
+    }
+    Ok((last, known))
+}
+
+/// Runs every conversation that has not ended, so many at once.
+async fn replay_all(
+    handle: &Handle,
+    replay: &Arc<Replay>,
+    todo: Vec<(String, Conversation)>,
+    known: &BTreeMap<String, Known>,
+    concurrency: u32,
+    left: usize,
+) -> Result<(), Error> {
+    let bar = progress(left);
+    let mut waiting: Vec<_> = todo
+        .into_iter()
+        .filter(|(label, _)| !known.get(label).is_some_and(|known| known.ended))
+        // Those that have a process already go first: they live and count.
+        .map(|(label, c)| (known.get(&label).map(|known| known.pid), label, c))
+        .collect();
+    waiting.sort_by_key(|(pid, _, c)| (pid.is_none(), c.index));
+    let mut waiting = waiting.into_iter();
+    let mut running: JoinSet<Result<(), Error>> = JoinSet::new();
+    let mut ended = 0_usize;
+    loop {
+        while running.len() < usize::try_from(concurrency).unwrap_or(usize::MAX) {
+            let Some((pid, label, conversation)) = waiting.next() else {
+                break;
+            };
+            let calls = replay.calls(&label);
+            running.spawn(replay_one(handle.clone(), pid, label, conversation, calls));
+        }
+        match running.join_next().await {
+            None => break,
+            Some(Ok(outcome)) => outcome?,
+            Some(Err(error)) => {
+                return Err(Error::new(ErrorCode::KernelPanic, format!("replaying: {error}")));
+            }
+        }
+        ended = ended.saturating_add(1);
+        bar.inc(1);
+        if bar.is_hidden() && (ended == left || ended.is_multiple_of((left / 10).max(1))) {
+            note(&format!("{ended} of {left} conversations"));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn progress(left: usize) -> ProgressBar {
+    if !crate::term::is_live() {
+        return ProgressBar::hidden();
+    }
+    let length = u64::try_from(left).unwrap_or(u64::MAX);
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
+    let template = "{spinner} {pos} of {len} conversations [{bar:40}] {elapsed}";
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        // The template is a constant; a bad one would fall back to the usual look.
+        Err(_) => bar,
+    }
+}
+
+/// Runs one conversation to its end.
+async fn replay_one(
+    handle: Handle,
+    known: Option<Pid>,
+    label: String,
+    conversation: Conversation,
+    calls: Vec<(usize, usize, usize)>,
+) -> Result<(), Error> {
+    let pid = match known {
+        Some(pid) => pid,
+        None => handle.spawn(process(label, &conversation, conversation.turns(&calls))).await?,
+    };
+    let mail = conversation.mail(&calls);
+    loop {
+        // Watched before it is looked at, so that no change falls between.
+        let changed = handle.changed(pid);
+        match handle.process(pid) {
+            Some(process) if process.has_ended => return Ok(()),
+            Some(process) if process.state == "message" => {
+                let next = usize::try_from(process.mail_count).unwrap_or(usize::MAX);
+                let Some(message) = mail.get(next) else {
+                    let text = format!("replaying {pid}: it waits for a message that the record does not have");
+                    return Err(Error::new(ErrorCode::ReplayDiffers, text));
+                };
+                match handle.send(pid, message.clone()).await {
+                    Ok(()) => {}
+                    // Whoever sends faster than the kernel takes in tries again.
+                    Err(error) if error.code == ErrorCode::Busy => tokio::task::yield_now().await,
+                    Err(error) => return Err(error),
+                }
+            }
+            Some(_) => changed.await,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// How the process of a conversation is started.
+fn process(label: String, conversation: &Conversation, turns: Vec<program::Turn>) -> SpawnSpec {
+    let param = program::Param {
+        options: ThinkOptions {
+            model: MODEL.to_owned(),
+            output_max: OUTPUT_MAX,
+            tools: Vec::new(),
+            temperature_milli: None,
+        },
+        turns,
+    };
+    SpawnSpec {
+        name: conversation.name(),
+        label,
+        program: ProgramSpec {
+            name: "replay".to_owned(),
+            param: serde_json::to_string(&param).unwrap_or_default().into(),
+        },
+        priority: PRIORITY,
+        capabilities: PermissionLevel::Restricted.capabilities(),
+        limits: Limits::default(),
+        pages: conversation.head().iter().cloned().map(Body::new).collect(),
+    }
 }

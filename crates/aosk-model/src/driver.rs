@@ -1,0 +1,71 @@
+//! The face of a model driver.
+
+use std::sync::Arc;
+
+use aosk_abi::{Body, CallId, Failure, ModelReply, ThinkOptions, ToolSpec};
+use async_trait::async_trait;
+
+/// One attempt of a model call.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The call, unique in the life of the data directory.
+    pub call: CallId,
+    /// Which attempt of it, from 1.
+    pub attempt: u32,
+    /// The name of the process that asks.
+    pub process: String,
+    /// The label of the process that asks; names the record to replay.
+    pub label: String,
+    /// What to ask.
+    pub options: Arc<ThinkOptions>,
+    /// The conversation, in order.
+    pub messages: Vec<Body>,
+    /// The tools offered, in the order in which the model sees them.
+    pub tools: Arc<[ToolSpec]>,
+}
+
+impl Request {
+    /// An id for the `index`-th tool call of the answer, where the model gave none: unique in the
+    /// process, the same at every attempt, and of characters that every provider takes back.
+    #[must_use]
+    pub fn use_id(&self, index: usize) -> String {
+        format!("call_{}_{}_{index}", self.call.pid, self.call.number)
+    }
+}
+
+/// A piece of an answer that is still being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// More of the text.
+    Text(String),
+    /// More of the reasoning.
+    Reasoning(String),
+    /// The model has begun to call a tool.
+    ToolCall {
+        /// The place of the call among the calls of this answer, from 0.
+        index: usize,
+        /// The tool.
+        name: String,
+    },
+}
+
+/// Who wants to see an answer while it is written; nobody if none.
+pub type OnDelta<'a> = Option<&'a (dyn Fn(Delta) + Send + Sync)>;
+
+/// A model that can be asked.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Asks the model once. The answer is streamed if, and only if, `on_delta` is given.
+    ///
+    /// Dropping the future cancels the call: the connection is closed, or the HTTP/2 stream reset,
+    /// so that the provider stops generating. How long the call may take in all is up to the
+    /// caller.
+    ///
+    /// # Errors
+    /// The failure says whether the same call may be tried again and when. Nothing in it is secret.
+    async fn complete(
+        &self,
+        request: Request,
+        on_delta: OnDelta<'_>,
+    ) -> Result<ModelReply, Failure>;
+}

@@ -1,0 +1,209 @@
+use std::sync::{Arc, Mutex};
+
+use aosk_abi::{
+    Body, CallId, Content, FinishReason, Message, ModelReply, Part, Pid, ThinkOptions, Tokens,
+    ToolUse, Usage,
+};
+use reqwest::header::HeaderMap;
+
+use super::*;
+use crate::driver::Delta;
+use crate::endpoint::Bounds;
+
+fn asked(messages: Vec<Message>) -> Request {
+    Request {
+        call: CallId { pid: Pid(7), number: 3 },
+        attempt: 1,
+        process: String::new(),
+        label: String::new(),
+        options: Arc::new(ThinkOptions {
+            model: "test:m".into(),
+            output_max: Tokens(256),
+            tools: vec![],
+            temperature_milli: Some(70),
+        }),
+        messages: messages.into_iter().map(Body::new).collect(),
+        tools: Arc::new([]),
+    }
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::new("test:m", "http://127.0.0.1:1", PATH, None, Bounds::default())
+        .expect("an address")
+}
+
+/// The answer that these chunks of a stream make.
+fn assemble(chunks: &[&str]) -> ModelReply {
+    let (endpoint, mut assembly) = (endpoint(), Assembly::default());
+    for chunk in chunks {
+        assembly
+            .take(chunk.as_bytes(), &endpoint, &HeaderMap::new(), None)
+            .unwrap_or_else(|failure| panic!("{chunk}: {}", failure.message));
+    }
+    assembly.into_reply(&asked(vec![Message::user("hi")]), &endpoint).expect("an answer")
+}
+
+fn calls(chunks: &[&str]) -> Vec<(String, String, String)> {
+    let reply = assemble(chunks);
+    let calls = reply.body.message().tool_calls().iter();
+    calls.map(|call| (call.id.clone(), call.name.clone(), call.arguments.clone())).collect()
+}
+
+fn triples(expected: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    expected.iter().map(|(a, b, c)| (a.to_string(), b.to_string(), c.to_string())).collect()
+}
+
+/// A chunk with these tool calls.
+fn delta(calls: &str) -> String {
+    format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{calls}]}}}}]}}"#)
+}
+
+#[test]
+fn the_request_is_the_same_bytes_every_time() {
+    let call = ToolUse { id: "c1".into(), name: "look".into(), arguments: String::new() };
+    let parts = vec![Part::Text { text: "a".into() }, Part::Text { text: "b\n".into() }];
+    let image = serde_json::json!({"type": "image_url", "image_url": {"url": "data:,"}});
+    let seen = vec![Part::Text { text: "see".into() }, Part::Other { json: image }];
+    let messages = vec![
+        Message::system("Be brief."),
+        Message::User { content: Content::Parts(parts), name: Some("ann".into()) },
+        Message::User { content: Content::Parts(seen), name: Some("no name".into()) },
+        Message::Assistant { content: None, reasoning: Some("hm".into()), tool_calls: vec![call] },
+        Message::tool("c1", "ok"),
+    ];
+    let dialect = Dialect {
+        length: LengthField::MaxCompletionTokens,
+        reasoning: ReasoningField::ReasoningContent,
+        stream_usage: false,
+    };
+    let render = |dialect| {
+        let bytes = request::render(&asked(messages.clone()), "m", dialect, true).expect("renders");
+        String::from_utf8(bytes).expect("UTF-8")
+    };
+    let expected = concat!(
+        r#"{"model":"m","messages":[{"role":"system","content":"Be brief."},"#,
+        r#"{"role":"user","name":"ann","content":"ab\n"},"#,
+        r#"{"role":"user","content":[{"type":"text","text":"see"},{"image_url":{"url":"data:,"},"type":"image_url"}]},"#,
+        r#"{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"c1","type":"function","function":{"name":"look","arguments":"{}"}}]},"#,
+        r#"{"role":"tool","tool_call_id":"c1","content":"ok"}],"#,
+        r#""max_completion_tokens":256,"temperature":0.070,"stream":true}"#,
+    );
+    assert_eq!(render(dialect), expected);
+    assert_eq!(render(dialect), expected);
+    let _: serde_json::Value = serde_json::from_str(expected).expect("JSON");
+    let cut = ToolUse { id: "c".into(), name: "f".into(), arguments: "{\"a".into() };
+    let cut = Message::Assistant { content: None, reasoning: None, tool_calls: vec![cut] };
+    let bytes = request::render(&asked(vec![cut]), "m", dialect, false).expect("renders");
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    assert!(text.contains(r#""arguments":"{\"arguments\":\"{\\\"a\"}""#), "{text}");
+    let elsewhere = Dialect { reasoning: ReasoningField::Nowhere, ..dialect };
+    assert_eq!(render(elsewhere), expected.replace(r#""reasoning_content":"hm","#, ""));
+}
+
+#[test]
+fn tool_calls_in_every_vendors_way() {
+    // By the book.
+    let chunks = [
+        delta(
+            r#"{"index":0,"id":"a","function":{"name":"x","arguments":""}},{"index":1,"id":"b","function":{"name":"y"}}"#,
+        ),
+        delta(
+            r#"{"index":1,"function":{"arguments":"{}"}},{"index":0,"function":{"arguments":"{1"}}"#,
+        ),
+        delta(r#"{"index":0,"function":{"arguments":"}"}}"#),
+    ];
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    assert_eq!(calls(&chunks), triples(&[("a", "x", "{1}"), ("b", "y", "{}")]));
+    // Id and name in every fragment.
+    let again = delta(r#"{"index":0,"id":"a","function":{"name":"x","arguments":"1"}}"#);
+    assert_eq!(calls(&[&again, &again]), triples(&[("a", "x", "11")]));
+    // Whole calls that all have index 0.
+    let other = delta(r#"{"index":0,"id":"b","function":{"name":"x","arguments":"2"}}"#);
+    assert_eq!(calls(&[&again, &other]), triples(&[("a", "x", "1"), ("b", "x", "2")]));
+    // No index and no id; the second goes on from the first.
+    let begun = delta(r#"{"id":"","function":{"name":"x","arguments":"{"}}"#);
+    let more = delta(r#"{"id":null,"function":{"name":null,"arguments":"}"}}"#);
+    assert_eq!(
+        calls(&[&begun, &more, &begun]),
+        triples(&[("call_p7_3_0", "x", "{}"), ("call_p7_3_1", "x", "{")])
+    );
+    // Whole in a plain answer, with arguments that are no text, and one id for two.
+    let whole = r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"a","function":{"name":"x","arguments":{"text":"v"}}},{"id":"a","function":{"name":"x","arguments":null}}]},"finish_reason":"stop"}]}"#;
+    assert_eq!(
+        calls(&[whole]),
+        triples(&[("a", "x", r#"{"text":"v"}"#), ("call_p7_3_1", "x", "")])
+    );
+    assert_eq!(assemble(&[whole]).finish, FinishReason::ToolCalls);
+}
+
+#[test]
+fn usage_in_every_vendors_way() {
+    let check = |usage: &str, expected: [u64; 5]| {
+        let chunk = format!(r#"{{"choices":[{{"message":{{"content":"x"}}}}],"usage":{usage}}}"#);
+        let [uncached, read, write, output, reasoning] = expected.map(Tokens);
+        let expected = Usage {
+            input_uncached: uncached,
+            cache_read: read,
+            cache_write: write,
+            output,
+            reasoning,
+            estimated: false,
+        };
+        assert_eq!(assemble(&[&chunk]).usage, expected, "{usage}");
+    };
+    check(
+        r#"{"prompt_tokens":100,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":64,"cache_write_tokens":20},"completion_tokens_details":{"reasoning_tokens":4}}"#,
+        [16, 64, 20, 9, 4],
+    );
+    check(
+        r#"{"prompt_tokens":100,"completion_tokens":9,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}"#,
+        [36, 64, 0, 9, 0],
+    );
+    check(r#"{"prompt_tokens":100,"completion_tokens":9,"cached_tokens":64}"#, [36, 64, 0, 9, 0]);
+    check(
+        r#"{"prompt_tokens":100,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":0,"cache_creation_input_tokens":50}}"#,
+        [50, 0, 50, 9, 0],
+    );
+    check(r#"{"prompt_tokens":100,"prompt_tokens_details":null}"#, [100, 0, 0, 0, 0]);
+    // More cached than there was: nobody's figures may go below zero.
+    check(r#"{"prompt_tokens":10,"cached_tokens":64}"#, [0, 10, 0, 0, 0]);
+    for none in ["null", "{}", r#"{"prompt_tokens":0}"#, r#"{"prompt_tokens":"many"}"#] {
+        let chunk = format!(r#"{{"choices":[{{"message":{{"content":"x"}}}}],"usage":{none}}}"#);
+        assert!(assemble(&[&chunk]).usage.estimated, "{none}");
+    }
+    // Older Moonshot models.
+    let inside = r#"{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":7}}]}"#;
+    assert_eq!(assemble(&[inside]).usage.input_uncached, Tokens(7));
+}
+
+#[test]
+fn finish_reasons() {
+    let finish = |reason: &str, said: &str| {
+        let chunk = format!(r#"{{"choices":[{{"message":{{{said}}},"finish_reason":{reason}}}]}}"#);
+        assemble(&[&chunk]).finish
+    };
+    assert_eq!(finish("\"stop\"", r#""content":"x""#), FinishReason::Stop);
+    assert_eq!(finish("null", r#""content":null"#), FinishReason::Stop);
+    assert_eq!(finish("\"tool_calls\"", r#""content":"x","tool_calls":[]"#), FinishReason::Stop);
+    assert_eq!(finish("\"length\"", r#""content":"x""#), FinishReason::Length);
+    assert_eq!(finish("\"content_filter\"", r#""content":"x""#), FinishReason::Refused);
+    assert_eq!(finish("\"stop\"", r#""refusal":"I will not""#), FinishReason::Refused);
+    let busy = r#"{"choices":[{"message":{"content":""},"finish_reason":"insufficient_system_resource"}]}"#;
+    let (endpoint, mut assembly) = (endpoint(), Assembly::default());
+    assembly.take(busy.as_bytes(), &endpoint, &HeaderMap::new(), None).expect("understood");
+    let failure = assembly.into_reply(&asked(vec![]), &endpoint).expect_err("it gave up");
+    assert_eq!(failure.class, FailureClass::Transient);
+}
+
+#[test]
+fn content_in_parts_is_joined_and_shown() {
+    let chunk = r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"},{"type":"text","text":"b"}],"reasoning":"r"}}]}"#;
+    let deltas = Mutex::new(Vec::new());
+    let on_delta = |delta| deltas.lock().expect("not poisoned").push(delta);
+    let (endpoint, mut assembly) = (endpoint(), Assembly::default());
+    assembly
+        .take(chunk.as_bytes(), &endpoint, &HeaderMap::new(), Some(&on_delta))
+        .expect("understood");
+    let shown = deltas.into_inner().expect("not poisoned");
+    assert_eq!(shown, [Delta::Reasoning("r".into()), Delta::Text("ab".into())]);
+}

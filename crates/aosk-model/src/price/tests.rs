@@ -1,0 +1,38 @@
+use super::*;
+
+#[test]
+fn the_file_is_understood_and_sensible() {
+    let file: File = serde_json::from_str(include_str!("../models.json")).expect("parses");
+    assert!(file.models.len() > 20);
+    let mut ids = std::collections::BTreeSet::new();
+    for model in &file.models {
+        for id in std::iter::once(&model.id).chain(&model.aliases) {
+            assert!(ids.insert((model.provider.clone(), id.clone())), "{id} stands twice");
+        }
+        assert!(crate::provider::find(&model.provider).is_some(), "{}", model.provider);
+        let price = model.price();
+        assert!(price.cache_read <= price.input && price.input <= price.output, "{}", model.id);
+        assert!(price.cache_write >= price.input, "{}", model.id);
+        let _: jiff::civil::Date = model.as_of.parse().expect("a date");
+        assert!(!model.source.is_empty());
+        if let Some(long) = model.long {
+            assert!(long.price.input > price.input && long.price.output > price.output);
+            assert_eq!(model.price_for(long.above), price);
+            assert_eq!(model.price_for(long.above + Tokens(1)), long.price);
+        }
+    }
+}
+
+#[test]
+fn versions_are_found_under_their_model() {
+    let id = |provider, model| find(provider, model).map(|model| model.id.as_str());
+    assert_eq!(id("anthropic", "claude-haiku-4-5"), Some("claude-haiku-4-5"));
+    assert_eq!(id("anthropic", "claude-haiku-4-5-20251001"), Some("claude-haiku-4-5"));
+    assert_eq!(id("anthropic", "claude-haiku-4-5-latest"), Some("claude-haiku-4-5"));
+    assert_eq!(id("openai", "gpt-5.4-mini-2026-03-17"), Some("gpt-5.4-mini"));
+    assert_eq!(id("deepseek", "deepseek-v4-flash"), Some("deepseek-flash"));
+    assert_eq!(id("openai", "gpt-5.4-mini-turbo"), None);
+    assert_eq!(id("openai", "claude-haiku-4-5"), None);
+    assert_eq!(id("openai", "12345678"), None);
+    assert_eq!(id("openai", ""), None);
+}

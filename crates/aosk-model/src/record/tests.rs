@@ -1,0 +1,88 @@
+use super::*;
+
+#[test]
+fn what_is_plain_is_understood() {
+    let line = r#"{"reward": 1, "messages": [
+        {"role": "developer", "content": "rules", "extra": {}},
+        {"role": "user", "content": ["a", {"type": "text", "text": "b"}, {"type": "image_url", "image_url": {}}]},
+        {"role": "assistant", "content": null, "tool_calls": [
+            {"id": "x", "type": "function", "function": {"name": "f", "arguments": {"n": 1}}},
+            {"function": {"name": "g"}}]},
+        {"role": "tool", "tool_call_id": "x", "name": "f", "content": "1"},
+        {"role": "tool", "content": null},
+        {"role": "assistant", "tool_calls": null, "function_call": {"name": "h", "arguments": "{}"}},
+        {"role": "function", "name": "h", "content": "2"},
+        {"role": "assistant", "content": "done", "tool_calls": []}]}"#;
+    let call = |id: &str, name: &str, arguments: &str| ToolUse {
+        id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+    };
+    let calling = |tool_calls| Message::Assistant { content: None, reasoning: None, tool_calls };
+    let tool = |id: &str, name: Option<&str>, text: &str| Message::Tool {
+        tool_call_id: id.into(),
+        name: name.map(str::to_owned),
+        content: Content::Text(text.into()),
+        is_error: false,
+    };
+    let text = |text: &str| Part::Text { text: text.into() };
+    let image = serde_json::json!({"type": "image_url", "image_url": {}});
+    assert_eq!(
+        parse_line(line),
+        Ok(Record {
+            id: String::new(),
+            messages: vec![
+                Message::system("rules"),
+                Message::User {
+                    content: Content::Parts(vec![
+                        text("a"),
+                        text("b"),
+                        Part::Other { json: image }
+                    ]),
+                    name: None
+                },
+                calling(vec![call("x", "f", r#"{"n":1}"#), call("call_2_1", "g", "")]),
+                tool("x", Some("f"), "1"),
+                tool("call_2_1", None, ""),
+                calling(vec![call("call_5_0", "h", "{}")]),
+                tool("call_5_0", Some("h"), "2"),
+                Message::assistant("done"),
+            ]
+        })
+    );
+    assert_eq!(parse_line(r#"{"id": 7, "messages": []}"#).map(|record| record.id), Ok("7".into()));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let cases = [
+        ("", "not JSON: EOF while parsing"),
+        ("[]", "the line is not a JSON object"),
+        ("{}", "field `messages` is not a list"),
+        (r#"{"messages": ["x"]}"#, "message 0: it is not a JSON object"),
+        (r#"{"messages": [{"role": "user"}, {}]}"#, "message 1: field `role` is not a text"),
+        (r#"{"messages": [{"role": "judge"}]}"#, "message 0: field `role`: judge is not known"),
+        (
+            r#"{"messages": [{"role": "user", "content": 5}]}"#,
+            "message 0: field `content` is neither",
+        ),
+        (
+            r#"{"messages": [{"role": "user", "content": ["a", 5]}]}"#,
+            "message 0: field `content[1]` is not a part",
+        ),
+        (
+            r#"{"messages": [{"role": "assistant", "tool_calls": {}}]}"#,
+            "message 0: field `tool_calls` is not a list",
+        ),
+        (
+            r#"{"messages": [{"role": "assistant", "tool_calls": [{"id": "x"}]}]}"#,
+            "message 0: field `tool_calls[0].function.name` is not a text",
+        ),
+    ];
+    for (line, what) in cases {
+        let error = parse_line(line).expect_err(line);
+        assert_eq!(error.code, ErrorCode::TraceInvalid);
+        let expected = format!("reading a recorded conversation: {what}");
+        assert!(error.message.starts_with(&expected), "{}", error.message);
+    }
+}

@@ -1,0 +1,311 @@
+//! From `provider:model` and an environment to a driver.
+//!
+//! With nothing named, the first key in the environment decides, in the order of
+//! [`PROVIDERS`]; then an Ollama that runs on this machine; then the
+//! scripted model, so that everything can be tried without a provider.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aosk_abi::{Error, ErrorCode, Price, Tokens};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::anthropic::{self, Anthropic};
+use crate::driver::Driver;
+use crate::egress;
+use crate::endpoint::{Bounds, Endpoint, KeyHeader};
+use crate::openai::{self, LengthField, OpenAi};
+use crate::price;
+use crate::provider::{self, PROVIDERS, Provider, Wire};
+use crate::scripted::Scripted;
+
+/// The name of the scripted model.
+pub const SCRIPTED: &str = "scripted";
+
+/// How long a server is given to say which models it has. One on this machine answers at once.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The environment: the value of a variable, if it is set.
+pub type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// A model that can be asked, and what is known of it.
+#[derive(Clone)]
+pub struct Resolved {
+    /// The device's name: `provider:model`.
+    pub device: String,
+    /// The driver.
+    pub driver: Arc<dyn Driver>,
+    /// What it costs; none if that is not known. A model on one's own machine costs nothing.
+    pub price: Option<Price>,
+    /// The model's window, if known.
+    pub context: Option<Tokens>,
+    /// The longest answer, if known.
+    pub output_max: Option<Tokens>,
+    /// Concurrent calls that are sensible without knowing the account's rates.
+    pub slots: u32,
+    /// How the model was chosen.
+    pub how: How,
+}
+
+/// How a model was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It was named.
+    Chosen,
+    /// This variable has a key.
+    FromEnvironment(&'static str),
+    /// An Ollama runs on this machine.
+    LocalOllama,
+    /// Nothing else was found.
+    ScriptedDefault,
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolved")
+            .field("device", &self.device)
+            .field("price", &self.price)
+            .field("context", &self.context)
+            .field("output_max", &self.output_max)
+            .field("slots", &self.slots)
+            .field("how", &self.how)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds the model that `spec` names, or the best there is if it names none.
+///
+/// `spec` is `provider:model`, a provider alone for its default model, or `scripted`. `base_url`
+/// replaces the provider's address; alone it stands for a server that speaks chat completions.
+///
+/// # Errors
+/// `model.unknown` for a provider or model that is not known, `model.key_missing` if a key is
+/// needed and not set, `model.unreachable` if a server that should say which models it has does not
+/// answer, `config.invalid` if the base URL or the key cannot be used.
+pub async fn resolve(
+    spec: Option<&str>,
+    base_url: Option<&str>,
+    env: Env<'_>,
+) -> Result<Resolved, Error> {
+    match (spec.map(str::trim), base_url) {
+        (Some(SCRIPTED), _) => Ok(scripted(How::Chosen)),
+        (Some(spec), _) => {
+            let (provider, model) = parse(spec)?;
+            named(provider, model, base_url, env).await
+        }
+        (None, Some(_)) => named(parse("openai")?.0, None, base_url, env).await,
+        (None, None) => found(env).await,
+    }
+}
+
+/// The best there is when nothing is named.
+async fn found(env: Env<'_>) -> Result<Resolved, Error> {
+    for provider in PROVIDERS.iter().filter(|provider| provider.needs_key) {
+        if key(provider, env).is_some() {
+            let resolved = named(provider, None, None, env).await?;
+            return Ok(Resolved { how: How::FromEnvironment(provider.key_variable), ..resolved });
+        }
+    }
+    if let Some(ollama) = provider::find("ollama")
+        && let Ok(resolved) = named(ollama, None, None, env).await
+    {
+        return Ok(Resolved { how: How::LocalOllama, ..resolved });
+    }
+    Ok(scripted(How::ScriptedDefault))
+}
+
+/// The scripted model with its built-in script.
+fn scripted(how: How) -> Resolved {
+    Resolved {
+        device: SCRIPTED.to_owned(),
+        driver: Arc::new(Scripted::offline()),
+        price: Some(Price::default()),
+        context: None,
+        output_max: None,
+        // It takes no time.
+        slots: 64,
+        how,
+    }
+}
+
+/// The provider and the model that a text names.
+fn parse(spec: &str) -> Result<(&'static Provider, Option<&str>), Error> {
+    let (name, model) = match spec.split_once(':') {
+        Some((name, model)) => (name.trim(), Some(model.trim())),
+        None => (spec, None),
+    };
+    let wrong = |what: String| Error::new(ErrorCode::ModelUnknown, what);
+    let Some(provider) = provider::find(name) else {
+        let error = wrong(format!("choosing model {spec}: no provider is called {name}"));
+        if let Some(known) = price::models().iter().find(|known| known.id == spec) {
+            return Err(error.hint(format!("write {}:{spec}", known.provider)));
+        }
+        let near = provider::near(name);
+        let names: Vec<_> = PROVIDERS.iter().map(|provider| provider.name).collect();
+        let guess = if near.is_empty() {
+            String::new()
+        } else {
+            format!("did you mean {}? ", near.join(" or "))
+        };
+        let names = names.join(", ");
+        return Err(
+            error.hint(format!("{guess}write provider:model; providers: {names}, {SCRIPTED}"))
+        );
+    };
+    if model == Some("") {
+        return Err(wrong(format!("choosing model {spec}: no model is named"))
+            .hint(format!("write {name}:MODEL, or {name} alone for its default")));
+    }
+    Ok((provider, model))
+}
+
+/// The driver of a model of `provider`.
+async fn named(
+    provider: &'static Provider,
+    model: Option<&str>,
+    base_url: Option<&str>,
+    env: Env<'_>,
+) -> Result<Resolved, Error> {
+    let own = base_url.map(str::to_owned).or_else(|| own_base_url(provider, env));
+    let is_own = own.is_some();
+    let base = own.unwrap_or_else(|| provider.base_url.to_owned());
+    let key = key(provider, env);
+    if key.is_none() && provider.needs_key && !is_own {
+        let attempted = model.unwrap_or("its default model");
+        let what = format!("choosing {attempted} of {}: it needs a key", provider.name);
+        return Err(Error::new(ErrorCode::ModelKeyMissing, what)
+            .hint(format!("set {}", provider.key_variable)));
+    }
+    let model = match (model, provider.default_model) {
+        (Some(model), _) => model.to_owned(),
+        (None, Some(model)) if !is_own => model.to_owned(),
+        (None, _) => first_model(provider, &base, key.as_ref()).await?,
+    };
+    let device = format!("{}:{model}", provider.name);
+    let known = price::find(provider.name, &model);
+    let is_free = !provider.needs_key;
+    Ok(Resolved {
+        driver: driver(provider, &device, &model, &base, key)?,
+        device,
+        price: known.map(price::Model::price).or_else(|| is_free.then(Price::default)),
+        context: known.and_then(|known| known.context),
+        output_max: known.and_then(|known| known.output_max),
+        slots: provider.slots,
+        how: How::Chosen,
+    })
+}
+
+fn driver(
+    provider: &Provider,
+    device: &str,
+    model: &str,
+    base: &str,
+    key: Option<SecretString>,
+) -> Result<Arc<dyn Driver>, Error> {
+    let bounds = Bounds::default();
+    Ok(match provider.wire {
+        Wire::OpenAi { reasoning, stream_usage } => {
+            let key = key.map(|key| (KeyHeader::Bearer, key));
+            let endpoint = Endpoint::new(device, base, openai::PATH, key, bounds)?;
+            let length = if provider.name == "openai"
+                && (base == provider.base_url || is_newer_openai(model))
+            {
+                LengthField::MaxCompletionTokens
+            } else {
+                LengthField::MaxTokens
+            };
+            Arc::new(OpenAi::new(
+                endpoint,
+                model,
+                openai::Dialect { length, reasoning, stream_usage },
+            ))
+        }
+        Wire::Anthropic { version, cache_marks } => {
+            let key = key.map(|key| (KeyHeader::XApiKey, key));
+            // The path begins with the /v1 that people know from other base URLs.
+            let base = base.trim_end_matches('/').trim_end_matches("/v1");
+            let endpoint = Endpoint::new(device, base, anthropic::PATH, key, bounds)?;
+            Arc::new(Anthropic::new(endpoint, model, anthropic::Dialect { version, cache_marks }))
+        }
+    })
+}
+
+/// Whether the model is one of those that refuse `max_tokens`, behind whichever address.
+fn is_newer_openai(model: &str) -> bool {
+    ["gpt-5", "gpt-6", "o1", "o3", "o4"].iter().any(|prefix| model.starts_with(prefix))
+}
+
+/// The key in the environment, if there is one.
+fn key(provider: &Provider, env: Env<'_>) -> Option<SecretString> {
+    let key = env(provider.key_variable)?;
+    let key = key.trim();
+    (!key.is_empty()).then(|| SecretString::from(key))
+}
+
+/// The address that the environment gives instead of the provider's own.
+fn own_base_url(provider: &Provider, env: Env<'_>) -> Option<String> {
+    if provider.name == "ollama" {
+        return env("OLLAMA_HOST")
+            .filter(|host| !host.trim().is_empty())
+            .map(|host| ollama_url(&host));
+    }
+    env(provider.base_url_variable?).filter(|url| !url.trim().is_empty())
+}
+
+/// The base URL for a value of `OLLAMA_HOST`: an address with or without scheme and port, which may
+/// be the one that the server listens on.
+fn ollama_url(host: &str) -> String {
+    let host = host.trim().trim_end_matches('/');
+    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
+    let port = if rest.contains(':') || scheme == "https" { "" } else { ":11434" };
+    format!("{scheme}://{}{port}/v1", rest.replacen("0.0.0.0", "127.0.0.1", 1))
+}
+
+/// The first model that a server of one's own offers.
+async fn first_model(
+    provider: &Provider,
+    base: &str,
+    key: Option<&SecretString>,
+) -> Result<String, Error> {
+    let attempted = format!("asking {} which models it has", provider.name);
+    let wrong = |error: &dyn fmt::Display| {
+        Error::new(ErrorCode::ConfigInvalid, format!("{attempted}: {error}"))
+    };
+    let url: Url =
+        format!("{}/models", base.trim_end_matches('/')).parse().map_err(|error| wrong(&error))?;
+    let client = egress::client(&url).map_err(|error| wrong(&error))?;
+    let mut request = client.get(url).timeout(PROBE_TIMEOUT);
+    if let Some(key) = key {
+        request = request.bearer_auth(key.expose_secret());
+    }
+    let answer = async { request.send().await?.error_for_status()?.bytes().await };
+    let answer = answer.await.map_err(|error| {
+        let failure = egress::failure(provider.name, error);
+        Error::new(ErrorCode::ModelUnreachable, format!("{attempted}: {}", failure.message))
+            .hint(format!("start the server, or name the model: {}:MODEL", provider.name))
+    })?;
+    let list: ModelList = serde_json::from_slice(&answer).unwrap_or_default();
+    // Models that only embed cannot answer.
+    let first = list.data.into_iter().map(|model| model.id).find(|id| !id.contains("embed"));
+    first.ok_or_else(|| {
+        Error::new(ErrorCode::ModelUnknown, format!("{attempted}: it has none"))
+            .hint(format!("install one, or name one: {}:MODEL", provider.name))
+    })
+}
+
+#[derive(Default, Deserialize)]
+struct ModelList {
+    #[serde(default)]
+    data: Vec<ListedModel>,
+}
+
+#[derive(Deserialize)]
+struct ListedModel {
+    id: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The drivers against llama.cpp's own server, where the machine has one: `AOSK_LLAMA`, or
+//! `shared/llama` beside the checkout, holds `llama-server` and two models of random weights.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use aosk_abi::{Body, ErrorCode, FailureClass, FinishReason, Message, Tokens};
+use aosk_model::{Delta, Driver, resolve};
+
+use crate::server::{ask_streaming, calculator, request};
+
+/// A server that ends with the test.
+struct Llama {
+    child: Child,
+    base_url: String,
+}
+
+impl Drop for Llama {
+    fn drop(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+fn folder() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/llama");
+    let folder =
+        std::env::var_os("AOSK_LLAMA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    folder.join("llama-server").is_file().then_some(folder)
+}
+
+/// Starts the server on a port of the system's choosing and waits until it says that it listens.
+fn start(folder: &Path, model: &str, context: &str) -> Llama {
+    #[expect(clippy::disallowed_methods, reason = "the test's server is a program")]
+    let mut command = Command::new(folder.join("llama-server"));
+    command.arg("-m").arg(folder.join(model)).args(["--host", "127.0.0.1", "--port", "0"]);
+    command.args(["-c", context, "-np", "1", "-t", "1", "--jinja", "--offline", "--no-ui"]);
+    let command =
+        command.args(["--api-key", "sekret"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let address = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            let (_, rest) = line.split_once("listening on http://")?;
+            rest.split_whitespace().next().map(str::to_owned)
+        })
+        .expect("it listens");
+    // The pipe must be read on, or the server stops when it is full.
+    std::thread::spawn(move || lines.map_while(Result::ok).count());
+    Llama { child, base_url: format!("http://{address}/v1") }
+}
+
+async fn driver(llama: &Llama, provider: &str, key: &'static str) -> Arc<dyn Driver> {
+    let env = move |name: &str| name.ends_with("_API_KEY").then(|| key.to_owned());
+    let spec = format!("{provider}:any");
+    resolve(Some(&spec), Some(&llama.base_url), &env).await.expect("resolves").driver
+}
+
+const PROVIDERS: [&str; 2] = ["llamacpp", "anthropic"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_streams_calls_tools_caches_and_refuses() {
+    let Some(folder) = folder() else {
+        println!("SKIP no llama-server here: set AOSK_LLAMA\nSKIPPED 1");
+        return;
+    };
+    let chat = start(&folder, "random-tiny.gguf", "2048");
+    for provider in PROVIDERS {
+        answers_and_caches(&*driver(&chat, provider, "sekret").await, provider).await;
+        refuses(&chat, provider).await;
+    }
+    drop(chat);
+    let tool = start(&folder, "random-tool.gguf", "4096");
+    for provider in PROVIDERS {
+        calls_tools(&*driver(&tool, provider, "sekret").await, provider).await;
+    }
+}
+
+async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
+    let long = format!("{provider} {}", "tell me a story of the sea ".repeat(30));
+    let asked = request(vec![Message::system("Be brief."), Message::user(long)], vec![]);
+    let first = driver.complete(asked.clone(), None).await.expect("answers");
+    assert!(!first.usage.estimated, "{:?}", first.usage);
+    assert!(first.usage.input() > Tokens(100), "{:?}", first.usage);
+    let (again, deltas) = ask_streaming(driver, asked).await;
+    let again = again.expect("streams");
+    assert_eq!(again.usage.input(), first.usage.input());
+    assert!(again.usage.cache_read > Tokens(100), "{provider}: {:?}", again.usage);
+    let shown: String = deltas
+        .iter()
+        .map(|delta| match delta {
+            Delta::Text(text) => text.as_str(),
+            Delta::Reasoning(_) | Delta::ToolCall { .. } => "",
+        })
+        .collect();
+    assert_eq!(shown, again.body.message().text());
+}
+
+async fn refuses(llama: &Llama, provider: &str) {
+    let hello = || request(vec![Message::user("hello")], vec![]);
+    let stranger = driver(llama, provider, "wrong").await;
+    let failure = stranger.complete(hello(), None).await.expect_err("a wrong key");
+    assert_eq!((failure.class, failure.code), (FailureClass::Final, ErrorCode::ModelUnauthorized));
+    let driver = driver(llama, provider, "sekret").await;
+    let long = request(vec![Message::user("word ".repeat(5000))], vec![]);
+    let failure = driver.complete(long, None).await.expect_err("longer than the window");
+    assert_eq!(
+        (failure.class, failure.code),
+        (FailureClass::Final, ErrorCode::ModelContextLength),
+        "{provider}: {}",
+        failure.message
+    );
+}
+
+async fn calls_tools(driver: &dyn Driver, provider: &str) {
+    let mut asked = request(vec![Message::user("What is 1+1?")], vec![calculator()]);
+    let (reply, deltas) = ask_streaming(driver, asked.clone()).await;
+    let reply = reply.expect("streams");
+    let message = reply.body.message();
+    let calls = message.tool_calls();
+    assert!(!calls.is_empty(), "{provider}: {message:?}");
+    for (index, call) in calls.iter().enumerate() {
+        assert_eq!(call.name, "calculator");
+        assert!(!call.id.is_empty());
+        // Only the last call can be cut by the bound of the answer.
+        if reply.finish == FinishReason::ToolCalls || index + 1 < calls.len() {
+            let arguments: serde_json::Value = serde_json::from_str(&call.arguments).expect("JSON");
+            let expression = arguments.get("expression");
+            assert!(expression.is_some_and(serde_json::Value::is_string), "{arguments}");
+        }
+    }
+    assert!(deltas.contains(&Delta::ToolCall { index: 0, name: "calculator".into() }));
+    // The calls are taken back, also one that was cut, and so are their results.
+    asked.messages.push(reply.body.clone());
+    asked.messages.extend(calls.iter().map(|call| Body::new(Message::tool(&call.id, "2"))));
+    let next = driver.complete(asked, None).await.expect("takes the result");
+    assert!(next.usage.input() > reply.usage.input());
+}

@@ -1,0 +1,10 @@
+//! Drivers against servers on loopback that say exactly what a test wants, byte for byte.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking, and so do its helpers")]
+
+mod anthropic;
+mod llama;
+mod openai;
+mod resolve;
+mod server;
+mod traces;

@@ -1,0 +1,153 @@
+//! One run, as little data: the seed and what is left of it after shrinking. The same case gives
+//! the same run, bit by bit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aosk_abi::{Limits, MicroUsd, Millis, Price, Risk, Timestamp, Tokens, ToolTraits};
+use aosk_kernel::{Config, ModelConfig, Mutant, policy};
+
+use crate::faults::{Feature, Features};
+use crate::rng::{About, Rng};
+
+/// The moment at which every run begins.
+pub const BEGIN: Timestamp = Timestamp(1_000_000);
+
+/// How long the operator acts and the world is unhealthy.
+pub const HORIZON: Millis = Millis::from_secs(240);
+
+/// The models of every run.
+pub const MODELS: [&str; 2] = ["sim:fast", "sim:slow"];
+
+/// A tool of the simulated world: one of each sort that the kernel tells apart.
+#[derive(Debug, Clone, Copy)]
+pub struct SimTool {
+    /// Its name.
+    pub name: &'static str,
+    /// Its risk.
+    pub risk: Risk,
+    /// Whether it may be called again.
+    pub idempotent: bool,
+    /// Whether it runs before the commit.
+    pub inline: bool,
+}
+
+/// The tools of every run. Programs also call `ghost`, which nobody has.
+pub const TOOLS: [SimTool; 4] = [
+    SimTool { name: "calculator", risk: Risk::Safe, idempotent: true, inline: true },
+    SimTool { name: "read_file", risk: Risk::Low, idempotent: true, inline: false },
+    SimTool { name: "write_file", risk: Risk::Medium, idempotent: false, inline: false },
+    SimTool { name: "run_command", risk: Risk::High, idempotent: false, inline: false },
+];
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// What it does and suffers.
+    pub features: Features,
+    /// The numbers of the operator's actions that are carried out.
+    pub actions: Vec<u32>,
+    /// The most steps a program takes.
+    pub steps_max: u32,
+    /// The deliberate defect of the kernel.
+    pub mutant: Option<Mutant>,
+}
+
+impl Case {
+    /// The whole run of a seed.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut rng = Rng::of(seed, About::Workload, &[]);
+        // Most runs are small and fast; some are crowded.
+        let most = if rng.chance(150) { 120 } else { 30 };
+        let actions = u32::try_from(rng.between(4, most)).unwrap_or(4);
+        let steps_max = u32::try_from(rng.between(4, 24)).unwrap_or(4);
+        Self {
+            seed,
+            features: Features::swarm(seed),
+            actions: (0..actions).collect(),
+            steps_max,
+            mutant: None,
+        }
+    }
+
+    /// The same run on a broken kernel.
+    #[must_use]
+    pub fn with_mutant(self, mutant: Option<Mutant>) -> Self {
+        Self { mutant, ..self }
+    }
+
+    /// Whether the run has the feature.
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// What the kernel is told at every boot of the run.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let mut rng = Rng::of(self.seed, About::Config, &[]);
+        let models = MODELS.iter().enumerate().map(|(at, name)| {
+            let price = Price {
+                input: MicroUsd(rng.between(1, 3) * 1_000_000),
+                cache_read: MicroUsd(100_000),
+                cache_write: MicroUsd(rng.between(1, 4) * 1_000_000),
+                output: MicroUsd(rng.between(1, 10) * 1_000_000),
+            };
+            let most = if self.has(Feature::Storm) { 20 } else { 4 };
+            let slots = u32::try_from(rng.between(1, most)).unwrap_or(1);
+            let timeout = Millis::from_secs(if at == 0 { 8 } else { 40 });
+            ((*name).to_owned(), ModelConfig { slots, price, timeout })
+        });
+        let models: BTreeMap<_, _> = models.collect();
+        let tools = TOOLS.iter().map(|tool| {
+            let traits = ToolTraits {
+                risk: tool.risk,
+                idempotent: tool.idempotent,
+                inline: tool.inline,
+                timeout: Millis::from_secs(6),
+            };
+            (tool.name.to_owned(), traits)
+        });
+        let mut limits = Limits::default();
+        if self.has(Feature::RootLimits) {
+            limits.tokens = Some(Tokens(rng.between(4_000, 60_000)));
+            limits.calls = rng.chance(500).then(|| rng.between(20, 300));
+            limits.children = rng.chance(300).then(|| rng.between(3, 40));
+        }
+        if self.has(Feature::Wall) && rng.chance(300) {
+            limits.wall = Some(Millis::from_secs(rng.between(60, 200)));
+        }
+        let names = ["priority", "fifo", "round-robin"];
+        let chosen = rng.pick(&names).and_then(|name| policy(name).ok());
+        let mut config = Config {
+            models,
+            tools: tools.collect(),
+            tool_slots: u32::try_from(rng.between(1, 4)).unwrap_or(1),
+            limits,
+            mutant: self.mutant,
+            ..Config::default()
+        };
+        if let Some(chosen) = chosen {
+            config.policy = chosen;
+        }
+        config
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let actions: Vec<_> = self.actions.iter().map(u32::to_string).collect();
+        write!(
+            f,
+            "seed {}, programs of {} steps, actions {}, features {}",
+            self.seed,
+            self.steps_max,
+            actions.join(","),
+            self.features
+        )?;
+        self.mutant.map_or(Ok(()), |mutant| write!(f, ", mutant {mutant:?}"))
+    }
+}

@@ -1,0 +1,239 @@
+//! The books: what must be true of every process, kept from facts alone. A crash takes them back
+//! to the last commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aosk_abi::{CallId, Entry, ErrorCode, Fact, Hash, Pid, Price, Spend, Timestamp, Tokens, Usage};
+
+use super::Rule;
+use crate::reference::Breaker;
+
+/// What the kernel writes down of a call whose process no longer wants it.
+const ABANDONED: &str = "the process no longer wants the answer";
+
+/// All accounts.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Books {
+    /// By process; a process that is reaped is struck out at the next commit.
+    pub(super) accounts: BTreeMap<Pid, Account>,
+    /// What the root of the budget tree must have used.
+    pub(super) root: Spend,
+    /// No attempt of the call may start earlier.
+    pub(super) not_before: BTreeMap<CallId, Timestamp>,
+    /// Entries of the journal.
+    pub(super) entries: u64,
+    /// The highest id given to a process.
+    pub(super) last_pid: u64,
+    /// The scheduler policy.
+    pub(super) policy: String,
+    /// One for each model that was ever heard of.
+    pub(super) breakers: BTreeMap<String, Breaker>,
+}
+
+/// What is known of one process.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Account {
+    /// What its stats must say it spent.
+    pub(super) spent: Spend,
+    /// Calls that have not ended, by number.
+    pub(super) open: BTreeMap<u32, OpenCall>,
+    /// The number of its last call.
+    pub(super) calls: u32,
+    /// Its mailbox, in order.
+    pub(super) mail: Vec<(Option<Pid>, Hash)>,
+    /// The tool calls of its last turn.
+    pub(super) turn: Vec<u32>,
+    /// Their results.
+    pub(super) results: BTreeMap<u32, Hash>,
+    /// Whether its end is written down.
+    pub(super) exited: bool,
+}
+
+/// A call that has not ended.
+#[derive(Debug, Clone)]
+pub(super) enum OpenCall {
+    Model { model: String, input: Tokens },
+    Tool,
+}
+
+/// Who is charged what.
+pub(super) type Charges = Vec<(Pid, Spend)>;
+
+impl Books {
+    /// Takes a fact into the books. Returns what it says must be charged.
+    pub(super) fn enter(
+        &mut self,
+        entry: &Entry,
+        prices: &BTreeMap<String, Price>,
+    ) -> Result<Charges, Rule> {
+        self.entries += 1;
+        let Some(pid) = entry.pid else {
+            if let Fact::PolicySet { policy } = &entry.fact {
+                self.policy.clone_from(policy);
+            }
+            return Ok(Vec::new());
+        };
+        if let Fact::Spawned { .. } = entry.fact {
+            if pid.0 <= self.last_pid {
+                return Err(Rule("a process id is never used twice", format!("{pid}")));
+            }
+            self.last_pid = pid.0;
+            self.accounts.insert(pid, Account::default());
+            self.root.children += 1;
+            return Ok(Vec::new());
+        }
+        let account = self.accounts.get_mut(&pid).filter(|account| !account.exited);
+        let Some(account) = account else {
+            let what = format!("{pid}: {}", entry.fact.kind());
+            return Err(Rule("a process has facts between its beginning and its end only", what));
+        };
+        let spend = account.enter(pid, entry, prices, &mut self.breakers)?;
+        Ok(if spend == Spend::default() { Vec::new() } else { vec![(pid, spend)] })
+    }
+
+    /// Charges what was used.
+    pub(super) fn charge(&mut self, charges: &Charges) {
+        for (pid, spend) in charges {
+            self.root = self.root.plus(spend);
+            if let Some(account) = self.accounts.get_mut(pid) {
+                account.spent = account.spent.plus(spend);
+            }
+        }
+    }
+
+    /// Strikes out processes that are gone.
+    pub(super) fn strike_out(&mut self, live: &BTreeSet<Pid>) {
+        self.accounts.retain(|pid, account| !account.exited || live.contains(pid));
+        let accounts = &self.accounts;
+        self.not_before.retain(|call, _| accounts.contains_key(&call.pid));
+    }
+}
+
+impl Account {
+    fn enter(
+        &mut self,
+        pid: Pid,
+        entry: &Entry,
+        prices: &BTreeMap<String, Price>,
+        breakers: &mut BTreeMap<String, Breaker>,
+    ) -> Result<Spend, Rule> {
+        let mut spend = Spend::default();
+        match &entry.fact {
+            Fact::ModelCalled { call, model, input, .. } => {
+                self.open(*call, OpenCall::Model { model: model.clone(), input: *input })?;
+            }
+            Fact::ModelAnswered { call, .. } => {
+                let (model, _) = self.close_model(*call)?;
+                breaker(breakers, &model).succeeded();
+            }
+            Fact::ModelRetried { call, code, .. } => {
+                if let Some(OpenCall::Model { model, input }) = self.open.get(&call.number) {
+                    breaker(breakers, model).failed(entry.at);
+                    spend = cut_off(*code, prices, model, *input);
+                }
+            }
+            Fact::ModelFailed { call, code, message } => {
+                let (model, input) = self.close_model(*call)?;
+                let abandoned = message == ABANDONED;
+                if !abandoned && *code != ErrorCode::BudgetExceeded {
+                    spend = cut_off(*code, prices, &model, input);
+                    spend.calls += 1;
+                    spend.steps += 1;
+                    if *code == ErrorCode::ModelBadRequest {
+                        breaker(breakers, &model).succeeded();
+                    } else {
+                        breaker(breakers, &model).failed(entry.at);
+                    }
+                }
+            }
+            Fact::ToolCalled { call, .. } => {
+                self.turn.push(call.number);
+                self.open(*call, OpenCall::Tool)?;
+                spend.calls += 1;
+            }
+            Fact::ToolReturned { call, body, .. } => {
+                if !matches!(self.open.remove(&call.number), Some(OpenCall::Tool)) {
+                    return Err(ends_once(*call, "returned"));
+                }
+                self.results.insert(call.number, *body);
+            }
+            Fact::MessageSent { from, body } => self.mail.push((*from, *body)),
+            Fact::MessageReceived { from, body, .. } => {
+                // Messages of one sender come in their order.
+                let at = self.mail.iter().position(|(sender, _)| sender == from);
+                let taken = at.map(|at| self.mail.remove(at));
+                if taken != Some((*from, *body)) {
+                    let what = format!("{pid} received {body:?} from {from:?}, expected {taken:?}");
+                    return Err(Rule("mail is received once and in order", what));
+                }
+            }
+            Fact::Exited { .. } => {
+                if let Some(number) = self.open.keys().next() {
+                    let what = format!("{pid}.c{number} has not ended and its process has");
+                    return Err(Rule("every call ends exactly once", what));
+                }
+                self.exited = true;
+                self.mail.clear();
+            }
+            Fact::Spawned { .. }
+            | Fact::Refused { .. }
+            | Fact::Signalled { .. }
+            | Fact::Reniced { .. }
+            | Fact::BudgetExpired { .. }
+            | Fact::PolicySet { .. }
+            | Fact::Booted { .. } => {}
+        }
+        Ok(spend)
+    }
+
+    fn open(&mut self, call: CallId, open: OpenCall) -> Result<(), Rule> {
+        if call.number != self.calls + 1 {
+            let what = format!("{call} after {}", self.calls);
+            return Err(Rule("calls are numbered without gaps", what));
+        }
+        self.calls = call.number;
+        self.open.insert(call.number, open);
+        Ok(())
+    }
+
+    fn close_model(&mut self, call: CallId) -> Result<(String, Tokens), Rule> {
+        match self.open.remove(&call.number) {
+            Some(OpenCall::Model { model, input }) => Ok((model, input)),
+            Some(OpenCall::Tool) | None => Err(ends_once(call, "ended")),
+        }
+    }
+
+    /// A turn of tool calls begins.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn.clear();
+        self.results.clear();
+    }
+
+    /// The results of the last turn in the order of the calls, if all are there.
+    pub(super) fn turn_results(&self) -> Option<Vec<Hash>> {
+        self.turn.iter().map(|number| self.results.get(number).copied()).collect()
+    }
+}
+
+fn ends_once(call: CallId, what: &str) -> Rule {
+    Rule("every call ends exactly once", format!("{call} {what} and was not open"))
+}
+
+fn breaker<'a>(breakers: &'a mut BTreeMap<String, Breaker>, model: &str) -> &'a mut Breaker {
+    breakers.entry(model.to_owned()).or_insert(Breaker::Closed(0))
+}
+
+/// What an attempt costs that ran out of time: its input. Any other failed attempt costs nothing.
+fn cut_off(code: ErrorCode, prices: &BTreeMap<String, Price>, model: &str, input: Tokens) -> Spend {
+    if code != ErrorCode::ModelTimeout {
+        return Spend::default();
+    }
+    input_only(prices, model, input)
+}
+
+/// The cost of the input of a call.
+pub(super) fn input_only(prices: &BTreeMap<String, Price>, model: &str, input: Tokens) -> Spend {
+    let price = prices.get(model).copied().unwrap_or_default();
+    let usage = Usage { input_uncached: input, ..Usage::default() };
+    Spend { tokens: input, micro_usd: price.of(&usage), ..Spend::default() }
+}

@@ -1,0 +1,467 @@
+//! What must be true of every run. The kernel checks its own invariants after every input; here is
+//! what needs more than the kernel to see: its inputs and effects, the store, and the past.
+//!
+//! After every input: `Kernel::check`; facts fit each other (`books`); what is charged is what was
+//! used; slots, the ready order and the circuit breakers are as the reference says; programs are
+//! resumed once, in turn and never while stopped; capabilities hold; stale reports change nothing.
+//! After every commit: `commit`. At the end: nobody is stuck.
+
+mod books;
+mod commit;
+mod effects;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use aosk_abi::{
+    CallId, Effects, Fact, Input, ModelOutcome, Pid, Price, Signal, Spend, Syscall, Timestamp,
+    Usage, Wake,
+};
+use aosk_kernel::{CancelKind, Config, Kernel, Process, State, ToolPhase, Wait};
+
+use self::books::{Books, Charges, input_only};
+use crate::case::Case;
+use crate::faults::Feature;
+
+/// A rule that was broken, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule(pub(crate) &'static str, pub(crate) String);
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0, self.1)
+    }
+}
+
+/// Fails unless the rule holds.
+pub(crate) fn ensure(
+    holds: bool,
+    rule: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<(), Rule> {
+    if holds { Ok(()) } else { Err(Rule(rule, what())) }
+}
+
+/// How much of the effects was there before an input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    resumes: usize,
+    inline: usize,
+    journal: usize,
+    releases: usize,
+}
+
+impl Mark {
+    pub(crate) fn of(fx: &Effects) -> Self {
+        Self {
+            resumes: fx.resumes.len(),
+            inline: fx.inline.len(),
+            journal: fx.journal.len(),
+            releases: fx.releases.len(),
+        }
+    }
+}
+
+/// What is noted before an input.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// What the input must cost, beyond what facts say.
+    charges: Charges,
+    /// Whether the input is a report that nobody waits for.
+    stale: bool,
+    ignored: u64,
+    /// Calls that wait for a slot.
+    ready: BTreeMap<Pid, u32>,
+}
+
+/// The checker of one run.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    prices: BTreeMap<String, Price>,
+    config: Config,
+    /// Whether a call may have to wait for room in a budget.
+    bounded: bool,
+    /// The books as the kernel has them in memory.
+    books: Books,
+    /// The books at the last commit.
+    kept: Books,
+    /// Attempts that devices were given in this life of the kernel.
+    started: BTreeSet<(CallId, u32)>,
+    /// Attempts that devices were ever given.
+    ever_started: BTreeSet<(CallId, u32)>,
+    /// What was seen at least once, to know that the runs are worth something.
+    pub(crate) seen: BTreeSet<String>,
+}
+
+impl Checker {
+    pub(crate) fn new(case: &Case) -> Self {
+        let config = case.config();
+        let prices = config.models.iter().map(|(name, model)| (name.clone(), model.price));
+        let books = Books { policy: config.policy.name().to_owned(), ..Books::default() };
+        Self {
+            prices: prices.collect(),
+            bounded: case.has(Feature::Limits) || case.has(Feature::RootLimits),
+            kept: books.clone(),
+            books,
+            started: BTreeSet::new(),
+            ever_started: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            config,
+        }
+    }
+
+    /// Notes what is needed to judge what an input does.
+    pub(crate) fn before(&self, kernel: &Kernel, now: Timestamp, input: &Input) -> Before {
+        let mut before = Before {
+            charges: Vec::new(),
+            stale: false,
+            ignored: kernel.ignored(),
+            ready: BTreeMap::new(),
+        };
+        for (pid, process) in kernel.processes() {
+            if let State::Ready { call } = &process.state {
+                before.ready.insert(pid, call.number);
+            }
+        }
+        match input {
+            Input::ModelDone { call, attempt, outcome } => {
+                let report =
+                    kernel.process(call.pid).and_then(|p| awaited_model(p, *call, *attempt));
+                before.stale = report.is_none();
+                before.charges.extend(report.map(|cancelled| {
+                    (call.pid, self.cost_of_report(kernel, *call, cancelled, outcome))
+                }));
+            }
+            Input::ToolDone { call, attempt, .. } => {
+                let process = kernel.process(call.pid);
+                before.stale = !process.is_some_and(|p| awaits_tool(p, *call, *attempt));
+            }
+            Input::Syscall { pid, turn, .. } => {
+                before.stale = !kernel.process(*pid).is_some_and(|p| {
+                    p.turn == *turn && matches!(p.state.inner(), State::Program { .. })
+                });
+            }
+            Input::Tick => {
+                for (pid, process) in kernel.processes() {
+                    before.charges.extend(given_up(process, now).map(|held| (pid, held)));
+                }
+            }
+            Input::Boot | Input::Operator { .. } => {}
+        }
+        before
+    }
+
+    /// What a report costs that is awaited.
+    fn cost_of_report(
+        &self,
+        kernel: &Kernel,
+        call: CallId,
+        cancelled: bool,
+        outcome: &ModelOutcome,
+    ) -> Spend {
+        let model = kernel.process(call.pid).and_then(model_call_of);
+        let Some((model, input)) = model else {
+            return Spend::default();
+        };
+        let one = Spend { calls: 1, steps: 1, ..Spend::default() };
+        match outcome {
+            ModelOutcome::Answered(reply) => {
+                let price = self.prices.get(&model).copied().unwrap_or_default();
+                let Usage { output, .. } = reply.usage;
+                let tokens = reply.usage.input() + output;
+                Spend { tokens, micro_usd: price.of(&reply.usage), ..one }
+            }
+            ModelOutcome::Cancelled if cancelled => {
+                input_only(&self.prices, &model, input).plus(&one)
+            }
+            // Facts say what a failure costs.
+            ModelOutcome::Failed(_) | ModelOutcome::Cancelled => Spend::default(),
+        }
+    }
+
+    /// Judges what an input did.
+    pub(crate) fn after(
+        &mut self,
+        kernel: &Kernel,
+        now: Timestamp,
+        input: &Input,
+        before: &Before,
+        (fx, mark): (&Effects, Mark),
+    ) -> Result<(), Rule> {
+        kernel.check().map_err(|violation| Rule("kernel", violation.0))?;
+        self.note_input(kernel, now, input, before)?;
+        let facts = fx.journal.get(mark.journal..).unwrap_or_default();
+        if before.stale {
+            ensure(
+                kernel.ignored() == before.ignored + 1
+                    && !facts.iter().any(|f| is_of(&f.fact, input)),
+                "a report that nobody waits for changes nothing",
+                || format!("{input:?}"),
+            )?;
+        }
+        self.books.charge(&before.charges);
+        let mut returned = BTreeSet::new();
+        for entry in facts {
+            self.seen.insert(entry.fact.kind().to_owned());
+            let charges = self.books.enter(entry, &self.prices)?;
+            self.books.charge(&charges);
+            if let (Fact::ToolReturned { .. }, Some(pid)) = (&entry.fact, entry.pid) {
+                returned.insert(pid);
+            }
+        }
+        for (pid, process) in kernel.processes() {
+            self.check_process(pid, process)?;
+        }
+        for pid in returned {
+            self.check_results(kernel, pid)?;
+        }
+        self.check_slots(kernel)?;
+        self.check_resumes(kernel, fx.resumes.get(mark.resumes..).unwrap_or_default())?;
+        for start in fx.inline.get(mark.inline..).unwrap_or_default() {
+            self.check_tool_start(kernel, start)?;
+        }
+        self.check_releases(
+            kernel,
+            now,
+            before,
+            fx.releases.get(mark.releases..).unwrap_or_default(),
+        )?;
+        if *input == Input::Tick {
+            let next = kernel.next_deadline();
+            ensure(next.is_none_or(|at| at > now), "a tick carries out all that is due", || {
+                format!("now {now:?}, due {next:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes from the input itself what no fact says.
+    fn note_input(
+        &mut self,
+        kernel: &Kernel,
+        now: Timestamp,
+        input: &Input,
+        before: &Before,
+    ) -> Result<(), Rule> {
+        match input {
+            Input::Boot => self.books.policy = self.config.policy.name().to_owned(),
+            Input::Syscall { pid, step, .. } => {
+                if let Syscall::CallTools { .. } = step.call
+                    && let Some(account) = self.books.accounts.get_mut(pid)
+                    && !before.stale
+                {
+                    account.begin_turn();
+                }
+            }
+            Input::ModelDone { call, outcome: ModelOutcome::Failed(failure), .. } => {
+                if let Some(asked) = failure.retry_after
+                    && !before.stale
+                {
+                    self.books.not_before.insert(*call, now.after(asked));
+                }
+            }
+            Input::Operator { command: aosk_abi::Command::Signal { pid, signal }, .. } => {
+                self.seen.insert(format!("signal {signal:?}"));
+                let stops = *signal == Signal::Stop;
+                let runs = kernel.process(*pid).is_some_and(|process| {
+                    !process.state.is_over() && !matches!(process.state, State::Stopped { .. })
+                });
+                ensure(!(stops && runs), "a process that gets STOP is stopped", || {
+                    pid.to_string()
+                })?;
+                let stopped = kernel
+                    .process(*pid)
+                    .is_some_and(|process| matches!(process.state, State::Stopped { .. }));
+                ensure(!(*signal == Signal::Cont && stopped), "CONT ends a stop", || {
+                    pid.to_string()
+                })?;
+            }
+            Input::Tick
+            | Input::Operator { .. }
+            | Input::ModelDone { .. }
+            | Input::ToolDone { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn check_process(&mut self, pid: Pid, process: &Process) -> Result<(), Rule> {
+        self.seen.insert(format!("state {}", process.state.word()));
+        if let State::Stopped { was } = &process.state {
+            self.seen.insert(format!("stopped {}", was.word()));
+        }
+        let Some(account) = self.books.accounts.get(&pid) else {
+            return Err(Rule("a process begins with a fact", pid.to_string()));
+        };
+        ensure(process.stats.spend == account.spent, "what is charged is what was used", || {
+            format!("{pid}: stats {:?}, facts {:?}", process.stats.spend, account.spent)
+        })?;
+        ensure(
+            process
+                .mailbox
+                .values()
+                .map(|mail| (mail.from, mail.body))
+                .eq(account.mail.iter().copied()),
+            "a mailbox holds what was sent and not received",
+            || format!("{pid}: {:?}, expected {:?}", process.mailbox, account.mail),
+        )
+    }
+
+    /// Slots, counted from the states of processes.
+    fn check_slots(&self, kernel: &Kernel) -> Result<(), Rule> {
+        let mut models: BTreeMap<String, u32> = BTreeMap::new();
+        let mut tools = 0_u32;
+        for (_, process) in kernel.processes() {
+            for model in models_in_flight(process) {
+                *models.entry(model).or_default() += 1;
+            }
+            tools += self.tools_in_flight(process);
+        }
+        for (name, model) in &self.config.models {
+            let in_flight = models.get(name).copied().unwrap_or(0);
+            ensure(in_flight <= model.slots, "a slot is held by one call", || {
+                format!("{name}: {in_flight} calls in {} slots", model.slots)
+            })?;
+        }
+        ensure(tools <= self.config.tool_slots, "a slot is held by one call", || {
+            format!("{tools} tools in {} slots", self.config.tool_slots)
+        })
+    }
+
+    fn tools_in_flight(&self, process: &Process) -> u32 {
+        let count = match process.state.inner() {
+            State::Waiting { on: Wait::Tools { calls } } => calls
+                .iter()
+                .filter(|call| matches!(call.phase, ToolPhase::InFlight { .. }))
+                .filter(|call| self.config.tools.get(&call.tool).is_some_and(|tool| !tool.inline))
+                .count(),
+            State::Exiting { calls, .. } => {
+                calls.iter().filter(|call| call.kind == CancelKind::Tool).count()
+            }
+            _ => 0,
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Results enter the log in the order of the calls, whatever order they came in.
+    fn check_results(&self, kernel: &Kernel, pid: Pid) -> Result<(), Rule> {
+        let rule = "tool results enter the log in the order of the calls";
+        let (Some(process), Some(account)) = (kernel.process(pid), self.books.accounts.get(&pid))
+        else {
+            return Ok(());
+        };
+        let State::Program { wake: Wake::ToolsReturned { first, count } } = process.state.inner()
+        else {
+            return Ok(());
+        };
+        let first = usize::try_from(first.0).unwrap_or(usize::MAX);
+        let count = usize::try_from(*count).unwrap_or(usize::MAX);
+        let pages = process.pages.iter().skip(first).take(count).map(|page| page.hash);
+        let expected = account.turn_results();
+        ensure(expected == Some(pages.collect()), rule, || format!("{pid}: {expected:?}"))
+    }
+
+    /// The kernel was restored: what was not committed never was.
+    pub(crate) fn restored(&mut self) {
+        self.books = self.kept.clone();
+        self.books.breakers.clear();
+        self.started.clear();
+    }
+
+    /// Nothing happens any more and nothing is due: whoever is left must wait for what only another
+    /// process or the operator can give.
+    pub(crate) fn check_quiet(kernel: &Kernel) -> Result<(), Rule> {
+        for (pid, process) in kernel.processes() {
+            let may_wait = match &process.state {
+                State::Waiting { on: Wait::Message { until, .. } | Wait::Child { until, .. } } => {
+                    until.is_none()
+                }
+                State::Stopped { .. } => true,
+                State::Zombie { .. } => process.spec.parent.is_some(),
+                _ => false,
+            };
+            ensure(may_wait, "a healthy world comes to rest", || {
+                format!("{pid} is stuck: {:?}", process.state)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the fact is what a report leads to.
+fn is_of(fact: &Fact, report: &Input) -> bool {
+    match (fact, report) {
+        (
+            Fact::ModelAnswered { call, .. } | Fact::ModelRetried { call, .. },
+            Input::ModelDone { call: reported, .. },
+        )
+        | (Fact::ToolReturned { call, .. }, Input::ToolDone { call: reported, .. }) => {
+            call == reported
+        }
+        _ => false,
+    }
+}
+
+/// The model call that the report is about, if the process waits for it: whether it was cancelled.
+fn awaited_model(process: &Process, id: CallId, attempt: u32) -> Option<bool> {
+    match process.state.inner() {
+        State::Running { call, .. } if call.number == id.number && call.attempt == attempt => {
+            Some(false)
+        }
+        State::Exiting { calls, .. } => {
+            calls.iter().any(|c| c.number == id.number && c.attempt == attempt).then_some(true)
+        }
+        _ => None,
+    }
+}
+
+fn awaits_tool(process: &Process, id: CallId, attempt: u32) -> bool {
+    match process.state.inner() {
+        State::Waiting { on: Wait::Tools { calls } } => calls.iter().any(|call| {
+            call.number == id.number
+                && call.attempt == attempt
+                && matches!(call.phase, ToolPhase::InFlight { .. })
+        }),
+        State::Exiting { calls, .. } => {
+            calls.iter().any(|call| call.number == id.number && call.attempt == attempt)
+        }
+        _ => false,
+    }
+}
+
+/// The model and the input of the call in flight.
+fn model_call_of(process: &Process) -> Option<(String, aosk_abi::Tokens)> {
+    match process.state.inner() {
+        State::Running { call, .. } => Some((call.options.model.clone(), call.input)),
+        State::Exiting { calls, .. } => calls.iter().find_map(|call| match &call.kind {
+            CancelKind::Model { call, .. } => Some((call.options.model.clone(), call.input)),
+            CancelKind::Tool => None,
+        }),
+        _ => None,
+    }
+}
+
+/// What is charged for cancelled model calls that are not waited for any longer.
+fn given_up(process: &Process, now: Timestamp) -> impl Iterator<Item = Spend> {
+    let calls = match &process.state {
+        State::Exiting { calls, .. } => calls.as_slice(),
+        _ => &[],
+    };
+    calls.iter().filter(move |call| call.deadline <= now).filter_map(|call| match &call.kind {
+        CancelKind::Model { held, .. } => Some(*held),
+        CancelKind::Tool => None,
+    })
+}
+
+fn models_in_flight(process: &Process) -> Vec<String> {
+    match process.state.inner() {
+        State::Running { call, .. } => vec![call.options.model.clone()],
+        State::Exiting { calls, .. } => calls
+            .iter()
+            .filter_map(|call| match &call.kind {
+                CancelKind::Model { call, .. } => Some(call.options.model.clone()),
+                CancelKind::Tool => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}

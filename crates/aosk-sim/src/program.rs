@@ -1,0 +1,244 @@
+//! The program of every simulated process: it does at random whatever a program may do. It is pure:
+//! its next system call depends on its own stored state and on the wake alone, so it does the same
+//! after a crash.
+
+use std::sync::Arc;
+
+use aosk_abi::{
+    Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
+    PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall, ThinkOptions,
+    Tokens, ToolCall, Wake,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::case::{MODELS, TOOLS};
+use crate::faults::{Feature, Features};
+use crate::rng::{About, Rng};
+
+/// What a program remembers, and its parameter: the state of one that has not begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    seed: u64,
+    features: u32,
+    /// Steps taken.
+    step: u32,
+    /// Steps after which it ends.
+    steps_max: u32,
+    /// How many generations it may still start.
+    generations: u32,
+    /// It does not obey TERM.
+    stubborn: bool,
+    /// It was told to end.
+    told: bool,
+    children: Vec<Pid>,
+}
+
+/// What a program sees of its process.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Its id.
+    pub pid: Pid,
+    /// The parameter it was started with.
+    pub param: &'a str,
+    /// The state it left; `null` at the beginning.
+    pub state: &'a str,
+    /// Pages in its log.
+    pub pages: u32,
+}
+
+/// Tokens that a page is taken to have.
+pub const PAGE_TOKENS: u64 = 20;
+
+/// The next step of a program.
+#[must_use]
+pub fn next(view: &View<'_>, wake: &Wake) -> Step {
+    let stored = if view.state == "null" { view.param } else { view.state };
+    let Ok(mut agent) = serde_json::from_str::<Agent>(stored) else {
+        let status = ExitStatus::Failed(ErrorCode::ProgramInvalid);
+        let call = Syscall::Exit { status, result: None };
+        return Step { append: Vec::new(), call, state: view.state.into() };
+    };
+    agent.note(wake);
+    let mut rng = Rng::of(agent.seed, About::Step, &[view.pid.0, u64::from(agent.step)]);
+    agent.step = agent.step.saturating_add(1);
+    let append = if rng.chance(400) {
+        vec![Body::new(Message::user(format!("{} at step {}", view.pid, agent.step)))]
+    } else {
+        Vec::new()
+    };
+    let pages = view.pages.saturating_add(u32::try_from(append.len()).unwrap_or(0));
+    let call = agent.choose(&mut rng, view.pid, pages);
+    let state = serde_json::to_string(&agent).unwrap_or_default();
+    Step { append, call, state: state.into() }
+}
+
+/// The specification of a new process, at random.
+pub fn spec(
+    rng: &mut Rng,
+    features: Features,
+    seed: u64,
+    steps_max: u32,
+    generations: u32,
+) -> SpawnSpec {
+    let agent = Agent {
+        seed,
+        features: features.bits(),
+        step: 0,
+        steps_max: u32::try_from(rng.between(1, u64::from(steps_max))).unwrap_or(1),
+        generations,
+        stubborn: features.has(Feature::Stubborn) && rng.chance(300),
+        told: false,
+        children: Vec::new(),
+    };
+    let param: Arc<str> = serde_json::to_string(&agent).unwrap_or_default().into();
+    let pages = rng.below(3);
+    SpawnSpec {
+        name: format!("agent-{}", rng.below(1000)),
+        label: String::new(),
+        program: ProgramSpec { name: "random".to_owned(), param },
+        priority: u8::try_from(rng.between(0, 100)).unwrap_or(50),
+        capabilities: capabilities(rng, features),
+        limits: limits(rng, features),
+        pages: (0..pages).map(|at| Body::new(Message::system(format!("page {at}")))).collect(),
+    }
+}
+
+fn capabilities(rng: &mut Rng, features: Features) -> Capabilities {
+    if !features.has(Feature::Capabilities) || rng.chance(500) {
+        return PermissionLevel::Full.capabilities();
+    }
+    let levels =
+        [PermissionLevel::Restricted, PermissionLevel::Standard, PermissionLevel::Advanced];
+    let level = rng.pick(&levels).copied().unwrap_or(PermissionLevel::Full);
+    let mut capabilities = level.capabilities();
+    if rng.chance(300) {
+        capabilities.tools = Grant::only(["calculator", "write_file"]);
+    }
+    if rng.chance(200) {
+        capabilities.models = Grant::only(["sim:fast"]);
+    }
+    capabilities
+}
+
+fn limits(rng: &mut Rng, features: Features) -> Limits {
+    let mut limits = Limits::default();
+    if features.has(Feature::Limits) && rng.chance(500) {
+        limits.tokens = rng.chance(500).then(|| Tokens(rng.between(300, 12_000)));
+        limits.calls = rng.chance(300).then(|| rng.between(1, 40));
+        limits.micro_usd = rng.chance(300).then(|| MicroUsd(rng.between(500, 60_000)));
+        limits.steps = rng.chance(300).then(|| rng.between(1, 12));
+        limits.children = rng.chance(200).then(|| rng.between(0, 6));
+    }
+    if features.has(Feature::Wall) && rng.chance(200) {
+        limits.wall = Some(Millis(rng.between(0, 90_000)));
+    }
+    limits
+}
+
+impl Agent {
+    fn note(&mut self, wake: &Wake) {
+        match wake {
+            Wake::Spawned { pid } => self.children.push(*pid),
+            Wake::ChildExited { pid, .. } => self.children.retain(|child| child != pid),
+            Wake::Terminated | Wake::OutOfBudget { resource: Resource::Wall } => self.told = true,
+            Wake::Started
+            | Wake::Answered { .. }
+            | Wake::ModelFailed { .. }
+            | Wake::ToolsReturned { .. }
+            | Wake::Sent
+            | Wake::Received { .. }
+            | Wake::Slept
+            | Wake::TimedOut
+            | Wake::Refused { .. }
+            | Wake::OutOfBudget { .. } => {}
+        }
+    }
+
+    fn choose(&mut self, rng: &mut Rng, pid: Pid, pages: u32) -> Syscall {
+        let features = Features::from_bits(self.features);
+        let result = rng.chance(500).then(|| Body::new(Message::assistant(format!("{pid} ends"))));
+        if self.told && !self.stubborn && rng.chance(700) {
+            return Syscall::Exit { status: ExitStatus::Signalled(Signal::Term), result };
+        }
+        if self.step > self.steps_max {
+            return Syscall::Exit { status: ExitStatus::Finished, result };
+        }
+        if features.has(Feature::Storm) && self.step > 3 && rng.chance(600) {
+            return think(rng, features, pages);
+        }
+        match rng.below(100) {
+            0..30 => think(rng, features, pages),
+            30..50 if features.has(Feature::Tools) => call_tools(rng),
+            50..62 if features.has(Feature::Children) => {
+                // A grown-up tree of ever more processes would drown the run.
+                let generations = self.generations.saturating_sub(1);
+                if self.generations == 0 {
+                    return self.wait(rng);
+                }
+                let spec = spec(rng, features, self.seed, self.steps_max, generations);
+                Syscall::Spawn { spec: Box::new(spec) }
+            }
+            62..72 if features.has(Feature::Children) => self.wait(rng),
+            72..82 if features.has(Feature::Mail) => {
+                let to = self.someone(rng, pid);
+                let text = format!("{pid} says {}", self.step);
+                Syscall::Send { to, body: Body::new(Message::user(text)) }
+            }
+            82..90 if features.has(Feature::Mail) => {
+                let from = rng.chance(500).then(|| self.someone(rng, pid));
+                Syscall::Receive { from, timeout: timeout(rng) }
+            }
+            90..92 => {
+                let failed = ExitStatus::Failed(ErrorCode::ProgramFailed);
+                let out = ExitStatus::OutOfBudget(Resource::Steps);
+                let status = rng.pick(&[ExitStatus::Finished, failed, out]).copied();
+                Syscall::Exit { status: status.unwrap_or(failed), result }
+            }
+            92.. => Syscall::Sleep { span: Millis(rng.below(20_000)) },
+            _ => think(rng, features, pages),
+        }
+    }
+
+    fn wait(&self, rng: &mut Rng) -> Syscall {
+        let child = if rng.chance(500) { rng.pick(&self.children).copied() } else { None };
+        Syscall::Wait { child, timeout: timeout(rng) }
+    }
+
+    fn someone(&self, rng: &mut Rng, pid: Pid) -> Pid {
+        match rng.pick(&self.children) {
+            Some(child) if rng.chance(500) => *child,
+            Some(_) | None => Pid(rng.between(1, pid.0.saturating_add(3))),
+        }
+    }
+}
+
+fn timeout(rng: &mut Rng) -> Option<Millis> {
+    rng.chance(800).then(|| Millis(rng.below(30_000)))
+}
+
+fn think(rng: &mut Rng, features: Features, pages: u32) -> Syscall {
+    let most = if features.has(Feature::Greedy) { 5_000 } else { 800 };
+    let model = if rng.chance(20) { "sim:none" } else { rng.pick(&MODELS).unwrap_or(&"sim:fast") };
+    let options = ThinkOptions {
+        model: model.to_owned(),
+        output_max: Tokens(rng.between(10, most)),
+        tools: Vec::new(),
+        temperature_milli: None,
+    };
+    Syscall::Think { options, input: Tokens(u64::from(pages).saturating_mul(PAGE_TOKENS)) }
+}
+
+fn call_tools(rng: &mut Rng) -> Syscall {
+    // Now and then none at all, which is refused.
+    let count = if rng.chance(20) { 0 } else { rng.between(1, 4) };
+    let call = |at: u64| {
+        let tool = if rng.chance(50) {
+            "ghost"
+        } else {
+            rng.pick(&TOOLS).map_or("ghost", |tool| tool.name)
+        };
+        let arguments = format!("{{\"n\":{}}}", rng.below(1000));
+        ToolCall { use_id: format!("use-{at}"), tool: tool.to_owned(), arguments: arguments.into() }
+    };
+    Syscall::CallTools { calls: (0..count).map(call).collect() }
+}

@@ -1,0 +1,69 @@
+//! What devices do with what the kernel lets out.
+
+use aosk_abi::{CallId, Input, Millis, ModelOutcome, ThinkOptions, ToolOutcome, ToolStart};
+
+use super::{Event, World};
+use crate::checker::{Rule, ensure};
+use crate::model::{self, Attempt};
+use crate::tools;
+
+impl World<'_> {
+    pub(super) fn think(
+        &mut self,
+        call: CallId,
+        attempt: u32,
+        pages: usize,
+        options: &ThinkOptions,
+    ) {
+        self.report.model_calls += 1;
+        let started =
+            Attempt { call, attempt, pages, options, now: self.now, healthy: self.healthy };
+        for (delay, outcome) in model::reports(self.case, &started) {
+            self.report_later(call, attempt, delay, Input::ModelDone { call, attempt, outcome });
+        }
+    }
+
+    pub(super) fn call_tool(&mut self, start: &ToolStart) -> Result<(), Rule> {
+        self.report.tool_calls += 1;
+        let ToolStart { call, attempt, .. } = *start;
+        for (delay, outcome) in self.tools.start(self.case, start, self.healthy) {
+            self.report_later(call, attempt, delay, Input::ToolDone { call, attempt, outcome });
+        }
+        let once = tools::tool(&start.tool).is_some_and(|tool| !tool.idempotent);
+        let count = self.tools.carried_out(call);
+        ensure(!once || count == 1, "nothing is done twice in silence", || {
+            format!("{} was called {count} times for {call}", start.tool)
+        })
+    }
+
+    /// Stops a call, if the device obeys.
+    pub(super) fn cancel(&mut self, call: CallId, attempt: u32) {
+        let Some(keys) = self.under_way.remove(&(call, attempt)) else {
+            return;
+        };
+        let (confirmed, comes_anyway) = model::cancelled(self.case, call, attempt, self.healthy);
+        let mut is_tool = false;
+        for key in keys {
+            match self.events.get(&key) {
+                Some(Event::Report(Input::ToolDone { .. })) => is_tool = true,
+                Some(_) | None => {}
+            }
+            if !comes_anyway {
+                self.events.remove(&key);
+            }
+        }
+        if let Some(delay) = confirmed {
+            let input = if is_tool {
+                Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled }
+            } else {
+                Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled }
+            };
+            self.schedule(self.now.after(delay), Event::Report(input));
+        }
+    }
+
+    fn report_later(&mut self, call: CallId, attempt: u32, delay: Millis, input: Input) {
+        let key = self.schedule(self.now.after(delay), Event::Report(input));
+        self.under_way.entry((call, attempt)).or_default().push(key);
+    }
+}

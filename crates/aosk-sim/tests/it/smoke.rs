@@ -1,0 +1,82 @@
+//! Many seeds, and proof that they reach what they should.
+
+use aosk_sim::{Case, Report, run};
+
+#[test]
+fn two_hundred_seeds_break_no_rule_and_reach_everything() {
+    let mut total = Report::default();
+    for seed in 0..200 {
+        match run(&Case::of_seed(seed)) {
+            Ok(report) => total.add(&report),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    let expected = [
+        "budget.expired",
+        "cancel",
+        "message.received",
+        "message.sent",
+        "model.answered",
+        "model.called",
+        "model.failed",
+        "model.retried",
+        "node.booted",
+        "process.exited",
+        "process.reniced",
+        "process.signalled",
+        "process.spawned",
+        "scheduler.policy",
+        "signal Cont",
+        "signal Kill",
+        "signal Stop",
+        "signal Term",
+        "state backoff",
+        "state child",
+        "state exiting",
+        "state message",
+        "state program",
+        "state quota",
+        "state ready",
+        "state running",
+        "state stopped",
+        "state timer",
+        "state tool",
+        "state zombie",
+        "stopped backoff",
+        "stopped child",
+        "stopped message",
+        "stopped program",
+        "stopped ready",
+        "stopped running",
+        "stopped timer",
+        "stopped tool",
+        "syscall.refused",
+        "tool.called",
+        "tool.returned",
+        "wake answered",
+        "wake child_exited",
+        "wake model_failed",
+        "wake out_of_budget",
+        "wake received",
+        "wake refused",
+        "wake sent",
+        "wake slept",
+        "wake spawned",
+        "wake started",
+        "wake terminated",
+        "wake timed_out",
+        "wake tools_returned",
+    ];
+    let missed: Vec<_> = expected.iter().filter(|what| !total.seen.contains(**what)).collect();
+    assert!(missed.is_empty(), "never happened: {missed:?}");
+    assert!(total.crashes > 100, "{} crashes", total.crashes);
+    assert!(total.virtual_time.duration().as_secs() > 20 * 3600, "{}", total.virtual_time);
+}
+
+#[test]
+fn a_seed_gives_the_same_run_every_time() {
+    for seed in 0..20 {
+        let case = Case::of_seed(seed);
+        assert_eq!(run(&case), run(&case), "seed {seed}");
+    }
+}

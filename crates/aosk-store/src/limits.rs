@@ -1,0 +1,39 @@
+//! Every bound of this crate, with its reason. Units are in the names.
+
+use std::time::Duration;
+
+/// Rows that one read of [`Reader`](crate::Reader) gives at most; a caller pages through more.
+/// At a few hundred bytes each this stays within some megabytes.
+pub const ROWS_PER_READ_MAX: u32 = 10_000;
+
+/// Batches that wait for the commit thread. At 100 batches a transaction is within some percent of
+/// its best cost per batch, so a longer queue adds delay and nothing else.
+pub const QUEUE_BATCHES_MAX: usize = 256;
+
+/// How often a commit that found the disk full or the database busy is tried again.
+pub const COMMIT_RETRIES_MAX: u32 = 5;
+
+/// The wait before the first of these tries; doubles with each further one, three seconds in all.
+pub const COMMIT_RETRY_WAIT: Duration = Duration::from_millis(100);
+
+/// How long SQLite waits for another program that holds the database: a copy being made, or a person
+/// with a shell.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Frames of the write-ahead log (one database page each) from which an idle store moves them into
+/// the database file.
+pub const WAL_FRAMES_IDLE: u64 = 1_000;
+
+/// Frames from which a busy store does so too. Bounds the log at about 64 MiB and what a restart
+/// has to read.
+pub const WAL_FRAMES_BUSY: u64 = 16_000;
+
+/// Connections that a reader keeps open between reads.
+pub const IDLE_CONNECTIONS_MAX: usize = 4;
+
+/// Entries that [`verify`](crate::verify) reads at a time.
+pub const VERIFY_CHUNK: u32 = 1_000;
+
+/// Entries from a break onward among which the check looks for the place that a moved entry came
+/// from. The search is quadratic.
+pub const REORDER_WINDOW: u32 = 64;

@@ -1,0 +1,233 @@
+//! Reading: the image at boot, and everything that other threads and processes ask.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use aosk_abi::{BudgetId, Hash, Image, PageIndex, Pid, RowKey, Timestamp};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+
+use super::{failed, schema};
+use crate::error::StoreError;
+use crate::limits::{IDLE_CONNECTIONS_MAX, ROWS_PER_READ_MAX};
+use crate::store::{Head, JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which};
+
+const READ: &str = "read the store";
+
+/// Reads the database over connections of its own, one for each thread that reads at a time.
+#[derive(Debug)]
+pub(super) struct SqliteReader {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl SqliteReader {
+    /// A reader of the database at `path`, which is opened at the first read.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// The database's format; 0 if it has none yet.
+    pub(super) fn format(&self) -> Result<u32, StoreError> {
+        let connection = self.connect()?;
+        schema::format(&connection, &self.path)
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            schema::set_up_reader(&connection)?;
+            Ok(connection)
+        };
+        open().map_err(|error| failed(READ, &self.path, &error))
+    }
+
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle().pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let value = read(&connection).map_err(|error| failed(READ, &self.path, &error));
+        let mut idle = idle();
+        if idle.len() < IDLE_CONNECTIONS_MAX {
+            idle.push(connection);
+        }
+        value
+    }
+}
+
+impl Reader for SqliteReader {
+    fn body(&self, hash: Hash) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT bytes FROM blob WHERE hash = ?1";
+        let bytes: Option<String> = self.with(|connection| {
+            connection.prepare_cached(sql)?.query_row([hash.0], |row| row.get(0)).optional()
+        })?;
+        match bytes {
+            Some(bytes) if Hash::of(bytes.as_bytes()) != hash => Err(StoreError::Corrupt {
+                attempted: "read a body",
+                reason: format!("its bytes do not have its address: {hash}"),
+            }),
+            bytes => Ok(bytes),
+        }
+    }
+
+    fn journal(&self, query: &JournalQuery) -> Result<Vec<StoredEntry>, StoreError> {
+        let (from, limit) = (number(query.from), query.limit.min(ROWS_PER_READ_MAX));
+        self.with(|connection| match query.pid {
+            Some(pid) => connection
+                .prepare_cached(
+                    "SELECT seq, at, pid, kind, data, hash FROM journal
+                     WHERE pid = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+                )?
+                .query_map(params![pid.0.cast_signed(), from, limit], entry)?
+                .collect(),
+            None => connection
+                .prepare_cached(
+                    "SELECT seq, at, pid, kind, data, hash FROM journal
+                     WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
+                )?
+                .query_map(params![from, limit], entry)?
+                .collect(),
+        })
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        self.with(head)
+    }
+
+    fn row(&self, key: RowKey) -> Result<Option<String>, StoreError> {
+        self.with(|connection| {
+            let read = |sql, params: &[&dyn rusqlite::ToSql]| {
+                connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()
+            };
+            match key {
+                RowKey::Kernel => read("SELECT body FROM kernel", &[]),
+                RowKey::Spec(pid) => {
+                    read("SELECT body FROM spec WHERE pid = ?1", params![pid.0.cast_signed()])
+                }
+                RowKey::Process(pid) => {
+                    read("SELECT body FROM process WHERE pid = ?1", params![pid.0.cast_signed()])
+                }
+                RowKey::Page(pid, index) => read(
+                    "SELECT body FROM page WHERE pid = ?1 AND idx = ?2",
+                    params![pid.0.cast_signed(), index.0],
+                ),
+                RowKey::Mail(pid, number) => read(
+                    "SELECT body FROM mail WHERE pid = ?1 AND number = ?2",
+                    params![pid.0.cast_signed(), number.cast_signed()],
+                ),
+                RowKey::Budget(BudgetId(id)) => {
+                    read("SELECT body FROM budget WHERE id = ?1", params![id.cast_signed()])
+                }
+            }
+        })
+    }
+
+    fn processes(&self, query: &ProcessQuery) -> Result<Vec<ProcessRow>, StoreError> {
+        let sql = match query.which {
+            Which::Live => {
+                "SELECT p.pid, p.live, coalesce(s.body, ''), p.body
+                 FROM process p LEFT JOIN spec s ON s.pid = p.pid
+                 WHERE p.live = 1 AND p.pid > ?1 ORDER BY p.pid LIMIT ?2"
+            }
+            Which::All => {
+                "SELECT p.pid, p.live, coalesce(s.body, ''), p.body
+                 FROM process p LEFT JOIN spec s ON s.pid = p.pid
+                 WHERE p.pid > ?1 ORDER BY p.pid LIMIT ?2"
+            }
+        };
+        let process = |row: &Row<'_>| {
+            Ok(ProcessRow {
+                pid: Pid(unsigned(row, 0)?),
+                live: row.get(1)?,
+                spec: row.get(2)?,
+                process: row.get(3)?,
+            })
+        };
+        let (after, limit) = (number(query.after.0), query.limit.min(ROWS_PER_READ_MAX));
+        self.with(|connection| {
+            connection.prepare_cached(sql)?.query_map(params![after, limit], process)?.collect()
+        })
+    }
+
+    fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached("SELECT idx, body FROM page WHERE pid = ?1 ORDER BY idx")?
+                .query_map([pid.0.cast_signed()], |row| Ok((PageIndex(row.get(0)?), row.get(1)?)))?
+                .collect()
+        })
+    }
+}
+
+/// Where the journal ends.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
+    let head = connection
+        .prepare_cached("SELECT length, hash FROM head")?
+        .query_row([], |row| Ok(Head { length: unsigned(row, 0)?, hash: Hash(row.get(1)?) }))
+        .optional()?;
+    Ok(head.unwrap_or_default())
+}
+
+/// Everything that is not archived, in the order of the keys.
+pub(super) fn image(connection: &Connection) -> rusqlite::Result<Image> {
+    let mut rows = Vec::new();
+    let mut read = |sql, key: fn(&Row<'_>) -> rusqlite::Result<RowKey>| -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(sql)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            rows.push((key(row)?, row.get(0)?));
+        }
+        Ok(())
+    };
+    read("SELECT body FROM kernel", |_| Ok(RowKey::Kernel))?;
+    read(
+        "SELECT s.body, s.pid FROM process p JOIN spec s ON s.pid = p.pid
+         WHERE p.live = 1 ORDER BY p.pid",
+        |row| Ok(RowKey::Spec(Pid(unsigned(row, 1)?))),
+    )?;
+    read("SELECT body, pid FROM process WHERE live = 1 ORDER BY pid", |row| {
+        Ok(RowKey::Process(Pid(unsigned(row, 1)?)))
+    })?;
+    read(
+        "SELECT g.body, g.pid, g.idx FROM process p JOIN page g ON g.pid = p.pid
+         WHERE p.live = 1 ORDER BY p.pid, g.idx",
+        |row| Ok(RowKey::Page(Pid(unsigned(row, 1)?), PageIndex(row.get(2)?))),
+    )?;
+    read("SELECT body, pid, number FROM mail ORDER BY pid, number", |row| {
+        Ok(RowKey::Mail(Pid(unsigned(row, 1)?), unsigned(row, 2)?))
+    })?;
+    read("SELECT body, id FROM budget ORDER BY id", |row| {
+        Ok(RowKey::Budget(BudgetId(unsigned(row, 1)?)))
+    })?;
+    let head = head(connection)?;
+    let journal_head = (head.length > 0).then_some(head.hash);
+    Ok(Image { rows, journal_length: head.length, journal_head })
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
+    let pid: Option<i64> = row.get(2)?;
+    Ok(StoredEntry {
+        seq: unsigned(row, 0)?,
+        at: Timestamp(unsigned(row, 1)?),
+        pid: pid.map(|pid| Pid(pid.cast_unsigned())),
+        kind: row.get(3)?,
+        data: row.get(4)?,
+        hash: Hash(row.get(5)?),
+    })
+}
+
+/// A number of 64 bits, which is stored bit by bit.
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+}
+
+/// A number to compare with. One past all that are counted is as good as any larger one.
+fn number(bound: u64) -> i64 {
+    i64::try_from(bound).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,143 @@
+//! Files of recorded conversations.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use aosk::abi::{Error, ErrorCode, Hash, Message, limits};
+use aosk::model::{Record, parse_line};
+use aosk::program::replay::Turn;
+
+use crate::fail;
+use crate::term::note;
+
+/// A recorded conversation.
+pub(crate) struct Conversation {
+    /// Its place among all that were read.
+    pub(crate) index: usize,
+    /// What was recorded.
+    pub(crate) record: Record,
+    /// The address of its line, so that a changed file is noticed.
+    hash: Hash,
+}
+
+/// Reads the files. A line that cannot be used is told of and left out; returns how many were.
+pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Error> {
+    let mut conversations = Vec::new();
+    let mut skipped = 0;
+    for path in files {
+        let failed = |what: String| {
+            Error::new(ErrorCode::TraceInvalid, format!("reading {}: {what}", path.display()))
+                .hint("a trace has one JSON object {\"id\", \"messages\"} per line")
+        };
+        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
+            let line = line.map_err(|error| failed(error.to_string()))?;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match conversation(path, &line, number.saturating_add(1), conversations.len()) {
+                Ok(conversation) => conversations.push(conversation),
+                Err(error) => {
+                    skipped += 1;
+                    note(&fail::line(&error));
+                }
+            }
+        }
+    }
+    if conversations.is_empty() {
+        let names: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
+        let text = format!("reading {}: there is no conversation in it", names.join(", "));
+        return Err(Error::new(ErrorCode::TraceInvalid, text)
+            .hint("a trace has one JSON object {\"id\", \"messages\"} per line"));
+    }
+    Ok((conversations, skipped))
+}
+
+fn conversation(path: &Path, line: &[u8], number: usize, index: usize) -> Result<Conversation, Error> {
+    let wrong = |what: String| {
+        Error::new(
+            ErrorCode::TraceInvalid,
+            format!("reading {} line {number}: {what}", path.display()),
+        )
+        .hint("the line is left out")
+    };
+    let text = std::str::from_utf8(line).map_err(|error| wrong(error.to_string()))?;
+    let record = parse_line(text).map_err(|error| wrong(error.message))?;
+    let conversation = Conversation { index, record, hash: Hash::of(line) };
+    let most = conversation.record.messages.iter().map(|m| m.text().len()).max().unwrap_or(0);
+    if most > limits::BODY_BYTES_MAX / 2 {
+        return Err(wrong(format!("a message has {most} bytes, more than a page holds")));
+    }
+    Ok(conversation)
+}
+
+impl Conversation {
+    /// What names it within a run.
+    pub(crate) fn key(&self) -> String {
+        let hash: String = self.hash.to_string().chars().take(16).collect();
+        format!("{}/{hash}", self.index)
+    }
+
+    /// A name for people.
+    pub(crate) fn name(&self) -> String {
+        let id = self.record.id.trim();
+        let name: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
+        if name.is_empty() { format!("conversation-{}", self.index) } else { name }
+    }
+
+    /// How many messages the process is started with: the instructions at the beginning.
+    fn head_length(&self) -> usize {
+        let is_system = |message: &&Message| matches!(message, Message::System { .. });
+        self.record.messages.iter().take_while(is_system).count()
+    }
+
+    /// The messages the process is started with.
+    pub(crate) fn head(&self) -> &[Message] {
+        self.record.messages.get(..self.head_length()).unwrap_or_default()
+    }
+
+    /// The messages that are sent to the process, in order: every one that is neither the model's
+    /// nor the result of a call.
+    pub(crate) fn mail(&self, calls: &[(usize, usize, usize)]) -> Vec<Message> {
+        let taped: BTreeSet<usize> = calls.iter().map(|(_, _, result)| *result).collect();
+        let after_head = self.record.messages.iter().enumerate().skip(self.head_length());
+        after_head
+            .filter(|(at, message)| match message {
+                Message::User { .. } | Message::System { .. } => true,
+                Message::Tool { .. } => !taped.contains(at),
+                Message::Assistant { .. } => false,
+            })
+            .map(|(_, message)| message.clone())
+            .collect()
+    }
+
+    /// The turns after the head. `calls` says where the tool calls that have results stand, in the
+    /// order of the results.
+    pub(crate) fn turns(&self, calls: &[(usize, usize, usize)]) -> Vec<Turn> {
+        let taped: BTreeSet<usize> = calls.iter().map(|(_, _, result)| *result).collect();
+        let mut turns = Vec::new();
+        for (at, message) in self.record.messages.iter().enumerate().skip(self.head_length()) {
+            match message {
+                Message::System { .. } | Message::User { .. } => turns.push(Turn::Mail),
+                Message::Assistant { .. } => {
+                    turns.push(Turn::Answer);
+                    let places: Vec<u16> = calls
+                        .iter()
+                        .filter(|(message, _, _)| *message == at)
+                        .filter_map(|(_, place, _)| u16::try_from(*place).ok())
+                        .collect();
+                    // What one turn may hold is bounded; a longer one is called in parts.
+                    for part in places.chunks(limits::TOOL_CALLS_PER_TURN_MAX) {
+                        turns.push(Turn::Tools(part.to_vec()));
+                    }
+                }
+                // A result comes with its call; one that has none comes from outside.
+                Message::Tool { .. } if taped.contains(&at) => {}
+                Message::Tool { .. } => turns.push(Turn::Mail),
+            }
+        }
+        turns
+    }
+}

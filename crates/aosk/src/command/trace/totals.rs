@@ -1,0 +1,148 @@
+//! What a run comes to, read from the store: the same whether it ran in one life or in many.
+
+use std::collections::BTreeSet;
+
+use aosk::abi::{Error, ErrorCode, Millis, Pid, Tokens};
+use aosk::store::{JournalQuery, Reader, VerifyError, Which, verify};
+use aosk::{Snapshot, inspect};
+
+use super::run_of;
+use crate::fail::Done;
+use crate::term::{self, count, cut, note};
+
+/// The sums over all processes of a run, and what this life of it cost.
+pub(crate) struct Totals {
+    processes: Vec<Snapshot>,
+    steps: u64,
+    model_calls: u64,
+    tool_calls: u64,
+    input: Tokens,
+    output: Tokens,
+    journal_entries: u64,
+    journal: Result<(), VerifyError>,
+    wall: Millis,
+}
+
+impl Totals {
+    /// Reads what the run has come to. `wall` is the time this life took.
+    pub(crate) fn read(reader: &dyn Reader, run: u64, wall: Millis) -> Result<Self, Error> {
+        let processes: Vec<_> = inspect::processes(reader, Which::All)?
+            .into_iter()
+            .filter(|process| run_of(&process.spec.label) == Some(run))
+            .collect();
+        let pids: BTreeSet<Pid> = processes.iter().map(|process| process.pid).collect();
+        let mut journal_entries = 0_u64;
+        inspect::journal(reader, &JournalQuery::default(), |entry| {
+            let ours = entry.pid.is_some_and(|pid| pids.contains(&pid));
+            journal_entries = journal_entries.saturating_add(u64::from(ours));
+            true
+        })?;
+        let sum = |of: fn(&Snapshot) -> u64| {
+            processes.iter().map(of).fold(0_u64, u64::saturating_add)
+        };
+        Ok(Self {
+            steps: sum(|process| process.stats.spend.steps),
+            model_calls: sum(|process| process.stats.model_calls),
+            tool_calls: sum(|process| process.stats.tool_calls),
+            input: Tokens(sum(|process| process.stats.input.0)),
+            output: Tokens(sum(|process| process.stats.output.0)),
+            journal_entries,
+            journal: verify(reader, None).map(|_| ()),
+            wall,
+            processes,
+        })
+    }
+
+    /// Prints it, and says which conversations failed and why.
+    pub(crate) fn report(&self, reader: &dyn Reader, skipped: usize, json: bool) -> Result<Done, Error> {
+        let mut failed = 0_u64;
+        for process in &self.processes {
+            let Some(status) = process.status.filter(|status| !status.is_finished()) else {
+                continue;
+            };
+            failed = failed.saturating_add(1);
+            let why = match process.result {
+                Some(hash) => inspect::body(reader, hash)?.message().text(),
+                None => String::new(),
+            };
+            note(&format!(
+                "{} ({}): {status}: {}",
+                process.pid,
+                process.spec.name,
+                cut(&why, 400)
+            ));
+        }
+        if let Err(error) = &self.journal {
+            note(&format!("error[{}]: {error}", ErrorCode::JournalBroken));
+        }
+        if json {
+            self.print_json(failed, skipped);
+        } else {
+            self.print_table(failed, skipped);
+        }
+        let well = failed == 0 && skipped == 0 && self.journal.is_ok();
+        Ok(if well { Done::Well } else { Done::Badly })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "figures for people and charts")]
+    fn print_json(&self, failed: u64, skipped: usize) {
+        let wall_s = self.wall.0 as f64 / 1000.0;
+        term::json(&serde_json::json!({
+            "processes": self.processes.len(),
+            "steps": self.steps,
+            "model_calls": self.model_calls,
+            "tool_calls": self.tool_calls,
+            "input_tokens": self.input,
+            "output_tokens": self.output,
+            "wall_s": wall_s,
+            "cpu_s": cpu_seconds(),
+            "steps_per_s": if self.wall.0 == 0 { 0.0 } else { self.steps as f64 / wall_s },
+            "peak_rss_mb": peak_rss_mb(),
+            "journal_entries": self.journal_entries,
+            "journal_ok": self.journal.is_ok(),
+            "failed": failed,
+            "lines_skipped": skipped,
+        }));
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    fn print_table(&self, failed: u64, skipped: usize) {
+        let wall_s = self.wall.0 as f64 / 1000.0;
+        let rate = if self.wall.0 == 0 { 0.0 } else { self.steps as f64 / wall_s };
+        let rows = [
+            ("processes", format!("{} ({failed} failed, {skipped} lines left out)", self.processes.len())),
+            ("steps", format!("{} ({rate:.0}/s)", count(self.steps))),
+            ("model calls", count(self.model_calls)),
+            ("tool calls", count(self.tool_calls)),
+            ("tokens", format!("{} in, {} out (estimated)", count(self.input.0), count(self.output.0))),
+            ("journal", format!(
+                "{} entries, {}",
+                count(self.journal_entries),
+                if self.journal.is_ok() { "verified" } else { "BROKEN" }
+            )),
+            ("wall time", format!("{wall_s:.2} s")),
+            ("CPU time", format!("{:.2} s", cpu_seconds())),
+            ("peak memory", format!("{:.0} MB", peak_rss_mb())),
+        ];
+        for (name, figure) in rows {
+            term::line(&format!("{name:<12} {figure}"));
+        }
+    }
+}
+
+/// CPU time that this program has used, system calls included.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The most memory that this program ever had, in MB; nothing where the system does not tell.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    let kilobytes: u64 =
+        line.split_whitespace().nth(1).and_then(|figure| figure.parse().ok()).unwrap_or(0);
+    kilobytes as f64 / 1024.0
+}
