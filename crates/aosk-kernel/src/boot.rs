@@ -53,9 +53,12 @@ impl Kernel {
             State::Program { wake } if !stopped => {
                 cx.fx.resumes.push(Resume { pid, turn: process.turn, wake });
             }
-            State::Running { call, held, .. } => {
+            State::Running { mut call, held, .. } => {
                 if broken!(self, ModelCallForgotten) {
                     return;
+                }
+                if broken!(self, AttemptReused) {
+                    call.attempt = call.attempt.saturating_sub(1);
                 }
                 self.settle(budget, &held, &Spend::default());
                 calls.asked_again.push(Self::call_id(pid, call.number));

@@ -104,6 +104,8 @@ impl Kernel {
     /// Gives back `held` and charges `actual` at the node and everywhere above it.
     pub(crate) fn settle(&mut self, node: BudgetId, held: &Spend, actual: &Spend) {
         let beyond = actual.minus(held);
+        let forgiven = broken!(self, OveruseForgiven) && *held != Spend::default();
+        let actual = if forgiven { &actual.minus(&beyond) } else { actual };
         for id in self.chain(node) {
             if let Some(budget) = self.budgets.get_mut(id) {
                 budget.reserved = budget.reserved.minus(held);

@@ -6,6 +6,7 @@
 use aosk_abi::{Failure, FailureClass, Millis, Pid, Price, Timestamp, limits};
 
 use crate::kernel::{Config, Kernel};
+use crate::mutant::broken;
 use crate::process::State;
 
 /// The number of a device in this kernel's configuration.
@@ -151,6 +152,9 @@ impl Kernel {
         let Some(id) = self.device(model) else {
             return;
         };
+        if broken!(self, CircuitStaysClosed) {
+            return;
+        }
         let Some(device) = self.devices.get_mut(id) else {
             return;
         };

@@ -8,6 +8,7 @@ use aosk_abi::{BudgetId, CallId, Pid, RowKey, Timestamp};
 
 use crate::device::DeviceId;
 use crate::kernel::Kernel;
+use crate::mutant::broken;
 use crate::process::{CancelKind, Process, State, Termination, ToolPhase, Wait};
 use crate::scheduler::Rank;
 
@@ -290,7 +291,11 @@ impl Kernel {
         if let Some((call, candidate)) = Self::candidate(pid, process)
             && let Some(device) = self.device(&call.options.model)
         {
-            place.ready = Some((device, self.config.policy.rank(&candidate)));
+            let mut rank = self.config.policy.rank(&candidate);
+            if broken!(self, PriorityIgnored) {
+                rank.0 = u64::MAX - rank.0;
+            }
+            place.ready = Some((device, rank));
         }
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
@@ -355,7 +360,7 @@ impl Kernel {
 
     /// Lets the first process that waits for room in a released budget compete again.
     pub(crate) fn retry_a_quota_waiter(&mut self) -> bool {
-        if crate::mutant::broken!(self, QuotaWakeLost) {
+        if broken!(self, QuotaWakeLost) {
             self.released.clear();
         }
         while let Some(node) = self.released.pop_first() {

@@ -42,6 +42,26 @@ pub enum Mutant {
     RetryAfterIgnored,
     /// The deadline of a hanging tool is forgotten.
     ToolDeadlineLost,
+    /// The least urgent goes first.
+    PriorityIgnored,
+    /// A process that waits for one sender gets a message of another.
+    MailFilterIgnored,
+    /// A tool is called that is riskier than its process may call.
+    RiskUnchecked,
+    /// A device that fails again and again is not left alone.
+    CircuitStaysClosed,
+    /// A process that does not obey TERM is not killed.
+    GraceForgotten,
+    /// A process that was stopped is not run after CONT.
+    ContForgotten,
+    /// What a device used beyond its reservation is not charged.
+    OveruseForgiven,
+    /// A page is written without its body.
+    BodyNotStored,
+    /// After a crash a call is asked again under the number of the attempt in flight.
+    AttemptReused,
+    /// A child is more urgent than its parent.
+    UrgencyAmplified,
 }
 
 impl Mutant {
@@ -66,6 +86,16 @@ impl Mutant {
         Self::QuotaWakeLost,
         Self::RetryAfterIgnored,
         Self::ToolDeadlineLost,
+        Self::PriorityIgnored,
+        Self::MailFilterIgnored,
+        Self::RiskUnchecked,
+        Self::CircuitStaysClosed,
+        Self::GraceForgotten,
+        Self::ContForgotten,
+        Self::OveruseForgiven,
+        Self::BodyNotStored,
+        Self::AttemptReused,
+        Self::UrgencyAmplified,
     ];
 }
 

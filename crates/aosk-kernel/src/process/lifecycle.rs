@@ -61,7 +61,9 @@ impl Kernel {
             spec.depth = parent.spec.depth.saturating_add(1);
             spec.budget = parent.spec.budget;
             // A child is at most as urgent and as mighty as its parent.
-            priority = priority.max(parent.priority);
+            if !broken!(self, UrgencyAmplified) {
+                priority = priority.max(parent.priority);
+            }
             if !broken!(self, CapabilityAmplified) {
                 spec.capabilities = parent.spec.capabilities.attenuate(&wanted.capabilities);
             }
@@ -120,7 +122,9 @@ impl Kernel {
 
     /// Appends a page to the log and returns its place.
     pub(crate) fn append_page(&mut self, cx: &mut Ctx<'_>, pid: Pid, body: &Body) -> PageIndex {
-        cx.fx.bodies.push(body.clone());
+        if !broken!(self, BodyNotStored) {
+            cx.fx.bodies.push(body.clone());
+        }
         self.append_hash(pid, body.hash())
     }
 
@@ -273,7 +277,7 @@ impl Kernel {
     }
 
     /// Writes down that a model call ends without an answer because its process no longer wants it.
-    pub(crate) fn model_call_abandoned(&mut self, cx: &mut Ctx<'_>, pid: Pid, number: u32) {
+    pub(crate) fn model_call_abandoned(&self, cx: &mut Ctx<'_>, pid: Pid, number: u32) {
         cx.fact(
             pid,
             Fact::ModelFailed {

@@ -52,6 +52,7 @@ impl Kernel {
     /// it. Returns whether there was one.
     pub(crate) fn receive(&mut self, cx: &mut Ctx<'_>, pid: Pid, from: Option<Pid>) -> bool {
         let stays = broken!(self, MailDeliveredTwice);
+        let from = if broken!(self, MailFilterIgnored) { None } else { from };
         let Some(process) = self.processes.get_mut(pid) else {
             return false;
         };

@@ -1,9 +1,12 @@
 //! Signals, priorities and deadlines of one process.
 
-use aosk_abi::{Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Resume, Signal, Wake, limits};
+use aosk_abi::{
+    Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Resume, Signal, Timestamp, Wake, limits,
+};
 
 use super::{Cause, Process, State, Termination, Wait};
 use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
 
 impl Kernel {
     /// Signals a process for the operator.
@@ -57,42 +60,46 @@ impl Kernel {
     /// Asks a process to end within the grace time. What it waits for is interrupted, unless it is
     /// the end of a call in flight.
     pub(crate) fn terminate(&mut self, cx: &mut Ctx<'_>, pid: Pid, cause: Cause) {
+        let forgotten = broken!(self, GraceForgotten);
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
         if process.state.is_over() || process.termination != Termination::None {
             return;
         }
-        process.termination =
-            Termination::Asked { cause, deadline: cx.now.after(limits::TERM_GRACE) };
-        let stopped = matches!(process.state, State::Stopped { .. });
+        let deadline = if forgotten { Timestamp::MAX } else { cx.now.after(limits::TERM_GRACE) };
+        process.termination = Termination::Asked { cause, deadline };
+        self.interrupt(cx, pid);
+    }
+
+    /// Tells a process that was asked to end, if it waits for something other than the end of a
+    /// call in flight. One that is stopped is told after CONT.
+    fn interrupt(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        if !matches!(process.termination, Termination::Asked { .. }) {
+            return;
+        }
         let abandoned = match &process.state {
             State::Ready { call }
             | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
                 Some(call.number)
             }
-            State::Program { .. }
-            | State::Running { .. }
-            | State::Waiting { .. }
-            | State::Stopped { .. }
-            | State::Exiting { .. }
-            | State::Zombie { .. } => None,
-        };
-        let interruptible = match &process.state {
-            State::Ready { .. } => true,
-            State::Waiting { on } => !matches!(on, Wait::Tools { .. }),
-            State::Program { .. }
+            State::Waiting {
+                on: Wait::Child { .. } | Wait::Message { .. } | Wait::Timer { .. },
+            } => None,
+            State::Waiting { on: Wait::Tools { .. } }
+            | State::Program { .. }
             | State::Running { .. }
             | State::Stopped { .. }
             | State::Exiting { .. }
-            | State::Zombie { .. } => false,
+            | State::Zombie { .. } => return,
         };
-        if interruptible && !stopped {
-            if let Some(number) = abandoned {
-                self.model_call_abandoned(cx, pid, number);
-            }
-            self.tell_termination(cx, pid);
+        if let Some(number) = abandoned {
+            self.model_call_abandoned(cx, pid, number);
         }
+        self.tell_termination(cx, pid);
     }
 
     /// Tells the program that it must end, if it does not know yet. Returns whether it was told.
@@ -124,6 +131,7 @@ impl Kernel {
     }
 
     fn cont(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let forgotten = broken!(self, ContForgotten);
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
@@ -134,7 +142,9 @@ impl Kernel {
         let turn = process.turn;
         process.state = match was {
             State::Program { wake } => {
-                cx.fx.resumes.push(Resume { pid, turn, wake: wake.clone() });
+                if !forgotten {
+                    cx.fx.resumes.push(Resume { pid, turn, wake: wake.clone() });
+                }
                 State::Program { wake }
             }
             // It was not in the queue of those who wait for room, so it asks again.
@@ -145,15 +155,8 @@ impl Kernel {
         if matches!(process.state, State::Waiting { on: Wait::Message { .. } }) {
             self.receive_waiting(cx, pid);
         }
-        if let Some(process) = self.processes.get(pid)
-            && let Termination::Asked { cause, .. } = process.termination
-        {
-            // TERM that came while it was stopped takes effect now.
-            if let Some(process) = self.processes.get_mut(pid) {
-                process.termination = Termination::None;
-            }
-            self.terminate(cx, pid, cause);
-        }
+        // TERM that came while it was stopped takes effect now.
+        self.interrupt(cx, pid);
     }
 
     /// Something of the process is due.

@@ -172,7 +172,7 @@ impl Kernel {
     }
 
     /// Stores a result and writes down the fact.
-    pub(crate) fn tool_result(&mut self, cx: &mut Ctx<'_>, call: CallId, body: &Body) -> ToolPhase {
+    pub(crate) fn tool_result(&self, cx: &mut Ctx<'_>, call: CallId, body: &Body) -> ToolPhase {
         cx.fx.bodies.push(body.clone());
         let is_error = matches!(body.message().as_ref(), Message::Tool { is_error: true, .. });
         cx.fact(call.pid, Fact::ToolReturned { call, body: body.hash(), is_error });

@@ -108,9 +108,20 @@ fn results_are_found_by_id_and_then_by_place() {
         let found = replay.tool_result("r", ordinal);
         found.map(|(call, result)| (call.id.clone(), result.text()))
     };
-    assert_eq!(result(0), Some(("a".into(), "of another id".into())));
-    assert_eq!(result(1), Some(("b".into(), "for b".into())));
+    // In the order of the results, not of the calls.
+    assert_eq!(result(0), Some(("b".into(), "for b".into())));
+    assert_eq!(result(1), Some(("a".into(), "of another id".into())));
     assert_eq!(result(2), Some(("a".into(), "for the second a".into())));
     assert_eq!(result(3), None);
+    assert_eq!(replay.calls("r"), [(2, 1, 3), (2, 0, 4), (5, 0, 6)]);
     assert_eq!(replay.tool_result("q", 0), None);
+    assert_eq!(replay.calls("q"), []);
+}
+
+#[test]
+fn a_call_without_a_result_does_not_count() {
+    let messages = vec![calling(&["a", "b"]), Message::tool("b", "for b"), Message::assistant("x")];
+    let record = Record { id: "r".into(), messages };
+    let replay = Replay::new(BTreeMap::from([("r".to_owned(), record)]));
+    assert_eq!(replay.calls("r"), [(0, 1, 1)]);
 }
