@@ -1,6 +1,8 @@
 //! Benchmarks. Each prints what it measures, medians, and a reference measured in the same run.
 
 mod bare;
+mod idle;
+mod latency;
 mod measure;
 mod model_server;
 mod steps;
@@ -13,12 +15,19 @@ use clap::Parser;
 enum Bench {
     /// Durable steps per second and CPU per step, beside a bare loop.
     Steps(steps::Args),
+    /// What the kernel adds to each model call.
+    Latency(latency::Args),
+    /// Memory of waiting agents, and how long `aosk ps` takes to start.
+    Idle(idle::Args),
     /// The model server that the benchmarks start for themselves.
     #[command(hide = true)]
     ModelServer {
         /// Calls of one conversation.
         #[arg(long)]
         steps: u32,
+        /// Milliseconds that an answer takes.
+        #[arg(long, default_value_t = 0)]
+        latency_ms: u64,
     },
 }
 
@@ -27,7 +36,11 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match Bench::parse() {
             Bench::Steps(args) => steps::run(&args).await,
-            Bench::ModelServer { steps } => model_server::serve(steps).await,
+            Bench::Latency(args) => latency::run(&args).await,
+            Bench::Idle(args) => idle::run(&args).await,
+            Bench::ModelServer { steps, latency_ms } => {
+                model_server::serve(steps, std::time::Duration::from_millis(latency_ms)).await
+            }
         }
     })
 }

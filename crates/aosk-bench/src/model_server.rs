@@ -2,10 +2,14 @@
 //!
 //! It speaks just enough HTTP/1.1 for the clients here: keep-alive, `Content-Length`. Each agent's
 //! conversation carries its number of steps; as long as it has fewer tool results the answer is one
-//! more tool call, then it is a final text.
+//! more tool call, then it is a final text. It notes how long each agent took from an answer to the
+//! next request; `GET /gaps` gives these times in milliseconds.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,11 +24,13 @@ pub(crate) struct ModelServer {
 }
 
 impl ModelServer {
-    /// Starts it on a free port. The answer to the `steps`-th call of a conversation is final.
+    /// Starts it on a free port. Answers take `latency`; the one to the `steps`-th call of a
+    /// conversation is final.
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a process here")]
-    pub(crate) fn start(steps: u32) -> anyhow::Result<Self> {
+    pub(crate) fn start(steps: u32, latency: Duration) -> anyhow::Result<Self> {
+        let latency = latency.as_millis().to_string();
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["model-server", "--steps", &steps.to_string()])
+            .args(["model-server", "--steps", &steps.to_string(), "--latency-ms", &latency])
             .stdout(Stdio::piped())
             .spawn()
             .context("starting the model server")?;
@@ -46,18 +52,59 @@ impl Drop for ModelServer {
 
 /// Serves until it is killed.
 #[expect(clippy::print_stdout, reason = "the parent reads the port")]
-pub(crate) async fn serve(steps: u32) -> anyhow::Result<()> {
+pub(crate) async fn serve(steps: u32, latency: Duration) -> anyhow::Result<()> {
+    let gaps = Arc::new(Gaps::default());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());
     let mut connections = JoinSet::new();
     loop {
         let (connection, _) = listener.accept().await?;
-        connections.spawn(answer_all(connection, steps));
+        connections.spawn(answer_all(connection, steps, latency, gaps.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn answer_all(mut connection: TcpStream, steps: u32) -> anyhow::Result<()> {
+/// How long agents took from an answer to their next request.
+#[derive(Debug, Default)]
+struct Gaps {
+    inner: Mutex<(HashMap<String, Instant>, Vec<f64>)>,
+}
+
+impl Gaps {
+    /// A request of an agent came.
+    fn asked(&self, agent: &str) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answered) = inner.0.remove(agent) {
+            inner.1.push(answered.elapsed().as_secs_f64() * 1000.0);
+        }
+    }
+
+    /// An agent is about to get its answer.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+    fn answered(&self, agent: &str) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0.insert(agent.to_owned(), Instant::now());
+    }
+
+    fn json(&self) -> String {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::to_string(&inner.1).unwrap_or_default()
+    }
+}
+
+/// The agent's number, from its task.
+fn agent(request: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(request).ok()?;
+    let (_, rest) = text.split_once("Agent ")?;
+    rest.split_once('.').map(|(number, _)| number)
+}
+
+async fn answer_all(
+    mut connection: TcpStream,
+    steps: u32,
+    latency: Duration,
+    gaps: Arc<Gaps>,
+) -> anyhow::Result<()> {
     connection.set_nodelay(true)?;
     let mut buffer: Vec<u8> = Vec::with_capacity(64 * 1024);
     loop {
@@ -70,7 +117,17 @@ async fn answer_all(mut connection: TcpStream, steps: u32) -> anyhow::Result<()>
             }
         };
         let request = buffer.get(head..head + body).unwrap_or_default();
-        let reply = reply(request, steps);
+        let reply = if buffer.starts_with(b"GET /gaps") {
+            http(&gaps.json())
+        } else {
+            let agent = agent(request).filter(|_| !latency.is_zero());
+            agent.inspect(|agent| gaps.asked(agent));
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            agent.inspect(|agent| gaps.answered(agent));
+            reply(request, steps)
+        };
         connection.write_all(reply.as_bytes()).await?;
         buffer.drain(..head + body);
     }
@@ -83,7 +140,9 @@ fn complete(buffer: &[u8]) -> Option<(usize, usize)> {
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    })?;
+    });
+    // A request without a body does not say how long it is.
+    let length = length.unwrap_or(0);
     (buffer.len() >= head + length).then_some((head, length))
 }
 
@@ -101,6 +160,10 @@ fn reply(request: &[u8], steps: u32) -> String {
     let body = format!(
         r#"{{"id":"x","object":"chat.completion","created":0,"model":"bench","choices":[{{"index":0,"message":{message}}}],"usage":{{"prompt_tokens":100,"completion_tokens":10,"total_tokens":110}}}}"#
     );
+    http(&body)
+}
+
+fn http(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()

@@ -58,7 +58,7 @@ struct Figures {
 /// Runs it.
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
-    let server = ModelServer::start(args.steps)?;
+    let server = ModelServer::start(args.steps, std::time::Duration::ZERO)?;
     println!(
         "{} agents, {} steps each, {} runs of each contestant in turn; SQLite, full sync",
         args.agents, args.steps, args.runs

@@ -2,14 +2,15 @@
 //!
 //! A model call is asked again: an answer that nobody committed never was. A tool call that is
 //! idempotent is made again under the same call id. Of any other tool call nobody knows whether it
-//! happened, so its process is told that and decides.
+//! happened, so its process is told that and decides. A process that waits for a model this
+//! configuration does not have keeps waiting: a later boot may have it.
 
-use aosk_abi::{CallId, ErrorCode, Fact, Failure, FailureClass, Pid, Resume, RowKey, Spend, Wake};
+use aosk_abi::{CallId, ErrorCode, Fact, Pid, Resume, RowKey, Spend};
 
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
+use crate::process::{CancelKind, State, ToolPhase, ToolWait, Wait};
 use crate::syscall::failed_result;
 
 /// Calls that were in flight, by what becomes of them.
@@ -86,7 +87,6 @@ impl Kernel {
             | State::Stopped { .. }
             | State::Zombie { .. } => {}
         }
-        self.fail_if_model_gone(cx, pid);
     }
 
     fn boot_tools(
@@ -125,47 +125,5 @@ impl Kernel {
             }
         }
         self.tools_returned_if_all(cx, pid);
-    }
-
-    /// A process cannot wait for a model that this configuration does not have.
-    fn fail_if_model_gone(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
-        let Some((number, model)) = self.processes.get(pid).and_then(wanted_model) else {
-            return;
-        };
-        if self.device(&model).is_some() {
-            return;
-        }
-        let failure = Failure {
-            class: FailureClass::Final,
-            code: ErrorCode::ModelUnknown,
-            message: format!("asking {model}: this kernel was started without it"),
-            hint: format!("start again with --model {model}"),
-            retry_after: None,
-        };
-        cx.fact(
-            pid,
-            Fact::ModelFailed {
-                call: Self::call_id(pid, number),
-                code: failure.code,
-                message: failure.message.clone(),
-            },
-        );
-        self.wake(cx, pid, Wake::ModelFailed { failure });
-    }
-}
-
-/// The number and the model of the call that a process waits to make.
-fn wanted_model(process: &Process) -> Option<(u32, String)> {
-    match process.state.inner() {
-        State::Ready { call }
-        | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
-            Some((call.number, call.options.model.clone()))
-        }
-        State::Program { .. }
-        | State::Running { .. }
-        | State::Waiting { .. }
-        | State::Stopped { .. }
-        | State::Exiting { .. }
-        | State::Zombie { .. } => None,
     }
 }

@@ -149,7 +149,7 @@ impl Index {
         self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
         if old.ready != new.ready {
             if let Some((device, rank)) = old.ready {
-                remove_from(&mut self.ready, device, |queue| {
+                remove_from(&mut self.ready, &device, |queue| {
                     queue.remove(&(rank, pid));
                     queue.is_empty()
                 });
@@ -160,7 +160,7 @@ impl Index {
         }
         if old.model_slot != new.model_slot {
             if let Some(device) = old.model_slot {
-                remove_from(&mut self.model_slots, device, |count| {
+                remove_from(&mut self.model_slots, &device, |count| {
                     *count = count.saturating_sub(1);
                     *count == 0
                 });
@@ -174,7 +174,7 @@ impl Index {
             self.tool_slots.saturating_add(new.tool_slots).saturating_sub(old.tool_slots);
         if old.quota != new.quota {
             if let Some((node, since)) = old.quota {
-                remove_from(&mut self.quota, node, |queue| {
+                remove_from(&mut self.quota, &node, |queue| {
                     queue.remove(&(since, pid));
                     queue.is_empty()
                 });
@@ -189,7 +189,7 @@ impl Index {
         self.queued_tools.extend(new.queued_tools.iter().copied());
         if old.awaits != new.awaits {
             if let Some(from) = old.awaits {
-                remove_from(&mut self.awaited, from, |waiters| {
+                remove_from(&mut self.awaited, &from, |waiters| {
                     waiters.remove(&pid);
                     waiters.is_empty()
                 });
@@ -207,11 +207,11 @@ impl Index {
 }
 
 /// Changes the value of a key and drops the key when the change says that nothing is left.
-fn remove_from<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, change: impl FnOnce(&mut V) -> bool) {
-    if let Some(value) = map.get_mut(&key)
+fn remove_from<K: Ord, V>(map: &mut BTreeMap<K, V>, key: &K, change: impl FnOnce(&mut V) -> bool) {
+    if let Some(value) = map.get_mut(key)
         && change(value)
     {
-        map.remove(&key);
+        map.remove(key);
     }
 }
 
@@ -367,11 +367,16 @@ impl Kernel {
             let Some(pid) = self.index.first_quota_waiter(node) else {
                 continue;
             };
-            let Some(process) = self.processes.get_mut(pid) else {
+            let Some(process) = self.processes.get(pid) else {
                 continue;
             };
             if let State::Waiting { on: Wait::Quota { call, .. } } = &process.state {
-                process.state = State::Ready { call: call.clone() };
+                let call = call.clone();
+                if self.device(&call.options.model).is_none() {
+                    // It will not start before another boot, so those behind it go ahead.
+                    self.released.insert(node);
+                }
+                self.set_state(pid, State::Ready { call });
                 return true;
             }
         }

@@ -128,9 +128,6 @@ impl Kernel {
     fn check_waiting(&self, pid: Pid, process: &Process) -> Check {
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
-            State::Ready { call } => ensure(self.device(&call.options.model).is_some(), || {
-                format!("{pid}: ready for a device that is not there: {}", call.options.model)
-            }),
             State::Running { deadline, .. } => {
                 ensure(deadline.0 > 0, || format!("{pid}: no deadline"))
             }
@@ -177,7 +174,8 @@ impl Kernel {
             State::Zombie { .. } => {
                 ensure(process.children.is_empty(), || format!("{pid}: a zombie with children"))
             }
-            State::Program { .. } => Ok(()),
+            // A model that this configuration does not have may come with the next boot.
+            State::Program { .. } | State::Ready { .. } => Ok(()),
         }
     }
 
@@ -186,7 +184,8 @@ impl Kernel {
         let reserved = self.budgets.get(node).is_some_and(|b| b.reserved != Spend::default());
         reserved
             || self.processes.iter().any(|(_, process)| {
-                matches!(process.state, State::Ready { .. })
+                matches!(&process.state, State::Ready { call }
+                    if self.device(&call.options.model).is_some())
                     && self.chain(process.spec.budget).contains(&node)
             })
     }

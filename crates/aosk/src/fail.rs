@@ -11,6 +11,8 @@ pub(crate) enum Done {
     Well,
     /// The command worked; what it ran or checked did not: an agent failed, the journal is broken.
     Badly,
+    /// An agent failed, and why is said already.
+    Failed(ErrorCode),
 }
 
 /// The exit status of an error. Documented in the README and in `aosk --help`.
@@ -72,6 +74,7 @@ pub(crate) fn exit(outcome: Result<Done, Error>, json: bool) -> ExitCode {
     match outcome {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Badly) => ExitCode::from(1),
+        Ok(Done::Failed(code)) => ExitCode::from(status(code)),
         Err(error) => {
             if json {
                 crate::term::json(&serde_json::json!({ "error": error }));

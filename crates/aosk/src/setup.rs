@@ -110,7 +110,7 @@ pub(crate) fn log_to_stderr() {
     let filter = std::env::var("AOSK_LOG").unwrap_or_else(|_| "error".to_owned());
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_ansi(crate::term::is_live())
+        .with_ansi(false)
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .finish();
     // Only the first one counts.

@@ -211,11 +211,8 @@ impl Kernel {
     }
 
     /// Cancels what is in flight in `was` and returns what must be confirmed.
-    fn cancel_calls(&mut self, cx: &mut Ctx<'_>, pid: Pid, was: State) -> Vec<Cancelling> {
-        let was = match was {
-            State::Stopped { was } => *was,
-            other => other,
-        };
+    fn cancel_calls(&self, cx: &mut Ctx<'_>, pid: Pid, was: State) -> Vec<Cancelling> {
+        let was = if let State::Stopped { was } = was { *was } else { was };
         let deadline = cx.now.after(limits::CANCEL_GRACE);
         match was {
             State::Running { call, held, .. } => {
@@ -249,7 +246,7 @@ impl Kernel {
 
     /// Ends the tool calls of an ended process that have not returned. Returns those in flight.
     fn cancel_tools(
-        &mut self,
+        &self,
         cx: &mut Ctx<'_>,
         pid: Pid,
         calls: &[ToolWait],

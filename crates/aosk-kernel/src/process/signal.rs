@@ -149,7 +149,12 @@ impl Kernel {
             }
             // It was not in the queue of those who wait for room, so it asks again.
             State::Waiting { on: Wait::Quota { call, .. } } => State::Ready { call },
-            other => other,
+            other @ (State::Ready { .. }
+            | State::Running { .. }
+            | State::Waiting { .. }
+            | State::Stopped { .. }
+            | State::Exiting { .. }
+            | State::Zombie { .. }) => other,
         };
         // What came while it was stopped.
         if matches!(process.state, State::Waiting { on: Wait::Message { .. } }) {

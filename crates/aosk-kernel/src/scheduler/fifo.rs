@@ -1,4 +1,4 @@
-//! First come, first served: the process that was started first keeps going until it has ended.
+//! First come, first served: of those that are ready, the process that was started first.
 
 use super::{Candidate, Policy, Rank};
 

@@ -116,7 +116,12 @@ impl Kernel {
             return false;
         };
         let start = self.start_tool(cx, call.pid, &mut wait);
-        cx.fx.releases.push(Release::Tool(start));
+        // A call may have been queued when this kernel was configured otherwise.
+        if self.is_inline(&wait.tool) {
+            cx.fx.inline.push(start);
+        } else {
+            cx.fx.releases.push(Release::Tool(start));
+        }
         if let Some(slot) = self.tool_wait_mut(call) {
             *slot = wait;
         }

@@ -278,7 +278,7 @@ fn a_stopped_process_stays_stopped() {
 }
 
 #[test]
-fn who_waits_for_a_model_that_is_gone_is_told() {
+fn who_waits_for_a_model_that_is_gone_goes_on_waiting() {
     let without_m = || {
         let mut config = config();
         config.models.remove("m");
@@ -291,31 +291,21 @@ fn who_waits_for_a_model_that_is_gone_is_told() {
     expect![[r#"
         -- ready
         0s crash and boot
-            * p1 model.failed p1.c1 model.unknown: asking m: this kernel was started without it
-            * p2 model.failed p2.c1 model.unknown: asking m: this kernel was started without it
             * node node.booted after 1 boots with 2 processes, asked again [p1.c1], called again [], interrupted []
-            p1#2 <- model failed: asking m: this kernel was started without it [model.unknown]
-            p2#2 <- model failed: asking m: this kernel was started without it [model.unknown]
         -- running
         0s crash and boot
-            * p2 model.failed p2.c1 model.unknown: asking m: this kernel was started without it
             * node node.booted after 1 boots with 2 processes, asked again [p2.c1], called again [], interrupted []
             p1#1 <- started
-            p2#2 <- model failed: asking m: this kernel was started without it [model.unknown]
         -- backoff
         0s crash and boot
-            * p2 model.failed p2.c1 model.unknown: asking m: this kernel was started without it
             * node node.booted after 1 boots with 2 processes, asked again [], called again [], interrupted []
             p1#1 <- started
-            p2#2 <- model failed: asking m: this kernel was started without it [model.unknown]
         -- quota
         0s crash and boot
-            * p2 model.failed p2.c1 model.unknown: asking m: this kernel was started without it
             * node node.booted after 1 boots with 2 processes, asked again [p1.c1], called again [], interrupted []
-            p2#2 <- model failed: asking m: this kernel was started without it [model.unknown]
             think p1.c1/2 n with 1 pages
     "#]].assert_eq(&told);
-    // A stopped one hears of it when it goes on.
+    // A stopped one waits when it goes on.
     let mut s = stopped("running");
     s.crash_into(without_m());
     s.forget();
@@ -323,7 +313,6 @@ fn who_waits_for_a_model_that_is_gone_is_told() {
     s.expect(&expect![[r#"
         0s operator signals p2 Cont
             * p2 process.signalled Cont
-            p2#2 <- model failed: asking m: this kernel was started without it [model.unknown]
             reply: done
     "#]]);
 }
@@ -340,7 +329,7 @@ fn a_call_of_a_tool_that_is_gone_was_interrupted() {
             * p2 tool.returned p2.c2 an error
             * node node.booted after 1 boots with 2 processes, asked again [], called again [], interrupted [p2.c1, p2.c2]
             p1#1 <- started
-            tool p2.c3/1 read ordinal 2
+            inline p2.c3/1 read ordinal 2
     "#]]);
 }
 

@@ -27,7 +27,9 @@ fn check(place: &Place, noted: Option<&str>, json: bool) -> Result<Done, Error> 
     if json {
         let held_against = noted.map(print_head);
         let head = print_head(verified.head);
-        print_json(&json!({ "ok": true, "entries": length, "head": head, "held_against": held_against }));
+        print_json(
+            &json!({ "ok": true, "entries": length, "head": head, "held_against": held_against }),
+        );
         return Ok(Done::Well);
     }
     line(&format!("{} entries, no break", count(length)));
@@ -36,8 +38,10 @@ fn check(place: &Place, noted: Option<&str>, json: bool) -> Result<Done, Error> 
     }
     line(&format!("head {length}:{hash}"));
     if noted.is_none() {
-        note("whoever can write the files can write a new chain; keep this head elsewhere and check \
-            against it with `aosk audit verify --head LENGTH:HASH`");
+        note(
+            "whoever can write the files can write a new chain; keep this head elsewhere and check \
+            against it with `aosk audit verify --head LENGTH:HASH`",
+        );
     }
     Ok(Done::Well)
 }
@@ -66,7 +70,8 @@ fn show(place: &Place, args: &AuditShowArgs) -> Result<Done, Error> {
         return Ok(Done::Well);
     }
     // Without a filter on kinds no more is read than is shown.
-    let limit = if args.kind.is_some() { u32::MAX } else { u32::try_from(left).unwrap_or(u32::MAX) };
+    let limit =
+        if args.kind.is_some() { u32::MAX } else { u32::try_from(left).unwrap_or(u32::MAX) };
     let query = JournalQuery { from: args.from, limit, pid: args.pid };
     let mut shown = false;
     inspect::journal(reader.as_ref(), &query, |entry| {
@@ -75,7 +80,7 @@ fn show(place: &Place, args: &AuditShowArgs) -> Result<Done, Error> {
         }
         shown = true;
         if args.json {
-            print_json(&logs::object(&entry));
+            print_json(&logs::object(&entry, None));
         } else {
             let whose = entry.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
             line(&format!("{whose:>6}  {}", logs::text(&entry, None)));

@@ -1,6 +1,6 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
-use aosk::abi::{CallId, Error, ExitStatus, Hash, MicroUsd, Millis, Pid, Usage};
+use aosk::abi::{CallId, Error, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Usage};
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
 use serde::de::DeserializeOwned;
@@ -28,11 +28,8 @@ pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
     let query = JournalQuery { pid: Some(args.pid), ..JournalQuery::default() };
     inspect::journal(reader, &query, |entry| {
         if args.json {
-            let mut object = object(&entry);
-            if let Some(message) = body_of(&entry).and_then(|hash| message(reader, hash)) {
-                object["message"] = message;
-            }
-            print_json(&object);
+            let message = body_of(&entry).and_then(|hash| message(reader, hash));
+            print_json(&object(&entry, message));
         } else {
             line(&text(&entry, Some(reader)));
         }
@@ -41,30 +38,35 @@ pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
     Ok(Done::Well)
 }
 
-/// An entry as JSON: as it is kept, the fact read.
-pub(super) fn object(entry: &StoredEntry) -> Value {
+/// An entry as JSON: as it is kept, the fact read, with the message that it points to if one is
+/// given.
+pub(super) fn object(entry: &StoredEntry, message: Option<Value>) -> Value {
     let fact = serde_json::from_str(&entry.data).unwrap_or_else(|_| json!(entry.data));
-    json!({
-        "seq": entry.seq,
-        "at_ms": entry.at,
-        "pid": entry.pid,
-        "kind": entry.kind,
-        "fact": fact,
-        "hash": entry.hash,
-    })
+    let mut fields = vec![
+        ("seq", json!(entry.seq)),
+        ("at_ms", json!(entry.at)),
+        ("pid", json!(entry.pid)),
+        ("kind", json!(entry.kind)),
+        ("fact", fact),
+        ("hash", json!(entry.hash)),
+    ];
+    fields.extend(message.map(|message| ("message", message)));
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// An entry as a line: when, which, what kind, and the figures that matter. With a reader also the
 /// beginning of the text that it points to.
 pub(super) fn text(entry: &StoredEntry, reader: Option<&dyn Reader>) -> String {
     let fact = serde_json::from_str(&entry.data).unwrap_or(Value::Null);
-    let mut figures = figures(&entry.kind, &Fields(&fact)).unwrap_or_else(|| cut(&entry.data, TEXT_MAX));
+    let mut figures =
+        figures(&entry.kind, &Fields(&fact)).unwrap_or_else(|| cut(&entry.data, TEXT_MAX));
     let said = reader.zip(body_of(entry)).and_then(|(reader, hash)| said(reader, hash));
     if let Some(said) = said {
         figures.push_str(if figures.is_empty() { "" } else { ": " });
         figures.push_str(&said);
     }
-    let line = format!("{}  {:>6}  {:<17}  {figures}", time(entry.at), entry.seq, cut(&entry.kind, 32));
+    let line =
+        format!("{}  {:>6}  {:<17}  {figures}", time(entry.at), entry.seq, cut(&entry.kind, 32));
     line.trim_end().to_owned()
 }
 
@@ -80,14 +82,18 @@ fn message(reader: &dyn Reader, hash: Hash) -> Option<Value> {
     serde_json::from_str(body.bytes()).ok()
 }
 
-/// What a message says, in few words: its text, then the tools it asks for.
+/// What the body at an address says, in few words.
 fn said(reader: &dyn Reader, hash: Hash) -> Option<String> {
-    let Ok(body) = inspect::body(reader, hash) else {
-        return Some("(its text is missing or damaged)".to_owned());
-    };
-    let message = body.message();
-    let mut said = Vec::new();
+    match inspect::body(reader, hash) {
+        Ok(body) => Some(gist(body.message())).filter(|gist| !gist.is_empty()),
+        Err(_) => Some("(its text is missing or damaged)".to_owned()),
+    }
+}
+
+/// What a message says, in few words: its text, then the tools it asks for.
+pub(super) fn gist(message: &Message) -> String {
     let text = message.text();
+    let mut said = Vec::new();
     if !text.trim().is_empty() {
         said.push(cut(text.trim(), TEXT_MAX));
     }
@@ -95,7 +101,7 @@ fn said(reader: &dyn Reader, hash: Hash) -> Option<String> {
         let (name, arguments) = (cut(&wish.name, WORD_MAX), cut(&wish.arguments, ARGUMENTS_MAX));
         said.push(format!("{name}({arguments})"));
     }
-    (!said.is_empty()).then(|| said.join("  "))
+    said.join("  ")
 }
 
 /// The figures of a fact that matter to a person; none for a kind that this version does not know.
@@ -134,8 +140,12 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.get("wait").unwrap_or(Millis::ZERO),
             fact.word("message"),
         ),
-        "model.failed" => format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message")),
-        "tool.called" => format!("{} {} ({} risk)", fact.call(), fact.word("tool"), fact.word("risk")),
+        "model.failed" => {
+            format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
+        }
+        "tool.called" => {
+            format!("{} {} ({} risk)", fact.call(), fact.word("tool"), fact.word("risk"))
+        }
         "tool.returned" => {
             let failed: bool = fact.get("is_error").unwrap_or_default();
             format!("{}{}", fact.call(), if failed { " failed" } else { "" })
@@ -156,20 +166,23 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         }
         "budget.expired" => format!("b{}", fact.count("budget")),
         "scheduler.policy" => fact.word("policy"),
-        "node.booted" => {
-            let calls = |name| fact.get::<Vec<CallId>>(name).unwrap_or_default().len();
-            format!(
-                "start {}, {} live processes, {} model calls asked again, {} tool calls made again, {} \
-                 interrupted",
-                fact.get::<u64>("boots").unwrap_or_default().saturating_add(1),
-                fact.count("processes"),
-                calls("asked_again"),
-                calls("called_again"),
-                calls("interrupted"),
-            )
-        }
+        "node.booted" => booted(fact),
         _ => return None,
     })
+}
+
+/// What a start of the kernel found.
+fn booted(fact: &Fields<'_>) -> String {
+    let calls = |name| fact.get::<Vec<CallId>>(name).unwrap_or_default().len();
+    let start = fact.get::<u64>("boots").unwrap_or_default().saturating_add(1);
+    format!(
+        "start {start}, {} live processes, {} model calls asked again, {} tool calls made again, {} \
+         interrupted",
+        fact.count("processes"),
+        calls("asked_again"),
+        calls("called_again"),
+        calls("interrupted"),
+    )
 }
 
 /// The fields of a fact. One that is missing or of another type, as in a journal of another version,

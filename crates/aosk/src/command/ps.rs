@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aosk::abi::{Error, Pid, Timestamp};
 use aosk::store::{Reader, Sqlite, StoreError, Which};
 use aosk::{Clock, Snapshot, inspect};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::{Place, PsArgs};
 use crate::fail::Done;
@@ -22,16 +22,21 @@ const INDENT_MAX: usize = 8;
 pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let which = if args.all { Which::All } else { Which::Live };
-    let found = match reader(&dir)? {
+    let reader = reader(&dir)?;
+    let found = match &reader {
         Some(reader) => inspect::processes(reader.as_ref(), which)?,
         None => Vec::new(),
     };
     if args.json {
-        print_json(&Value::Array(found.iter().map(object).collect()));
+        print_json(&found.iter().map(|process| Value::Object(object(process))).collect());
     }
     if found.is_empty() {
-        let ended = if args.all { "" } else { "; `aosk ps --all` lists ended ones" };
-        note(&format!("no processes in {}{ended}", dir.display()));
+        let dir = dir.display();
+        note(&match reader {
+            None => format!("no kernel has run in {dir}"),
+            Some(_) if args.all => format!("no processes in {dir}"),
+            Some(_) => format!("no live processes in {dir}; `aosk ps --all` lists ended ones"),
+        });
         return Ok(Done::Well);
     }
     if !args.json {
@@ -51,8 +56,7 @@ const HEAD: [&str; 12] = [
     "status",
 ];
 
-const FIGURES: [&str; 9] =
-    ["pid", "parent", "pri", "models", "tools", "in", "out", "cost", "age"];
+const FIGURES: [&str; 9] = ["pid", "parent", "pri", "models", "tools", "in", "out", "cost", "age"];
 
 fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
     let stats = &process.stats;
@@ -74,31 +78,32 @@ fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
 }
 
 /// A process as JSON. What the store keeps elsewhere, its log and its mailbox, is not in it.
-pub(super) fn object(process: &Snapshot) -> Value {
+pub(super) fn object(process: &Snapshot) -> Map<String, Value> {
     let (spec, stats) = (&process.spec, &process.stats);
-    json!({
-        "pid": process.pid,
-        "parent": spec.parent,
-        "name": spec.name,
-        "label": spec.label,
-        "program": spec.program.name,
-        "state": process.state,
-        "status": process.status,
-        "finished": process.status.map(|status| status.is_finished()),
-        "priority": process.priority,
-        "spawned_ms": spec.spawned,
-        "steps": stats.spend.steps,
-        "model_calls": stats.model_calls,
-        "model_retries": stats.model_retries,
-        "tool_calls": stats.tool_calls,
-        "tokens_in": stats.input,
-        "tokens_cached": stats.cached,
-        "tokens_out": stats.output,
-        "cost_micro_usd": stats.spend.micro_usd,
-        "children": stats.spend.children,
-        "sent": stats.sent,
-        "received": stats.received,
-    })
+    let fields = [
+        ("pid", json!(process.pid)),
+        ("parent", json!(spec.parent)),
+        ("name", json!(spec.name)),
+        ("label", json!(spec.label)),
+        ("program", json!(spec.program.name)),
+        ("state", json!(process.state)),
+        ("status", json!(process.status.map(|status| status.to_string()))),
+        ("finished", json!(process.status.map(|status| status.is_finished()))),
+        ("priority", json!(process.priority)),
+        ("spawned_ms", json!(spec.spawned)),
+        ("steps", json!(stats.spend.steps)),
+        ("model_calls", json!(stats.model_calls)),
+        ("model_retries", json!(stats.model_retries)),
+        ("tool_calls", json!(stats.tool_calls)),
+        ("input_tokens", json!(stats.input)),
+        ("cached_tokens", json!(stats.cached)),
+        ("output_tokens", json!(stats.output)),
+        ("cost_micro_usd", json!(stats.spend.micro_usd)),
+        ("children", json!(stats.spend.children)),
+        ("sent", json!(stats.sent)),
+        ("received", json!(stats.received)),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Parents before their children, each with its depth among those shown; otherwise by id.

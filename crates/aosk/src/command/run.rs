@@ -1,15 +1,16 @@
 //! `aosk run`: one agent on one task.
 
 use aosk::abi::{
-    Body, Capabilities, Error, ErrorCode, Grant, Limits, Message, MicroUsd, Millis,
-    PermissionLevel, Pid, ProgramSpec, SpawnSpec, ThinkOptions, Tokens,
+    Body, Capabilities, Error, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
+    PermissionLevel, Pid, ProgramSpec, Resource, SpawnSpec, ThinkOptions, Tokens,
 };
+use aosk::model::provider;
 use aosk::program::react;
 use aosk::tools::Registry;
 use aosk::{Handle, ModelDevice, Node, Snapshot, inspect};
 
 use crate::cli::{Place, RunArgs};
-use crate::fail::Done;
+use crate::fail::{self, Done};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
 use crate::term::{self, count, money, note};
@@ -50,7 +51,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let ended = outcome;
     shut_down(node).await?;
     let ended = ended?;
-    report(&handle, &ended, args.json)
+    report(&handle, &ended, &model.name, args.json)
 }
 
 /// Starts the agent, or takes up those that are there, and waits until all of them have ended.
@@ -205,10 +206,10 @@ fn limits(args: &RunArgs) -> Result<Limits, Error> {
     })
 }
 
-/// Prints what the agents left and what they used.
-fn report(handle: &Handle, ended: &[Snapshot], json: bool) -> Result<Done, Error> {
+/// Prints what the agents left and what they used, then why those failed that did.
+fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Result<Done, Error> {
     let reader = handle.reader();
-    let mut done = Done::Well;
+    let mut failures = Vec::new();
     let mut objects = Vec::new();
     for process in ended {
         let result = match process.result {
@@ -216,9 +217,7 @@ fn report(handle: &Handle, ended: &[Snapshot], json: bool) -> Result<Done, Error
             None => None,
         };
         let finished = process.status.is_some_and(|status| status.is_finished());
-        if !finished {
-            done = Done::Badly;
-        }
+        failures.extend(failure(process, model, result.as_deref()));
         let status = process.status.map(|status| status.to_string()).unwrap_or_default();
         let stats = &process.stats;
         if json {
@@ -233,9 +232,6 @@ fn report(handle: &Handle, ended: &[Snapshot], json: bool) -> Result<Done, Error
         }
         if finished {
             term::line(result.as_deref().unwrap_or("(no result)"));
-        } else {
-            let why = result.map(|text| format!(": {text}")).unwrap_or_default();
-            note(&format!("{} {status}{why}", process.pid));
         }
         note(&format!(
             "{}: {status}; {} steps, {} tool calls, {} tokens in, {} out, {}; `aosk logs {}` shows what it did",
@@ -252,5 +248,44 @@ fn report(handle: &Handle, ended: &[Snapshot], json: bool) -> Result<Done, Error
         let one = if objects.len() == 1 { objects.pop() } else { None };
         term::json(&one.unwrap_or(serde_json::Value::Array(objects)));
     }
-    Ok(done)
+    for failure in &failures {
+        note(&fail::line(failure));
+    }
+    Ok(failures.first().map_or(Done::Well, |failure| Done::Failed(failure.code)))
+}
+
+/// Why an agent did not finish; none if it did. `result` is what it left.
+fn failure(process: &Snapshot, model: &str, result: Option<&str>) -> Option<Error> {
+    let attempted = format!("running {} ({})", process.pid, process.spec.name);
+    let status = process.status?;
+    Some(match status {
+        ExitStatus::Finished => return None,
+        ExitStatus::Failed(code) => {
+            // A program that gives up leaves the error as its result, the code first.
+            let text = result.unwrap_or("its program gave up");
+            let (text, hint) = text.split_once("\nhint: ").unwrap_or((text, ""));
+            let text = text.strip_prefix(&format!("{code}: ")).unwrap_or(text);
+            let provider = model.split_once(':').and_then(|(name, _)| provider::find(name));
+            let hint = match provider {
+                Some(provider) if code == ErrorCode::ModelUnauthorized => {
+                    format!("{hint}; the key is in {}", provider.key_variable)
+                }
+                Some(_) | None => hint.to_owned(),
+            };
+            Error::new(code, format!("{attempted}: {text}")).hint(hint)
+        }
+        ExitStatus::OutOfBudget(resource) => {
+            let raise = match resource {
+                Resource::Tokens => "allow more with --budget-tokens",
+                Resource::MicroUsd => "allow more with --budget-usd",
+                Resource::Steps => "allow more with --max-steps",
+                Resource::Wall => "allow more with --budget-seconds",
+                Resource::Calls | Resource::Children => "",
+            };
+            Error::new(ErrorCode::BudgetExceeded, format!("{attempted}: {status}")).hint(raise)
+        }
+        ExitStatus::Signalled(_) => {
+            Error::new(ErrorCode::ProgramFailed, format!("{attempted}: {status}"))
+        }
+    })
 }

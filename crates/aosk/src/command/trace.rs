@@ -80,7 +80,8 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
         node.shutdown().await?;
     }
     outcome?;
-    let totals = Totals::read(reader.as_ref(), run, clock.now().since(began))?;
+    let before = known.values().map(|known| known.steps).sum();
+    let totals = Totals::read(reader.as_ref(), run, before, clock.now().since(began))?;
     totals.report(reader.as_ref(), skipped, args.json)
 }
 
@@ -105,6 +106,7 @@ fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
 struct Known {
     pid: Pid,
     ended: bool,
+    steps: u64,
 }
 
 /// Processes of earlier trace runs, by run and label.
@@ -114,7 +116,11 @@ fn earlier(reader: &dyn Reader) -> Result<Earlier, Error> {
     let mut earlier = Earlier::new();
     for process in inspect::processes(reader, Which::All)? {
         if let Some(run) = run_of(&process.spec.label) {
-            let known = Known { pid: process.pid, ended: process.status.is_some() };
+            let known = Known {
+                pid: process.pid,
+                ended: process.status.is_some(),
+                steps: process.stats.spend.steps,
+            };
             earlier.entry(run).or_default().insert(process.spec.label.clone(), known);
         }
     }

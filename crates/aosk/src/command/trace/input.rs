@@ -5,12 +5,16 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use aosk::abi::{Error, ErrorCode, Hash, Message, limits};
+use aosk::abi::{Body, Error, ErrorCode, Hash, Message, limits};
 use aosk::model::{Record, parse_line};
 use aosk::program::replay::Turn;
 
 use crate::fail;
 use crate::term::note;
+
+/// Messages of one conversation. The turns of so many are what a program's parameter can hold, at
+/// sixteen bytes each.
+const MESSAGES_MAX: usize = limits::PROGRAM_STATE_BYTES_MAX / 16;
 
 /// A recorded conversation.
 pub(crate) struct Conversation {
@@ -66,9 +70,23 @@ fn conversation(path: &Path, line: &[u8], number: usize, index: usize) -> Result
     let text = std::str::from_utf8(line).map_err(|error| wrong(error.to_string()))?;
     let record = parse_line(text).map_err(|error| wrong(error.message))?;
     let conversation = Conversation { index, record, hash: Hash::of(line) };
-    let most = conversation.record.messages.iter().map(|m| m.text().len()).max().unwrap_or(0);
-    if most > limits::BODY_BYTES_MAX / 2 {
-        return Err(wrong(format!("a message has {most} bytes, more than a page holds")));
+    let messages = &conversation.record.messages;
+    if messages.len() > MESSAGES_MAX {
+        return Err(wrong(format!("it has {} messages, more than {MESSAGES_MAX}", messages.len())));
+    }
+    for (at, message) in messages.iter().enumerate() {
+        let arguments = message.tool_calls().iter().map(|call| call.arguments.len());
+        if let Some(most) = arguments.clone().max().filter(|most| *most > limits::ARGUMENTS_BYTES_MAX) {
+            return Err(wrong(format!("message {at}: a call has {most} bytes of arguments, too many")));
+        }
+        let bytes = message.text().len().saturating_add(arguments.sum());
+        // In its canonical form a byte takes six at most, so only large ones need a closer look.
+        if bytes > limits::BODY_BYTES_MAX / 8 {
+            let bytes = Body::new(message.clone()).bytes().len();
+            if bytes > limits::BODY_BYTES_MAX {
+                return Err(wrong(format!("message {at}: it has {bytes} bytes, more than a page holds")));
+            }
+        }
     }
     Ok(conversation)
 }

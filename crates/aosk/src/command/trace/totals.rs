@@ -20,12 +20,20 @@ pub(crate) struct Totals {
     output: Tokens,
     journal_entries: u64,
     journal: Result<(), VerifyError>,
+    /// Steps that this life took.
+    steps_here: u64,
     wall: Millis,
 }
 
 impl Totals {
-    /// Reads what the run has come to. `wall` is the time this life took.
-    pub(crate) fn read(reader: &dyn Reader, run: u64, wall: Millis) -> Result<Self, Error> {
+    /// Reads what the run has come to. `before` is how many steps it had when this life of it began,
+    /// `wall` the time this life took.
+    pub(crate) fn read(
+        reader: &dyn Reader,
+        run: u64,
+        before: u64,
+        wall: Millis,
+    ) -> Result<Self, Error> {
         let processes: Vec<_> = inspect::processes(reader, Which::All)?
             .into_iter()
             .filter(|process| run_of(&process.spec.label) == Some(run))
@@ -40,8 +48,10 @@ impl Totals {
         let sum = |of: fn(&Snapshot) -> u64| {
             processes.iter().map(of).fold(0_u64, u64::saturating_add)
         };
+        let steps = sum(|process| process.stats.spend.steps);
         Ok(Self {
-            steps: sum(|process| process.stats.spend.steps),
+            steps,
+            steps_here: steps.saturating_sub(before),
             model_calls: sum(|process| process.stats.model_calls),
             tool_calls: sum(|process| process.stats.tool_calls),
             input: Tokens(sum(|process| process.stats.input.0)),
@@ -84,9 +94,15 @@ impl Totals {
         Ok(if well { Done::Well } else { Done::Badly })
     }
 
+    /// The time this life took, in seconds; never nothing.
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    fn wall_seconds(&self) -> f64 {
+        self.wall.0.max(1) as f64 / 1000.0
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "figures for people and charts")]
     fn print_json(&self, failed: u64, skipped: usize) {
-        let wall_s = self.wall.0 as f64 / 1000.0;
+        let wall_s = self.wall_seconds();
         term::json(&serde_json::json!({
             "processes": self.processes.len(),
             "steps": self.steps,
@@ -96,7 +112,7 @@ impl Totals {
             "output_tokens": self.output,
             "wall_s": wall_s,
             "cpu_s": cpu_seconds(),
-            "steps_per_s": if self.wall.0 == 0 { 0.0 } else { self.steps as f64 / wall_s },
+            "steps_per_s": self.steps_here as f64 / wall_s,
             "peak_rss_mb": peak_rss_mb(),
             "journal_entries": self.journal_entries,
             "journal_ok": self.journal.is_ok(),
@@ -107,8 +123,8 @@ impl Totals {
 
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     fn print_table(&self, failed: u64, skipped: usize) {
-        let wall_s = self.wall.0 as f64 / 1000.0;
-        let rate = if self.wall.0 == 0 { 0.0 } else { self.steps as f64 / wall_s };
+        let wall_s = self.wall_seconds();
+        let rate = self.steps_here as f64 / wall_s;
         let rows = [
             ("processes", format!("{} ({failed} failed, {skipped} lines left out)", self.processes.len())),
             ("steps", format!("{} ({rate:.0}/s)", count(self.steps))),

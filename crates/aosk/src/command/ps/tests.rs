@@ -1,0 +1,98 @@
+//! Tests of `aosk ps`.
+
+use aosk::abi::{
+    Command, Effects, Input, Limits, PermissionLevel, ProgramSpec, RequestId, SpawnSpec, Step,
+    Syscall,
+};
+use aosk::kernel::{Config, Kernel};
+use aosk::store::Sqlite;
+use tempfile::TempDir;
+
+use super::*;
+
+fn agent(name: &str) -> Box<SpawnSpec> {
+    Box::new(SpawnSpec {
+        name: name.to_owned(),
+        label: String::new(),
+        program: ProgramSpec { name: "react".to_owned(), param: "{}".into() },
+        priority: 50,
+        capabilities: PermissionLevel::Standard.capabilities(),
+        limits: Limits::default(),
+        pages: Vec::new(),
+    })
+}
+
+/// A kernel with p1 and p2, then p3 under p1 and p4 under p3.
+fn family() -> Vec<Snapshot> {
+    let mut kernel = Kernel::new(Config::default());
+    let mut fx = Effects::default();
+    let mut apply = |kernel: &mut Kernel, input| kernel.apply(Timestamp(0), &input, &mut fx);
+    for name in ["first", "second"] {
+        let command = Command::Spawn(agent(name));
+        apply(&mut kernel, Input::Operator { request: RequestId(1), command });
+    }
+    for (parent, name) in [(Pid(1), "child"), (Pid(3), "grandchild")] {
+        let turn = kernel.process(parent).expect("lives").turn;
+        let step = Step {
+            append: Vec::new(),
+            call: Syscall::Spawn { spec: agent(name) },
+            state: "{}".into(),
+        };
+        apply(&mut kernel, Input::Syscall { pid: parent, turn, step });
+    }
+    kernel.processes().map(|(pid, process)| Snapshot::of(pid, process)).collect()
+}
+
+#[test]
+fn children_stand_under_their_parents() {
+    let order = |processes: &[Snapshot]| -> Vec<(usize, u64)> {
+        in_tree_order(processes).iter().map(|(depth, process)| (*depth, process.pid.0)).collect()
+    };
+    let mut family = family();
+    assert_eq!(order(&family), [(0, 1), (1, 3), (2, 4), (0, 2)]);
+    // A child whose parent is not shown stands by itself.
+    family.remove(0);
+    assert_eq!(order(&family), [(0, 2), (0, 3), (1, 4)]);
+}
+
+#[test]
+fn a_name_cannot_write_on_the_terminal() {
+    let mut process = family().remove(0);
+    let mut spec = process.spec.as_ref().clone();
+    spec.name = "\u{1b}[2Jgone\n\u{9b}31m".to_owned();
+    process.spec = Arc::new(spec);
+    let cells = row(&process, 0, Timestamp(0));
+    assert!(cells.iter().all(|cell| !cell.contains(char::is_control)), "{cells:?}");
+}
+
+#[test]
+fn ages_have_two_units() {
+    let text = |seconds: u64| age(Timestamp(0), Timestamp(seconds * 1000));
+    assert_eq!(
+        [0, 59, 61, 3_600, 7_260, 90_000].map(text),
+        ["0s", "59s", "1m1s", "1h0m", "2h1m", "1d1h"]
+    );
+}
+
+#[test]
+fn a_directory_without_a_store_has_no_reader() {
+    let dir = TempDir::new().expect("a temporary directory");
+    assert!(reader(dir.path()).expect("no error").is_none());
+    assert_eq!(holder(dir.path()), Holder::Nobody);
+}
+
+#[test]
+fn the_holder_of_the_lock_is_named_while_it_has_it() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let store = Sqlite::open(dir.path()).expect("opens");
+    let expected = match Path::new("/proc/locks").exists() {
+        true => Holder::Process(std::process::id()),
+        false => Holder::Unknown,
+    };
+    assert_eq!(holder(dir.path()), expected);
+    drop(store);
+    // No process has this id.
+    std::fs::write(dir.path().join("lock"), format!("{}\n", u32::MAX)).expect("writes");
+    assert_ne!(holder(dir.path()), Holder::Process(u32::MAX));
+    assert!(reader(dir.path()).expect("reads").is_some());
+}
