@@ -71,7 +71,8 @@ impl Anthropic {
             match answer.event().await {
                 Ok(Some(event)) if event.data.is_empty() => {}
                 Ok(Some(event)) => {
-                    assembly.take_event(&event.data, &self.endpoint, answer.headers(), on_delta)?;
+                    let json = event.data.as_bytes();
+                    assembly.take_event(json, &self.endpoint, answer.headers(), on_delta)?;
                     if assembly.has_stopped() {
                         answer.drain().await;
                         return Ok(());

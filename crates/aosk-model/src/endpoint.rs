@@ -3,7 +3,6 @@
 //! Owns the key. It goes into the request's header and nowhere else: `Debug` shows none of it, and
 //! a server that repeats it in an error has it struck out.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -160,7 +159,6 @@ impl Endpoint {
             response,
             bytes: 0,
             decoder: Decoder::new(self.bounds.answer_bytes_max),
-            events: VecDeque::new(),
             is_over: false,
         };
         if answer.response.status() == StatusCode::OK {
@@ -221,8 +219,6 @@ pub(crate) struct Answer<'a> {
     /// Bytes read so far.
     bytes: usize,
     decoder: Decoder,
-    /// Events decoded and not yet handed out.
-    events: VecDeque<Event>,
     is_over: bool,
 }
 
@@ -255,11 +251,12 @@ impl Answer<'_> {
     pub(crate) async fn event(&mut self) -> Result<Option<Event>, Failure> {
         let Bounds { idle, stream_bytes_max, .. } = self.endpoint.bounds;
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(event));
-            }
-            if self.is_over {
-                return Ok(None);
+            let event = self
+                .decoder
+                .event()
+                .map_err(|error| self.endpoint.malformed(error.class(), error))?;
+            if event.is_some() || self.is_over {
+                return Ok(event);
             }
             let Ok(chunk) = tokio::time::timeout(idle, self.chunk(stream_bytes_max)).await else {
                 let silence = format!(
@@ -270,13 +267,10 @@ impl Answer<'_> {
                 return Err(failed(FailureClass::Transient, ErrorCode::ModelTimeout, silence));
             };
             match chunk? {
-                Some(chunk) => self
-                    .decoder
-                    .push(&chunk, &mut self.events)
-                    .map_err(|error| self.endpoint.malformed(FailureClass::Final, error))?,
+                Some(chunk) => self.decoder.push(chunk),
                 None => {
                     self.is_over = true;
-                    self.events.extend(self.decoder.finish());
+                    self.decoder.finish();
                 }
             }
         }

@@ -72,13 +72,14 @@ impl OpenAi {
     ) -> Result<(), Failure> {
         loop {
             match answer.event().await {
-                Ok(Some(event)) if event.data == b"[DONE]" => {
+                Ok(Some(event)) if event.data == "[DONE]" => {
                     answer.drain().await;
                     return assembly.check_begun(&self.endpoint);
                 }
                 Ok(Some(event)) if event.data.is_empty() => {}
                 Ok(Some(event)) => {
-                    assembly.take(&event.data, &self.endpoint, answer.headers(), on_delta)?;
+                    let json = event.data.as_bytes();
+                    assembly.take(json, &self.endpoint, answer.headers(), on_delta)?;
                 }
                 Ok(None) => return assembly.check_finished(&self.endpoint),
                 // All is said; only usage may be missing.

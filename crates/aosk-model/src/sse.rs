@@ -1,130 +1,138 @@
 //! The event-stream format (`text/event-stream`), decoded from chunks of any size.
 //!
-//! Works on bytes, so a chunk may end inside a line ending or a UTF-8 character. An event is
-//! bounded, however many lines it has; the whole stream is bounded by the one who reads it.
+//! The crate `sse-stream` decodes; this file does what it leaves out. It bounds the bytes of an
+//! event before the decoder sees them, and it takes a last event that lacks its blank line. The
+//! whole stream is bounded, and its silences are, by the one who reads it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use aosk_abi::FailureClass;
+use bytes::Bytes;
+use futures_core::Stream;
+use sse_stream::SseByteStream;
 
 /// One event of a stream.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     /// The event's type; empty if the stream gave none.
-    pub(crate) name: Vec<u8>,
+    pub(crate) name: String,
     /// The data lines, joined by line feeds.
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: String,
 }
 
-/// An event is longer than the decoder may keep.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the stream is longer than {max} bytes")]
-pub(crate) struct EventTooLong {
-    max: usize,
+/// Why a stream cannot be decoded any further.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undecodable {
+    /// An event is longer than the decoder may keep.
+    #[error("an event of the stream is longer than {max} bytes")]
+    EventTooLong { max: usize },
+    /// A field is not UTF-8.
+    #[error(transparent)]
+    Malformed(#[from] sse_stream::Error),
+}
+
+impl Undecodable {
+    /// Whether it may go better another time.
+    pub(crate) fn class(&self) -> FailureClass {
+        match self {
+            Self::EventTooLong { .. } => FailureClass::Final,
+            Self::Malformed(_) => FailureClass::Transient,
+        }
+    }
 }
 
 /// Turns chunks into events.
-#[derive(Debug)]
 pub(crate) struct Decoder {
-    /// The line that has begun.
-    line: Vec<u8>,
-    /// The event that has begun.
-    event: Event,
-    /// Whether the event has a data line, which may be empty.
-    has_data: bool,
-    /// The last byte was a carriage return: a line feed belongs to the same line ending.
-    after_return: bool,
-    /// No line has ended yet, so a byte-order mark may still come.
-    at_start: bool,
+    /// What has come and was not yet decoded.
+    rest: Bytes,
+    input: Input,
+    blocks: SseByteStream<Input>,
+    /// Bytes decoded since the last event, which is no less than the event that has begun.
+    bytes: usize,
     bytes_max: usize,
 }
 
 impl Decoder {
-    /// A decoder that keeps at most `bytes_max` bytes of one event.
+    /// A decoder that keeps at most `bytes_max` bytes of one event, its framing and the comments
+    /// before it included.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self {
-            line: Vec::new(),
-            event: Event::default(),
-            has_data: false,
-            after_return: false,
-            at_start: true,
-            bytes_max,
+        let input = Input::default();
+        let blocks = SseByteStream::new(input.clone());
+        Self { rest: Bytes::new(), input, blocks, bytes: 0, bytes_max }
+    }
+
+    /// Takes the next chunk, once `event` has none left of the one before.
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        debug_assert!(self.rest.is_empty(), "the chunk before was not read to its end");
+        self.rest = chunk;
+    }
+
+    /// Takes the end of the stream: `event` may have one more.
+    ///
+    /// The standard drops an event without its blank line; some servers leave it out after their
+    /// last event, and a cut event is found out by its JSON.
+    pub(crate) fn finish(&mut self) {
+        self.push(Bytes::from_static(b"\n\n"));
+    }
+
+    /// The next event of the chunk; none if the chunk completes no more.
+    ///
+    /// # Errors
+    /// If the stream cannot be decoded any further.
+    pub(crate) fn event(&mut self) -> Result<Option<Event>, Undecodable> {
+        // Nobody is to be woken: whoever pushes a chunk asks again.
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            match Pin::new(&mut self.blocks).poll_next(&mut context) {
+                Poll::Ready(Some(block)) => {
+                    let block = block?;
+                    self.bytes = 0;
+                    // A block without data, such as a lone `id` or `retry`, is no event.
+                    if let Some(data) = block.data {
+                        return Ok(Some(Event { name: block.event.unwrap_or_default(), data }));
+                    }
+                }
+                Poll::Ready(None) => return Ok(None),
+                Poll::Pending if self.rest.is_empty() => return Ok(None),
+                Poll::Pending => self.feed()?,
+            }
         }
     }
 
-    /// Takes a chunk and appends the events that it completes to `events`.
-    pub(crate) fn push(
-        &mut self,
-        mut chunk: &[u8],
-        events: &mut impl Extend<Event>,
-    ) -> Result<(), EventTooLong> {
-        while let Some(&first) = chunk.first() {
-            if std::mem::take(&mut self.after_return) && first == b'\n' {
-                chunk = chunk.get(1..).unwrap_or_default();
-                continue;
-            }
-            let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let text = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
-            if self.line.len() + self.event.data.len() + text.len() > self.bytes_max {
-                return Err(EventTooLong { max: self.bytes_max });
-            }
-            self.line.extend_from_slice(text);
-            let Some(end) = end else { break };
-            self.after_return = chunk.get(end) == Some(&b'\r');
-            events.extend(self.end_line());
-            chunk = chunk.get(end + 1..).unwrap_or_default();
+    /// Gives the decoder the next line, or what has come of it. An event ends with a line, so no
+    /// byte of the next event is counted with it.
+    fn feed(&mut self) -> Result<(), Undecodable> {
+        let end = self.rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let line = self.rest.split_to(end.map_or(self.rest.len(), |end| end + 1));
+        self.bytes += line.len();
+        if self.bytes > self.bytes_max {
+            return Err(Undecodable::EventTooLong { max: self.bytes_max });
         }
+        self.input.put(line);
         Ok(())
     }
+}
 
-    /// The event that the end of the stream left without its blank line.
-    ///
-    /// The standard drops it; some servers leave out the blank line after their last event, and a
-    /// cut event is found out by its JSON.
-    pub(crate) fn finish(&mut self) -> Option<Event> {
-        if !self.line.is_empty() {
-            self.field();
-        }
-        self.end_event()
+/// The decoder's input: a place for one piece. It never ends, as the decoder would then drop the
+/// event that has begun.
+#[derive(Clone, Default)]
+struct Input(Arc<Mutex<Option<Bytes>>>);
+
+impl Input {
+    fn put(&self, piece: Bytes) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
     }
+}
 
-    fn end_line(&mut self) -> Option<Event> {
-        if std::mem::take(&mut self.at_start)
-            && let Some(rest) = self.line.strip_prefix(b"\xef\xbb\xbf")
-        {
-            self.line = rest.to_vec();
-        }
-        if self.line.is_empty() {
-            return self.end_event();
-        }
-        self.field();
-        None
-    }
+impl Stream for Input {
+    type Item = Result<Bytes, Infallible>;
 
-    /// Takes the line as a field. Comments (lines that begin with a colon) and `id` and `retry`
-    /// have no meaning here.
-    fn field(&mut self) {
-        let colon = self.line.iter().position(|byte| *byte == b':');
-        let (name, value) = match colon {
-            Some(at) => {
-                let value = self.line.get(at + 1..).unwrap_or_default();
-                (self.line.get(..at).unwrap_or_default(), value.strip_prefix(b" ").unwrap_or(value))
-            }
-            None => (self.line.as_slice(), [].as_slice()),
-        };
-        match name {
-            b"data" => {
-                if self.has_data {
-                    self.event.data.push(b'\n');
-                }
-                self.has_data = true;
-                self.event.data.extend_from_slice(value);
-            }
-            b"event" => self.event.name = value.to_vec(),
-            _ => {}
-        }
-        self.line.clear();
-    }
-
-    fn end_event(&mut self) -> Option<Event> {
-        let event = std::mem::take(&mut self.event);
-        std::mem::take(&mut self.has_data).then_some(event)
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let piece = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        piece.map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(piece))))
     }
 }
 
