@@ -61,7 +61,7 @@ impl Kernel {
                 if broken!(self, AttemptReused) {
                     call.attempt = call.attempt.saturating_sub(1);
                 }
-                self.settle(budget, &held, &Spend::default());
+                self.budgets.settle(budget, &held, &Spend::default());
                 calls.asked_again.push(Self::call_id(pid, call.number));
                 self.set_state(pid, State::Ready { call });
             }
@@ -71,7 +71,7 @@ impl Kernel {
             State::Exiting { calls, .. } => {
                 for call in calls {
                     if let CancelKind::Model { held, .. } = call.kind {
-                        self.settle(budget, &held, &Spend::default());
+                        self.budgets.settle(budget, &held, &Spend::default());
                     }
                 }
                 if let Some(State::Exiting { calls, .. }) =

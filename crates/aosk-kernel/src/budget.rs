@@ -3,12 +3,13 @@
 //! Invariant at every node: `used + reserved <= limits + overdraft`, where the overdraft is what
 //! devices used beyond their reservation (a provider that counts more tokens than the estimate).
 
-use aosk_abi::{BudgetId, Fact, Limits, MicroUsd, Resource, RowKey, Spend, Timestamp, Tokens};
+use std::collections::BTreeSet;
+
+use aosk_abi::{BudgetId, Limits, MicroUsd, Resource, Spend, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Ctx, Kernel};
-use crate::mutant::broken;
-use crate::process::Cause;
+use crate::mutant::{Broken, broken};
+use crate::table::Table;
 
 /// The root of the tree.
 pub(crate) const ROOT: BudgetId = BudgetId(1);
@@ -49,14 +50,66 @@ pub(crate) enum Shortage {
     },
 }
 
-impl Kernel {
+/// The tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Budgets {
+    nodes: Table<BudgetId, Budget>,
+    /// Nodes that may have room again.
+    released: BTreeSet<BudgetId>,
+    broken: Broken,
+}
+
+impl Budgets {
+    /// A tree that has nothing but its root.
+    pub(crate) fn new(limits: Limits, broken: Broken) -> Self {
+        let mut nodes = Table::new();
+        nodes.insert(ROOT, Budget::new(None, limits, Timestamp::ZERO));
+        Self { nodes, released: BTreeSet::new(), broken }
+    }
+
+    pub(crate) fn get(&self, id: BudgetId) -> Option<&Budget> {
+        self.nodes.get(id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: BudgetId) -> Option<&mut Budget> {
+        self.nodes.get_mut(id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (BudgetId, &Budget)> {
+        self.nodes.iter()
+    }
+
+    /// Takes in a node as it was stored.
+    pub(crate) fn restore(&mut self, id: BudgetId, node: Budget) {
+        self.nodes.insert(id, node);
+    }
+
+    /// Nodes touched since the last call, in order; also those that are gone.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<BudgetId> {
+        self.nodes.take_touched()
+    }
+
+    /// The first node that may have room again.
+    pub(crate) fn take_released(&mut self) -> Option<BudgetId> {
+        self.released.pop_first()
+    }
+
+    /// Whether somebody should look for room.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
+    pub(crate) fn forget_released(&mut self) {
+        self.released.clear();
+    }
+
     /// The node and all above it.
     pub(crate) fn chain(&self, node: BudgetId) -> Vec<BudgetId> {
         let mut chain = Vec::with_capacity(4);
         let mut next = Some(node);
         while let Some(id) = next {
             chain.push(id);
-            next = self.budgets.get(id).and_then(|budget| budget.parent);
+            next = self.nodes.get(id).and_then(|budget| budget.parent);
         }
         if broken!(self, BudgetAncestorsSkipped) {
             chain.truncate(1);
@@ -68,7 +121,7 @@ impl Kernel {
     fn fits(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
         let mut wait = None;
         for id in self.chain(node) {
-            let Some(budget) = self.budgets.get(id) else {
+            let Some(budget) = self.nodes.get(id) else {
                 continue;
             };
             if budget.expired {
@@ -95,7 +148,7 @@ impl Kernel {
     /// Holds `amount` without asking.
     pub(crate) fn hold(&mut self, node: BudgetId, amount: &Spend) {
         for id in self.chain(node) {
-            if let Some(budget) = self.budgets.get_mut(id) {
+            if let Some(budget) = self.nodes.get_mut(id) {
                 budget.reserved = budget.reserved.plus(amount);
             }
         }
@@ -107,13 +160,13 @@ impl Kernel {
         let forgiven = broken!(self, OveruseForgiven) && *held != Spend::default();
         let actual = if forgiven { &actual.minus(&beyond) } else { actual };
         for id in self.chain(node) {
-            if let Some(budget) = self.budgets.get_mut(id) {
+            if let Some(budget) = self.nodes.get_mut(id) {
                 budget.reserved = budget.reserved.minus(held);
                 budget.used = budget.used.plus(actual);
                 budget.overdraft = budget.overdraft.plus(&beyond);
             }
         }
-        self.mark_released(node);
+        self.release(node);
     }
 
     /// Charges `amount` now, if it fits.
@@ -123,7 +176,7 @@ impl Kernel {
                 self.settle(node, &Spend::default(), amount);
                 // Nothing was held, so all of it would count as overdraft.
                 for id in self.chain(node) {
-                    if let Some(budget) = self.budgets.get_mut(id) {
+                    if let Some(budget) = self.nodes.get_mut(id) {
                         budget.overdraft = budget.overdraft.minus(amount);
                     }
                 }
@@ -136,79 +189,56 @@ impl Kernel {
 
     /// The resource that keeps `amount` from fitting beside what is reserved.
     fn tightest(&self, node: BudgetId, amount: &Spend) -> Resource {
-        self.budgets
+        self.nodes
             .get(node)
             .and_then(|b| b.limits.exceeded_by(&b.used.plus(&b.reserved).plus(amount)))
             .unwrap_or(Resource::Calls)
     }
 
     /// Notes that there may be room at the node and above it.
-    pub(crate) fn mark_released(&mut self, node: BudgetId) {
+    pub(crate) fn release(&mut self, node: BudgetId) {
         let chain = self.chain(node);
-        self.released.extend(chain.into_iter().filter(|id| self.index.has_quota_waiters(*id)));
+        self.released.extend(chain);
+    }
+
+    /// Notes that there may be room at this node.
+    pub(crate) fn release_only(&mut self, node: BudgetId) {
+        self.released.insert(node);
     }
 
     /// Notes that whoever was first at `node` waits further up, at `above`: those behind it between
     /// the two may have room.
-    pub(crate) fn mark_released_below(&mut self, node: BudgetId, above: BudgetId) {
-        let below = self.chain(node).into_iter().take_while(|id| *id != above);
-        let waited_at = below.filter(|id| self.index.has_quota_waiters(*id));
-        self.released.extend(waited_at.collect::<Vec<_>>());
+    pub(crate) fn release_below(&mut self, node: BudgetId, above: BudgetId) {
+        let chain = self.chain(node);
+        self.released.extend(chain.into_iter().take_while(|id| *id != above));
     }
 
-    /// A node for `limits` under `parent`.
-    pub(crate) fn new_budget(
-        &mut self,
-        parent: BudgetId,
-        limits: Limits,
-        now: Timestamp,
-    ) -> BudgetId {
-        let id = BudgetId(self.counters.next_budget);
-        self.counters.next_budget = self.counters.next_budget.saturating_add(1);
-        self.dirty.insert(RowKey::Kernel);
-        self.budgets.insert(id, Budget::new(Some(parent), limits, now));
-        self.join_budget(parent);
-        id
+    /// Adds a node for `limits` under `parent`.
+    pub(crate) fn add(&mut self, id: BudgetId, parent: BudgetId, limits: Limits, now: Timestamp) {
+        self.nodes.insert(id, Budget::new(Some(parent), limits, now));
+        self.join(parent);
     }
 
     /// One member more.
-    pub(crate) fn join_budget(&mut self, id: BudgetId) {
-        if let Some(budget) = self.budgets.get_mut(id) {
+    pub(crate) fn join(&mut self, id: BudgetId) {
+        if let Some(budget) = self.nodes.get_mut(id) {
             budget.members = budget.members.saturating_add(1);
         }
     }
 
     /// One member less; a node without members goes, but for the root.
-    pub(crate) fn leave_budget(&mut self, id: BudgetId) {
+    pub(crate) fn leave(&mut self, id: BudgetId) {
         let mut next = Some(id);
         while let Some(id) = next {
             next = None;
-            let Some(budget) = self.budgets.get_mut(id) else {
+            let Some(budget) = self.nodes.get_mut(id) else {
                 return;
             };
             budget.members = budget.members.saturating_sub(1);
             if budget.members == 0 && id != ROOT {
                 next = budget.parent;
-                self.budgets.remove(id);
+                self.nodes.remove(id);
             }
-        }
-    }
-
-    /// The node's wall time is over: everyone under it is asked to end.
-    pub(crate) fn budget_due(&mut self, cx: &mut Ctx<'_>, id: BudgetId) {
-        let Some(budget) = self.budgets.get_mut(id) else {
-            return;
-        };
-        budget.expired = true;
-        cx.node_fact(Fact::BudgetExpired { budget: id });
-        let under: Vec<_> = self
-            .processes
-            .iter()
-            .filter(|(_, process)| self.chain(process.spec.budget).contains(&id))
-            .map(|(pid, _)| pid)
-            .collect();
-        for pid in under {
-            self.terminate(cx, pid, Cause::Wall);
         }
     }
 }

@@ -3,11 +3,10 @@
 //! Which slots are in use is derived from the process table (`index`); only the breaker is kept
 //! here. It is not stored: after a restart a device is given a new chance.
 
-use aosk_abi::{Failure, FailureClass, Millis, Pid, Price, Timestamp, limits};
+use aosk_abi::{Failure, FailureClass, Millis, Timestamp, limits};
 
-use crate::kernel::{Config, Kernel};
-use crate::mutant::broken;
-use crate::process::State;
+use crate::config::{Config, ModelConfig};
+use crate::mutant::{Broken, broken};
 
 /// The number of a device in this kernel's configuration.
 pub(crate) type DeviceId = usize;
@@ -90,87 +89,67 @@ fn mix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-impl Kernel {
-    /// The devices of a configuration.
-    pub(crate) fn devices(config: &Config) -> Vec<Device> {
-        config
-            .models
-            .iter()
-            .map(|(name, model)| Device {
-                name: name.clone(),
-                slots: model.slots,
-                circuit: Circuit::Closed { failures: 0 },
-            })
-            .collect()
+/// All devices of class model, in the order of their names.
+#[derive(Debug, Clone)]
+pub(crate) struct Devices {
+    list: Vec<Device>,
+    pub(crate) broken: Broken,
+}
+
+impl Devices {
+    /// The devices of a configuration, none of which has failed yet.
+    pub(crate) fn new(config: &Config) -> Self {
+        let device = |(name, model): (&String, &ModelConfig)| Device {
+            name: name.clone(),
+            slots: model.slots,
+            circuit: Circuit::Closed { failures: 0 },
+        };
+        Self { list: config.models.iter().map(device).collect(), broken: config.broken() }
     }
 
-    /// The device of this name. Devices are in the order of their names.
-    pub(crate) fn device(&self, name: &str) -> Option<DeviceId> {
-        self.devices.binary_search_by(|device| device.name.as_str().cmp(name)).ok()
+    /// The device of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<DeviceId> {
+        self.list.binary_search_by(|device| device.name.as_str().cmp(name)).ok()
     }
 
-    /// The device of the call that the process holds a slot for.
-    pub(crate) fn device_of(&self, pid: Pid) -> Option<DeviceId> {
-        match self.processes.get(pid)?.state.inner() {
-            State::Running { call, .. } => self.device(&call.options.model),
-            State::Program { .. }
-            | State::Ready { .. }
-            | State::Waiting { .. }
-            | State::Stopped { .. }
-            | State::Exiting { .. }
-            | State::Zombie { .. } => None,
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (DeviceId, &Device)> {
+        self.list.iter().enumerate()
+    }
+
+    /// A call has taken a slot. One that goes out after the device was left alone decides.
+    pub(crate) fn started(&mut self, id: DeviceId) {
+        if let Some(device) = self.list.get_mut(id) {
+            device.circuit = match device.circuit {
+                Circuit::Open { .. } | Circuit::HalfOpen => Circuit::HalfOpen,
+                closed @ Circuit::Closed { .. } => closed,
+            };
         }
     }
 
-    /// What a model's tokens cost; nothing if the model is unknown.
-    pub(crate) fn price(&self, model: &str) -> Price {
-        self.config.models.get(model).map(|model| model.price).unwrap_or_default()
-    }
-
-    /// A call of the process has taken a slot.
-    pub(crate) fn device_started(&mut self, id: DeviceId, _pid: Pid) {
-        let Some(device) = self.devices.get_mut(id) else {
-            return;
-        };
-        device.circuit = match device.circuit {
-            Circuit::Open { .. } | Circuit::HalfOpen => Circuit::HalfOpen,
-            closed @ Circuit::Closed { .. } => closed,
-        };
-        self.index.set_device_deadline(id, None);
-    }
-
-    /// A call on the device was answered.
-    pub(crate) fn device_succeeded(&mut self, model: &str) {
-        if let Some(device) = self.device(model).and_then(|id| self.devices.get_mut(id)) {
+    /// A call was answered.
+    pub(crate) fn succeeded(&mut self, id: DeviceId) {
+        if let Some(device) = self.list.get_mut(id) {
             device.circuit = device.circuit.succeeded();
         }
     }
 
-    /// A call on the device failed. A final failure says nothing about the device's health: it
-    /// answered.
-    pub(crate) fn device_failed(&mut self, now: Timestamp, model: &str, class: FailureClass) {
-        let Some(id) = self.device(model) else {
-            return;
-        };
-        if broken!(self, CircuitStaysClosed) {
-            return;
-        }
-        let Some(device) = self.devices.get_mut(id) else {
-            return;
-        };
+    /// A call failed. A final failure says nothing about the device's health: it answered. Returns
+    /// until when the device is left alone now, if it is.
+    pub(crate) fn failed(
+        &mut self,
+        now: Timestamp,
+        id: DeviceId,
+        class: FailureClass,
+    ) -> Option<Timestamp> {
+        let deaf = broken!(self, CircuitStaysClosed);
+        let device = self.list.get_mut(id).filter(|_| !deaf)?;
         device.circuit = match class {
             FailureClass::Final => device.circuit.succeeded(),
             FailureClass::Transient | FailureClass::RateLimited => device.circuit.failed(now),
         };
-        let until = match device.circuit {
+        match device.circuit {
             Circuit::Open { until } => Some(until),
             Circuit::Closed { .. } | Circuit::HalfOpen => None,
-        };
-        self.index.set_device_deadline(id, until);
-    }
-
-    /// The device's time alone is over; the scheduler will try it.
-    pub(crate) fn device_due(&mut self, id: DeviceId) {
-        self.index.set_device_deadline(id, None);
+        }
     }
 }

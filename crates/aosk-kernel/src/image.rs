@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{BudgetId, Effects, ErrorCode, Image, Pid, RowChange, RowKey, RowOp, Timestamp};
+use aosk_abi::{BudgetId, Effects, ErrorCode, Image, Pid, RowChange, RowKey, RowOp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Budget, ROOT};
+use crate::budget::{Budget, Budgets, ROOT};
+use crate::config::Config;
+use crate::device::Devices;
 use crate::index::Index;
-use crate::kernel::{Config, Counters, Kernel};
+use crate::kernel::{Counters, Kernel};
 use crate::mutant::broken;
 use crate::process::{Mail, Page, Process, Spec, State, Stats, Termination};
 use crate::table::Table;
@@ -70,21 +72,19 @@ impl Kernel {
     /// A kernel that has no process yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut kernel = Self {
+        Self {
             counters: Counters { next_pid: 1, next_budget: ROOT.0 + 1, next_since: 1, boots: 0 },
             processes: Table::new(),
-            budgets: Table::new(),
-            devices: Self::devices(&config),
+            budgets: Budgets::new(config.limits, config.broken()),
+            devices: Devices::new(&config),
             index: Index::default(),
             dirty: BTreeSet::from([RowKey::Kernel]),
             reaped: Vec::new(),
             ended: Vec::new(),
-            released: BTreeSet::new(),
             ignored: 0,
+            broken: config.broken(),
             config,
-        };
-        kernel.budgets.insert(ROOT, Budget::new(None, kernel.config.limits, Timestamp::ZERO));
-        kernel
+        }
     }
 
     /// The kernel whose rows these are. It does nothing until it gets `Input::Boot`.
@@ -128,7 +128,7 @@ impl Kernel {
                 }
                 RowKey::Budget(id) => {
                     let budget: Budget = parse(*key, text)?;
-                    kernel.budgets.insert(id, budget);
+                    kernel.budgets.restore(id, budget);
                 }
             }
         }
@@ -176,7 +176,7 @@ impl Kernel {
             |key, what: String| Err(RestoreError { key, what: format!("{what} is missing") });
         for (pid, process) in self.processes.iter() {
             let budget = process.spec.budget;
-            if !self.budgets.contains(budget) {
+            if self.budgets.get(budget).is_none() {
                 return missing(RowKey::Process(pid), format!("its budget {budget}"));
             }
             if let Some(parent) = process.spec.parent
@@ -187,7 +187,7 @@ impl Kernel {
         }
         for (id, budget) in self.budgets.iter() {
             if let Some(parent) = budget.parent
-                && !self.budgets.contains(parent)
+                && self.budgets.get(parent).is_none()
             {
                 return missing(RowKey::Budget(id), format!("its parent {parent}"));
             }

@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk_abi::{BudgetId, CallId, Pid, RowKey, Timestamp};
+use aosk_abi::{BudgetId, CallId, Pid, Timestamp};
 
-use crate::device::DeviceId;
-use crate::kernel::Kernel;
+use crate::config::Config;
+use crate::device::{DeviceId, Devices};
 use crate::mutant::broken;
-use crate::process::{CancelKind, Process, State, Termination, ToolPhase, Wait};
-use crate::scheduler::Rank;
+use crate::process::{CancelKind, ModelCall, Process, State, Termination, ToolPhase, Wait};
+use crate::scheduler::{Candidate, Rank};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub(crate) enum Owner {
 
 /// Where one process stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Place {
+pub(crate) struct Place {
     /// Its next deadline.
     deadline: Option<Timestamp>,
     /// Its place in a model's queue.
@@ -79,10 +79,6 @@ impl Index {
         self.quota.get(&node)?.first().map(|(_, pid)| *pid)
     }
 
-    pub(crate) fn has_quota_waiters(&self, node: BudgetId) -> bool {
-        self.quota.contains_key(&node)
-    }
-
     /// Who waits for a message from this process.
     pub(crate) fn awaiting(&self, pid: Pid) -> Vec<Pid> {
         self.awaited.get(&pid).map(|waiters| waiters.iter().copied().collect()).unwrap_or_default()
@@ -123,12 +119,17 @@ impl Index {
         self.move_deadline(Owner::Device(id), old, at);
     }
 
-    fn set_budget_deadline(&mut self, id: BudgetId, at: Option<Timestamp>) {
+    pub(crate) fn set_budget_deadline(&mut self, id: BudgetId, at: Option<Timestamp>) {
         let old = match at {
             Some(at) => self.budget_deadlines.insert(id, at),
             None => self.budget_deadlines.remove(&id),
         };
         self.move_deadline(Owner::Budget(id), old, at);
+    }
+
+    /// When devices that are left alone are tried again.
+    pub(crate) fn device_deadlines(&self) -> impl Iterator<Item = (DeviceId, Timestamp)> {
+        self.device_deadlines.iter().map(|(id, at)| (*id, *at))
     }
 
     fn move_deadline(&mut self, owner: Owner, old: Option<Timestamp>, new: Option<Timestamp>) {
@@ -144,7 +145,7 @@ impl Index {
     }
 
     /// Puts the process where it stands now. Returns true if it has left a queue for slots.
-    fn move_to(&mut self, pid: Pid, new: Place) -> bool {
+    pub(crate) fn move_to(&mut self, pid: Pid, new: Place) -> bool {
         let old = self.places.remove(&pid).unwrap_or_default();
         self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
         if old.ready != new.ready {
@@ -223,6 +224,81 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     }
 }
 
+impl Place {
+    /// Where the process stands, given what it stands among.
+    pub(crate) fn of(pid: Pid, process: &Process, config: &Config, devices: &Devices) -> Self {
+        let mut place = Self { deadline: process.deadline(), ..Self::default() };
+        if let Some((call, candidate)) = candidate(pid, process)
+            && let Some(device) = devices.find(&call.options.model)
+        {
+            let mut rank = config.policy.rank(&candidate);
+            if broken!(devices, PriorityIgnored) {
+                rank.0 = u64::MAX - rank.0;
+            }
+            place.ready = Some((device, rank));
+        }
+        // A stopped process starts nothing; what it has in flight goes on.
+        let stopped = matches!(process.state, State::Stopped { .. });
+        match process.state.inner() {
+            State::Running { call, .. } => place.model_slot = devices.find(&call.options.model),
+            State::Waiting { on: Wait::Tools { calls } } => {
+                for call in calls {
+                    match call.phase {
+                        ToolPhase::Queued { since } if !stopped => {
+                            place.queued_tools.push((since, CallId { pid, number: call.number }));
+                        }
+                        ToolPhase::InFlight { .. } if !config.is_inline(&call.tool) => {
+                            place.tool_slots = place.tool_slots.saturating_add(1);
+                        }
+                        ToolPhase::Queued { .. }
+                        | ToolPhase::InFlight { .. }
+                        | ToolPhase::Returned { .. } => {}
+                    }
+                }
+            }
+            State::Waiting { on: Wait::Message { from, .. } } => place.awaits = *from,
+            State::Exiting { calls, .. } => {
+                for cancelling in calls {
+                    match &cancelling.kind {
+                        CancelKind::Model { call, .. } => {
+                            place.model_slot = devices.find(&call.options.model);
+                        }
+                        CancelKind::Tool => {
+                            place.tool_slots = place.tool_slots.saturating_add(1);
+                        }
+                    }
+                }
+            }
+            State::Waiting { .. }
+            | State::Program { .. }
+            | State::Ready { .. }
+            | State::Stopped { .. }
+            | State::Zombie { .. } => {}
+        }
+        // A stopped process does not take part; it looks again after CONT.
+        if let State::Waiting { on: Wait::Quota { call, budget } } = &process.state {
+            place.quota = Some((*budget, call.since));
+        }
+        place
+    }
+}
+
+/// The process as a candidate, if it wants a slot.
+fn candidate(pid: Pid, process: &Process) -> Option<(&ModelCall, Candidate)> {
+    match &process.state {
+        State::Ready { call } => {
+            let candidate = Candidate { pid, priority: process.priority, since: call.since };
+            Some((call, candidate))
+        }
+        State::Program { .. }
+        | State::Running { .. }
+        | State::Waiting { .. }
+        | State::Stopped { .. }
+        | State::Exiting { .. }
+        | State::Zombie { .. } => None,
+    }
+}
+
 impl Process {
     /// The next moment at which something of it is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
@@ -255,131 +331,5 @@ impl Process {
             | State::Zombie { .. } => None,
         };
         earlier(termination, own)
-    }
-}
-
-impl Kernel {
-    /// Finds the places of everything that was touched.
-    pub(crate) fn reindex(&mut self) {
-        for pid in self.processes.take_touched() {
-            self.dirty.insert(RowKey::Process(pid));
-            self.index_process(pid);
-        }
-        for id in self.budgets.take_touched() {
-            self.dirty.insert(RowKey::Budget(id));
-            let deadline = self.budgets.get(id).and_then(|budget| budget.deadline());
-            self.index.set_budget_deadline(id, deadline);
-        }
-    }
-
-    pub(crate) fn index_process(&mut self, pid: Pid) {
-        let place = match self.processes.get(pid) {
-            Some(process) => self.place(pid, process),
-            None => Place::default(),
-        };
-        if self.index.move_to(pid, place)
-            && let Some(process) = self.processes.get(pid)
-            && !matches!(process.state, State::Waiting { on: Wait::Quota { .. } })
-        {
-            // It no longer competes, so whoever waits behind it for a budget may have room.
-            self.mark_released(process.spec.budget);
-        }
-    }
-
-    fn place(&self, pid: Pid, process: &Process) -> Place {
-        let mut place = Place { deadline: process.deadline(), ..Place::default() };
-        if let Some((call, candidate)) = Self::candidate(pid, process)
-            && let Some(device) = self.device(&call.options.model)
-        {
-            let mut rank = self.config.policy.rank(&candidate);
-            if broken!(self, PriorityIgnored) {
-                rank.0 = u64::MAX - rank.0;
-            }
-            place.ready = Some((device, rank));
-        }
-        // A stopped process starts nothing; what it has in flight goes on.
-        let stopped = matches!(process.state, State::Stopped { .. });
-        match process.state.inner() {
-            State::Running { call, .. } => place.model_slot = self.device(&call.options.model),
-            State::Waiting { on: Wait::Tools { calls } } => {
-                for call in calls {
-                    match call.phase {
-                        ToolPhase::Queued { since } if !stopped => {
-                            place.queued_tools.push((since, Self::call_id(pid, call.number)));
-                        }
-                        ToolPhase::InFlight { .. } if !self.is_inline(&call.tool) => {
-                            place.tool_slots = place.tool_slots.saturating_add(1);
-                        }
-                        ToolPhase::Queued { .. }
-                        | ToolPhase::InFlight { .. }
-                        | ToolPhase::Returned { .. } => {}
-                    }
-                }
-            }
-            State::Waiting { on: Wait::Message { from, .. } } => place.awaits = *from,
-            State::Exiting { calls, .. } => {
-                for cancelling in calls {
-                    match &cancelling.kind {
-                        CancelKind::Model { call, .. } => {
-                            place.model_slot = self.device(&call.options.model);
-                        }
-                        CancelKind::Tool => {
-                            place.tool_slots = place.tool_slots.saturating_add(1);
-                        }
-                    }
-                }
-            }
-            State::Waiting { .. }
-            | State::Program { .. }
-            | State::Ready { .. }
-            | State::Stopped { .. }
-            | State::Zombie { .. } => {}
-        }
-        // A stopped process does not take part; it looks again after CONT.
-        if let State::Waiting { on: Wait::Quota { call, budget } } = &process.state {
-            place.quota = Some((*budget, call.since));
-        }
-        place
-    }
-
-    /// The index as it must be, built from the tables alone. Deadlines of devices are volatile and
-    /// taken over.
-    pub(crate) fn index_from_nothing(&self) -> Index {
-        let mut index = Index::default();
-        for (pid, process) in self.processes.iter() {
-            index.move_to(pid, self.place(pid, process));
-        }
-        for (id, budget) in self.budgets.iter() {
-            index.set_budget_deadline(id, budget.deadline());
-        }
-        for (id, at) in &self.index.device_deadlines {
-            index.set_device_deadline(*id, Some(*at));
-        }
-        index
-    }
-
-    /// Lets the first process that waits for room in a released budget compete again.
-    pub(crate) fn retry_a_quota_waiter(&mut self) -> bool {
-        if broken!(self, QuotaWakeLost) {
-            self.released.clear();
-        }
-        while let Some(node) = self.released.pop_first() {
-            let Some(pid) = self.index.first_quota_waiter(node) else {
-                continue;
-            };
-            let Some(process) = self.processes.get(pid) else {
-                continue;
-            };
-            if let State::Waiting { on: Wait::Quota { call, .. } } = &process.state {
-                let call = call.clone();
-                if self.device(&call.options.model).is_none() {
-                    // It will not start before another boot, so those behind it go ahead.
-                    self.released.insert(node);
-                }
-                self.set_state(pid, State::Ready { call });
-                return true;
-            }
-        }
-        false
     }
 }

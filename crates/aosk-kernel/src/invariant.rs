@@ -54,7 +54,9 @@ impl Kernel {
             self.check_bounds(pid, process)?;
         }
         self.check_slots()?;
-        ensure(self.released.is_empty(), || "a budget was released and nobody looked".to_owned())?;
+        ensure(!self.budgets.has_released(), || {
+            "a budget was released and nobody looked".to_owned()
+        })?;
         ensure(self.index == self.index_from_nothing(), || {
             "queues or deadlines are not what the process table says".to_owned()
         })
@@ -185,8 +187,8 @@ impl Kernel {
         reserved
             || self.processes.iter().any(|(_, process)| {
                 matches!(&process.state, State::Ready { call }
-                    if self.device(&call.options.model).is_some())
-                    && self.chain(process.spec.budget).contains(&node)
+                    if self.devices.find(&call.options.model).is_some())
+                    && self.budgets.chain(process.spec.budget).contains(&node)
             })
     }
 
@@ -199,7 +201,7 @@ impl Kernel {
     }
 
     fn check_slots(&self) -> Check {
-        for (id, device) in self.devices.iter().enumerate() {
+        for (id, device) in self.devices.iter() {
             let in_use = self.index.slots_in_use(id);
             ensure(in_use <= device.slots, || {
                 format!("{}: {in_use} calls in {} slots", device.name, device.slots)

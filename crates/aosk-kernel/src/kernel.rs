@@ -1,63 +1,21 @@
 //! The state of the kernel and the order of one `apply`: the input is carried out, then places in
 //! the queues are found anew, then whoever can start is started, until nothing more can.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aosk_abi::{
-    BudgetId, CallId, Command, Effects, Entry, Fact, Input, Limits, Millis, Pid, Price, Reply,
-    RequestId, RowChange, RowKey, Timestamp, ToolTraits, limits,
+    CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange, RowKey,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::budget::Budget;
-use crate::device::Device;
-use crate::index::Index;
+use crate::budget::Budgets;
+use crate::config::Config;
+use crate::device::Devices;
+use crate::index::{Index, Owner};
+use crate::mutant::Broken;
 use crate::process::Process;
-use crate::scheduler::{self, Policy};
 use crate::table::Table;
-
-/// What the kernel is told about its surroundings at boot. Never stored.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The scheduler policy to begin with.
-    pub policy: &'static dyn Policy,
-    /// The models, by device name.
-    pub models: BTreeMap<String, ModelConfig>,
-    /// The tools, by name.
-    pub tools: BTreeMap<String, ToolTraits>,
-    /// How many tool calls may run at once, inline ones not counted.
-    pub tool_slots: u32,
-    /// Bounds of the root of the budget tree.
-    pub limits: Limits,
-    /// The deliberate defect to have.
-    #[cfg(feature = "misbehave")]
-    pub mutant: Option<crate::Mutant>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            policy: scheduler::DEFAULT,
-            models: BTreeMap::new(),
-            tools: BTreeMap::new(),
-            tool_slots: limits::TOOL_SLOTS,
-            limits: Limits::default(),
-            #[cfg(feature = "misbehave")]
-            mutant: None,
-        }
-    }
-}
-
-/// What the kernel knows of a model.
-#[derive(Debug, Clone)]
-pub struct ModelConfig {
-    /// How many calls may run at once.
-    pub slots: u32,
-    /// What its tokens cost.
-    pub price: Price,
-    /// How long one attempt may take.
-    pub timeout: Millis,
-}
 
 /// Numbers that only grow. One row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +36,8 @@ pub struct Kernel {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     pub(crate) processes: Table<Pid, Process>,
-    pub(crate) budgets: Table<BudgetId, Budget>,
-    pub(crate) devices: Vec<Device>,
+    pub(crate) budgets: Budgets,
+    pub(crate) devices: Devices,
     pub(crate) index: Index,
     /// Rows that changed since the last flush.
     pub(crate) dirty: BTreeSet<RowKey>,
@@ -87,10 +45,9 @@ pub struct Kernel {
     pub(crate) reaped: Vec<RowChange>,
     /// The processes reaped since they were last asked for.
     pub(crate) ended: Vec<(Pid, Process)>,
-    /// Budget nodes that may have room again.
-    pub(crate) released: BTreeSet<BudgetId>,
     /// Late, duplicate and unknown inputs.
     pub(crate) ignored: u64,
+    pub(crate) broken: Broken,
 }
 
 /// What one `apply` carries along: the time, and where effects go.
@@ -151,9 +108,10 @@ impl Kernel {
     fn tick(&mut self, cx: &mut Ctx<'_>) {
         while let Some(owner) = self.index.pop_due(cx.now) {
             match owner {
-                crate::index::Owner::Process(pid) => self.process_due(cx, pid),
-                crate::index::Owner::Budget(budget) => self.budget_due(cx, budget),
-                crate::index::Owner::Device(device) => self.device_due(device),
+                Owner::Process(pid) => self.process_due(cx, pid),
+                Owner::Budget(budget) => self.budget_due(cx, budget),
+                // The scheduler tries it again; nothing else is due.
+                Owner::Device(_) => {}
             }
         }
     }

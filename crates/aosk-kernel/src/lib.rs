@@ -10,7 +10,8 @@
 //! | `process` | states, birth, signals, end and reaping, mailboxes |
 //! | `syscall` | what each system call does; the one place where capabilities are checked |
 //! | `interrupt` | what each completion does: answers, failures, retries |
-//! | `scheduler` | who gets a free slot next; the policies |
+//! | `scheduler` | the policies |
+//! | `dispatch` | who stands where and who starts: queues, policy, slots and budgets together |
 //! | `device` | slots and circuit breakers |
 //! | `budget` | reserve, settle, release in the budget tree |
 //! | `index` | queues and deadlines, all derived from the process table |
@@ -21,7 +22,9 @@
 
 mod boot;
 mod budget;
+mod config;
 mod device;
+mod dispatch;
 mod image;
 mod index;
 mod interrupt;
@@ -33,9 +36,10 @@ mod scheduler;
 mod syscall;
 mod table;
 
+pub use config::{Config, ModelConfig};
 pub use image::RestoreError;
 pub use invariant::Violation;
-pub use kernel::{Config, Kernel, ModelConfig};
+pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
     CancelKind, Cancelling, Cause, Mail, ModelCall, Page, Process, Spec, State, Stats, Termination,

@@ -99,17 +99,33 @@ impl Mutant {
     ];
 }
 
-/// Whether the kernel is broken in the way named.
-macro_rules! broken {
-    ($kernel:expr, $mutant:ident) => {{
+/// The deliberate defect of one kernel, if it has one.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Broken {
+    #[cfg(feature = "misbehave")]
+    pub(crate) mutant: Option<Mutant>,
+}
+
+impl Broken {
+    /// Whether this is the defect. Always false without the feature, and then the compiler leaves
+    /// out what depends on it.
+    pub(crate) fn is(self, mutant: Mutant) -> bool {
         #[cfg(feature = "misbehave")]
         {
-            $kernel.config.mutant == Some(crate::mutant::Mutant::$mutant)
+            self.mutant == Some(mutant)
         }
         #[cfg(not(feature = "misbehave"))]
         {
+            let _ = mutant;
             false
         }
-    }};
+    }
+}
+
+/// Whether the kernel, or the part of it, is broken in the way named.
+macro_rules! broken {
+    ($part:expr, $mutant:ident) => {
+        $part.broken.is(crate::mutant::Mutant::$mutant)
+    };
 }
 pub(crate) use broken;

@@ -67,7 +67,7 @@ impl Kernel {
                 {
                     let budget = process.spec.budget;
                     let spend = Spend { tokens: reply.usage.input(), ..Spend::default() };
-                    self.settle(budget, &Spend::default(), &spend);
+                    self.budgets.settle(budget, &Spend::default(), &spend);
                 }
                 self.ignore();
             }
@@ -107,7 +107,7 @@ impl Kernel {
         let spend = Spend {
             tokens: usage.input() + usage.output,
             calls: 1,
-            micro_usd: self.price(&call.options.model).of(usage),
+            micro_usd: self.config.price(&call.options.model).of(usage),
             steps: 1,
             children: 0,
         };
@@ -126,7 +126,7 @@ impl Kernel {
         };
         process.stats.spend = process.stats.spend.plus(spend);
         let budget = process.spec.budget;
-        self.settle(budget, held, spend);
+        self.budgets.settle(budget, held, spend);
     }
 
     /// What is charged for a call that was cut off: its input, which the provider has read.
@@ -135,6 +135,7 @@ impl Kernel {
             tokens: call.input,
             calls: 1,
             micro_usd: self
+                .config
                 .price(&call.options.model)
                 .of(&Usage { input_uncached: call.input, ..Usage::default() }),
             steps: 1,

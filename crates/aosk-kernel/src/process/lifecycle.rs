@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Fact, Hash, PageIndex, Pid, Release, Resume, RowChange,
-    RowKey, RowOp, Signal, SpawnSpec, Spend, Timestamp, Wake, limits,
+    Body, BudgetId, Error, ErrorCode, ExitStatus, Fact, Hash, PageIndex, Pid, Release, Resume,
+    RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Timestamp, Wake, limits,
 };
 
 use super::{
@@ -69,16 +69,19 @@ impl Kernel {
             }
         }
         let child = Spend { children: 1, ..Spend::default() };
-        self.charge(spec.budget, &child).map_err(|resource| {
+        self.budgets.charge(spec.budget, &child).map_err(|resource| {
             Error::new(
                 ErrorCode::BudgetExceeded,
                 format!("starting {}: out of budget: {resource:?}", wanted.name),
             )
         })?;
         if !wanted.limits.is_unbounded() {
-            spec.budget = self.new_budget(spec.budget, wanted.limits, cx.now);
+            let node = BudgetId(self.counters.next_budget);
+            self.counters.next_budget = self.counters.next_budget.saturating_add(1);
+            self.budgets.add(node, spec.budget, wanted.limits, cx.now);
+            spec.budget = node;
         }
-        self.join_budget(spec.budget);
+        self.budgets.join(spec.budget);
         let pid = Pid(self.counters.next_pid);
         self.counters.next_pid = self.counters.next_pid.saturating_add(1);
         self.dirty.extend([RowKey::Kernel, RowKey::Spec(pid)]);
@@ -265,7 +268,7 @@ impl Kernel {
             self.tool_result(cx, call, &body);
             // An inline call holds no slot and has ended before anybody could cancel it.
             let running = matches!(wait.phase, ToolPhase::InFlight { .. });
-            if running && !self.is_inline(&wait.tool) {
+            if running && !self.config.is_inline(&wait.tool) {
                 cx.fx.releases.push(Release::Cancel { call, attempt });
                 in_flight.push(Cancelling { number, attempt, deadline, kind: CancelKind::Tool });
             }
@@ -326,8 +329,8 @@ impl Kernel {
             return;
         };
         // If it was ready, it no longer competes with those who wait behind it for room.
-        self.mark_released(process.spec.budget);
-        self.leave_budget(process.spec.budget);
+        self.budgets.release(process.spec.budget);
+        self.budgets.leave(process.spec.budget);
         if let Some(parent) = process.spec.parent {
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.remove(&pid);

@@ -16,7 +16,7 @@ impl Kernel {
         options: &ThinkOptions,
         input: Tokens,
     ) -> Result<(), Error> {
-        if self.device(&options.model).is_none() {
+        if self.devices.find(&options.model).is_none() {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }

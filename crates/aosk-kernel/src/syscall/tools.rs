@@ -31,7 +31,7 @@ impl Kernel {
         };
         let spend =
             Spend { calls: u64::try_from(wanted.len()).unwrap_or(u64::MAX), ..Spend::default() };
-        if let Err(resource) = self.charge(process.spec.budget, &spend) {
+        if let Err(resource) = self.budgets.charge(process.spec.budget, &spend) {
             cx.fact(
                 pid,
                 Fact::Refused {
@@ -91,17 +91,11 @@ impl Kernel {
         if let Some(reason) = denied {
             let body = failed_result(&wait, ErrorCode::ToolDenied, &reason);
             wait.phase = self.tool_result(cx, call, &body);
-        } else if self.is_inline(&wanted.tool) {
+        } else if self.config.is_inline(&wanted.tool) {
             let start = self.start_tool(cx, pid, &mut wait);
             cx.fx.inline.push(start);
         }
         Some(wait)
-    }
-
-    /// Whether the tool runs before the commit and without a slot. A tool without traits is unknown;
-    /// its device says so, which is pure.
-    pub(crate) fn is_inline(&self, tool: &str) -> bool {
-        self.config.tools.get(tool).is_none_or(|traits| traits.inline)
     }
 
     /// Starts the tool call that has waited longest, if a slot is free.
@@ -117,7 +111,7 @@ impl Kernel {
         };
         let start = self.start_tool(cx, call.pid, &mut wait);
         // A call may have been queued when this kernel was configured otherwise.
-        if self.is_inline(&wait.tool) {
+        if self.config.is_inline(&wait.tool) {
             cx.fx.inline.push(start);
         } else {
             cx.fx.releases.push(Release::Tool(start));

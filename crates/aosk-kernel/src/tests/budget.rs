@@ -333,7 +333,7 @@ fn a_node_goes_with_its_last_member() {
     let mut s = Script::new(config());
     let a = s.spawn(with_limits("a", tokens(1_000)));
     let b = s.child(a, with_limits("b", tokens(500)));
-    let nodes = |s: &Script| s.kernel.budgets.ids();
+    let nodes = |s: &Script| s.kernel.budgets.iter().map(|(id, _)| id).collect::<Vec<_>>();
     assert_eq!(nodes(&s), [ROOT, BudgetId(2), BudgetId(3)]);
     s.step(b, think("m"));
     s.signal(b, Signal::Kill);
@@ -390,7 +390,8 @@ proptest! {
         let mut tree = vec![(ROOT, None)];
         for (parent, limit) in &parents {
             let parent = parent.index(tree.len());
-            let id = kernel.new_budget(tree[parent].0, tokens(*limit), aosk_abi::Timestamp::ZERO);
+            let id = BudgetId(10 + u64::try_from(tree.len()).expect("small"));
+            kernel.budgets.add(id, tree[parent].0, tokens(*limit), aosk_abi::Timestamp::ZERO);
             tree.push((id, Some(parent)));
         }
         let ops = ops.iter().map(|(at, n, kind)| match kind {
@@ -404,11 +405,11 @@ proptest! {
         for op in ops {
             match op {
                 Op::Charge(at, n) => {
-                    if kernel.charge(tree[at].0, &spend(n)).is_ok() {
+                    if kernel.budgets.charge(tree[at].0, &spend(n)).is_ok() {
                         used[at] += n;
                     }
                 }
-                Op::Reserve(at, n) => match kernel.reserve(tree[at].0, &spend(n)) {
+                Op::Reserve(at, n) => match kernel.budgets.reserve(tree[at].0, &spend(n)) {
                     Ok(()) => open.push((at, n)),
                     Err(Shortage::Wait { .. }) => prop_assert!(!open.is_empty()),
                     Err(Shortage::Never { resource }) => prop_assert_eq!(resource, Resource::Tokens),
@@ -416,7 +417,7 @@ proptest! {
                 Op::Settle(which, n) if !open.is_empty() => {
                     let (at, held) = open.remove(which % open.len());
                     let actual = n.min(held);
-                    kernel.settle(tree[at].0, &spend(held), &spend(actual));
+                    kernel.budgets.settle(tree[at].0, &spend(held), &spend(actual));
                     used[at] += actual;
                 }
                 Op::Settle(..) => {}

@@ -171,7 +171,7 @@ fn a_cancellation_nobody_asked_for_is_a_failure_on_the_way() {
 }
 
 fn circuit(s: &Script) -> Circuit {
-    s.kernel.devices[s.kernel.device("n").expect("known")].circuit
+    s.kernel.devices.iter().find(|(_, device)| device.name == "n").expect("known").1.circuit
 }
 
 /// Two processes fail on `n` until its circuit opens at `s.now`; two more wait behind them.

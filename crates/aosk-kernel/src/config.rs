@@ -1,0 +1,71 @@
+//! What the kernel is told about its surroundings.
+
+use std::collections::BTreeMap;
+
+use aosk_abi::{Limits, Millis, Price, ToolTraits, limits};
+
+use crate::mutant::Broken;
+use crate::scheduler::{self, Policy};
+
+/// What the kernel is told about its surroundings at boot. Never stored.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The scheduler policy to begin with.
+    pub policy: &'static dyn Policy,
+    /// The models, by device name.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// The tools, by name.
+    pub tools: BTreeMap<String, ToolTraits>,
+    /// How many tool calls may run at once, inline ones not counted.
+    pub tool_slots: u32,
+    /// Bounds of the root of the budget tree.
+    pub limits: Limits,
+    /// The deliberate defect to have.
+    #[cfg(feature = "misbehave")]
+    pub mutant: Option<crate::Mutant>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            policy: scheduler::DEFAULT,
+            models: BTreeMap::new(),
+            tools: BTreeMap::new(),
+            tool_slots: limits::TOOL_SLOTS,
+            limits: Limits::default(),
+            #[cfg(feature = "misbehave")]
+            mutant: None,
+        }
+    }
+}
+
+/// What the kernel knows of a model.
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    /// How many calls may run at once.
+    pub slots: u32,
+    /// What its tokens cost.
+    pub price: Price,
+    /// How long one attempt may take.
+    pub timeout: Millis,
+}
+
+impl Config {
+    /// What a model's tokens cost; nothing if the model is unknown.
+    pub(crate) fn price(&self, model: &str) -> Price {
+        self.models.get(model).map(|model| model.price).unwrap_or_default()
+    }
+
+    /// Whether calls of the tool run before the commit. A tool that is not known does nothing; its
+    /// device says that there is none, which is pure.
+    pub(crate) fn is_inline(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_none_or(|tool| tool.inline)
+    }
+
+    pub(crate) fn broken(&self) -> Broken {
+        Broken {
+            #[cfg(feature = "misbehave")]
+            mutant: self.mutant,
+        }
+    }
+}
