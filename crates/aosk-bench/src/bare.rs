@@ -11,6 +11,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+/// The tool as the model is shown it.
+const TOOL: &str = r#"{"type":"function","function":{"name":"calculator","description":"Adds.","parameters":{"type":"object","properties":{"expression":{"type":"string"}},"required":["expression"]}}}"#;
+
 /// A step to be kept, and whom to tell.
 struct Step {
     agent: usize,
@@ -56,7 +59,7 @@ async fn drive(
         let body = format!(
             r#"{{"model":"bench","messages":[{}],"tools":[{}],"max_tokens":256}}"#,
             messages.join(","),
-            crate::steps::TOOL
+            TOOL
         );
         let reply = client
             .post(&url)
@@ -72,9 +75,13 @@ async fn drive(
         messages.push(row.clone());
         let call = message.pointer("/tool_calls/0").cloned();
         if let Some(call) = &call {
-            let arguments = call.pointer("/function/arguments").and_then(|a| a.as_str()).context("no arguments")?;
+            let arguments = call
+                .pointer("/function/arguments")
+                .and_then(|a| a.as_str())
+                .context("no arguments")?;
             let arguments: serde_json::Value = serde_json::from_str(arguments)?;
-            let result = add(arguments.get("expression").and_then(|e| e.as_str()).unwrap_or_default());
+            let result =
+                add(arguments.get("expression").and_then(|e| e.as_str()).unwrap_or_default());
             let id = call.get("id").and_then(|id| id.as_str()).unwrap_or_default();
             let result = format!(r#"{{"role":"tool","tool_call_id":"{id}","content":"{result}"}}"#);
             row.push_str(&result);
@@ -109,7 +116,11 @@ fn write(path: &Path, steps: &Receiver<Step>) -> anyhow::Result<()> {
         {
             let mut insert = connection.prepare_cached("INSERT INTO step VALUES (?1, ?2, ?3)")?;
             for step in &waiting {
-                insert.execute((i64::try_from(step.agent)?, i64::try_from(step.number)?, &step.row))?;
+                insert.execute((
+                    i64::try_from(step.agent)?,
+                    i64::try_from(step.number)?,
+                    &step.row,
+                ))?;
             }
         }
         connection.execute_batch("COMMIT")?;

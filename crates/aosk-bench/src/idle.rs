@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use aosk_runtime::abi::{ExitStatus, Limits, Message, Body, PermissionLevel, ProgramSpec, SpawnSpec, Millis};
+use aosk_runtime::abi::{Body, Limits, Message, Millis, PermissionLevel, ProgramSpec, SpawnSpec};
 use aosk_runtime::kernel::policy;
 use aosk_runtime::store::Sqlite;
 use aosk_runtime::tools::Registry;
@@ -36,9 +36,10 @@ impl Program for Waits {
     }
 
     fn next(&self, (): &mut (), _: &ProcessView<'_>, event: Event) -> Action {
-        match event {
-            Event::Started => Action::call(Call::Receive { from: None, timeout: None }),
-            _ => Action::call(Call::Exit { status: ExitStatus::Finished, result: None }),
+        if event == Event::Started {
+            Action::call(Call::Receive { from: None, timeout: None })
+        } else {
+            Action::give_up(&event)
         }
     }
 }
@@ -75,13 +76,18 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     println!("node without agents: {idle:.1} MB resident");
     println!("{} agents that wait: {waiting:.1} MB resident", args.agents);
     match ps_ms {
-        Some(ms) => println!("`aosk ps` with {} agents in the store: median {ms:.1} ms", args.agents),
+        Some(ms) => {
+            println!("`aosk ps` with {} agents in the store: median {ms:.1} ms", args.agents)
+        }
         None => println!("`aosk ps`: {} is not there", args.aosk.display()),
     }
     if args.json {
-        println!("{}", serde_json::json!({
-            "agents": args.agents, "idle_rss_mb": idle, "waiting_rss_mb": waiting, "ps_ms": ps_ms,
-        }));
+        println!(
+            "{}",
+            serde_json::json!({
+                "agents": args.agents, "idle_rss_mb": idle, "waiting_rss_mb": waiting, "ps_ms": ps_ms,
+            })
+        );
     }
     Ok(())
 }

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use aosk_runtime::abi::Error;
-
 use crate::measure::quantile;
 use crate::model_server::ModelServer;
 use crate::steps;
@@ -43,14 +41,19 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     }
     let gaps = reqwest::get(format!("{}/gaps", server.base_url.trim_end_matches("/v1"))).await?;
     let gaps: Vec<f64> = serde_json::from_slice(&gaps.bytes().await?)?;
-    node.shutdown().await.map_err(Error::from)?;
+    node.shutdown().await?;
     let [p50, p99] = [0.5, 0.99].map(|share| quantile(gaps.clone(), share));
     println!(
         "{} agents, model latency {} ms: answer to next request p50 {p50:.2} ms, p99 {p99:.2} ms ({} gaps)",
-        args.agents, args.latency_ms, gaps.len()
+        args.agents,
+        args.latency_ms,
+        gaps.len()
     );
     if args.json {
-        println!("{}", serde_json::json!({"agents": args.agents, "added_ms_p50": p50, "added_ms_p99": p99}));
+        println!(
+            "{}",
+            serde_json::json!({"agents": args.agents, "added_ms_p50": p50, "added_ms_p99": p99})
+        );
     }
     Ok(())
 }

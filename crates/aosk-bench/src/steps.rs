@@ -19,9 +19,6 @@ use crate::bare;
 use crate::measure::{Cost, Stopwatch, median};
 use crate::model_server::ModelServer;
 
-/// The tool as the model is shown it, in both contestants.
-pub(crate) const TOOL: &str = r#"{"type":"function","function":{"name":"calculator","description":"Adds.","parameters":{"type":"object","properties":{"expression":{"type":"string"}},"required":["expression"]}}}"#;
-
 /// The device.
 const MODEL: &str = "openai:bench";
 
@@ -117,8 +114,9 @@ fn figures(cost: Cost, steps: u64) -> Figures {
 /// A node with one model, the calculator and an SQLite store.
 pub(crate) async fn node(dir: &Path, base_url: &str, slots: usize) -> anyhow::Result<Node> {
     let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "none".to_owned());
-    let resolved =
-        aosk_runtime::model::resolve(Some(MODEL), Some(base_url), &env).await.map_err(anyhow::Error::new)?;
+    let resolved = aosk_runtime::model::resolve(Some(MODEL), Some(base_url), &env)
+        .await
+        .map_err(anyhow::Error::new)?;
     let mut tools = Registry::new();
     tools.add(Arc::new(aosk_runtime::tools::builtin::Calculator::new()))?;
     let config = NodeConfig {
@@ -183,7 +181,11 @@ async fn kernel(dir: &Path, base_url: &str, agents: usize) -> anyhow::Result<u64
     let mut steps = 0;
     for pid in pids {
         let end = handle.wait(pid).await?;
-        anyhow::ensure!(end.status.is_some_and(|status| status.is_finished()), "{pid}: {:?}", end.status);
+        anyhow::ensure!(
+            end.status.is_some_and(|status| status.is_finished()),
+            "{pid}: {:?}",
+            end.status
+        );
         steps += end.stats.spend.steps;
     }
     node.shutdown().await?;

@@ -135,6 +135,15 @@ impl Endpoint {
         &self.device
     }
 
+    /// The name and the server, without anything of the address that may be secret.
+    fn place(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
+            Some(port) => format!("{} at {host}:{port}", self.device),
+            None => format!("{} at {host}", self.device),
+        }
+    }
+
     /// Sends `body` and waits for the head of the answer.
     ///
     /// A connection that ends before the head comes is replaced once: servers close connections
@@ -153,7 +162,8 @@ impl Endpoint {
         if sent.as_ref().is_err_and(egress::is_hang_up) {
             sent = self.client.execute(request()).await;
         }
-        let response = sent.map_err(|error| self.censored(egress::failure(&self.device, error)))?;
+        let response =
+            sent.map_err(|error| self.censored(egress::failure(&self.place(), error)))?;
         let answer = Answer {
             endpoint: self,
             response,
@@ -288,7 +298,7 @@ impl Answer<'_> {
     async fn chunk(&mut self, bytes_max: usize) -> Result<Option<Bytes>, Failure> {
         let read = self.response.chunk().await;
         let chunk = read.map_err(|error| {
-            self.endpoint.censored(egress::failure(&self.endpoint.device, error))
+            self.endpoint.censored(egress::failure(&self.endpoint.place(), error))
         })?;
         self.bytes += chunk.as_ref().map_or(0, Bytes::len);
         if self.bytes > bytes_max {

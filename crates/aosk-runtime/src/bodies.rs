@@ -81,7 +81,8 @@ impl Bodies {
     }
 
     fn put(&mut self, cached: Cached) {
-        self.young_bytes = self.young_bytes.saturating_add(cached.body.bytes().len().saturating_mul(2));
+        self.young_bytes =
+            self.young_bytes.saturating_add(cached.body.bytes().len().saturating_mul(2));
         self.young.insert(cached.body.hash(), cached);
         if self.young_bytes > self.bytes_max / 2 {
             self.old = std::mem::take(&mut self.young);
@@ -89,3 +90,6 @@ impl Bodies {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! The one place where the shell asks for the time.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aosk_abi::Timestamp;
+use tokio::time::Instant;
 
 /// A clock that never runs backwards: the wall clock's time when it was made, moved on by the
-/// monotonic clock.
+/// monotonic clock, which is the one that timers go by.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     began: Instant,

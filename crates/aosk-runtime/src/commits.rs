@@ -35,3 +35,6 @@ impl Commits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,13 @@ pub struct Growth {
     pub delta: Delta,
 }
 
+/// Workspaces kept open between calls. Each holds a file descriptor, and every process may name its
+/// own.
+const WORKSPACES_MAX: usize = 64;
+
+/// Sets of tools that are remembered. Models choose the tools of the agents they start.
+const OFFERED_MAX: usize = 1_024;
+
 /// A call in flight.
 type Key = (CallId, u32);
 
@@ -101,6 +108,9 @@ impl Devices {
             .cloned()
             .collect();
         let offered = Offered { tokens: tokens::of_tools(&specs).0, specs: specs.into() };
+        if self.offered.len() >= OFFERED_MAX {
+            self.offered.clear();
+        }
         self.offered.insert(names.to_vec(), offered.clone());
         offered
     }
@@ -165,9 +175,9 @@ impl Devices {
     }
 
     /// Starts a tool call.
-    pub(crate) fn call_tool(&mut self, start: ToolStart, asker: Asker) {
+    pub(crate) fn call_tool(&mut self, start: &ToolStart, asker: Asker) {
         let (call, attempt) = (start.call, start.attempt);
-        if let Some(body) = self.recorded_result(&start, &asker) {
+        if let Some(body) = self.recorded_result(start, &asker) {
             self.spawn((call, attempt), Kind::Tool, async move { returned(call, attempt, body) });
             return;
         }
@@ -179,8 +189,12 @@ impl Devices {
                 });
             }
             Err(error) => {
-                let body = tool_error(&start, error.code, &error.message);
-                self.spawn((call, attempt), Kind::Tool, async move { returned(call, attempt, body) });
+                let body = tool_error(start, error.code, &error.message);
+                self.spawn(
+                    (call, attempt),
+                    Kind::Tool,
+                    async move { returned(call, attempt, body) },
+                );
             }
         }
     }
@@ -192,7 +206,11 @@ impl Devices {
             Some(body) => body,
             None => match self.invocation(start.clone(), asker) {
                 Ok(invocation) => self.tools.call_inline(&invocation).unwrap_or_else(|| {
-                    let text = format!("no such tool: {}", start.tool);
+                    // The kernel has unknown tools called inline; the registry knows near names.
+                    let text = match self.tools.specs(&[&start.tool]) {
+                        Err(unknown) => unknown.to_string(),
+                        Ok(_) => format!("no tool is named {:?}", start.tool),
+                    };
                     tool_error(start, ErrorCode::ToolUnknown, &text)
                 }),
                 Err(error) => tool_error(start, error.code, &error.message),
@@ -244,6 +262,10 @@ impl Devices {
             let text = format!("opening the workspace {}: {error}", root.display());
             Error::new(ErrorCode::Io, text)
         })?);
+        if self.workspaces.len() >= WORKSPACES_MAX {
+            // Calls that use one keep it open.
+            self.workspaces.clear();
+        }
         self.workspaces.insert(root.to_owned(), workspace.clone());
         Ok(workspace)
     }
@@ -296,7 +318,9 @@ impl Devices {
                 Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
             },
             Err(error) => match kind {
-                Kind::Model => failed(call, attempt, internal(format!("the driver failed: {error}"))),
+                Kind::Model => {
+                    failed(call, attempt, internal(format!("the driver failed: {error}")))
+                }
                 Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
             },
         }
@@ -336,3 +360,6 @@ fn tool_error(start: &ToolStart, code: ErrorCode, text: &str) -> Body {
         is_error: true,
     })
 }
+
+#[cfg(test)]
+mod tests;

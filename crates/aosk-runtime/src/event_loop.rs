@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId,
-    Timestamp, limits,
+    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
+    limits,
 };
 use aosk_kernel::Kernel;
 use aosk_store::{Batch, Committer};
@@ -84,7 +84,7 @@ pub(crate) enum End {
 impl EventLoop {
     /// Runs until it is stopped or cannot go on.
     pub(crate) async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> End {
-        let mut end = self.apply(Input::Boot).err();
+        let mut end = self.apply(&Input::Boot).err();
         while end.is_none() {
             self.commit();
             // While a long commit is under way only so much is taken in.
@@ -112,18 +112,18 @@ impl EventLoop {
 
     fn handle(&mut self, happened: Happened) -> Result<(), End> {
         match happened {
-            Happened::Completion(done) => self.completions(done),
+            Happened::Completion(done) => self.completions(&done),
             Happened::Commit(outcome) => self.committed(outcome),
-            Happened::Deadline => self.apply(Input::Tick),
+            Happened::Deadline => self.apply(&Input::Tick),
             Happened::Request(request) => self.request(request),
             Happened::Stop => Err(End::Stopped),
         }
     }
 
     /// Applies one input and everything pure that follows from it.
-    fn apply(&mut self, input: Input) -> Result<(), End> {
+    fn apply(&mut self, input: &Input) -> Result<(), End> {
         self.turns.begin_batch();
-        self.apply_one(&input)?;
+        self.apply_one(input)?;
         loop {
             let inline = std::mem::take(&mut self.fx.inline);
             let resumes = std::mem::take(&mut self.fx.resumes);
@@ -170,11 +170,11 @@ impl EventLoop {
     }
 
     /// Applies a completion and all others that are there already.
-    fn completions(&mut self, first: Input) -> Result<(), End> {
+    fn completions(&mut self, first: &Input) -> Result<(), End> {
         self.apply(first)?;
         for _ in 0..limits::BATCH_MAX {
             match self.devices.try_next() {
-                Some(done) => self.apply(done)?,
+                Some(done) => self.apply(&done)?,
                 None => break,
             }
         }
@@ -185,7 +185,7 @@ impl EventLoop {
         self.next_request = self.next_request.saturating_add(1);
         let id = RequestId(self.next_request);
         self.replies.insert(id, request.reply);
-        self.apply(Input::Operator { request: id, command: request.command })
+        self.apply(&Input::Operator { request: id, command: request.command })
     }
 
     /// Hands everything that came of inputs to the store, unless a commit is under way.
@@ -240,7 +240,7 @@ impl EventLoop {
             }
             Release::Tool(start) => {
                 if let Some(asker) = self.asker(start.call.pid) {
-                    self.devices.call_tool(start, asker);
+                    self.devices.call_tool(&start, asker);
                 }
             }
             Release::Cancel { call, attempt } => self.devices.cancel(call, attempt),
@@ -263,8 +263,10 @@ impl EventLoop {
         })
     }
 
-    /// Ends in order: nothing new is started, calls in flight may end, what came of them is
+    /// Ends in order: no model is asked anew, calls in flight may end, what came of them is
     /// committed. What is cut off is in flight in the store and is taken up again at the next boot.
+    /// Tools are called as long as there is time: one that was decided on and never called would be
+    /// reported at the next boot as one that may have taken effect.
     async fn wind_down(&mut self) -> End {
         let until = self.clock.now().after(self.drain);
         loop {
@@ -276,7 +278,7 @@ impl EventLoop {
             let happened = tokio::select! { biased;
                 Some(done) = self.devices.next() => Happened::Completion(done),
                 outcome = self.commits.wait(), if self.committing.is_some() => {
-                    self.hold_back();
+                    self.hold_back(is_model_call);
                     Happened::Commit(outcome)
                 }
                 () = sleep_until(self.clock, Some(until)) => break,
@@ -290,7 +292,7 @@ impl EventLoop {
         self.commit();
         while self.committing.is_some() {
             let outcome = self.commits.wait().await;
-            self.hold_back();
+            self.hold_back(|release| is_model_call(release) || is_tool_call(release));
             if let Err(end) = self.committed(outcome) {
                 return end;
             }
@@ -299,16 +301,20 @@ impl EventLoop {
         End::Stopped
     }
 
-
-    /// While the loop winds down, replies leave and nothing starts.
-    fn hold_back(&mut self) {
+    /// Keeps what is held from leaving with the commit under way. The store has it as in flight.
+    fn hold_back(&mut self, held: impl Fn(&Release) -> bool) {
         if let Some(committing) = &mut self.committing {
-            committing.releases.retain(|release| match release {
-                Release::Reply { .. } | Release::Cancel { .. } | Release::Exited { .. } => true,
-                Release::Think { .. } | Release::Tool(_) => false,
-            });
+            committing.releases.retain(|release| !held(release));
         }
     }
+}
+
+fn is_model_call(release: &Release) -> bool {
+    matches!(release, Release::Think { .. })
+}
+
+fn is_tool_call(release: &Release) -> bool {
+    matches!(release, Release::Tool(_))
 }
 
 async fn sleep_until(clock: Clock, at: Option<Timestamp>) {

@@ -37,7 +37,9 @@ impl Handle {
         match self.ask(Command::Spawn(Box::new(spec))).await? {
             Reply::Spawned(pid) => Ok(pid),
             Reply::Refused(error) => Err(error),
-            Reply::Done => Err(Error::new(ErrorCode::KernelPanic, "starting a process: no id came back")),
+            Reply::Done => {
+                Err(Error::new(ErrorCode::KernelPanic, "starting a process: no id came back"))
+            }
         }
     }
 
@@ -78,15 +80,22 @@ impl Handle {
     /// # Errors
     /// If there is no such process, or the kernel ends first.
     pub async fn wait(&self, pid: Pid) -> Result<Snapshot, Error> {
-        let unknown = || Error::new(ErrorCode::NoSuchProcess, format!("waiting for {pid}: no such process"));
+        let unknown =
+            || Error::new(ErrorCode::NoSuchProcess, format!("waiting for {pid}: no such process"));
         let end = self.published.end_of(pid).ok_or_else(unknown)?;
         end.await.map_err(|_| gone())
     }
 
     /// Waits until a process changes; at once if it does not live. May return without a change.
-    pub async fn changed(&self, pid: Pid) {
-        // A sender that was dropped is as good as a change: the process does not live.
-        let _changed = self.published.change_of(pid).await;
+    ///
+    /// It counts from this call on, not from the first poll: call it, look at the process, then
+    /// await it, and no change is missed.
+    pub fn changed(&self, pid: Pid) -> impl Future<Output = ()> + Send + use<> {
+        let change = self.published.change_of(pid);
+        async move {
+            // A sender that was dropped is as good as a change: the process does not live.
+            let _changed = change.await;
+        }
     }
 
     /// Live processes and those that ended lately, in order of their ids.

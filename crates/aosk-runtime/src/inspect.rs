@@ -35,8 +35,7 @@ pub fn processes(reader: &dyn Reader, which: Which) -> Result<Vec<Snapshot>, Err
 /// # Errors
 /// If there is none, or the store cannot be read.
 pub fn process(reader: &dyn Reader, pid: Pid) -> Result<Snapshot, Error> {
-    let query =
-        ProcessQuery { which: Which::All, after: Pid(pid.0.saturating_sub(1)), limit: 1 };
+    let query = ProcessQuery { which: Which::All, after: Pid(pid.0.saturating_sub(1)), limit: 1 };
     let rows = reader.processes(&query).map_err(|error| error.public())?;
     let row = rows.into_iter().find(|row| row.pid == pid).ok_or_else(|| {
         Error::new(ErrorCode::NoSuchProcess, format!("reading {pid}: no such process"))

@@ -18,6 +18,7 @@ use crate::devices::{Devices, Growth};
 use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
 use crate::flight::Flight;
 use crate::handle::Handle;
+use crate::inspect;
 use crate::program::Programs;
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
@@ -35,6 +36,8 @@ pub struct Node {
     handle: Handle,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), Error>>,
+    /// How it ended, once it has: a task can be waited for only once.
+    outcome: Option<Result<(), Error>>,
 }
 
 /// What outlives a kernel that panicked.
@@ -89,13 +92,12 @@ impl Node {
         let shadow = Shadow::new(&image.rows, &kernel_config);
         drop(image);
         let published = Arc::new(Published::default());
-        publish_all(&published, &kernel);
+        published.publish(snapshots(&kernel));
         let (growth, _) = broadcast::channel(GROWTH_MAX);
         let (stop, stopped) = watch::channel(false);
         let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
         let reader = store.reader();
-        let handle =
-            Handle::new(requests, published.clone(), growth.clone(), reader.clone());
+        let handle = Handle::new(requests, published.clone(), growth.clone(), reader.clone());
         let supervisor = Supervisor {
             config: kernel_config,
             models,
@@ -112,9 +114,12 @@ impl Node {
             clock: Clock::start(),
             panics: HashMap::new(),
         };
-        #[expect(clippy::disallowed_methods, reason = "the node owns this task; shutdown waits for it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the node owns this task; shutdown waits for it"
+        )]
         let task = tokio::spawn(supervisor.run(store, kernel, shadow, requests_in));
-        Ok(Self { handle, stop, task })
+        Ok(Self { handle, stop, task, outcome: None })
     }
 
     /// What to speak to the kernel with.
@@ -123,18 +128,16 @@ impl Node {
         self.handle.clone()
     }
 
-    /// Ends the kernel in order: nothing new starts, calls in flight get the drain time to end, what
-    /// came of them is committed, the store is closed.
+    /// Ends the kernel in order: no model is asked anew, calls in flight and the tools that models
+    /// have just called get the drain time to end, what came of them is committed, the store is
+    /// closed.
     ///
     /// # Errors
     /// What the kernel ended with, if it could not go on.
-    pub async fn shutdown(self) -> Result<(), Error> {
+    pub async fn shutdown(mut self) -> Result<(), Error> {
         // The loop may have ended already.
         let _ended = self.stop.send(true);
-        match self.task.await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(Error::new(ErrorCode::KernelPanic, format!("running the kernel: {error}"))),
-        }
+        self.failed().await
     }
 
     /// Waits until the kernel ends by itself, which it only does when it cannot go on.
@@ -142,16 +145,28 @@ impl Node {
     /// # Errors
     /// Why it cannot.
     pub async fn failed(&mut self) -> Result<(), Error> {
-        match (&mut self.task).await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(Error::new(ErrorCode::KernelPanic, format!("running the kernel: {error}"))),
+        if let Some(outcome) = &self.outcome {
+            return outcome.clone();
         }
+        let outcome = (&mut self.task).await.unwrap_or_else(|error| {
+            Err(Error::new(ErrorCode::KernelPanic, format!("running the kernel: {error}")))
+        });
+        self.outcome = Some(outcome.clone());
+        outcome
     }
 }
 
-fn publish_all(published: &Published, kernel: &Kernel) {
-    let all = kernel.processes().map(|(pid, process)| Snapshot::of(pid, process)).collect();
-    published.publish(all);
+fn snapshots(kernel: &Kernel) -> Vec<Snapshot> {
+    kernel.processes().map(|(pid, process)| Snapshot::of(pid, process)).collect()
+}
+
+/// Tells whoever waits that the kernel stopped, however it did.
+struct Closing(Arc<Published>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Supervisor {
@@ -163,7 +178,7 @@ impl Supervisor {
         mut shadow: Shadow,
         mut requests: mpsc::Receiver<Request>,
     ) -> Result<(), Error> {
-        let published = self.published.clone();
+        let _closing = Closing(self.published.clone());
         let outcome = loop {
             let (end, returned) = self.run_once(store, kernel, shadow, &mut requests).await;
             match (end, returned) {
@@ -173,14 +188,15 @@ impl Supervisor {
                 (End::Panicked(seen, said), returned) => {
                     let again = returned.map_err(|error| error.public());
                     match again.and_then(|returned| self.restart(returned, seen.pid(), &said)) {
-                        Ok((same, restored, rows)) => (store, kernel, shadow) = (same, restored, rows),
+                        Ok((same, restored, rows)) => {
+                            (store, kernel, shadow) = (same, restored, rows)
+                        }
                         Err(error) => break Err(error),
                     }
                 }
             }
         };
         requests.close();
-        published.close();
         outcome
     }
 
@@ -222,7 +238,7 @@ impl Supervisor {
             next_request: 0,
         };
         let end = event_loop.run(requests).await;
-        if !matches!(end, End::Stopped) {
+        if matches!(end, End::Panicked(..)) {
             self.report(&event_loop.flight);
         }
         let EventLoop { committer, .. } = event_loop;
@@ -262,9 +278,24 @@ impl Supervisor {
             image = store.load().map_err(|error| error.public())?;
             kernel = Kernel::restore(self.config.clone(), &image)?;
         }
-        publish_all(&self.published, &kernel);
+        self.publish_again(&kernel);
         let shadow = Shadow::new(&image.rows, &self.config);
         Ok((store, kernel, shadow))
+    }
+
+    /// Shows the processes of a restored kernel, and those that ended in a commit which the loop did
+    /// not live to hear of: whoever waits for them waits still.
+    fn publish_again(&self, kernel: &Kernel) {
+        let mut all = snapshots(kernel);
+        for pid in self.published.live() {
+            if kernel.process(pid).is_none() {
+                match inspect::process(self.reader.as_ref(), pid) {
+                    Ok(snapshot) => all.push(snapshot),
+                    Err(error) => tracing::error!(%pid, %error, "an ended process cannot be read"),
+                }
+            }
+        }
+        self.published.publish(all);
     }
 
     /// Writes down what the kernel saw last.

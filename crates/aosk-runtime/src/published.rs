@@ -90,6 +90,8 @@ struct Table {
     ended_order: VecDeque<Pid>,
     waiting: BTreeMap<Pid, Vec<oneshot::Sender<Snapshot>>>,
     watching: BTreeMap<Pid, Vec<oneshot::Sender<()>>>,
+    /// The kernel stopped: nothing more will be published.
+    closed: bool,
 }
 
 impl Table {
@@ -151,30 +153,38 @@ impl Published {
         table.live.get(&pid).or_else(|| table.ended.get(&pid)).cloned()
     }
 
+    pub(crate) fn live(&self) -> Vec<Pid> {
+        self.lock().live.keys().copied().collect()
+    }
+
     pub(crate) fn live_count(&self) -> usize {
         self.lock().live.len()
     }
 
     /// The end of a process: at once if it has ended, otherwise when it does; none if it is unknown.
+    /// The sender is dropped if the kernel stops first.
     pub(crate) fn end_of(&self, pid: Pid) -> Option<oneshot::Receiver<Snapshot>> {
         let mut table = self.lock();
         let (sender, receiver) = oneshot::channel();
         if let Some(snapshot) = table.ended.get(&pid) {
             let _gone = sender.send(snapshot.clone());
         } else if table.live.contains_key(&pid) {
-            table.waiting.entry(pid).or_default().push(sender);
+            if !table.closed {
+                add(table.waiting.entry(pid).or_default(), sender);
+            }
         } else {
             return None;
         }
         Some(receiver)
     }
 
-    /// The next change of a process; at once if it does not live.
+    /// The next change of a process; the sender is dropped at once if it does not live, or when the
+    /// kernel stops.
     pub(crate) fn change_of(&self, pid: Pid) -> oneshot::Receiver<()> {
         let mut table = self.lock();
         let (sender, receiver) = oneshot::channel();
-        if table.live.contains_key(&pid) {
-            table.watching.entry(pid).or_default().push(sender);
+        if table.live.contains_key(&pid) && !table.closed {
+            add(table.watching.entry(pid).or_default(), sender);
         }
         receiver
     }
@@ -182,7 +192,17 @@ impl Published {
     /// The kernel stopped: nobody will hear of anything more.
     pub(crate) fn close(&self) {
         let mut table = self.lock();
+        table.closed = true;
         table.waiting.clear();
         table.watching.clear();
     }
 }
+
+/// Adds one who waits, and forgets those who have given up: a process may wait for days.
+fn add<T>(waiting: &mut Vec<oneshot::Sender<T>>, sender: oneshot::Sender<T>) {
+    waiting.retain(|other| !other.is_closed());
+    waiting.push(sender);
+}
+
+#[cfg(test)]
+mod tests;

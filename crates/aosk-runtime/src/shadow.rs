@@ -58,14 +58,17 @@ impl Shadow {
         if self.rows.len() > ROWS_MAX {
             return;
         }
-        let expected: Vec<_> =
-            self.rows.iter().map(|(key, text)| (*key, text.clone())).collect();
+        let expected: Vec<_> = self.rows.iter().map(|(key, text)| (*key, text.clone())).collect();
         let rows = kernel.rows();
         if let Some((is, must)) = rows.iter().zip(&expected).find(|(is, must)| is != must) {
             panic!("a row was not written: the kernel has {is:?}, the store {must:?}");
         }
         if rows.len() != expected.len() {
-            panic!("rows were not written: the kernel has {}, the store {}", rows.len(), expected.len());
+            panic!(
+                "rows were not written: the kernel has {}, the store {}",
+                rows.len(),
+                expected.len()
+            );
         }
         let image = Image { rows: expected, ..Image::default() };
         match Kernel::restore(self.config.clone(), &image) {

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step, Syscall,
-    Tokens, ToolCall, ToolUse, Wake, limits,
+    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step,
+    Syscall, Tokens, ToolCall, ToolUse, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process};
 
@@ -92,11 +92,17 @@ impl Turns {
                 Err(error) => event = Event::Refused(error),
             }
         }
-        Err(Error::new(ErrorCode::ProgramFailed, format!("running {pid}: it names nobody it knows")))
+        Err(Error::new(
+            ErrorCode::ProgramFailed,
+            format!("running {pid}: it names nobody it knows"),
+        ))
     }
 
     /// The system call that a program's call stands for. The inner error is for the program.
-    #[expect(clippy::too_many_arguments, reason = "all of it is borrowed from the loop for one step")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is borrowed from the loop for one step"
+    )]
     fn syscall(
         &mut self,
         kernel: &Kernel,
@@ -180,7 +186,10 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
     let page = |at: PageIndex| -> Result<Hash, Error> {
         let index = usize::try_from(at.0).unwrap_or(usize::MAX);
         process.pages.get(index).map(|page| page.hash).ok_or_else(|| {
-            Error::new(ErrorCode::StoreCorrupt, format!("reading page {at}: the log ends before it"))
+            Error::new(
+                ErrorCode::StoreCorrupt,
+                format!("reading page {at}: the log ends before it"),
+            )
         })
     };
     Ok(match wake {
@@ -240,6 +249,9 @@ fn find(
         .or_else(|| process.children.iter().rev().copied().find(named))
         .or_else(|| siblings?.iter().rev().copied().find(|other| *other != pid && named(other)));
     found.map(Some).ok_or_else(|| {
-        Error::new(ErrorCode::NoSuchProcess, format!("no parent, child or sibling has this name: {name}"))
+        Error::new(
+            ErrorCode::NoSuchProcess,
+            format!("no parent, child or sibling has this name: {name}"),
+        )
     })
 }

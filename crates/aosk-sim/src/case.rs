@@ -61,7 +61,7 @@ impl Case {
     pub fn of_seed(seed: u64) -> Self {
         let mut rng = Rng::of(seed, About::Workload, &[]);
         // Most runs are small and fast; some are crowded.
-        let most = if rng.chance(150) { 120 } else { 30 };
+        let most = if rng.chance(80) { 120 } else { 30 };
         let actions = u32::try_from(rng.between(4, most)).unwrap_or(4);
         let steps_max = u32::try_from(rng.between(4, 24)).unwrap_or(4);
         Self {
@@ -85,9 +85,32 @@ impl Case {
         self.features.has(feature)
     }
 
-    /// What the kernel is told at every boot of the run.
+    /// What the kernel is told in its first life, and in every other one unless the case
+    /// reconfigures it.
     #[must_use]
-    pub fn config(&self) -> Config {
+    pub fn config(&self, life: u64) -> Config {
+        let mut config = self.first_config();
+        if life == 0 || !self.has(Feature::Reconfigured) {
+            return config;
+        }
+        let mut rng = Rng::of(self.seed, About::Config, &[life]);
+        for model in config.models.values_mut() {
+            model.slots = u32::try_from(rng.between(1, 6)).unwrap_or(1);
+        }
+        config.tool_slots = u32::try_from(rng.between(1, 4)).unwrap_or(1);
+        if rng.chance(200) {
+            config.models.remove("sim:slow");
+        }
+        if rng.chance(200) {
+            config.tools.remove("read_file");
+        }
+        if self.has(Feature::RootLimits) {
+            config.limits.tokens = rng.chance(700).then(|| Tokens(rng.between(0, 60_000)));
+        }
+        config
+    }
+
+    fn first_config(&self) -> Config {
         let mut rng = Rng::of(self.seed, About::Config, &[]);
         let models = MODELS.iter().enumerate().map(|(at, name)| {
             let price = Price {

@@ -34,6 +34,8 @@ features! {
     Crashes = "crashes",
     /// Commits fail, with and without being kept.
     CommitFaults = "commit-faults",
+    /// A kernel that begins again has other slots and limits, and may lack a model or a tool.
+    Reconfigured = "reconfigured",
     /// Several inputs are applied before one commit.
     Batching = "batching",
     /// Timers come late.

@@ -1,50 +1,84 @@
 //! `aosk-sim`: runs seeds, shrinks what fails, proves that broken kernels are found.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use aosk_kernel::Mutant;
 use aosk_sim::bench::Crowd;
 use aosk_sim::{Case, Failure, Report, run, shrink};
+use clap::Parser;
 
-const USAGE: &str = "\
-aosk-sim: the kernel core in a simulated world
-
-  --seeds A..B      run the seeds from A up to B (default 0..200)
-  --seed N          run one seed
-  --steps N         let no program take more than N steps
-  --mutant NAME     break the kernel in this way; `all` tries every way
-  --shrink          make a failing run as small as possible
-  --twice           run every seed twice and compare what is stored
-  --json            print one line of JSON at the end
-  --bench-apply N   measure one input with N live processes; 0 means 100, 1000 and 10000
-";
-
-/// What was asked for.
-#[derive(Debug)]
+/// The kernel core in a simulated world: runs seeds, shrinks what fails, proves that broken kernels
+/// are found.
+#[derive(Debug, Parser)]
+#[command(name = "aosk-sim")]
 struct Options {
-    seeds: std::ops::Range<u64>,
-    steps_max: Option<u32>,
-    mutants: Vec<Option<Mutant>>,
+    /// Run the seeds from A up to B; a single number stands for that many.
+    #[arg(long, value_name = "A..B", default_value = "0..200", value_parser = range)]
+    seeds: Range<u64>,
+    /// Run one seed.
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Let no program take more than so many steps.
+    #[arg(long, value_name = "N")]
+    steps: Option<u32>,
+    /// Break the kernel in this way; `all` tries every way.
+    #[arg(long, value_name = "NAME", value_parser = Broken::parse)]
+    mutant: Option<Broken>,
+    /// Make a failing run as small as possible.
+    #[arg(long)]
     shrink: bool,
+    /// Run every seed twice and compare what is stored.
+    #[arg(long)]
     twice: bool,
+    /// Print one line of JSON at the end.
+    #[arg(long)]
     json: bool,
-    bench: Option<u32>,
+    /// Measure one input with so many live processes; 0 means 100, 1000 and 10000.
+    #[arg(long, value_name = "N")]
+    bench_apply: Option<u32>,
+}
+
+/// Which ways to break the kernel.
+#[derive(Debug, Clone)]
+enum Broken {
+    All,
+    One(Mutant),
+}
+
+impl Broken {
+    fn parse(name: &str) -> Result<Self, String> {
+        if name == "all" {
+            return Ok(Self::All);
+        }
+        let found = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
+        found
+            .map(|mutant| Self::One(*mutant))
+            .ok_or_else(|| format!("no such mutant; there are {:?}", Mutant::ALL))
+    }
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let number = |text: &str| text.parse().map_err(|_| format!("not a number: {text}"));
+    match text.split_once("..") {
+        Some((from, to)) => Ok(number(from)?..number(to)?),
+        None => Ok(0..number(text)?),
+    }
 }
 
 fn main() -> ExitCode {
-    let options = match parse(std::env::args().skip(1)) {
-        Ok(options) => options,
-        Err(wrong) => {
-            let text =
-                if wrong.is_empty() { USAGE.to_owned() } else { format!("{wrong}\n{USAGE}") };
-            return finish(io::stderr().write_all(text.as_bytes()), ExitCode::from(2));
-        }
-    };
+    let mut options = Options::parse();
+    if let Some(seed) = options.seed {
+        options.seeds = seed..seed.saturating_add(1);
+    }
     let out = &mut io::stdout().lock();
-    match options.bench {
-        Some(processes) => finish(bench(out, processes), ExitCode::SUCCESS),
+    match options.bench_apply {
+        Some(processes) => match bench(out, processes) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         None => match seeds(out, &options) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) | Err(_) => ExitCode::FAILURE,
@@ -52,68 +86,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// A reader of the output that went away is no failure of the run.
-fn finish(written: io::Result<()>, code: ExitCode) -> ExitCode {
-    if written.is_err() { ExitCode::FAILURE } else { code }
-}
-
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options {
-        seeds: 0..200,
-        steps_max: None,
-        mutants: vec![None],
-        shrink: false,
-        twice: false,
-        json: false,
-        bench: None,
-    };
-    while let Some(flag) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{flag} needs a value"));
-        match flag.as_str() {
-            "--seeds" => options.seeds = range(&value()?)?,
-            "--seed" => {
-                let seed = number(&value()?)?;
-                options.seeds = seed..seed.saturating_add(1);
-            }
-            "--steps" => options.steps_max = Some(number(&value()?)?),
-            "--mutant" => options.mutants = mutants(&value()?)?,
-            "--shrink" => options.shrink = true,
-            "--twice" => options.twice = true,
-            "--json" => options.json = true,
-            "--bench-apply" => options.bench = Some(number(&value()?)?),
-            "--help" | "-h" => return Err(String::new()),
-            _ => return Err(format!("no such flag: {flag}")),
-        }
-    }
-    Ok(options)
-}
-
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("not a number: {text}"))
-}
-
-fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
-    let (from, to) = text.split_once("..").ok_or_else(|| format!("not a range: {text}"))?;
-    Ok(number(from)?..number(to)?)
-}
-
-fn mutants(name: &str) -> Result<Vec<Option<Mutant>>, String> {
-    let all = Mutant::ALL.iter().copied();
-    if name == "all" {
-        return Ok(all.map(Some).collect());
-    }
-    let found: Vec<_> = all.filter(|mutant| format!("{mutant:?}") == name).map(Some).collect();
-    if found.is_empty() {
-        return Err(format!("no such mutant: {name}; there are {:?}", Mutant::ALL));
-    }
-    Ok(found)
-}
-
 /// Runs what was asked for. Returns whether all was as it should be: nothing found in the real
 /// kernel, something in every broken one.
 fn seeds(out: &mut impl Write, options: &Options) -> io::Result<bool> {
     let mut good = true;
-    for mutant in &options.mutants {
+    let mutants = match &options.mutant {
+        None => vec![None],
+        Some(Broken::One(mutant)) => vec![Some(*mutant)],
+        Some(Broken::All) => Mutant::ALL.iter().copied().map(Some).collect(),
+    };
+    for mutant in &mutants {
         let begun = now();
         let mut total = Report::default();
         let mut runs = 0_u32;
@@ -142,7 +124,7 @@ fn seeds(out: &mut impl Write, options: &Options) -> io::Result<bool> {
 /// Runs one seed, twice if asked to.
 fn one(seed: u64, mutant: Option<Mutant>, options: &Options) -> Result<Report, Box<Failure>> {
     let mut case = Case::of_seed(seed).with_mutant(mutant);
-    case.steps_max = case.steps_max.min(options.steps_max.unwrap_or(u32::MAX));
+    case.steps_max = case.steps_max.min(options.steps.unwrap_or(u32::MAX));
     let report = run(&case)?;
     if options.twice && run(&case)? != report {
         let rule = "the same seed gives the same run";
@@ -166,14 +148,13 @@ fn summary(
     let hours = total.virtual_time.duration().as_secs_f64() / 3600.0;
     let per_second = f64::from(runs) / seconds;
     if options.json {
-        let mutant = mutant.map_or("null".to_owned(), |mutant| format!("\"{mutant:?}\""));
-        return writeln!(
-            out,
-            "{{\"mutant\":{mutant},\"failed\":{failed},\"seeds\":{runs},\"seconds\":{seconds:.3},\
-             \"seeds_per_second\":{per_second:.1},\"virtual_hours\":{hours:.1},\"inputs\":{inputs},\
-             \"commits\":{commits},\"crashes\":{crashes},\"processes\":{processes},\
-             \"model_calls\":{model_calls},\"tool_calls\":{tool_calls},\"state\":\"{state}\"}}"
-        );
+        let figures = serde_json::json!({
+            "mutant": mutant.map(|mutant| format!("{mutant:?}")), "failed": failed, "seeds": runs,
+            "seconds": seconds, "seeds_per_second": per_second, "virtual_hours": hours,
+            "inputs": inputs, "commits": commits, "crashes": crashes, "processes": processes,
+            "model_calls": model_calls, "tool_calls": tool_calls, "state": state.to_string(),
+        });
+        return writeln!(out, "{figures}");
     }
     if let Some(mutant) = mutant {
         let verdict = if failed { "found" } else { "NOT found" };

@@ -154,7 +154,7 @@ impl Agent {
         }
     }
 
-    fn choose(&mut self, rng: &mut Rng, pid: Pid, pages: u32) -> Syscall {
+    fn choose(&self, rng: &mut Rng, pid: Pid, pages: u32) -> Syscall {
         let features = Features::from_bits(self.features);
         let result = rng.chance(500).then(|| Body::new(Message::assistant(format!("{pid} ends"))));
         if self.told && !self.stubborn && rng.chance(700) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aosk_abi::Image;
+use aosk_abi::{Image, RowOp};
 use aosk_store::fault::{CommitFault, Odds};
 use aosk_store::{Batch, Faults, Faulty, Memory, Reader, Store, StoreError};
 
@@ -71,7 +71,15 @@ impl Disk {
                 Err(_) => break,
             }
         }
-        let kept = self.memory.reader().head()? != before;
+        // A batch without facts does not move the head of the journal, but its rows tell.
+        let reader = self.memory.reader();
+        let mut kept = true;
+        for change in &batch.rows {
+            if let RowOp::Put(value) = &change.op {
+                kept &= reader.row(change.key)?.as_ref() == Some(value);
+            }
+        }
+        kept &= batch.journal.is_empty() || reader.head()? != before;
         Ok(if kept { Committed::Unacknowledged } else { Committed::Lost })
     }
 

@@ -132,9 +132,11 @@ impl From<Level> for PermissionLevel {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  aosk run \"What is 17 * 23?\"\n  aosk run \"Add tests\" --model \
+#[command(
+    after_help = "Examples:\n  aosk run \"What is 17 * 23?\"\n  aosk run \"Add tests\" --model \
 openai:gpt-5.4-mini --permission advanced --budget-usd 0.50\n  aosk run \"hello\" --model openai:local \
---base-url http://127.0.0.1:8080/v1\n  aosk run --resume")]
+--base-url http://127.0.0.1:8080/v1\n  aosk run --resume"
+)]
 pub(crate) struct RunArgs {
     /// What the agent is to do.
     #[arg(required_unless_present = "resume")]
@@ -192,10 +194,12 @@ pub(crate) enum TraceCommand {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "A file has one conversation per line: {\"id\": ..., \"messages\": [...]} in \
+#[command(
+    after_help = "A file has one conversation per line: {\"id\": ..., \"messages\": [...]} in \
 OpenAI chat form. What the kernel sends to the model at each call is checked against the record.\n\n\
 Examples:\n  aosk trace run airline.jsonl --concurrency 100\n  aosk trace run airline.jsonl --resume \
---data-dir /tmp/t --json")]
+--data-dir /tmp/t --json"
+)]
 pub(crate) struct TraceRunArgs {
     /// Files of recorded conversations.
     #[arg(required = true, value_name = "FILE")]

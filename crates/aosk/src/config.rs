@@ -36,7 +36,8 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         }
         Err(error) => {
             let text = format!("reading the configuration {}: {error}", path.display());
-            return Err(Error::new(ErrorCode::ConfigInvalid, text));
+            return Err(Error::new(ErrorCode::ConfigInvalid, text)
+                .hint("give a file that can be read with --config, or none"));
         }
     };
     if text.trim().is_empty() {
@@ -45,7 +46,10 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
     serde_saphyr::from_str(&text).map_err(|error| {
         let first = error.to_string();
         let first = first.lines().next().unwrap_or_default().to_owned();
-        Error::new(ErrorCode::ConfigInvalid, format!("reading the configuration {}: {first}", path.display()))
-            .hint("keys: default_model, base_url, permission, slots, policy")
+        Error::new(
+            ErrorCode::ConfigInvalid,
+            format!("reading the configuration {}: {first}", path.display()),
+        )
+        .hint("keys: default_model, base_url, permission, slots, policy")
     })
 }

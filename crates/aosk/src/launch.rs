@@ -20,9 +20,13 @@ pub(crate) fn launcher() -> Launcher {
 }
 
 /// Becomes the program in `argv`.
-#[expect(clippy::disallowed_methods, reason = "this process becomes the command; nothing is started")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this process becomes the command; nothing is started"
+)]
 pub(crate) fn exec(argv: &[OsString]) -> Result<Done, Error> {
-    let failed = |what: String| Error::new(ErrorCode::ToolFailed, format!("running a command: {what}"));
+    let failed =
+        |what: String| Error::new(ErrorCode::ToolFailed, format!("running a command: {what}"));
     let Some((program, arguments)) = argv.split_first() else {
         return Err(failed("there is none".to_owned()));
     };

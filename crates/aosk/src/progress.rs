@@ -104,7 +104,8 @@ impl Drop for Progress {
 
 /// An agent in a line.
 fn line(process: &Snapshot) -> String {
-    let state = process.status.map_or_else(|| process.state.to_owned(), |status| status.to_string());
+    let state =
+        process.status.map_or_else(|| process.state.to_owned(), |status| status.to_string());
     format!(
         "{state:<10} {} steps, {} tools, {} tokens, {}",
         process.stats.spend.steps,

@@ -71,7 +71,8 @@ pub(crate) fn tools() -> Result<Registry, Error> {
 /// The names of the tools that a level allows, as a model is offered them, kernel calls last.
 pub(crate) fn offered(registry: &Registry, level: PermissionLevel) -> Vec<String> {
     let may = level.capabilities();
-    let allowed = |name: &&str| registry.traits(name).is_some_and(|traits| traits.risk <= may.risk_max);
+    let allowed =
+        |name: &&str| registry.traits(name).is_some_and(|traits| traits.risk <= may.risk_max);
     let mut names: Vec<String> = registry.names().filter(allowed).map(str::to_owned).collect();
     let calls = kernel_calls::specs().map(|spec| spec.name.clone());
     names.extend(calls.filter(|name| may.spawn || name == "finish"));
@@ -88,7 +89,12 @@ pub(crate) struct Parts {
 }
 
 /// Starts a node on an opened data directory.
-pub(crate) fn node(dir: &Path, config: &Config, store: Box<dyn Store>, parts: Parts) -> Result<Node, Error> {
+pub(crate) fn node(
+    dir: &Path,
+    config: &Config,
+    store: Box<dyn Store>,
+    parts: Parts,
+) -> Result<Node, Error> {
     let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("priority");
     Node::start(NodeConfig {
         store,

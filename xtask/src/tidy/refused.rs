@@ -30,7 +30,11 @@ const IN_COMMENTS: [(&str, &str); 2] =
     [("FIXME", "mend it or file an issue"), ("XXX", "mend it or file an issue")];
 
 /// What may stand in spite of this: path, pattern, reason. Keep it short.
-const EXCEPTIONS: [(&str, &str, &str); 0] = [];
+const EXCEPTIONS: [(&str, &str, &str); 1] = [(
+    "crates/aosk/tests/it/machine.rs",
+    "thread::sleep",
+    "the one poll on another process, between two looks at a condition, with a bound",
+)];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let all = source.tokens();

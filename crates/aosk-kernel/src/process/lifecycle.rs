@@ -26,48 +26,7 @@ impl Kernel {
         wanted: &SpawnSpec,
     ) -> Result<Pid, Error> {
         check_spec(wanted)?;
-        if self.processes.len() >= limits::PROCESSES_MAX {
-            return Err(Error::new(
-                ErrorCode::Busy,
-                format!(
-                    "starting {}: {} processes live already",
-                    wanted.name,
-                    limits::PROCESSES_MAX
-                ),
-            ));
-        }
-        let mut spec = Spec {
-            name: wanted.name.clone(),
-            label: wanted.label.clone(),
-            program: wanted.program.clone(),
-            parent,
-            depth: 0,
-            capabilities: wanted.capabilities.clone(),
-            budget: ROOT,
-            spawned: cx.now,
-        };
-        let mut priority = wanted.priority;
-        if let Some(parent) = parent.and_then(|pid| self.processes.get(pid)) {
-            if parent.spec.depth >= limits::PROCESS_DEPTH_MAX {
-                let text =
-                    format!("starting {}: the tree is {} deep", wanted.name, parent.spec.depth);
-                return Err(Error::new(ErrorCode::Busy, text));
-            }
-            if parent.children.len() >= limits::CHILDREN_MAX {
-                let text =
-                    format!("starting {}: {} children live", wanted.name, parent.children.len());
-                return Err(Error::new(ErrorCode::Busy, text));
-            }
-            spec.depth = parent.spec.depth.saturating_add(1);
-            spec.budget = parent.spec.budget;
-            // A child is at most as urgent and as mighty as its parent.
-            if !broken!(self, UrgencyAmplified) {
-                priority = priority.max(parent.priority);
-            }
-            if !broken!(self, CapabilityAmplified) {
-                spec.capabilities = parent.spec.capabilities.attenuate(&wanted.capabilities);
-            }
-        }
+        let (mut spec, priority) = self.inherit(cx, parent, wanted)?;
         let child = Spend { children: 1, ..Spend::default() };
         self.budgets.charge(spec.budget, &child).map_err(|resource| {
             Error::new(
@@ -121,6 +80,49 @@ impl Kernel {
         }
         self.wake(cx, pid, Wake::Started);
         Ok(pid)
+    }
+
+    /// What the new process is, within what its parent is and may.
+    fn inherit(
+        &self,
+        cx: &Ctx<'_>,
+        parent: Option<Pid>,
+        wanted: &SpawnSpec,
+    ) -> Result<(Spec, u8), Error> {
+        let busy =
+            |what: String| Error::new(ErrorCode::Busy, format!("starting {}: {what}", wanted.name));
+        if self.processes.len() >= limits::PROCESSES_MAX {
+            return Err(busy(format!("{} processes live already", limits::PROCESSES_MAX)));
+        }
+        let mut spec = Spec {
+            name: wanted.name.clone(),
+            label: wanted.label.clone(),
+            program: wanted.program.clone(),
+            parent,
+            depth: 0,
+            capabilities: wanted.capabilities.clone(),
+            budget: ROOT,
+            spawned: cx.now,
+        };
+        let mut priority = wanted.priority;
+        if let Some(parent) = parent.and_then(|pid| self.processes.get(pid)) {
+            if parent.spec.depth >= limits::PROCESS_DEPTH_MAX {
+                return Err(busy(format!("the tree is {} deep", parent.spec.depth)));
+            }
+            if parent.children.len() >= limits::CHILDREN_MAX {
+                return Err(busy(format!("{} children live", parent.children.len())));
+            }
+            spec.depth = parent.spec.depth.saturating_add(1);
+            spec.budget = parent.spec.budget;
+            // A child is at most as urgent and as mighty as its parent.
+            if !broken!(self, UrgencyAmplified) {
+                priority = priority.max(parent.priority);
+            }
+            if !broken!(self, CapabilityAmplified) {
+                spec.capabilities = parent.spec.capabilities.attenuate(&wanted.capabilities);
+            }
+        }
+        Ok((spec, priority))
     }
 
     /// Appends a page to the log and returns its place.

@@ -1,3 +1,5 @@
+//! Tests of `anthropic`.
+
 use std::sync::Arc;
 
 use aosk_abi::{Body, CallId, Content, Message, Pid, ThinkOptions, Tokens, ToolUse};

@@ -1,3 +1,5 @@
+//! Tests of `failure`.
+
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::*;

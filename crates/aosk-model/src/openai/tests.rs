@@ -1,3 +1,5 @@
+//! Tests of `openai`.
+
 use std::sync::{Arc, Mutex};
 
 use aosk_abi::{

@@ -1,3 +1,5 @@
+//! Tests of `price`.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of `provider`.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of `replay`.
+
 use aosk_abi::{CallId, Pid, ThinkOptions, Tokens};
 
 use super::*;

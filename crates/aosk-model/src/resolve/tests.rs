@@ -1,3 +1,5 @@
+//! Tests of `resolve`.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of `retry_after`.
+
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::*;

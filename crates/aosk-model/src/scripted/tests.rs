@@ -1,3 +1,5 @@
+//! Tests of `scripted`.
+
 use std::sync::Arc;
 
 use aosk_abi::{CallId, Pid, ThinkOptions, Tokens, ToolSpec};

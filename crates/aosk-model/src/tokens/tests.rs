@@ -1,3 +1,5 @@
+//! Tests of `tokens`.
+
 use aosk_abi::ToolUse;
 
 use super::*;

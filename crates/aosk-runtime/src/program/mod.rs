@@ -9,11 +9,12 @@ pub mod replay;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, Pid, Resource, SpawnSpec,
-    ThinkOptions, ToolUse,
+    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, Pid, Resource,
+    SpawnSpec, ThinkOptions, ToolUse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -233,6 +234,9 @@ pub(crate) struct Stepped {
     pub(crate) state: Arc<str>,
 }
 
+/// The state of a process whose program has kept none.
+const NO_STATE: &str = "null";
+
 /// A program whose state is text.
 trait Erased: Send + Sync {
     fn step(&self, state: &str, process: &ProcessView<'_>, event: Event) -> Result<Stepped, Error>;
@@ -257,7 +261,12 @@ impl<P: Program> Erased for P {
             | Event::TimedOut
             | Event::Refused(_)
             | Event::OutOfBudget(_)
-            | Event::Terminated => serde_json::from_str(state).map_err(invalid)?,
+            | Event::Terminated => match serde_json::from_str(state) {
+                Ok(state) => state,
+                // The first step was refused as a whole, so no state has been kept yet.
+                Err(_) if state == NO_STATE => P::State::default(),
+                Err(error) => return Err(invalid(error)),
+            },
         };
         let action = self.next(&mut state, process, event);
         Ok(Stepped {
@@ -300,11 +309,21 @@ impl Programs {
         let program = self.by_name.get(name).ok_or_else(|| {
             let names: Vec<_> = self.by_name.keys().map(String::as_str).collect();
             let text = format!("running {}: no such program: {name}", process.pid);
-            Error::new(ErrorCode::ProgramInvalid, text).hint(format!("programs: {}", names.join(", ")))
+            Error::new(ErrorCode::ProgramInvalid, text)
+                .hint(format!("programs: {}", names.join(", ")))
         })?;
-        program.step(state, process, event)
+        // A program is given its state anew at every step, so a panic leaves nothing half done.
+        catch_unwind(AssertUnwindSafe(|| program.step(state, process, event))).unwrap_or_else(
+            |_| {
+                let text = format!("running {name} of {}: the program panicked", process.pid);
+                Err(Error::new(ErrorCode::ProgramFailed, text))
+            },
+        )
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 impl fmt::Debug for Programs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

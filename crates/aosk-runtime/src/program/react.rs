@@ -6,7 +6,7 @@
 
 use aosk_abi::{
     Capabilities, Content, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Pid,
-    ProgramSpec, SpawnSpec, ThinkOptions, ToolUse,
+    ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
 use aosk_tools::kernel_calls::{self, Address, KernelCall, SpawnAgent};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,9 @@ impl Program for React {
         };
         match event {
             Event::Started => think(&param, Vec::new()),
-            Event::Answered { message, finish } => answered(state, process, &param, &message, finish),
+            Event::Answered { message, finish } => {
+                answered(state, process, &param, &message, finish)
+            }
             Event::ToolsReturned(_) => go_on(state, process, &param, Vec::new()),
             Event::Spawned(pid) => spawned(state, process, &param, pid),
             Event::ChildExited { pid, status, result } => {
@@ -142,7 +144,8 @@ fn go_on(
 ) -> Action {
     loop {
         let is_kernel_call = |wanted: &ToolUse| kernel_calls::spec(&wanted.name).is_some();
-        let tools = state.queue.iter().take_while(|wanted| !is_kernel_call(wanted)).count();
+        let tools = state.queue.iter().take_while(|wanted| !is_kernel_call(wanted));
+        let tools = tools.take(limits::TOOL_CALLS_PER_TURN_MAX).count();
         if tools > 0 {
             let calls = state.queue.drain(..tools).collect();
             return Action { append, call: Call::CallTools(calls) };
@@ -189,6 +192,11 @@ fn system_call(
         KernelCall::Finish(finish) => {
             // The log stays well-formed, so that it can be read and continued.
             append.push(result(wanted.id, wanted.name, r#"{"finished":true}"#.to_owned(), false));
+            for unmade in state.queue.drain(..) {
+                let text =
+                    refusal(ErrorCode::ToolInterrupted, "the agent finished before this call");
+                append.push(result(unmade.id, unmade.name, text, true));
+            }
             let result = Some(Message::assistant(finish.result));
             return Action { append, call: Call::Exit { status: ExitStatus::Finished, result } };
         }
@@ -268,8 +276,13 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnS
             ..Limits::default()
         },
         pages: vec![
-            aosk_abi::Body::new(Message::system(wanted.system.unwrap_or_else(|| SYSTEM.to_owned()))),
+            aosk_abi::Body::new(Message::system(
+                wanted.system.unwrap_or_else(|| SYSTEM.to_owned()),
+            )),
             aosk_abi::Body::new(Message::user(wanted.task)),
         ],
     }
 }
+
+#[cfg(test)]
+mod tests;

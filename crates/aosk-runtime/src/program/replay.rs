@@ -39,7 +39,8 @@ pub enum Turn {
 pub struct State {
     /// Turns that are over or under way.
     turn: usize,
-    /// The tool calls of the last answer, while tools are still to be called for it.
+    /// The tool calls of the last answer, if they are called in more than one part. Otherwise they
+    /// are called at once: arguments may be larger than what a program may remember.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     calls: Vec<ToolUse>,
 }
@@ -53,11 +54,11 @@ impl Program for Replay {
 
     fn next(&self, state: &mut State, process: &ProcessView<'_>, event: Event) -> Action {
         let mut append = Vec::new();
+        let mut calls = std::mem::take(&mut state.calls);
         match &event {
             Event::Received { message, .. } => append.push(message.as_ref().clone()),
-            Event::Answered { message, .. } => state.calls = message.tool_calls().to_vec(),
-            Event::Started => {}
-            Event::ToolsReturned(_) => state.calls.clear(),
+            Event::Answered { message, .. } => calls = message.tool_calls().to_vec(),
+            Event::Started | Event::ToolsReturned(_) => {}
             Event::ModelFailed(_)
             | Event::Refused(_)
             | Event::OutOfBudget(_)
@@ -75,12 +76,18 @@ impl Program for Replay {
         state.turn = state.turn.saturating_add(1);
         match turn {
             None => exit(append, ExitStatus::Finished),
-            Some(Turn::Mail) => Action { append, call: Call::Receive { from: None, timeout: None } },
+            Some(Turn::Mail) => {
+                Action { append, call: Call::Receive { from: None, timeout: None } }
+            }
             Some(Turn::Answer) => Action { append, call: Call::Think(param.options) },
             Some(Turn::Tools(places)) => {
-                let call = |place: &u16| state.calls.get(usize::from(*place)).cloned();
-                match places.iter().map(call).collect::<Option<Vec<_>>>() {
-                    Some(calls) => Action { append, call: Call::CallTools(calls) },
+                let call = |place: &u16| calls.get(usize::from(*place)).cloned();
+                let wanted = places.iter().map(call).collect::<Option<Vec<_>>>();
+                if let Some(Turn::Tools(_)) = param.turns.get(state.turn) {
+                    state.calls = calls;
+                }
+                match wanted {
+                    Some(wanted) => Action { append, call: Call::CallTools(wanted) },
                     // The answer that was checked against the record has these calls.
                     None => exit(append, ExitStatus::Failed(ErrorCode::ReplayDiffers)),
                 }
@@ -92,3 +99,6 @@ impl Program for Replay {
 fn exit(append: Vec<Message>, status: ExitStatus) -> Action {
     Action { append, call: Call::Exit { status, result: None } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,10 @@ pub(super) struct Account {
     pub(super) calls: u32,
     /// Its mailbox, in order.
     pub(super) mail: Vec<(Option<Pid>, Hash)>,
+    /// From whom it wants to receive, if it asked: anyone if none.
+    pub(super) wants: Option<Option<Pid>>,
+    /// When it is killed, if it was asked to end.
+    pub(super) killed_at: Option<Timestamp>,
     /// The tool calls of its last turn.
     pub(super) turn: Vec<u32>,
     /// Their results.
@@ -134,8 +138,9 @@ impl Account {
             }
             Fact::ModelFailed { call, code, message } => {
                 let (model, input) = self.close_model(*call)?;
-                let abandoned = message == ABANDONED;
-                if !abandoned && *code != ErrorCode::BudgetExceeded {
+                // No device had these calls.
+                let gone = [ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code);
+                if message != ABANDONED && !gone {
                     spend = cut_off(*code, prices, &model, input);
                     spend.calls += 1;
                     spend.steps += 1;
@@ -165,6 +170,18 @@ impl Account {
                 if taken != Some((*from, *body)) {
                     let what = format!("{pid} received {body:?} from {from:?}, expected {taken:?}");
                     return Err(Rule("mail is received once and in order", what));
+                }
+                let wanted = self.wants.take();
+                let fits = match wanted {
+                    Some(Some(wanted)) => *from == Some(wanted),
+                    Some(None) => at == Some(0),
+                    None => false,
+                };
+                if !fits {
+                    let what = format!(
+                        "{pid} received from {from:?}, number {at:?} in its mailbox, wanted {wanted:?}"
+                    );
+                    return Err(Rule("a process receives what it asked for", what));
                 }
             }
             Fact::Exited { .. } => {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{Body, Hash, Image, Pid, RowChange, RowKey, RowOp, Spend};
-use aosk_kernel::{Kernel, State, ToolPhase, Wait};
+use aosk_abi::{Body, CallId, Hash, Image, Pid, RowChange, RowKey, RowOp, Spend};
+use aosk_kernel::{Kernel, State};
 use aosk_store::Reader;
 use serde::Deserialize;
 
+use super::calls::{Device, in_flight};
 use super::{Checker, Rule, ensure};
 
 /// As much of the rows as the checker looks at.
@@ -77,13 +78,12 @@ impl Checker {
         for (pid, process) in kernel.processes() {
             let program = matches!(process.state, State::Program { .. });
             ensure(!program, "every wake is carried out before the commit", || pid.to_string())?;
-            if let State::Waiting { on: Wait::Tools { calls } } = process.state.inner() {
-                let inline = |tool| self.config.tools.get(tool).is_none_or(|tool| tool.inline);
-                let left = calls.iter().find(|call| {
-                    matches!(call.phase, ToolPhase::InFlight { .. }) && inline(&call.tool)
-                });
-                ensure(left.is_none(), "inline tools run before the commit", || {
-                    format!("{pid}: {left:?}")
+            for flight in in_flight(process) {
+                let Device::Tool { name: Some(name) } = flight.device else {
+                    continue;
+                };
+                ensure(!self.is_inline(name), "inline tools run before the commit", || {
+                    format!("{pid}: {flight:?}")
                 })?;
             }
         }
@@ -94,22 +94,11 @@ impl Checker {
     pub(crate) fn check_in_flight(&self, kernel: &Kernel) -> Result<(), Rule> {
         let rule = "nobody waits for a call that was not started";
         for (pid, process) in kernel.processes() {
-            let started = |number: u32, attempt: u32| {
-                let call = aosk_abi::CallId { pid, number };
-                ensure(self.started.contains(&(call, attempt)), rule, || {
-                    format!("{call}, attempt {attempt}")
-                })
-            };
-            match process.state.inner() {
-                State::Running { call, .. } => started(call.number, call.attempt)?,
-                State::Waiting { on: Wait::Tools { calls } } => {
-                    for call in calls {
-                        if matches!(call.phase, ToolPhase::InFlight { .. }) {
-                            started(call.number, call.attempt)?;
-                        }
-                    }
-                }
-                _ => {}
+            for flight in in_flight(process) {
+                // A cancelled call is not waited for, only its confirmation, and not for long.
+                let attempt = (CallId { pid, number: flight.number }, flight.attempt);
+                let started = flight.cancelled.is_some() || self.started.contains(&attempt);
+                ensure(started, rule, || format!("{attempt:?}"))?;
             }
         }
         Ok(())

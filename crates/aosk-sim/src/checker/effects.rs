@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use aosk_abi::{CallId, Pid, Release, Resume, Risk, ToolStart};
 use aosk_kernel::{Kernel, State};
 
-use super::{Before, Checker, Rule, ensure, models_in_flight};
+use super::calls::models;
+use super::{Before, Checker, Rule, ensure};
 use crate::reference::{Breaker, Contender, goes_first};
 
 impl Checker {
@@ -25,18 +26,11 @@ impl Checker {
                 continue;
             };
             let what = || format!("{resume:?}, {:?}", process.state);
-            match &process.state {
-                State::Stopped { .. } => {
-                    return Err(Rule("a stopped process is never resumed", what()));
-                }
-                State::Exiting { .. } | State::Zombie { .. } => {}
-                state => ensure(
-                    *state == State::Program { wake: resume.wake.clone() }
-                        && process.turn == resume.turn,
-                    "no wake is lost",
-                    what,
-                )?,
-            }
+            let stopped = matches!(process.state, State::Stopped { .. });
+            ensure(!stopped, "a stopped process is never resumed", what)?;
+            let present = process.state == State::Program { wake: resume.wake.clone() }
+                && process.turn == resume.turn;
+            ensure(present || process.state.is_over(), "no wake is lost", what)?;
         }
         Ok(())
     }
@@ -59,8 +53,8 @@ impl Checker {
                     self.check_order(kernel, before, *call, &options.model)?;
                     let in_flight = kernel
                         .processes()
-                        .flat_map(|(_, process)| models_in_flight(process))
-                        .filter(|model| *model == options.model)
+                        .flat_map(|(_, process)| models(process))
+                        .filter(|model| **model == *options.model)
                         .count();
                     let breaker = self.books.breakers.entry(options.model.clone());
                     breaker

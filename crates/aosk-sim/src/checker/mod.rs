@@ -7,6 +7,7 @@
 //! After every commit: `commit`. At the end: nobody is stuck.
 
 mod books;
+mod calls;
 mod commit;
 mod effects;
 
@@ -14,12 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aosk_abi::{
-    CallId, Effects, Fact, Input, ModelOutcome, Pid, Price, Signal, Spend, Syscall, Timestamp,
-    Usage, Wake,
+    CallId, Effects, Fact, Image, Input, ModelOutcome, Pid, Price, Signal, Spend, Syscall,
+    Timestamp, Wake, limits,
 };
-use aosk_kernel::{CancelKind, Config, Kernel, Process, State, ToolPhase, Wait};
+use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
 use self::books::{Books, Charges, input_only};
+use self::calls::{Device, awaited, in_flight};
 use crate::case::Case;
 use crate::faults::Feature;
 
@@ -95,7 +97,7 @@ pub(crate) struct Checker {
 
 impl Checker {
     pub(crate) fn new(case: &Case) -> Self {
-        let config = case.config();
+        let config = case.config(0);
         let prices = config.models.iter().map(|(name, model)| (name.clone(), model.price));
         let books = Books { policy: config.policy.name().to_owned(), ..Books::default() };
         Self {
@@ -125,16 +127,17 @@ impl Checker {
         }
         match input {
             Input::ModelDone { call, attempt, outcome } => {
-                let report =
-                    kernel.process(call.pid).and_then(|p| awaited_model(p, *call, *attempt));
-                before.stale = report.is_none();
-                before.charges.extend(report.map(|cancelled| {
-                    (call.pid, self.cost_of_report(kernel, *call, cancelled, outcome))
-                }));
+                let flight = kernel.process(call.pid).and_then(|p| awaited(p, *call, *attempt));
+                before.stale = flight.is_none();
+                if let Some(Device::Model { call: asked, .. }) = flight.map(|f| f.device) {
+                    let cancelled = flight.is_some_and(|flight| flight.cancelled.is_some());
+                    let spend = self.cost_of_report(asked, cancelled, outcome);
+                    before.charges.push((call.pid, spend));
+                }
             }
             Input::ToolDone { call, attempt, .. } => {
                 let process = kernel.process(call.pid);
-                before.stale = !process.is_some_and(|p| awaits_tool(p, *call, *attempt));
+                before.stale = process.and_then(|p| awaited(p, *call, *attempt)).is_none();
             }
             Input::Syscall { pid, turn, .. } => {
                 before.stale = !kernel.process(*pid).is_some_and(|p| {
@@ -142,9 +145,8 @@ impl Checker {
                 });
             }
             Input::Tick => {
-                for (pid, process) in kernel.processes() {
-                    before.charges.extend(given_up(process, now).map(|held| (pid, held)));
-                }
+                let live = kernel.processes();
+                before.charges.extend(live.flat_map(|(pid, process)| given_up(pid, process, now)));
             }
             Input::Boot | Input::Operator { .. } => {}
         }
@@ -152,27 +154,17 @@ impl Checker {
     }
 
     /// What a report costs that is awaited.
-    fn cost_of_report(
-        &self,
-        kernel: &Kernel,
-        call: CallId,
-        cancelled: bool,
-        outcome: &ModelOutcome,
-    ) -> Spend {
-        let model = kernel.process(call.pid).and_then(model_call_of);
-        let Some((model, input)) = model else {
-            return Spend::default();
-        };
+    fn cost_of_report(&self, asked: &ModelCall, cancelled: bool, outcome: &ModelOutcome) -> Spend {
         let one = Spend { calls: 1, steps: 1, ..Spend::default() };
+        let model = &asked.options.model;
         match outcome {
             ModelOutcome::Answered(reply) => {
-                let price = self.prices.get(&model).copied().unwrap_or_default();
-                let Usage { output, .. } = reply.usage;
-                let tokens = reply.usage.input() + output;
+                let price = self.prices.get(model).copied().unwrap_or_default();
+                let tokens = reply.usage.input() + reply.usage.output;
                 Spend { tokens, micro_usd: price.of(&reply.usage), ..one }
             }
             ModelOutcome::Cancelled if cancelled => {
-                input_only(&self.prices, &model, input).plus(&one)
+                input_only(&self.prices, model, asked.input).plus(&one)
             }
             // Facts say what a failure costs.
             ModelOutcome::Failed(_) | ModelOutcome::Cancelled => Spend::default(),
@@ -208,9 +200,16 @@ impl Checker {
             if let (Fact::ToolReturned { .. }, Some(pid)) = (&entry.fact, entry.pid) {
                 returned.insert(pid);
             }
+            if let Fact::Spawned { parent: Some(parent), priority, .. } = &entry.fact {
+                let most = kernel.process(*parent).map(|parent| parent.priority);
+                let modest = most.is_none_or(|most| *priority >= most);
+                ensure(modest, "a child is at most as urgent as its parent", || {
+                    format!("{:?}: {priority}, its parent {most:?}", entry.pid)
+                })?;
+            }
         }
         for (pid, process) in kernel.processes() {
-            self.check_process(pid, process)?;
+            self.check_process(now, pid, process)?;
         }
         for pid in returned {
             self.check_results(kernel, pid)?;
@@ -246,11 +245,16 @@ impl Checker {
         match input {
             Input::Boot => self.books.policy = self.config.policy.name().to_owned(),
             Input::Syscall { pid, step, .. } => {
-                if let Syscall::CallTools { .. } = step.call
-                    && let Some(account) = self.books.accounts.get_mut(pid)
+                if let Some(account) = self.books.accounts.get_mut(pid)
                     && !before.stale
                 {
-                    account.begin_turn();
+                    account.wants = None;
+                    if let Syscall::CallTools { .. } = &step.call {
+                        account.begin_turn();
+                    }
+                    if let Syscall::Receive { from, .. } = &step.call {
+                        account.wants = Some(*from);
+                    }
                 }
             }
             Input::ModelDone { call, outcome: ModelOutcome::Failed(failure), .. } => {
@@ -284,14 +288,23 @@ impl Checker {
         Ok(())
     }
 
-    fn check_process(&mut self, pid: Pid, process: &Process) -> Result<(), Rule> {
+    fn check_process(&mut self, now: Timestamp, pid: Pid, process: &Process) -> Result<(), Rule> {
         self.seen.insert(format!("state {}", process.state.word()));
         if let State::Stopped { was } = &process.state {
             self.seen.insert(format!("stopped {}", was.word()));
         }
-        let Some(account) = self.books.accounts.get(&pid) else {
+        let Some(account) = self.books.accounts.get_mut(&pid) else {
             return Err(Rule("a process begins with a fact", pid.to_string()));
         };
+        if let Termination::Asked { deadline, .. } | Termination::Told { deadline, .. } =
+            process.termination
+        {
+            let first = *account.killed_at.get_or_insert(deadline);
+            let latest = first.min(now.after(limits::TERM_GRACE));
+            ensure(deadline <= latest, "a grace time is not prolonged", || {
+                format!("{pid}: {deadline:?}, at the latest {latest:?}")
+            })?;
+        }
         ensure(process.stats.spend == account.spent, "what is charged is what was used", || {
             format!("{pid}: stats {:?}, facts {:?}", process.stats.spend, account.spent)
         })?;
@@ -308,18 +321,23 @@ impl Checker {
 
     /// Slots, counted from the states of processes.
     fn check_slots(&self, kernel: &Kernel) -> Result<(), Rule> {
-        let mut models: BTreeMap<String, u32> = BTreeMap::new();
+        let mut models: BTreeMap<&str, u32> = BTreeMap::new();
         let mut tools = 0_u32;
-        for (_, process) in kernel.processes() {
-            for model in models_in_flight(process) {
-                *models.entry(model).or_default() += 1;
+        let flights = kernel.processes().flat_map(|(_, process)| in_flight(process));
+        for flight in flights {
+            match flight.device {
+                Device::Model { call, .. } => {
+                    *models.entry(&call.options.model).or_default() += 1;
+                }
+                Device::Tool { name } => {
+                    tools += u32::from(!name.is_some_and(|n| self.is_inline(n)))
+                }
             }
-            tools += self.tools_in_flight(process);
         }
         for (name, model) in &self.config.models {
-            let in_flight = models.get(name).copied().unwrap_or(0);
-            ensure(in_flight <= model.slots, "a slot is held by one call", || {
-                format!("{name}: {in_flight} calls in {} slots", model.slots)
+            let taken = models.get(name.as_str()).copied().unwrap_or(0);
+            ensure(taken <= model.slots, "a slot is held by one call", || {
+                format!("{name}: {taken} calls in {} slots", model.slots)
             })?;
         }
         ensure(tools <= self.config.tool_slots, "a slot is held by one call", || {
@@ -327,19 +345,8 @@ impl Checker {
         })
     }
 
-    fn tools_in_flight(&self, process: &Process) -> u32 {
-        let count = match process.state.inner() {
-            State::Waiting { on: Wait::Tools { calls } } => calls
-                .iter()
-                .filter(|call| matches!(call.phase, ToolPhase::InFlight { .. }))
-                .filter(|call| self.config.tools.get(&call.tool).is_some_and(|tool| !tool.inline))
-                .count(),
-            State::Exiting { calls, .. } => {
-                calls.iter().filter(|call| call.kind == CancelKind::Tool).count()
-            }
-            _ => 0,
-        };
-        u32::try_from(count).unwrap_or(u32::MAX)
+    fn is_inline(&self, tool: &str) -> bool {
+        self.config.tools.get(tool).is_none_or(|tool| tool.inline)
     }
 
     /// Results enter the log in the order of the calls, whatever order they came in.
@@ -361,24 +368,38 @@ impl Checker {
     }
 
     /// The kernel was restored: what was not committed never was.
-    pub(crate) fn restored(&mut self) {
+    pub(crate) fn restored(
+        &mut self,
+        config: Config,
+        kernel: &Kernel,
+        image: &Image,
+    ) -> Result<(), Rule> {
+        self.config = config;
         self.books = self.kept.clone();
         self.books.breakers.clear();
         self.started.clear();
+        let same = image.rows.is_empty() || kernel.rows() == image.rows;
+        ensure(same, "a restored kernel is the kernel", || "after a crash".to_owned())
     }
 
     /// Nothing happens any more and nothing is due: whoever is left must wait for what only another
     /// process or the operator can give.
-    pub(crate) fn check_quiet(kernel: &Kernel) -> Result<(), Rule> {
+    pub(crate) fn check_quiet(&self, kernel: &Kernel) -> Result<(), Rule> {
         for (pid, process) in kernel.processes() {
-            let may_wait = match &process.state {
-                State::Waiting { on: Wait::Message { until, .. } | Wait::Child { until, .. } } => {
-                    until.is_none()
-                }
-                State::Stopped { .. } => true,
-                State::Zombie { .. } => process.spec.parent.is_some(),
-                _ => false,
-            };
+            let for_another = matches!(
+                &process.state,
+                State::Waiting { on: Wait::Message { until, .. } | Wait::Child { until, .. } }
+                    if until.is_none()
+            );
+            // Until a kernel is started that has the model again.
+            let for_model = matches!(
+                &process.state,
+                State::Ready { call } if !self.config.models.contains_key(&call.options.model)
+            );
+            let stopped = matches!(process.state, State::Stopped { .. });
+            let unwanted = matches!(process.state, State::Zombie { .. });
+            let may_wait =
+                for_another || for_model || stopped || (unwanted && process.spec.parent.is_some());
             ensure(may_wait, "a healthy world comes to rest", || {
                 format!("{pid} is stuck: {:?}", process.state)
             })?;
@@ -387,81 +408,26 @@ impl Checker {
     }
 }
 
+/// What is charged for cancelled model calls that are not waited for any longer.
+fn given_up(pid: Pid, process: &Process, now: Timestamp) -> Charges {
+    let flights = in_flight(process).into_iter();
+    let late = flights.filter(|flight| flight.cancelled.is_some_and(|until| until <= now));
+    late.filter_map(|flight| match flight.device {
+        Device::Model { held, .. } => Some((pid, held)),
+        Device::Tool { .. } => None,
+    })
+    .collect()
+}
+
 /// Whether the fact is what a report leads to.
 fn is_of(fact: &Fact, report: &Input) -> bool {
-    match (fact, report) {
-        (
-            Fact::ModelAnswered { call, .. } | Fact::ModelRetried { call, .. },
-            Input::ModelDone { call: reported, .. },
-        )
-        | (Fact::ToolReturned { call, .. }, Input::ToolDone { call: reported, .. }) => {
-            call == reported
-        }
-        _ => false,
+    let model = if let Input::ModelDone { call, .. } = report { Some(call) } else { None };
+    let tool = if let Input::ToolDone { call, .. } = report { Some(call) } else { None };
+    if let Fact::ModelAnswered { call, .. } | Fact::ModelRetried { call, .. } = fact {
+        return model == Some(call);
     }
-}
-
-/// The model call that the report is about, if the process waits for it: whether it was cancelled.
-fn awaited_model(process: &Process, id: CallId, attempt: u32) -> Option<bool> {
-    match process.state.inner() {
-        State::Running { call, .. } if call.number == id.number && call.attempt == attempt => {
-            Some(false)
-        }
-        State::Exiting { calls, .. } => {
-            calls.iter().any(|c| c.number == id.number && c.attempt == attempt).then_some(true)
-        }
-        _ => None,
+    if let Fact::ToolReturned { call, .. } = fact {
+        return tool == Some(call);
     }
-}
-
-fn awaits_tool(process: &Process, id: CallId, attempt: u32) -> bool {
-    match process.state.inner() {
-        State::Waiting { on: Wait::Tools { calls } } => calls.iter().any(|call| {
-            call.number == id.number
-                && call.attempt == attempt
-                && matches!(call.phase, ToolPhase::InFlight { .. })
-        }),
-        State::Exiting { calls, .. } => {
-            calls.iter().any(|call| call.number == id.number && call.attempt == attempt)
-        }
-        _ => false,
-    }
-}
-
-/// The model and the input of the call in flight.
-fn model_call_of(process: &Process) -> Option<(String, aosk_abi::Tokens)> {
-    match process.state.inner() {
-        State::Running { call, .. } => Some((call.options.model.clone(), call.input)),
-        State::Exiting { calls, .. } => calls.iter().find_map(|call| match &call.kind {
-            CancelKind::Model { call, .. } => Some((call.options.model.clone(), call.input)),
-            CancelKind::Tool => None,
-        }),
-        _ => None,
-    }
-}
-
-/// What is charged for cancelled model calls that are not waited for any longer.
-fn given_up(process: &Process, now: Timestamp) -> impl Iterator<Item = Spend> {
-    let calls = match &process.state {
-        State::Exiting { calls, .. } => calls.as_slice(),
-        _ => &[],
-    };
-    calls.iter().filter(move |call| call.deadline <= now).filter_map(|call| match &call.kind {
-        CancelKind::Model { held, .. } => Some(*held),
-        CancelKind::Tool => None,
-    })
-}
-
-fn models_in_flight(process: &Process) -> Vec<String> {
-    match process.state.inner() {
-        State::Running { call, .. } => vec![call.options.model.clone()],
-        State::Exiting { calls, .. } => calls
-            .iter()
-            .filter_map(|call| match &call.kind {
-                CancelKind::Model { call, .. } => Some(call.options.model.clone()),
-                CancelKind::Tool => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
+    false
 }

@@ -76,10 +76,7 @@ impl World<'_> {
     /// Applies the inputs, then whatever programs and inline tools make of it, until none is left.
     /// Returns false if the kernel died meanwhile.
     fn decide(&mut self, inputs: Vec<Input>, fate: Fate, fx: &mut Effects) -> Result<bool, Rule> {
-        let mut left = match fate {
-            Fate::DiesDeciding(after) => after,
-            _ => u64::MAX,
-        };
+        let mut left = if let Fate::DiesDeciding(after) = fate { after } else { u64::MAX };
         let mut inputs = VecDeque::from(inputs);
         let mut inline: VecDeque<ToolStart> = VecDeque::new();
         let mut resumes: VecDeque<Resume> = VecDeque::new();
@@ -135,10 +132,7 @@ impl World<'_> {
 
     /// Lets the effects out, in order.
     fn release(&mut self, releases: Vec<Release>, fate: Fate) -> Result<(), Rule> {
-        let mut left = match fate {
-            Fate::DiesReleasing(after) => after,
-            _ => u64::MAX,
-        };
+        let mut left = if let Fate::DiesReleasing(after) = fate { after } else { u64::MAX };
         for release in releases {
             if left == 0 {
                 return self.die();
@@ -187,9 +181,11 @@ impl World<'_> {
         let failed =
             |error: aosk_store::StoreError| Rule("the store can be read", error.to_string());
         let image = self.disk.load().map_err(failed)?;
-        self.kernel = Kernel::restore(self.case.config(), &image)
+        let config = self.case.config(self.life);
+        self.life += 1;
+        self.kernel = Kernel::restore(config.clone(), &image)
             .map_err(|error| Rule("what is stored can be restored", error.to_string()))?;
-        self.checker.restored();
+        self.checker.restored(config, &self.kernel, &image)?;
         self.down = false;
         self.batch(vec![Input::Boot])
     }

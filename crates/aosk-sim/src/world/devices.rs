@@ -44,9 +44,8 @@ impl World<'_> {
         let (confirmed, comes_anyway) = model::cancelled(self.case, call, attempt, self.healthy);
         let mut is_tool = false;
         for key in keys {
-            match self.events.get(&key) {
-                Some(Event::Report(Input::ToolDone { .. })) => is_tool = true,
-                Some(_) | None => {}
+            if let Some(Event::Report(Input::ToolDone { .. })) = self.events.get(&key) {
+                is_tool = true;
             }
             if !comes_anyway {
                 self.events.remove(&key);

@@ -46,6 +46,8 @@ struct World<'a> {
     now: Timestamp,
     /// Nothing goes wrong any more.
     healthy: bool,
+    /// How often the kernel began.
+    life: u64,
     /// The kernel is dead and must be restored.
     down: bool,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -69,11 +71,12 @@ pub fn run(case: &Case) -> Result<Report, Box<Failure>> {
         case,
         now: BEGIN,
         healthy: false,
+        life: 0,
         down: true,
         events: BTreeMap::new(),
         under_way: BTreeMap::new(),
         order: 0,
-        kernel: Kernel::new(case.config()),
+        kernel: Kernel::new(case.config(0)),
         disk: Disk::new(case),
         tools: Tools::default(),
         checker: Checker::new(case),
@@ -121,7 +124,7 @@ impl World<'_> {
                 format!("still busy after {REST_MAX}: {:?}", states.collect::<Vec<_>>())
             })?;
         }
-        Checker::check_quiet(&self.kernel)
+        self.checker.check_quiet(&self.kernel)
     }
 
     /// Asks whoever is left to end. Half of the runs lift stops first; the others prove that TERM

@@ -21,11 +21,9 @@ fn every_mutant_is_found() {
 
 #[test]
 fn a_failing_run_is_made_smaller() {
-    let failure = (0..SEEDS_MAX)
-        .find_map(|seed| {
-            run(&Case::of_seed(seed).with_mutant(Some(Mutant::SlotOversubscribed))).err()
-        })
-        .expect("this mutant is found");
+    let cases = (0..SEEDS_MAX).map(Case::of_seed).filter(|case| case.actions.len() < 20);
+    let mut broken = cases.map(|case| case.with_mutant(Some(Mutant::SlotOversubscribed)));
+    let failure = broken.find_map(|case| run(&case).err()).expect("this mutant is found");
     let before = failure.clone();
     let after = shrink(*failure);
     assert_eq!(after.rule, before.rule);

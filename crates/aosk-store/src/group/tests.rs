@@ -1,3 +1,5 @@
+//! Tests of `group`.
+
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use aosk_abi::{Entry, Fact, Image, Timestamp};

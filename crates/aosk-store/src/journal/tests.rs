@@ -1,3 +1,5 @@
+//! Tests of `journal`.
+
 use std::path::Path;
 
 use aosk_abi::{Fact, Signal};

@@ -1,3 +1,5 @@
+//! Tests of `sqlite`.
+
 use aosk_abi::{RowChange, RowKey, RowOp};
 use tempfile::TempDir;
 

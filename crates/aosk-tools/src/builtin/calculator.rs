@@ -1,6 +1,7 @@
 //! Arithmetic, exact as long as it can be. Pure, and bounded in depth and time by construction, so
 //! it may run on the event loop.
 
+mod error;
 mod number;
 mod parse;
 

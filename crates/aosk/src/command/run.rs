@@ -84,7 +84,9 @@ async fn work(
             .collect(),
     };
     if roots.is_empty() {
-        note("nothing to resume: no process of an earlier run is left that this model can go on with");
+        note(
+            "nothing to resume: no process of an earlier run is left that this model can go on with",
+        );
     }
     let mut progress = Progress::new();
     let all = async {
@@ -124,6 +126,7 @@ fn workspace(args: &RunArgs) -> Result<String, Error> {
     let wanted = args.workspace.clone().unwrap_or_else(|| ".".into());
     let failed = |what: String| {
         Error::new(ErrorCode::Io, format!("opening the workspace {}: {what}", wanted.display()))
+            .hint("give a directory that can be read and written with --workspace")
     };
     std::fs::create_dir_all(&wanted).map_err(|error| failed(error.to_string()))?;
     let path = wanted.canonicalize().map_err(|error| failed(error.to_string()))?;
@@ -181,7 +184,7 @@ fn agent(
 fn limits(args: &RunArgs) -> Result<Limits, Error> {
     let micro_usd = match args.budget_usd {
         None => None,
-        Some(usd) if usd.is_finite() && usd >= 0.0 && usd < 1e12 => {
+        Some(usd) if (0.0..1e12).contains(&usd) => {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -194,7 +197,8 @@ fn limits(args: &RunArgs) -> Result<Limits, Error> {
             return Err(Error::new(
                 ErrorCode::Usage,
                 format!("reading --budget-usd: not an amount of money: {usd}"),
-            ));
+            )
+            .hint("give dollars, such as 0.50"));
         }
     };
     Ok(Limits {

@@ -67,7 +67,7 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
     let work = replay_all(&handle, &replay, todo, &known, args.concurrency, left);
     let outcome = tokio::select! {
         outcome = work => outcome,
-        failed = node.failed() => Err(failed.err().unwrap_or_else(stopped)),
+        failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
         () = setup::stop_requested() => {
             note("stopping; once more to end at once");
             end_at_once_on_second_request();
@@ -75,10 +75,9 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
             return Err(stopped().hint("the same command with --resume goes on where it was"));
         }
     };
-    // Reading the totals needs nothing of the node but what it has committed.
-    if outcome.is_ok() {
-        node.shutdown().await?;
-    }
+    // Why the kernel ended, if it did, says more than that it is gone. Once it is down, everything
+    // that the totals are read from is committed.
+    node.shutdown().await?;
     outcome?;
     let before = known.values().map(|known| known.steps).sum();
     let totals = Totals::read(reader.as_ref(), run, before, clock.now().since(began))?;
@@ -144,7 +143,8 @@ fn choose_run(
     if !resume {
         let unfinished = known.values().filter(|known| !known.ended).count();
         if unfinished > 0 {
-            let text = format!("starting a run: an earlier one has {unfinished} conversations left");
+            let text =
+                format!("starting a run: an earlier one has {unfinished} conversations left");
             return Err(Error::new(ErrorCode::Usage, text)
                 .hint("finish it with --resume, or use another --data-dir"));
         }
@@ -240,7 +240,9 @@ async fn replay_one(
             Some(process) if process.state == "message" => {
                 let next = usize::try_from(process.mail_count).unwrap_or(usize::MAX);
                 let Some(message) = mail.get(next) else {
-                    let text = format!("replaying {pid}: it waits for a message that the record does not have");
+                    let text = format!(
+                        "replaying {pid}: it waits for a message that the record does not have"
+                    );
                     return Err(Error::new(ErrorCode::ReplayDiffers, text));
                 };
                 match handle.send(pid, message.clone()).await {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parse::MathError;
+use super::error::MathError;
 
 /// The largest number whose factorial a float can hold.
 const FACTORIAL_MAX: u32 = 170;

@@ -1,6 +1,7 @@
 //! Checks of the calculator: values, mistakes, and that no input can hurt the caller.
 
-use super::parse::{MathError, evaluate};
+use super::error::MathError;
+use super::parse::evaluate;
 
 fn value(expression: &str) -> String {
     evaluate(expression).map_or_else(|error| format!("error: {error}"), |n| n.to_string())

@@ -59,7 +59,12 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
     Ok((conversations, skipped))
 }
 
-fn conversation(path: &Path, line: &[u8], number: usize, index: usize) -> Result<Conversation, Error> {
+fn conversation(
+    path: &Path,
+    line: &[u8],
+    number: usize,
+    index: usize,
+) -> Result<Conversation, Error> {
     let wrong = |what: String| {
         Error::new(
             ErrorCode::TraceInvalid,
@@ -76,15 +81,21 @@ fn conversation(path: &Path, line: &[u8], number: usize, index: usize) -> Result
     }
     for (at, message) in messages.iter().enumerate() {
         let arguments = message.tool_calls().iter().map(|call| call.arguments.len());
-        if let Some(most) = arguments.clone().max().filter(|most| *most > limits::ARGUMENTS_BYTES_MAX) {
-            return Err(wrong(format!("message {at}: a call has {most} bytes of arguments, too many")));
+        if let Some(most) =
+            arguments.clone().max().filter(|most| *most > limits::ARGUMENTS_BYTES_MAX)
+        {
+            return Err(wrong(format!(
+                "message {at}: a call has {most} bytes of arguments, too many"
+            )));
         }
         let bytes = message.text().len().saturating_add(arguments.sum());
         // In its canonical form a byte takes six at most, so only large ones need a closer look.
         if bytes > limits::BODY_BYTES_MAX / 8 {
             let bytes = Body::new(message.clone()).bytes().len();
             if bytes > limits::BODY_BYTES_MAX {
-                return Err(wrong(format!("message {at}: it has {bytes} bytes, more than a page holds")));
+                return Err(wrong(format!(
+                    "message {at}: it has {bytes} bytes, more than a page holds"
+                )));
             }
         }
     }

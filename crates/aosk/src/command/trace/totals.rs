@@ -45,9 +45,8 @@ impl Totals {
             journal_entries = journal_entries.saturating_add(u64::from(ours));
             true
         })?;
-        let sum = |of: fn(&Snapshot) -> u64| {
-            processes.iter().map(of).fold(0_u64, u64::saturating_add)
-        };
+        let sum =
+            |of: fn(&Snapshot) -> u64| processes.iter().map(of).fold(0_u64, u64::saturating_add);
         let steps = sum(|process| process.stats.spend.steps);
         Ok(Self {
             steps,
@@ -64,7 +63,12 @@ impl Totals {
     }
 
     /// Prints it, and says which conversations failed and why.
-    pub(crate) fn report(&self, reader: &dyn Reader, skipped: usize, json: bool) -> Result<Done, Error> {
+    pub(crate) fn report(
+        &self,
+        reader: &dyn Reader,
+        skipped: usize,
+        json: bool,
+    ) -> Result<Done, Error> {
         let mut failed = 0_u64;
         for process in &self.processes {
             let Some(status) = process.status.filter(|status| !status.is_finished()) else {
@@ -75,12 +79,7 @@ impl Totals {
                 Some(hash) => inspect::body(reader, hash)?.message().text(),
                 None => String::new(),
             };
-            note(&format!(
-                "{} ({}): {status}: {}",
-                process.pid,
-                process.spec.name,
-                cut(&why, 400)
-            ));
+            note(&format!("{} ({}): {status}: {}", process.pid, process.spec.name, cut(&why, 400)));
         }
         if let Err(error) = &self.journal {
             note(&format!("error[{}]: {error}", ErrorCode::JournalBroken));
@@ -126,16 +125,25 @@ impl Totals {
         let wall_s = self.wall_seconds();
         let rate = self.steps_here as f64 / wall_s;
         let rows = [
-            ("processes", format!("{} ({failed} failed, {skipped} lines left out)", self.processes.len())),
+            (
+                "processes",
+                format!("{} ({failed} failed, {skipped} lines left out)", self.processes.len()),
+            ),
             ("steps", format!("{} ({rate:.0}/s)", count(self.steps))),
             ("model calls", count(self.model_calls)),
             ("tool calls", count(self.tool_calls)),
-            ("tokens", format!("{} in, {} out (estimated)", count(self.input.0), count(self.output.0))),
-            ("journal", format!(
-                "{} entries, {}",
-                count(self.journal_entries),
-                if self.journal.is_ok() { "verified" } else { "BROKEN" }
-            )),
+            (
+                "tokens",
+                format!("{} in, {} out (estimated)", count(self.input.0), count(self.output.0)),
+            ),
+            (
+                "journal",
+                format!(
+                    "{} entries, {}",
+                    count(self.journal_entries),
+                    if self.journal.is_ok() { "verified" } else { "BROKEN" }
+                ),
+            ),
             ("wall time", format!("{wall_s:.2} s")),
             ("CPU time", format!("{:.2} s", cpu_seconds())),
             ("peak memory", format!("{:.0} MB", peak_rss_mb())),

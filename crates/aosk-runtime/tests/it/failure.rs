@@ -1,0 +1,184 @@
+//! A store that fails and a kernel that panics.
+
+use std::sync::Arc;
+
+use aosk_runtime::abi::{ErrorCode, ExitStatus, Pid, Signal};
+use aosk_runtime::inspect;
+use aosk_runtime::kernel::{Candidate, Policy, Rank};
+use aosk_runtime::store::fault::CommitFault;
+use aosk_runtime::store::{Faults, Faulty, StoreError};
+
+use crate::scene::{Flag, Gate, Say, Scene, agent, code, text, tool};
+
+fn full() -> CommitFault {
+    CommitFault::Refused(StoreError::Full { attempted: "commit", reason: "no room".to_owned() })
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_for_a_moment_is_tried_again() {
+    let faults = Faults::none();
+    let mut scene = Scene::new(|_| text("done"));
+    scene.wrap_store(|store| Box::new(Faulty::new(store, &faults)));
+    let node = scene.start();
+    faults.on_next_commit(full());
+    let pid = node.agent("a").await;
+    assert_eq!(node.end(pid).await.0, ExitStatus::Finished);
+    node.shutdown().await.unwrap();
+}
+
+/// A store that stays full ends the node, and everything that was acknowledged is in it.
+#[tokio::test]
+async fn a_store_that_stays_full_ends_the_node() {
+    let faults = Faults::none();
+    let mut scene = Scene::new(|_| Say::Hang);
+    scene.wrap_store(|store| Box::new(Faulty::new(store, &faults)));
+    let mut node = scene.start();
+    let mut acknowledged = Vec::new();
+    for name in ["a", "b", "c"] {
+        acknowledged.push(node.agent(name).await);
+    }
+    let next = faults.commits() + 1;
+    (next..next + 20).for_each(|number| faults.on_commit(number, full()));
+    assert_eq!(code(node.handle.spawn(agent("d")).await), Some(ErrorCode::Interrupted));
+    assert_eq!(code(node.node.failed().await), Some(ErrorCode::StoreFull));
+    for pid in acknowledged {
+        inspect::process(&node.memory, pid).unwrap();
+        assert_eq!(code(node.handle.wait(pid).await), Some(ErrorCode::Interrupted));
+    }
+    assert!(inspect::process(&node.memory, Pid(4)).is_err(), "it was never acknowledged");
+    assert_eq!(node.trace.count("dropped ask a"), 1, "calls in flight are cut off");
+    // Its end may be asked for again.
+    assert_eq!(code(node.shutdown().await), Some(ErrorCode::StoreFull));
+}
+
+#[tokio::test]
+async fn a_node_does_not_start_on_a_store_that_cannot_be_read() {
+    let faults = Faults::none();
+    let error = StoreError::Corrupt { attempted: "load", reason: "worms".to_owned() };
+    faults.on_load(1, error);
+    let mut scene = Scene::new(|_| text("done"));
+    scene.wrap_store(|store| Box::new(Faulty::new(store, &faults)));
+    let started = aosk_runtime::Node::start(scene.config);
+    assert_eq!(started.err().map(|error| error.code), Some(ErrorCode::StoreCorrupt));
+}
+
+/// A policy that makes the kernel panic when a flag is raised: the only code of others that the
+/// kernel runs.
+#[derive(Debug)]
+struct Trap(Arc<Flag>);
+
+impl Policy for Trap {
+    fn name(&self) -> &'static str {
+        "trap"
+    }
+
+    fn rank(&self, candidate: &Candidate) -> Rank {
+        assert!(!self.0.take(), "the policy is told to panic");
+        Rank(candidate.since, 0)
+    }
+}
+
+/// A scene whose kernel panics as often as `times` says, when the agent `a` wants the model again.
+fn trapped(times: usize) -> Scene {
+    let flag = Arc::new(Flag::default());
+    let raised = flag.clone();
+    let left = std::sync::atomic::AtomicUsize::new(times);
+    let mut scene = Scene::new(move |request| match request.messages.len() {
+        1 => {
+            let take = |left: usize| left.checked_sub(1);
+            let order = std::sync::atomic::Ordering::SeqCst;
+            if left.fetch_update(order, order, take).is_ok() {
+                raised.raise();
+            }
+            tool("think_hard", "{}")
+        }
+        _ => text("done"),
+    });
+    scene.config.policy = Box::leak(Box::new(Trap(flag)));
+    scene
+}
+
+#[tokio::test]
+async fn a_kernel_that_panics_goes_on_from_what_is_committed() {
+    let reports = tempfile::tempdir().unwrap();
+    let mut scene = trapped(1);
+    scene.config.reports = Some(reports.path().to_owned());
+    let node = scene.start();
+    let pid = node.agent("a").await;
+    assert_eq!(node.end(pid).await, (ExitStatus::Finished, "done".to_owned()));
+    assert_eq!(node.trace.count("call think_hard {}"), 2, "the answer was not committed");
+    node.shutdown().await.unwrap();
+    let report = std::fs::read_dir(reports.path()).unwrap().next().unwrap().unwrap().path();
+    let report = std::fs::read_to_string(report).unwrap();
+    let last = report.lines().last().unwrap();
+    assert!(last.ends_with("think p1 3"), "{report}");
+    assert!(!report.contains("you are"), "what was said is not in it");
+}
+
+#[tokio::test]
+async fn a_process_that_makes_it_panic_twice_is_killed() {
+    let node = trapped(2).start();
+    let pid = node.agent("a").await;
+    assert_eq!(node.end(pid).await.0, ExitStatus::Signalled(Signal::Kill));
+    // The kernel serves the others.
+    let other = node.agent("b").await;
+    assert_eq!(node.end(other).await.0, ExitStatus::Finished);
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kernel_that_panics_for_ever_is_given_up() {
+    #[derive(Debug)]
+    struct Broken;
+    impl Policy for Broken {
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+        fn rank(&self, _: &Candidate) -> Rank {
+            panic!("always")
+        }
+    }
+    let mut scene = Scene::new(|_| text("done"));
+    scene.config.policy = &Broken;
+    let mut node = scene.start();
+    // A request that makes it panic is not done, and the next one makes it panic anew.
+    while code(node.handle.spawn(agent("a")).await) == Some(ErrorCode::Interrupted) {
+        let ended = node.handle.spawn(agent("b")).await;
+        assert_eq!(code(ended), Some(ErrorCode::Interrupted));
+        if node.trace.count("store closed") > 0 {
+            break;
+        }
+    }
+    assert_eq!(code(node.node.failed().await), Some(ErrorCode::KernelPanic));
+}
+
+/// A process that ended in the very commit that was under way when the kernel panicked: whoever
+/// waits for it is told.
+#[tokio::test]
+async fn an_end_that_was_committed_while_the_kernel_panicked_is_told() {
+    let flag = Arc::new(Flag::default());
+    let (first, second) = (Gate::new(), Gate::new());
+    let gates = (first.clone(), second.clone());
+    let mut scene = Scene::new(move |request| match request.process.as_str() {
+        "ends" => Say::After(gates.0.clone(), Box::new(text("done"))),
+        _ if request.messages.len() > 1 => text("done"),
+        _ => Say::After(gates.1.clone(), Box::new(tool("think_hard", "{}"))),
+    });
+    scene.config.policy = Box::leak(Box::new(Trap(flag.clone())));
+    let node = scene.start();
+    let (ends, panics) = (node.agent("ends").await, node.agent("panics").await);
+    node.trace.until("ask ends.1").await;
+    node.trace.until("ask panics.1").await;
+    node.hold.set(true);
+    let begun = node.trace.count("commit begins");
+    first.open();
+    node.trace.until_times("commit begins", begun + 1).await;
+    flag.raise();
+    second.open();
+    // The driver is cut off or done; either way the kernel has panicked when it is asked no more.
+    node.trace.until("call think_hard {}").await;
+    node.hold.set(false);
+    assert_eq!(node.end(ends).await, (ExitStatus::Finished, "done".to_owned()));
+    assert_eq!(node.end(panics).await.0, ExitStatus::Finished);
+    node.shutdown().await.unwrap();
+}

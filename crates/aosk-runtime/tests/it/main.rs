@@ -1,0 +1,20 @@
+//! The runtime around the kernel: a node on a store in memory, with models and tools of the tests'
+//! own. What happens is written down in a [`scene::Trace`] that tests wait on; nothing sleeps and
+//! nothing asks the wall clock.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "everything here is a test"
+)]
+
+mod control;
+mod crash;
+mod failure;
+mod order;
+mod programs;
+mod reading;
+mod scene;
+mod shutdown;
+mod time;

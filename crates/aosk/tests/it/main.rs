@@ -1,0 +1,22 @@
+//! The real program, as a person or a script uses it: every test has a machine of its own, with its
+//! own home, data directory and workspace, and speaks to models on loopback only.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, its helpers too; it starts programs and watches the clock"
+)]
+
+mod bad_input;
+mod conversation;
+mod crash;
+mod machine;
+mod model_server;
+mod read_commands;
+mod rng;
+mod run;
+mod store;
+mod trace;
