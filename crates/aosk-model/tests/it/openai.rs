@@ -201,14 +201,16 @@ async fn a_kept_connection_that_is_closed_is_replaced() {
 #[tokio::test]
 async fn nobody_listening_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
-    let base_url = format!("http://{}", listener.local_addr().expect("has an address"));
+    let address = listener.local_addr().expect("has an address");
     drop(listener);
-    let failure = driver(&base_url).complete(hello(), None).await.expect_err("refused");
+    let failure =
+        driver(&format!("http://{address}")).complete(hello(), None).await.expect_err("refused");
     assert_eq!(
         (failure.class, failure.code),
         (FailureClass::Transient, ErrorCode::ModelUnreachable)
     );
-    assert!(failure.message.starts_with("connecting to test:m: "), "{}", failure.message);
+    let attempted = format!("connecting to test:m at {address}: ");
+    assert!(failure.message.starts_with(&attempted), "{}", failure.message);
     assert!(!failure.hint.is_empty());
 }
 
