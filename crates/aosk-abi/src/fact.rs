@@ -30,7 +30,7 @@ pub struct Entry {
 macro_rules! facts {
     ($($(#[$doc:meta])* $variant:ident = $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         /// One fact.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(untagged)]
         pub enum Fact {
             $($(#[$doc])* $variant { $($(#[$field_doc])* $field: $type,)* },)*
@@ -42,6 +42,21 @@ macro_rules! facts {
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$variant { .. } => $kind,)*
+                }
+            }
+
+            /// The fact of this kind that the journal keeps as `data`; none if there is no such
+            /// kind or the data is not one of it.
+            #[must_use]
+            pub fn read(kind: &str, data: &str) -> Option<Self> {
+                match kind {
+                    $($kind => {
+                        #[derive(Deserialize)]
+                        struct Data { $($field: $type,)* }
+                        let Data { $($field,)* } = serde_json::from_str(data).ok()?;
+                        Some(Self::$variant { $($field,)* })
+                    })*
+                    _ => None,
                 }
             }
         }
@@ -96,8 +111,8 @@ facts! {
     ModelRetried = "model.retried" {
         /// The call.
         call: CallId,
-        /// The attempt that failed.
-        attempt: u32,
+        /// Which failure of the call this is, from 1.
+        failure: u32,
         /// How it is taken.
         class: FailureClass,
         /// The code.
@@ -200,5 +215,22 @@ facts! {
         called_again: Vec<CallId>,
         /// Tool calls that were in flight and whose outcome is unknown.
         interrupted: Vec<CallId>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_the_same_fields_are_read_by_their_kind() {
+        let from = Some(Pid(3));
+        let body = Hash::of(b"hello");
+        for fact in [Fact::MessageSent { from, body }, Fact::MessageReceived { from, body }] {
+            let data = serde_json::to_string(&fact).expect("serialises");
+            assert_eq!(Fact::read(fact.kind(), &data), Some(fact));
+        }
+        assert_eq!(Fact::read("message.sent", "{}"), None);
+        assert_eq!(Fact::read("no.such", "{}"), None);
     }
 }

@@ -75,3 +75,7 @@ pub const STEPS_PER_BATCH_MAX: u32 = 10_000;
 
 /// Inputs applied before one commit. Bounds the work lost to a crash and the delay of the first.
 pub const BATCH_MAX: usize = 1_024;
+
+/// Bytes of content applied before one commit, after which nothing more is taken in until the store
+/// has caught up. One input can go beyond it by what it brings.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -73,6 +73,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let waiting = megabytes();
     node.shutdown().await?;
     let ps_ms = ps(&args.aosk, &dir.path().join("data"))?;
+    let empty = tempfile::tempdir()?;
+    self::node(empty.path())?.shutdown().await?;
+    let start_ms = ps(&args.aosk, &empty.path().join("data"))?;
     println!("node without agents: {idle:.1} MB resident");
     println!("{} agents that wait: {waiting:.1} MB resident", args.agents);
     match ps_ms {
@@ -85,7 +88,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         println!(
             "{}",
             serde_json::json!({
-                "agents": args.agents, "idle_rss_mb": idle, "waiting_rss_mb": waiting, "ps_ms": ps_ms,
+                "agents": args.agents, "idle_rss_mb": idle, "waiting_rss_mb": waiting, "ps_start_ms": start_ms,
+            "ps_ms": ps_ms,
             })
         );
     }

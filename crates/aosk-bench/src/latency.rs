@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Steps of each agent.
     #[arg(long, default_value_t = 50)]
     steps: u32,
-    /// Milliseconds that the model takes.
+    /// Milliseconds that the model takes on average: half to one and a half of it.
     #[arg(long, default_value_t = 50)]
     latency_ms: u64,
     /// Print one flat JSON object at the end.

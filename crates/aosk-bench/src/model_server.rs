@@ -24,7 +24,7 @@ pub(crate) struct ModelServer {
 }
 
 impl ModelServer {
-    /// Starts it on a free port. Answers take `latency`; the one to the `steps`-th call of a
+    /// Starts it on a free port. Answers take `latency` on average; the one to the `steps`-th call of a
     /// conversation is final.
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a process here")]
     pub(crate) fn start(steps: u32, latency: Duration) -> anyhow::Result<Self> {
@@ -107,6 +107,7 @@ async fn answer_all(
 ) -> anyhow::Result<()> {
     connection.set_nodelay(true)?;
     let mut buffer: Vec<u8> = Vec::with_capacity(64 * 1024);
+    let mut served = connection.peer_addr()?.port();
     loop {
         let (head, body) = loop {
             if let Some(lengths) = complete(&buffer) {
@@ -123,7 +124,8 @@ async fn answer_all(
             let agent = agent(request).filter(|_| !latency.is_zero());
             agent.inspect(|agent| gaps.asked(agent));
             if !latency.is_zero() {
-                tokio::time::sleep(latency).await;
+                served = served.wrapping_add(1);
+                tokio::time::sleep(spread(latency, served)).await;
             }
             agent.inspect(|agent| gaps.answered(agent));
             reply(request, steps)
@@ -131,6 +133,13 @@ async fn answer_all(
         connection.write_all(reply.as_bytes()).await?;
         buffer.drain(..head + body);
     }
+}
+
+/// Half to one and a half of `latency`, spread evenly: agents that began together do not stay in
+/// step, as with real models.
+fn spread(latency: Duration, number: u16) -> Duration {
+    let share = f64::from(number.wrapping_mul(40_503)) / f64::from(u16::MAX);
+    latency.mul_f64(0.5 + share)
 }
 
 /// The lengths of head and body, if the request is all there.

@@ -189,6 +189,7 @@ impl Kernel {
     pub(crate) fn device_succeeded(&mut self, model: &str) {
         if let Some(id) = self.devices.find(model) {
             self.devices.succeeded(id);
+            self.index.set_device_deadline(id, None);
         }
     }
 

@@ -130,9 +130,6 @@ impl Kernel {
     fn check_waiting(&self, pid: Pid, process: &Process) -> Check {
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
-            State::Running { deadline, .. } => {
-                ensure(deadline.0 > 0, || format!("{pid}: no deadline"))
-            }
             State::Waiting { on } => match on {
                 Wait::Backoff { .. } | Wait::Timer { .. } => Ok(()),
                 Wait::Quota { budget, .. } => {
@@ -177,7 +174,7 @@ impl Kernel {
                 ensure(process.children.is_empty(), || format!("{pid}: a zombie with children"))
             }
             // A model that this configuration does not have may come with the next boot.
-            State::Program { .. } | State::Ready { .. } => Ok(()),
+            State::Program { .. } | State::Ready { .. } | State::Running { .. } => Ok(()),
         }
     }
 
@@ -212,6 +209,10 @@ impl Kernel {
             })?;
         }
         let in_use = self.index.tool_slots_in_use();
+        let idle = in_use < self.config.tool_slots;
+        ensure(!(idle && self.index.first_queued_tool().is_some()), || {
+            "a tool slot is free and a call is queued".to_owned()
+        })?;
         ensure(in_use <= self.config.tool_slots, || {
             format!("{in_use} tool calls in {} slots", self.config.tool_slots)
         })

@@ -1,8 +1,9 @@
 //! Bodies in memory: a bounded cache in front of the store.
 //!
-//! Two generations: what is used moves to the young one; when the young one is full it becomes the
-//! old one and the old one is dropped. What is dropped is read from the store again when needed,
-//! so only what is committed may be dropped; the bound is far above what one batch can hold.
+//! Two generations: what is used moves to the young one; when a commit is confirmed and the young one
+//! is full, it becomes the old one and the old one is dropped. What is dropped is read from the store
+//! again when needed, so only what is committed may be dropped: whatever was there at one
+//! confirmation is in the store at the next.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -84,6 +85,10 @@ impl Bodies {
         self.young_bytes =
             self.young_bytes.saturating_add(cached.body.bytes().len().saturating_mul(2));
         self.young.insert(cached.body.hash(), cached);
+    }
+
+    /// A commit is confirmed: what was here when the one before it was is in the store and may go.
+    pub(crate) fn committed(&mut self) {
         if self.young_bytes > self.bytes_max / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;

@@ -50,6 +50,8 @@ pub(crate) struct EventLoop {
     pub(crate) shadow: Shadow,
     /// What came of inputs since the last commit was handed over.
     pub(crate) fx: Effects,
+    /// Bytes of the bodies in `fx`.
+    pub(crate) bytes_waiting: usize,
     pub(crate) committing: Option<Committing>,
     pub(crate) replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     pub(crate) next_request: u64,
@@ -88,15 +90,16 @@ impl EventLoop {
         while end.is_none() {
             self.commit();
             // While a long commit is under way only so much is taken in.
-            let room = self.fx.journal.len() < limits::BATCH_MAX * 4;
+            let room = self.fx.journal.len() < limits::BATCH_MAX * 4
+                && self.bytes_waiting < limits::BATCH_BYTES_MAX;
             let due = self.kernel.next_deadline();
             let clock = self.clock;
             let happened = tokio::select! { biased;
-                Some(done) = self.devices.next(), if room => Happened::Completion(done),
+                _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
                 outcome = self.commits.wait() => Happened::Commit(outcome),
+                Some(done) = self.devices.next(), if room => Happened::Completion(done),
                 () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
                 Some(request) = requests.recv(), if room => Happened::Request(request),
-                _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
             };
             end = self.handle(happened).err();
         }
@@ -105,8 +108,19 @@ impl EventLoop {
             End::Stopped => self.wind_down().await,
             End::Failed(_) | End::Panicked(..) => {
                 self.devices.shutdown().await;
+                self.disappoint();
                 end
             }
+        }
+    }
+
+    /// Tells whoever waits for a reply that it will not come.
+    fn disappoint(&mut self) {
+        for (_, waiting) in self.replies.drain() {
+            let text = "asking the kernel: it failed meanwhile; whether this was done is unknown";
+            let refused = Reply::Refused(Error::new(ErrorCode::KernelPanic, text));
+            // Whoever asked may have gone away.
+            let _gone = waiting.send(refused);
         }
     }
 
@@ -164,6 +178,7 @@ impl EventLoop {
             };
         }
         for body in self.fx.bodies.iter().skip(bodies_before) {
+            self.bytes_waiting = self.bytes_waiting.saturating_add(body.bytes().len());
             self.bodies.insert(body);
         }
         Ok(())
@@ -206,6 +221,7 @@ impl EventLoop {
         self.kernel.flush(&mut self.fx);
         self.shadow.check(&self.kernel, &self.fx.rows);
         let fx = std::mem::take(&mut self.fx);
+        self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
         let ticket = self.committer.submit(batch).unwrap_or(u64::MAX);
@@ -218,6 +234,7 @@ impl EventLoop {
         let Some(committing) = self.committing.take_if(|c| c.ticket <= through) else {
             return Ok(());
         };
+        self.bodies.committed();
         self.published.publish(committing.changed);
         for release in committing.releases {
             self.release(release);

@@ -233,6 +233,7 @@ impl Supervisor {
             drain: self.drain,
             flight: Flight::default(),
             fx: aosk_abi::Effects::default(),
+            bytes_waiting: 0,
             committing: None,
             replies: HashMap::new(),
             next_request: 0,

@@ -82,7 +82,7 @@ impl Turns {
         let mut state = process.program_state.clone();
         let mut append: Vec<Body> = Vec::new();
         // A name that leads nowhere is told to the program at once; it may try another.
-        for _ in 0..limits::CHILDREN_MAX {
+        for _ in 0..limits::STEPS_PER_BATCH_MAX {
             let Stepped { append: more, call, state: next } =
                 self.programs.step(program, &state, &view, event)?;
             append.extend(more);

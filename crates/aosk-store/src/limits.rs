@@ -37,3 +37,7 @@ pub const VERIFY_CHUNK: u32 = 1_000;
 /// Entries from a break onward among which the check looks for the place that a moved entry came
 /// from. The search is quadratic.
 pub const REORDER_WINDOW: u32 = 64;
+
+/// How long nothing must have come before a store counts as idle. Long enough not to hit between
+/// two steps of one agent, short enough that the log is moved before people look.
+pub const IDLE_AFTER: Duration = Duration::from_millis(500);

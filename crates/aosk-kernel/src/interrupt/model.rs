@@ -195,7 +195,7 @@ impl Kernel {
             pid,
             Fact::ModelRetried {
                 call: Self::call_id(pid, call.number),
-                attempt: call.attempt,
+                failure: call.failures,
                 class: failure.class,
                 code: failure.code,
                 message: failure.message.clone(),

@@ -649,8 +649,8 @@ fn fact(entry: &Entry) -> String {
         Fact::ModelAnswered { call, page, usage, cost, .. } => {
             format!("{call} {page:?} used {}+{} for {cost}", usage.input(), usage.output)
         }
-        Fact::ModelRetried { call, attempt, code, wait, .. } => {
-            format!("{call}/{attempt} {code} again in {} ms", wait.0)
+        Fact::ModelRetried { call, failure, code, wait, .. } => {
+            format!("{call}/{failure} {code} again in {} ms", wait.0)
         }
         Fact::ModelFailed { call, code, message } => format!("{call} {code}: {message}"),
         Fact::ToolCalled { call, tool, risk, .. } => format!("{call} {tool} {risk:?}"),

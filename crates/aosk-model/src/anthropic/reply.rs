@@ -103,7 +103,9 @@ impl Assembly {
             }
             Some("message_delta") => {
                 let reason = event.delta.and_then(|delta| delta.stop_reason);
-                self.stop_reason = reason.map(|reason| reason.0.into_owned());
+                if let Some(reason) = reason {
+                    self.stop_reason = Some(reason.0.into_owned());
+                }
                 self.take_usage(event.usage);
             }
             Some("message_stop") => self.has_stopped = true,

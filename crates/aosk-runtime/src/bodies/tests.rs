@@ -51,6 +51,7 @@ fn memory_is_bounded_and_everything_comes_back() {
     let mut cache = cache(200, bytes_max);
     for number in (0..200).chain((0..200).rev()) {
         assert_eq!(cache.get(body(number).hash()).unwrap().body, body(number));
+        cache.committed();
         assert!(held(&cache) <= bytes_max, "{} bytes are held", held(&cache));
     }
 }
@@ -61,6 +62,7 @@ fn what_is_used_outlives_what_is_not() {
     for number in 1..200 {
         cache.get(body(number).hash()).unwrap();
         cache.get(body(0).hash()).unwrap();
+        cache.committed();
     }
     let has = |number| {
         let hash = body(number).hash();
@@ -68,4 +70,15 @@ fn what_is_used_outlives_what_is_not() {
     };
     assert!(has(0), "the body that is used all the time was dropped");
     assert!(!has(1), "a body that is used no more was kept");
+}
+
+#[test]
+fn what_is_not_committed_is_kept_however_much_it_is() {
+    let mut cache = cache(0, 400);
+    for number in 0..50 {
+        cache.insert(&body(number));
+    }
+    for number in 0..50 {
+        assert_eq!(cache.get(body(number).hash()).unwrap().body, body(number));
+    }
 }

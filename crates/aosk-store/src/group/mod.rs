@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::error::StoreError;
-use crate::limits::{COMMIT_RETRIES_MAX, COMMIT_RETRY_WAIT, QUEUE_BATCHES_MAX};
+use crate::limits::{COMMIT_RETRIES_MAX, COMMIT_RETRY_WAIT, IDLE_AFTER, QUEUE_BATCHES_MAX};
 use crate::store::{Batch, Head, Store};
 
 #[cfg(test)]
@@ -211,33 +212,62 @@ impl Worker {
         let _ending = Ending(Arc::clone(&self.shared));
         let mut through = 0_u64;
         loop {
-            let batches = self.next();
-            if batches.is_empty() {
-                return Ok(self.store);
+            let mut batches = self.next(Some(IDLE_AFTER));
+            if batches.is_none() {
+                self.maintain(/*idle*/ true)?;
+                batches = self.next(None);
             }
-            match self.commit(&batches) {
+            let Some(batches) = batches.filter(|batches| !batches.is_empty()) else {
+                return Ok(self.store);
+            };
+            // Whoever waits for the outcome must hear of it, whatever happens in a store.
+            let committed = catch_unwind(AssertUnwindSafe(|| self.commit(&batches)));
+            let committed = committed.unwrap_or_else(|_| {
+                Err(StoreError::Io { attempted: "commit", reason: "the store panicked".to_owned() })
+            });
+            match committed {
                 Ok(head) => {
                     through = through.saturating_add(batches.len() as u64);
                     (self.on_event)(CommitEvent::Committed { through, head });
                 }
                 Err(error) => return Err(self.fail(error)),
             }
-            let idle = self.shared.state().queue.is_empty();
-            match self.store.maintain(idle) {
-                Err(error) if !error.is_transient() => return Err(self.fail(error)),
-                // It is tried again after the next commit.
-                Err(_) | Ok(()) => {}
-            }
+            self.maintain(/*idle*/ false)?;
         }
     }
 
-    /// Waits for batches and takes all there are. None means that there will be no more.
-    fn next(&self) -> Vec<Batch> {
+    /// Gives the store time for work between commits.
+    fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
+        match self.store.maintain(idle) {
+            Err(error) if !error.is_transient() => Err(self.fail(error)),
+            // It is tried again after the next commit.
+            Err(_) | Ok(()) => Ok(()),
+        }
+    }
+
+    /// Waits for batches, at most `patience`, and takes all there are. None means that none came in
+    /// that time; an empty list, that there will be no more.
+    fn next(&self, patience: Option<Duration>) -> Option<Vec<Batch>> {
         let nothing = |state: &mut State| state.phase == Phase::Open && state.queue.is_empty();
-        let state = self.shared.work.wait_while(self.shared.state(), nothing);
-        let batches = mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).queue);
+        let state = self.shared.state();
+        let mut state = match patience {
+            None => {
+                self.shared.work.wait_while(state, nothing).unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(patience) => {
+                self.shared
+                    .work
+                    .wait_timeout_while(state, patience, nothing)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        };
+        if nothing(&mut state) {
+            return None;
+        }
+        let batches = mem::take(&mut state.queue);
         self.shared.room.notify_all();
-        batches
+        Some(batches)
     }
 
     /// Commits, and waits and tries again while that may help.

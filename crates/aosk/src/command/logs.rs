@@ -133,9 +133,9 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{call} {}, {read} in{cached}, {written} out, {cost}", fact.word("finish"))
         }
         "model.retried" => format!(
-            "{} attempt {} failed [{}], again in {}: {}",
+            "{} failure {} [{}], again in {}: {}",
             fact.call(),
-            fact.count("attempt"),
+            fact.count("failure"),
             fact.word("code"),
             fact.get("wait").unwrap_or(Millis::ZERO),
             fact.word("message"),

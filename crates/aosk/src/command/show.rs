@@ -121,7 +121,7 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
 fn limits_at_birth(reader: &dyn Reader, pid: Pid) -> Result<Option<Budget>, Error> {
     let query = JournalQuery { pid: Some(pid), limit: 1, ..JournalQuery::default() };
     let entries = reader.journal(&query).map_err(|error| error.public())?;
-    let born = entries.first().and_then(|entry| serde_json::from_str(&entry.data).ok());
+    let born = entries.first().and_then(|entry| Fact::read(&entry.kind, &entry.data));
     let Some(Fact::Spawned { limits, .. }) = born else {
         return Ok(None);
     };

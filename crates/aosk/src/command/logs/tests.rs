@@ -59,7 +59,7 @@ fn facts() -> Vec<Fact> {
         },
         Fact::ModelRetried {
             call,
-            attempt: 1,
+            failure: 1,
             class: FailureClass::Transient,
             code: ErrorCode::ModelServer,
             message: message.clone(),
@@ -103,7 +103,7 @@ fn every_fact_has_a_line() {
         process.spawned   ann [31m, program react, priority 50, by p1
         model.called      c2 openai:small, 4 pages, about 12,345 tokens in, at most 4,096 out
         model.answered    c2 tool_calls, 10,000 in (9,000 cached), 50 out, $0.0013
-        model.retried     c2 attempt 1 failed [model.server], again in 1.5 s: overloaded [2J
+        model.retried     c2 failure 1 [model.server], again in 1.5 s: overloaded [2J
         model.failed      c2 [model.server] overloaded [2J
         tool.called       c2 read_file (low risk)
         tool.returned     c2 failed
