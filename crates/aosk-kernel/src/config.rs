@@ -51,6 +51,20 @@ pub struct ModelConfig {
 }
 
 impl Config {
+    /// A kernel that schedules by `policy` and has these models and tools.
+    #[must_use]
+    pub fn new(
+        policy: &'static dyn Policy,
+        models: BTreeMap<String, ModelConfig>,
+        tools: BTreeMap<String, ToolTraits>,
+    ) -> Self {
+        let mut config = Self::default();
+        config.policy = policy;
+        config.models = models;
+        config.tools = tools;
+        config
+    }
+
     /// What a model's tokens cost; nothing if the model is unknown.
     pub(crate) fn price(&self, model: &str) -> Price {
         self.models.get(model).map(|model| model.price).unwrap_or_default()
