@@ -58,11 +58,7 @@ impl Config {
         models: BTreeMap<String, ModelConfig>,
         tools: BTreeMap<String, ToolTraits>,
     ) -> Self {
-        let mut config = Self::default();
-        config.policy = policy;
-        config.models = models;
-        config.tools = tools;
-        config
+        Self { policy, models, tools, ..Self::default() }
     }
 
     /// What a model's tokens cost; nothing if the model is unknown.

@@ -66,27 +66,20 @@ impl Node {
     /// If the store cannot be read or what it holds does not make a kernel.
     pub fn start(config: NodeConfig) -> Result<Self, Error> {
         let NodeConfig { mut store, models, tools, recorded, programs, .. } = config;
-        let kernel_config = Config {
-            policy: config.policy,
-            models: models
-                .iter()
-                .map(|model| {
-                    let known = ModelConfig {
-                        slots: model.slots.max(1),
-                        price: model.price,
-                        timeout: model.timeout,
-                    };
-                    (model.name.clone(), known)
-                })
-                .collect(),
-            tools: tools
-                .names()
-                .filter_map(|name| Some((name.to_owned(), tools.traits(name)?.clone())))
-                .collect(),
-            tool_slots: config.tool_slots,
-            limits: config.limits,
-            ..Config::default()
-        };
+        let known_models = models.iter().map(|model| {
+            let known = ModelConfig {
+                slots: model.slots.max(1),
+                price: model.price,
+                timeout: model.timeout,
+            };
+            (model.name.clone(), known)
+        });
+        let known_tools =
+            tools.names().filter_map(|name| Some((name.to_owned(), tools.traits(name)?.clone())));
+        let mut kernel_config =
+            Config::new(config.policy, known_models.collect(), known_tools.collect());
+        kernel_config.tool_slots = config.tool_slots;
+        kernel_config.limits = config.limits;
         let image = store.load().map_err(|error| error.public())?;
         let kernel = Kernel::restore(kernel_config.clone(), &image)?;
         let shadow = Shadow::new(&image.rows, &kernel_config);
