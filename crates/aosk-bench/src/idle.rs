@@ -78,11 +78,12 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let start_ms = ps(&args.aosk, &empty.path().join("data"))?;
     println!("node without agents: {idle:.1} MB resident");
     println!("{} agents that wait: {waiting:.1} MB resident", args.agents);
-    match ps_ms {
-        Some(ms) => {
-            println!("`aosk ps` with {} agents in the store: median {ms:.1} ms", args.agents)
-        }
-        None => println!("`aosk ps`: {} is not there", args.aosk.display()),
+    match (start_ms, ps_ms) {
+        (Some(start), Some(ps)) => println!(
+            "`aosk ps`: median {start:.1} ms with no agent in the store, {ps:.1} ms with {}",
+            args.agents
+        ),
+        (None, _) | (_, None) => println!("`aosk ps`: {} is not there", args.aosk.display()),
     }
     if args.json {
         println!(

@@ -1,5 +1,6 @@
 //! Known ways to break the kernel. With the feature `misbehave` one of them can be switched on; the
-//! simulator must then find a violation. A kernel built without the feature has none of this code.
+//! simulator must then find a violation. Without the feature none can be, and the compiler leaves out
+//! what would depend on it.
 
 /// One deliberate defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

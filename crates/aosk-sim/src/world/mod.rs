@@ -1,6 +1,6 @@
 //! The simulated world: a virtual clock, a queue of what will happen, and the loop around the
-//! kernel: decide, commit, act. The loop is the one the real shell has, so what is proved here of
-//! the order of things holds there.
+//! kernel: decide, commit, act. A batch is committed and released before the next input is taken; the
+//! real shell goes on deciding while a commit is under way, which its own tests cover.
 
 mod batch;
 mod devices;
