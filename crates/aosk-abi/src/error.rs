@@ -74,6 +74,10 @@ codes! {
     ModelContextLength = "model.context_length",
     /// The provider's answer or stream is not what its protocol says.
     ModelMalformed = "model.malformed",
+    /// The answer reached its greatest length before it was done.
+    ModelTruncated = "model.truncated",
+    /// The provider withheld the answer.
+    ModelRefused = "model.refused",
     /// The call was given up before it ended.
     ModelCancelled = "model.cancelled",
     /// The script of the scripted model has no answer for this.

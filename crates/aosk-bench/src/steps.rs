@@ -152,6 +152,7 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
             temperature_milli: None,
         },
         workspace: None,
+        base_url: None,
         chat: false,
     };
     SpawnSpec {

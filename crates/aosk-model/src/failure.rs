@@ -4,12 +4,12 @@
 //! words of its message, then by the HTTP status.
 
 use aosk_abi::ErrorCode::{
-    ModelBadRequest, ModelContextLength, ModelQuota, ModelRateLimited, ModelServer, ModelTimeout,
-    ModelUnauthorized, ModelUnknown,
+    ModelBadRequest, ModelContextLength, ModelMalformed, ModelQuota, ModelRateLimited, ModelServer,
+    ModelTimeout, ModelUnauthorized, ModelUnknown,
 };
 use aosk_abi::FailureClass::{Final, RateLimited, Transient};
 use aosk_abi::{ErrorCode, Failure, FailureClass};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
 use crate::retry_after;
@@ -76,6 +76,9 @@ const NAMES: &[(&str, Verdict)] = &[
     ("throttling_error", (RateLimited, ModelRateLimited)),
 ];
 
+/// The names, of those above, that a content filter has.
+const FILTERS: &[&str] = &["content_filter", "base_resp:1026", "base_resp:1027"];
+
 /// Words of messages, in lower case, where a vendor has no name for what it means.
 const PHRASES: &[(&str, Verdict)] = &[
     ("maximum context length", (Final, ModelContextLength)),
@@ -134,6 +137,11 @@ impl Complaint {
                 .and_then(|number| u16::try_from(number).ok())
                 .filter(|status| (400..600).contains(status)),
         }
+    }
+
+    /// Whether it is about what was said, not about how the request was put.
+    fn is_of_a_filter(&self) -> bool {
+        self.names.iter().any(|name| FILTERS.contains(&name.as_str()))
     }
 
     /// How the complaint is to be taken when it came with `status`.
@@ -205,17 +213,29 @@ pub(crate) fn refused(asked: &str, status: u16, headers: &HeaderMap, body: &[u8]
         Some(true) if class == Final && code != ModelQuota => class = Transient,
         Some(true) | None => {}
     }
-    let said = if complaint.message.trim().is_empty() {
+    let is_redirect = (300..400).contains(&status);
+    let said = if is_redirect {
+        let to = headers.get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
+        let to = to.map_or_else(String::new, |to| format!(" to {}", one_line(&to)));
+        format!("it is a redirect{to}, and redirects are not followed")
+    } else if complaint.message.trim().is_empty() {
         "no reason given".to_owned()
     } else {
         one_line(&complaint.message)
+    };
+    let hint = if is_redirect {
+        "set the base URL to where the provider really is"
+    } else if complaint.is_of_a_filter() {
+        "the provider's content filter stopped it: reword the task, or use another model"
+    } else {
+        hint(code)
     };
     let how = if is_late { "an error in its answer".to_owned() } else { format!("HTTP {status}") };
     Failure {
         class,
         code,
         message: format!("asked {asked}: {how}: {said}"),
-        hint: hint(code).to_owned(),
+        hint: hint.to_owned(),
         retry_after: if class == Final { None } else { retry_after },
     }
 }
@@ -230,6 +250,12 @@ fn hint(code: ErrorCode) -> &'static str {
         "check the model's name and the base URL"
     } else if code == ModelContextLength {
         "shorten the conversation, or use a model with a larger window"
+    } else if code == ModelRateLimited {
+        "wait, run fewer agents at once with `--slots`, or use another model"
+    } else if code == ModelBadRequest {
+        "the provider does not take this request: check what the model can do, and the base URL"
+    } else if code == ModelMalformed {
+        "check that the base URL is that of a model's API; another model may answer in order"
     } else {
         ""
     }
@@ -237,7 +263,7 @@ fn hint(code: ErrorCode) -> &'static str {
 
 /// A failure without an answer to judge.
 pub(crate) fn failed(class: FailureClass, code: ErrorCode, message: impl Into<String>) -> Failure {
-    Failure { class, code, message: message.into(), hint: String::new(), retry_after: None }
+    Failure { class, code, message: message.into(), hint: hint(code).to_owned(), retry_after: None }
 }
 
 /// `text` as one line of bounded length.

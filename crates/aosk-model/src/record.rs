@@ -23,6 +23,8 @@ pub fn parse_line(line: &str) -> Result<Record, Error> {
     let wrong = |what: String| {
         Error::new(ErrorCode::TraceInvalid, format!("reading a recorded conversation: {what}"))
     };
+    // Some editors begin a file with a byte order mark, which is none of its content.
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     let value: Value =
         serde_json::from_str(line).map_err(|error| wrong(format!("not JSON: {error}")))?;
     let Some(object) = value.as_object() else {

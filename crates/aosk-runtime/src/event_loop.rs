@@ -106,7 +106,11 @@ impl EventLoop {
         let end = end.unwrap_or(End::Stopped);
         match end {
             End::Stopped => self.wind_down().await,
-            End::Failed(_) | End::Panicked(..) => {
+            End::Failed(_) => {
+                self.devices.shutdown().await;
+                end
+            }
+            End::Panicked(..) => {
                 self.devices.shutdown().await;
                 self.disappoint();
                 end
@@ -114,10 +118,11 @@ impl EventLoop {
         }
     }
 
-    /// Tells whoever waits for a reply that it will not come.
+    /// Tells whoever waits for a reply that it will not come, although the kernel goes on.
     fn disappoint(&mut self) {
         for (_, waiting) in self.replies.drain() {
-            let text = "asking the kernel: it failed meanwhile; whether this was done is unknown";
+            let text =
+                "asking the kernel: it panicked and began anew; whether this was done is unknown";
             let refused = Reply::Refused(Error::new(ErrorCode::KernelPanic, text));
             // Whoever asked may have gone away.
             let _gone = waiting.send(refused);

@@ -70,6 +70,7 @@ pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
 pub fn body(reader: &dyn Reader, hash: aosk_abi::Hash) -> Result<Body, Error> {
     let lost = |what: String| {
         Error::new(ErrorCode::StoreCorrupt, format!("reading the body {hash}: {what}"))
+            .hint("`aosk audit verify` says whether the journal is whole")
     };
     let bytes = reader
         .body(hash)

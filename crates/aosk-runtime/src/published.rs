@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub status: Option<ExitStatus>,
     /// What it left, if it has ended.
     pub result: Option<Hash>,
+    /// Whether it waits for a message or a child, with no time limit.
+    pub waits_for_others: bool,
     /// The model it waits for or is being answered by.
     pub model: Option<String>,
     /// Its priority.
@@ -73,6 +75,12 @@ impl Snapshot {
             has_ended: matches!(process.state, State::Zombie { .. }),
             status,
             result,
+            waits_for_others: matches!(
+                process.state,
+                State::Waiting {
+                    on: Wait::Message { until: None, .. } | Wait::Child { until: None, .. }
+                }
+            ),
             model,
             priority: process.priority,
             stats: process.stats,

@@ -142,7 +142,10 @@ pub(crate) struct RunArgs {
     #[arg(required_unless_present = "resume")]
     pub(crate) task: Option<String>,
     /// Go on with the agents that an earlier run left behind.
-    #[arg(long, conflicts_with = "task")]
+    #[arg(long, conflicts_with_all = [
+        "task", "permission", "workspace", "system", "tools", "priority", "max_steps", "budget_usd",
+        "budget_tokens", "budget_seconds", "max_output",
+    ])]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,

@@ -1,8 +1,12 @@
 //! Errors and exit statuses: the one place where a code becomes a number.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use aosk::abi::{Error, ErrorCode};
+use clap::error::ErrorKind;
+
+use crate::term::{self, cut, note};
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,8 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::ModelBadRequest
         | ErrorCode::ModelContextLength
         | ErrorCode::ModelMalformed
+        | ErrorCode::ModelTruncated
+        | ErrorCode::ModelRefused
         | ErrorCode::ModelCancelled
         | ErrorCode::ScriptExhausted => 3,
         ErrorCode::StoreLocked
@@ -61,7 +67,8 @@ fn status(code: ErrorCode) -> u8 {
 
 /// An error in one line: what was attempted, what is wrong, the code, and a hint.
 pub(crate) fn line(error: &Error) -> String {
-    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_line =
+        |text: &str| cut(text, usize::MAX).split_whitespace().collect::<Vec<_>>().join(" ");
     let mut line = format!("error[{}]: {}", error.code, one_line(&error.message));
     if !error.hint.is_empty() {
         line.push_str(&format!("; hint: {}", one_line(&error.hint)));
@@ -71,23 +78,57 @@ pub(crate) fn line(error: &Error) -> String {
 
 /// Says what went wrong and gives the exit status.
 pub(crate) fn exit(outcome: Result<Done, Error>, json: bool) -> ExitCode {
-    match outcome {
-        Ok(Done::Well) => ExitCode::SUCCESS,
-        Ok(Done::Badly) => ExitCode::from(1),
-        Ok(Done::Failed(code)) => ExitCode::from(status(code)),
+    let status = match outcome {
+        Ok(Done::Well) => 0,
+        Ok(Done::Badly) => 1,
+        Ok(Done::Failed(code)) => status(code),
         Err(error) => {
             if json {
-                crate::term::json(&serde_json::json!({ "error": error }));
+                term::json(&serde_json::json!({ "error": error }));
             }
-            crate::term::note(&line(&error));
-            ExitCode::from(status(error.code))
+            note(&line(&error));
+            status(error.code)
         }
+    };
+    ExitCode::from(after_writing(status))
+}
+
+/// The exit status, once it is known whether the output was written. A reader that went away has
+/// seen what it wanted; a disk that is full lost what the caller believes to have.
+fn after_writing(outcome: u8) -> u8 {
+    match term::lost() {
+        Some(lost) if lost.kind() != io::ErrorKind::BrokenPipe => {
+            let error = Error::new(ErrorCode::Io, format!("writing the output: {lost}"))
+                .hint("the output is not whole; write it elsewhere, or free some space");
+            note(&line(&error));
+            status(error.code)
+        }
+        Some(_) | None => outcome,
     }
 }
 
-/// Shows help, or what is wrong with the command line.
+/// Shows help, or says what is wrong with the command line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody may be reading.
-    drop(error.print());
-    if error.use_stderr() { ExitCode::from(status(ErrorCode::Usage)) } else { ExitCode::SUCCESS }
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help || !error.use_stderr() {
+        if let Err(lost) = error.print().and_then(|()| io::stdout().flush()) {
+            term::lose(lost);
+        }
+        let outcome = if is_help { status(ErrorCode::Usage) } else { 0 };
+        return ExitCode::from(after_writing(outcome));
+    }
+    let mut arguments = std::env::args_os().take_while(|argument| argument != "--");
+    exit(Err(misused(&error.to_string())), arguments.any(|argument| argument == "--json"))
 }
+
+/// The error that clap has written out in paragraphs: what is wrong, tips, and the usage.
+fn misused(said: &str) -> Error {
+    let mut paragraphs = said.split("\n\n");
+    let wrong = paragraphs.next().unwrap_or_default().trim_start_matches("error:").trim();
+    let tips = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip:"));
+    let hint: Vec<_> = tips.map(str::trim).chain(["see `aosk --help`"]).collect();
+    Error::new(ErrorCode::Usage, format!("reading the command line: {wrong}")).hint(hint.join("; "))
+}
+
+#[cfg(test)]
+mod tests;

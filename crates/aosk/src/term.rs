@@ -1,17 +1,62 @@
 //! What a person sees: tables, figures, colours only on terminals.
 
-use std::io::{IsTerminal, Write};
+use std::io::{Error, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use aosk::abi::{MicroUsd, Timestamp};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
-/// Writes a line of data to stdout. A closed pipe ends the program quietly, as it does for others.
-#[expect(clippy::exit, reason = "nobody reads any more")]
+/// Why stdout cannot be written any more: the first failure. What the exit status makes of it is
+/// the matter of `fail::exit`; what a command does besides talking goes on.
+static LOST: OnceLock<Error> = OnceLock::new();
+
+/// Writes a line of data to stdout; nothing once that has failed.
 pub(crate) fn line(text: &str) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
+    if is_open()
+        && let Err(error) = writeln!(std::io::stdout(), "{text}")
+    {
+        lose(error);
     }
+}
+
+/// Writes a line of text that may come from a model, a tool or a server. On a terminal it can do
+/// nothing but be read; a program gets it as it is.
+pub(crate) fn text(text: &str) {
+    if std::io::stdout().is_terminal() {
+        line(&harmless(text));
+    } else {
+        line(text);
+    }
+}
+
+/// Remembers that stdout cannot be written.
+pub(crate) fn lose(error: Error) {
+    // Only the first failure is the cause; those after it follow from it.
+    drop(LOST.set(error));
+}
+
+/// Why stdout cannot be written any more, if so.
+pub(crate) fn lost() -> Option<&'static Error> {
+    LOST.get()
+}
+
+/// Whether stdout can still be written, as far as is known.
+pub(crate) fn is_open() -> bool {
+    LOST.get().is_none()
+}
+
+/// The text with spaces for what would steer a terminal or turn the order of what it shows; lines
+/// and tabs stay.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, '\n' | '\t') || !steers(c) { c } else { ' ' }).collect()
+}
+
+/// Whether a character is a control one, or one of Unicode's that turn the direction of writing.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}')
 }
 
 /// Writes one JSON value as a line of data.
@@ -83,9 +128,9 @@ pub(crate) fn time(at: Timestamp) -> String {
     }
 }
 
-/// The text cut to a number of characters.
+/// The text as one harmless line, cut to a number of characters.
 pub(crate) fn cut(text: &str, most: usize) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean: String = text.chars().map(|c| if steers(c) { ' ' } else { c }).collect();
     if clean.chars().count() <= most {
         return clean;
     }
@@ -93,3 +138,6 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     short.push('…');
     short
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,6 +167,28 @@ fn gateways() {
 }
 
 #[test]
+fn a_failure_that_stays_says_what_to_do() {
+    let hint = |status: u16, body: &str| {
+        refused("test:m", status, &HeaderMap::new(), body.as_bytes()).hint
+    };
+    assert!(hint(429, "").contains("--slots"));
+    assert!(hint(400, "").contains("what the model can do"));
+    assert!(hint(400, r#"{"error":{"message":"no","code":"content_filter"}}"#).contains("reword"));
+    assert!(hint(200, r#"{"base_resp":{"status_code":1027}}"#).contains("reword"));
+    assert!(failed(Final, ModelMalformed, "").hint.contains("base URL"));
+
+    let mut headers = HeaderMap::new();
+    headers.insert(LOCATION, HeaderValue::from_static("https://elsewhere.test/v1"));
+    let moved = refused("test:m", 308, &headers, b"<html>");
+    assert_eq!(
+        moved.message,
+        "asked test:m: HTTP 308: it is a redirect to https://elsewhere.test/v1, and redirects are \
+         not followed"
+    );
+    assert!(moved.hint.contains("base URL"));
+}
+
+#[test]
 fn headers_have_their_say() {
     let with = |status: u16, body: &str, name: &'static str, value: &'static str| {
         let mut headers = HeaderMap::new();

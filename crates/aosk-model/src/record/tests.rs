@@ -88,3 +88,12 @@ fn what_is_wrong_is_named() {
         assert!(error.message.starts_with(&expected), "{}", error.message);
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_line() {
+    let line = "{\"id\":\"a\",\"messages\":[]}";
+    let read = parse_line(line);
+    assert!(read.is_ok());
+    assert_eq!(parse_line(&format!("\u{feff}{line}")), read);
+    assert!(parse_line(&format!("\u{feff}\u{feff}{line}")).is_err());
+}

@@ -211,7 +211,11 @@ impl Action {
                 (ExitStatus::Failed(failure.code), Some(text))
             }
             Event::Refused(error) => {
-                (ExitStatus::Failed(error.code), Some(format!("{}: {}", error.code, error.message)))
+                let mut text = format!("{}: {}", error.code, error.message);
+                if !error.hint.is_empty() {
+                    text.push_str(&format!("\nhint: {}", error.hint));
+                }
+                (ExitStatus::Failed(error.code), Some(text))
             }
             Event::Started
             | Event::Answered { .. }

@@ -5,7 +5,7 @@
 //! their outcome enters the log as a tool's result.
 
 use aosk_abi::{
-    Capabilities, Content, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Pid,
+    Capabilities, Content, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Pid,
     ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
 use aosk_tools::kernel_calls::{self, Address, KernelCall, SpawnAgent};
@@ -25,6 +25,10 @@ pub struct Param {
     /// The directory its tools work in; the node's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<String>,
+    /// Where the model was found, if not at its provider's usual address. For whoever goes on with
+    /// the process after a restart; the program does not use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
     /// After an answer without tool calls it waits for the next message instead of ending.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chat: bool,
@@ -124,14 +128,33 @@ fn answered(
         state.queue = message.tool_calls().to_vec();
         return go_on(state, process, param, Vec::new());
     }
-    let status = match finish {
-        FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Length => ExitStatus::Finished,
-        FinishReason::Refused => ExitStatus::Failed(ErrorCode::ProgramFailed),
-    };
-    if param.chat && status.is_finished() {
-        return Action::call(Call::Receive { from: None, timeout: None });
+    match finish {
+        FinishReason::Stop | FinishReason::ToolCalls if param.chat => {
+            Action::call(Call::Receive { from: None, timeout: None })
+        }
+        FinishReason::Stop | FinishReason::ToolCalls => Action::call(Call::Exit {
+            status: ExitStatus::Finished,
+            result: Some(Message::assistant(message.text())),
+        }),
+        // Half an answer is none; what there is of it is in the log.
+        FinishReason::Length => Action::give_up(&Event::Refused(
+            Error::new(
+                ErrorCode::ModelTruncated,
+                format!(
+                    "asking {}: the answer was cut off at its greatest length",
+                    param.options.model
+                ),
+            )
+            .hint("allow longer answers with --max-output"),
+        )),
+        FinishReason::Refused => Action::give_up(&Event::Refused(
+            Error::new(
+                ErrorCode::ModelRefused,
+                format!("asking {}: the provider withheld the answer", param.options.model),
+            )
+            .hint("change the task or the model; `aosk logs` shows what was asked"),
+        )),
     }
-    Action::call(Call::Exit { status, result: Some(Message::assistant(message.text())) })
 }
 
 /// Makes the next calls of the turn, or asks the model when all are made. `append` has results that
@@ -144,7 +167,9 @@ fn go_on(
 ) -> Action {
     loop {
         let is_kernel_call = |wanted: &ToolUse| kernel_calls::spec(&wanted.name).is_some();
-        let tools = state.queue.iter().take_while(|wanted| !is_kernel_call(wanted));
+        let is_too_long = |wanted: &ToolUse| wanted.arguments.len() > limits::ARGUMENTS_BYTES_MAX;
+        let tools =
+            state.queue.iter().take_while(|wanted| !is_kernel_call(wanted) && !is_too_long(wanted));
         let tools = tools.take(limits::TOOL_CALLS_PER_TURN_MAX).count();
         if tools > 0 {
             let calls = state.queue.drain(..tools).collect();
@@ -154,6 +179,16 @@ fn go_on(
             return think(param, append);
         }
         let wanted = state.queue.remove(0);
+        if is_too_long(&wanted) {
+            let text = format!(
+                "the arguments have {} bytes, more than {}; do it in smaller parts",
+                wanted.arguments.len(),
+                limits::ARGUMENTS_BYTES_MAX
+            );
+            let text = refusal(ErrorCode::ToolArguments, &text);
+            append.push(result(wanted.id, wanted.name, text, true));
+            continue;
+        }
         match kernel_calls::parse(&wanted.name, &wanted.arguments) {
             Ok(call) => return system_call(state, process, param, append, wanted, call),
             Err(error) => {
@@ -259,7 +294,12 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnS
         options.tools = names.into_iter().chain(missing).collect();
         tools = Grant::only(options.tools.iter().cloned());
     }
-    let child = Param { options, workspace: param.workspace.clone(), chat: false };
+    let child = Param {
+        options,
+        workspace: param.workspace.clone(),
+        base_url: param.base_url.clone(),
+        chat: false,
+    };
     SpawnSpec {
         name: wanted.name,
         label: process.label.to_owned(),

@@ -24,6 +24,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         has_ended: ended,
         status: ended.then_some(ExitStatus::Finished),
         result: None,
+        waits_for_others: false,
         model: None,
         priority: 50,
         stats: Stats::default(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::logs;
 use crate::cli::{AuditArgs, AuditCommand, AuditShowArgs, Place};
 use crate::fail::Done;
-use crate::term::{count, json as print_json, line, note};
+use crate::term::{self, count, json as print_json, line, note};
 
 pub(crate) fn run(place: &Place, args: &AuditArgs) -> Result<Done, Error> {
     match &args.command {
@@ -56,7 +56,7 @@ fn parse_head(text: &str) -> Result<Head, Error> {
         Some(Head { length: length.parse().ok()?, hash: hash.parse::<Hash>().ok()? })
     };
     parse().ok_or_else(|| {
-        let cut = crate::term::cut(text, 100);
+        let cut = term::cut(text, 100);
         Error::new(ErrorCode::Usage, format!("reading --head: it is not LENGTH:HASH: {cut}"))
             .hint("give what `aosk audit verify` printed after the word head")
     })
@@ -86,7 +86,7 @@ fn show(place: &Place, args: &AuditShowArgs) -> Result<Done, Error> {
             line(&format!("{whose:>6}  {}", logs::text(&entry, None)));
         }
         left -= 1;
-        left > 0
+        left > 0 && term::is_open()
     })?;
     if !shown {
         note("no such entries");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
-use crate::term::{count, cut, json as print_json, line, money, time};
+use crate::term::{self, count, cut, json as print_json, line, money, time};
 
 /// Characters of an answer, a result or a message on its line.
 const TEXT_MAX: usize = 100;
@@ -33,7 +33,7 @@ pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
         } else {
             line(&text(&entry, Some(reader)));
         }
-        true
+        term::is_open()
     })?;
     Ok(Done::Well)
 }

@@ -1,19 +1,25 @@
 //! `aosk run`: one agent on one task.
 
+use std::time::Duration;
+
 use aosk::abi::{
     Body, Capabilities, Error, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
-    PermissionLevel, Pid, ProgramSpec, Resource, SpawnSpec, ThinkOptions, Tokens,
+    PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::provider;
 use aosk::program::react;
+use aosk::store::Which;
 use aosk::tools::Registry;
-use aosk::{Handle, ModelDevice, Node, Snapshot, inspect};
+use aosk::{Handle, ModelDevice, Snapshot, inspect};
 
-use crate::cli::{Place, RunArgs};
+use crate::cli::{ModelArgs, Place, RunArgs};
 use crate::fail::{self, Done};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
 use crate::term::{self, count, money, note};
+
+/// How often it is looked whether the agents still get on.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Standing instructions of an agent that is given none.
 const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
@@ -21,7 +27,9 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
 
 pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let home = setup::home(place)?;
-    let model = setup::model(&args.model, &home.config).await?;
+    let left = left(&home)?;
+    let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
+    let model = setup::model(&chosen, &home.config).await?;
     let registry = setup::tools()?;
     let workspace = workspace(args)?;
     let spec = match &args.task {
@@ -39,7 +47,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let mut node = setup::node(&dir, &config, store, parts)?;
     let handle = node.handle();
     let outcome = tokio::select! {
-        outcome = work(&handle, spec, &model.name) => outcome,
+        outcome = work(&handle, spec, left, &model.name) => outcome,
         failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
         () = setup::stop_requested() => {
             note("stopping: calls in flight may end; once more to end at once");
@@ -48,65 +56,120 @@ pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
             return Err(stopped().hint("`aosk run --resume` goes on where it was"));
         }
     };
-    let ended = outcome;
-    shut_down(node).await?;
-    let ended = ended?;
+    node.shutdown().await?;
+    let ended = outcome?;
     report(&handle, &ended, &model.name, args.json)
+}
+
+/// The agents without a parent that an earlier run left behind, oldest first. Recorded conversations
+/// are not among them: only `trace run` can go on with those.
+fn left(home: &Home) -> Result<Vec<Snapshot>, Error> {
+    let mut left = inspect::processes(home.store.reader().as_ref(), Which::Live)?;
+    left.retain(|process| process.status.is_none() && process.spec.parent.is_none());
+    let before = left.len();
+    left.retain(|process| !process.spec.label.starts_with("trace/"));
+    if left.len() < before {
+        note(&format!(
+            "{} recorded conversations wait here; `aosk trace run FILE --resume` goes on with them",
+            before - left.len()
+        ));
+    }
+    Ok(left)
+}
+
+/// The model and its address that the agents left behind think with, unless others are named.
+fn resumed_model(named: &ModelArgs, left: &[Snapshot]) -> ModelArgs {
+    let mut chosen = named.clone();
+    let mut params = left.iter().rev().filter_map(|process| {
+        serde_json::from_str::<react::Param>(&process.spec.program.param).ok()
+    });
+    if let Some(param) = params.next().filter(|_| named.model.is_none()) {
+        chosen.model = Some(param.options.model);
+        chosen.base_url = named.base_url.clone().or(param.base_url);
+    }
+    chosen
 }
 
 /// Starts the agent, or takes up those that are there, and waits until all of them have ended.
 async fn work(
     handle: &Handle,
     spec: Option<SpawnSpec>,
+    left: Vec<Snapshot>,
     model: &str,
 ) -> Result<Vec<Snapshot>, Error> {
-    let left: Vec<Snapshot> =
-        handle.processes().into_iter().filter(|process| process.status.is_none()).collect();
+    let thinks_with = |process: &Snapshot| {
+        let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
+        param.map(|param| param.options.model).unwrap_or_default()
+    };
+    let (left, other): (Vec<_>, Vec<_>) =
+        left.into_iter().partition(|process| thinks_with(process) == model);
     if !left.is_empty() {
-        note(&format!("going on with {} processes of an earlier run", left.len()));
+        note(&format!("going on with {} agents of an earlier run", left.len()));
     }
-    for process in &left {
-        if let Some(other) = process.model.as_deref().filter(|other| *other != model) {
-            let text = format!(
-                "{} ({}) waits for {other}, and this kernel runs without it",
-                process.pid, process.spec.name
-            );
-            note(&text);
-        }
+    for process in &other {
+        let (pid, name, needed) = (process.pid, &process.spec.name, thinks_with(process));
+        note(&format!(
+            "{pid} ({name}) of an earlier run waits for {needed}; \
+             `aosk run --resume --model {needed}` goes on with it"
+        ));
     }
     let roots: Vec<Pid> = match spec {
         Some(spec) => vec![handle.spawn(spec).await?],
-        None => left
-            .iter()
-            .filter(|process| process.spec.parent.is_none())
-            .filter(|process| process.model.as_deref().is_none_or(|other| other == model))
-            .map(|process| process.pid)
-            .collect(),
+        None if left.is_empty() && !other.is_empty() => {
+            let text = format!("resuming: none of {} agents thinks with {model}", other.len());
+            return Err(Error::new(ErrorCode::ModelUnknown, text)
+                .hint("name their model with --model; `aosk ps` lists them"));
+        }
+        None => left.iter().map(|process| process.pid).collect(),
     };
     if roots.is_empty() {
-        note(
-            "nothing to resume: no process of an earlier run is left that this model can go on with",
-        );
+        note("nothing to resume: no agent of an earlier run is left");
     }
     let mut progress = Progress::new();
     let all = async {
         let mut ended = Vec::new();
-        for pid in roots {
-            ended.push(handle.wait(pid).await?);
+        for pid in &roots {
+            ended.push(handle.wait(*pid).await?);
         }
         Ok(ended)
     };
     let ended = tokio::select! {
         ended = all => ended,
         () = progress.watch(handle) => Ok(Vec::new()),
+        stuck = deadlock(handle) => {
+            for pid in &roots {
+                // One that has ended meanwhile needs no signal.
+                drop(handle.signal(*pid, Signal::Term).await);
+            }
+            Err(stuck)
+        }
     };
     progress.show(&handle.processes());
     ended
 }
 
-/// Ends the kernel in order once the work is done.
-async fn shut_down(node: Node) -> Result<(), Error> {
-    node.shutdown().await
+/// Waits until every agent waits for another one, with no time limit. Nobody else can send to them:
+/// this kernel lives as long as this command.
+async fn deadlock(handle: &Handle) -> Error {
+    let mut looks = tokio::time::interval(LOOK);
+    let mut before = Vec::new();
+    loop {
+        looks.tick().await;
+        let live: Vec<_> =
+            handle.processes().into_iter().filter(|process| !process.has_ended).collect();
+        let waiting = !live.is_empty() && live.iter().all(|process| process.waits_for_others);
+        let now: Vec<_> = live.iter().map(|p| (p.pid, p.stats, p.mail_count)).collect();
+        if waiting && now == before {
+            let who: Vec<_> = live
+                .iter()
+                .map(|p| format!("{} ({}) for a {}", p.pid, p.spec.name, p.state))
+                .collect();
+            let text = format!("running: every agent waits for another: {}", who.join(", "));
+            return Error::new(ErrorCode::Deadlock, text)
+                .hint("agents that wait should give receive_message and wait_agent a time limit");
+        }
+        before = now;
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this task ends the program; nothing outlives it")]
@@ -164,6 +227,7 @@ fn agent(
             temperature_milli: None,
         },
         workspace: Some(workspace.to_owned()),
+        base_url: args.model.base_url.clone().or_else(|| home.config.base_url.clone()),
         chat: false,
     };
     let system = args.system.clone().unwrap_or_else(|| SYSTEM.to_owned());
@@ -235,7 +299,7 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
             continue;
         }
         if finished {
-            term::line(result.as_deref().unwrap_or("(no result)"));
+            term::text(result.as_deref().unwrap_or("(no result)"));
         }
         note(&format!(
             "{}: {status}; {} steps, {} tool calls, {} tokens in, {} out, {}; `aosk logs {}` shows what it did",

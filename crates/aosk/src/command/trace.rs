@@ -141,7 +141,8 @@ fn choose_run(
         return Ok((1, BTreeMap::new()));
     };
     if !resume {
-        let unfinished = known.values().filter(|known| !known.ended).count();
+        let all = known.keys().find_map(|label| input::run_length(label)).unwrap_or(known.len());
+        let unfinished = all.saturating_sub(known.values().filter(|known| known.ended).count());
         if unfinished > 0 {
             let text =
                 format!("starting a run: an earlier one has {unfinished} conversations left");

@@ -47,12 +47,13 @@ fn a_command_line_that_makes_no_sense() {
         &["trace", "run", "file", "--concurrency", "0"],
         &["show", "seven"],
         &["logs", "-1"],
-        &["completions", "tcsh"],
     ] {
-        let ran = machine.aosk(args).expect(2);
-        assert!(ran.stderr.starts_with("error: "), "{ran:#?}");
+        let ran = check_fails(&machine, args, 2, "cli.usage", &["the command line", "aosk --help"]);
         assert_eq!(ran.stdout, "");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
     }
+    let ran = machine.aosk(&["completions", "tcsh"]).expect(2);
+    assert!(ran.error("cli.usage").contains("zsh"), "{ran:#?}");
     check_fails(
         &machine,
         &["run", "task", "--budget-usd", "nan"],
@@ -373,6 +374,11 @@ fn a_reader_that_goes_away_is_no_error() {
         assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
         assert_eq!(output.status.code(), Some(0), "{args:?}: {stderr}");
     }
+    // What failed is still a failure.
+    let mut child = machine.command(&["show", "99", "--json"]).spawn().expect("starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     // Nobody listens on stderr either: the agent works all the same.
     let mut command = machine.command(&["run", "What is 1+1?", "--json"]);
     let (reader, writer) = std::io::pipe().expect("makes a pipe");
@@ -380,6 +386,21 @@ fn a_reader_that_goes_away_is_no_error() {
     command.stderr(writer);
     let ran = Running::start(command).finish();
     assert_eq!(ran.status.code(), Some(0), "{ran:#?}");
+}
+
+/// Whoever keeps the output in a file believes to have it all.
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let machine = Machine::new();
+    machine.aosk(&["run", "hello"]).expect(0);
+    for args in [&["logs", "1"][..], &["audit", "show"], &["ps", "--all", "--json"], &["--help"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("opens");
+        let mut command = machine.command(args);
+        command.stdout(full);
+        let ran = Running::start(command).finish().expect(4);
+        let line = ran.error("io.failed");
+        assert!(line.contains("writing the output: ") && line.contains("; hint: "), "{line}");
+    }
 }
 
 #[test]

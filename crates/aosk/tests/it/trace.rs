@@ -225,6 +225,29 @@ fn resume_with_nothing_to_do_says_so_and_gives_the_same_object() {
 }
 
 #[test]
+fn a_broken_journal_is_an_error_of_its_own() {
+    let machine = Machine::new();
+    let file = machine.write("five.jsonl", conversation::usual(/*seed*/ 3, 5).0);
+    machine.aosk(&["trace", "run", &file, "--json"]).expect(0);
+    let database = rusqlite::Connection::open(machine.data_dir().join("aosk.db")).expect("opens");
+    let changed = database.execute("UPDATE journal SET at = at - 1 WHERE seq = 4", []);
+    assert_eq!(changed, Ok(1));
+    drop(database);
+    let ran = machine.aosk(&["trace", "run", &file, "--resume", "--json"]).expect(5);
+    assert!(ran.error("journal.broken").contains("; hint: "), "{ran:#?}");
+    assert_eq!(ran.json()["journal_ok"], false);
+}
+
+#[test]
+fn a_file_may_begin_with_a_byte_order_mark() {
+    let machine = Machine::new();
+    let (lines, expected) = conversation::usual(/*seed*/ 3, 2);
+    let file = machine.write("marked.jsonl", format!("\u{feff}{lines}"));
+    let ran = machine.aosk(&["trace", "run", &file, "--json"]).expect(0);
+    assert_eq!(sums(&ran), expected);
+}
+
+#[test]
 fn resume_with_other_files_is_refused() {
     let machine = Machine::new();
     let file = machine.write("one.jsonl", conversation::usual(/*seed*/ 1, 3).0);

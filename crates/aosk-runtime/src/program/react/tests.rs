@@ -16,7 +16,7 @@ fn param(chat: bool) -> String {
         tools: vec!["calculator".to_owned()],
         temperature_milli: None,
     };
-    let param = Param { options, workspace: Some("/w".to_owned()), chat };
+    let param = Param { options, workspace: Some("/w".to_owned()), base_url: None, chat };
     serde_json::to_string(&param).unwrap()
 }
 
@@ -170,22 +170,22 @@ fn every_event_while_it_asks_the_model() {
     check_every_event(
         Scene::new,
         &expect![[r#"
-        started         -> think m ["calculator"]
-        answered        -> exit finished Some("done")
-        withheld        -> exit failed (program.failed) Some("")
-        model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
-        tools returned  -> think m ["calculator"]
-        spawned         -> think m ["calculator"]
-        child exited    -> think m ["calculator"]
-        child killed    -> think m ["calculator"]
-        sent            -> think m ["calculator"]
-        received        user=hi -> think m ["calculator"]
-        slept           -> think m ["calculator"]
-        timed out       -> think m ["calculator"]
-        refused         -> exit failed (kernel.busy) Some("kernel.busy: no room")
-        out of budget   -> exit out of budget (tokens) None
-        terminated      -> exit terminated None
-    "#]],
+            started         -> think m ["calculator"]
+            answered        -> exit finished Some("done")
+            withheld        -> exit failed (model.refused) Some("model.refused: asking m: the provider withheld the answer\nhint: change the task or the model; `aosk logs` shows what was asked")
+            model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
+            tools returned  -> think m ["calculator"]
+            spawned         -> think m ["calculator"]
+            child exited    -> think m ["calculator"]
+            child killed    -> think m ["calculator"]
+            sent            -> think m ["calculator"]
+            received        user=hi -> think m ["calculator"]
+            slept           -> think m ["calculator"]
+            timed out       -> think m ["calculator"]
+            refused         -> exit failed (kernel.busy) Some("kernel.busy: no room")
+            out of budget   -> exit out of budget (tokens) None
+            terminated      -> exit terminated None
+        "#]],
     );
 }
 
@@ -194,22 +194,22 @@ fn every_event_while_it_chats() {
     check_every_event(
         Scene::chat,
         &expect![[r#"
-        started         -> think m ["calculator"]
-        answered        -> receive None None
-        withheld        -> exit failed (program.failed) Some("")
-        model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
-        tools returned  -> think m ["calculator"]
-        spawned         -> think m ["calculator"]
-        child exited    -> think m ["calculator"]
-        child killed    -> think m ["calculator"]
-        sent            -> think m ["calculator"]
-        received        user=hi -> think m ["calculator"]
-        slept           -> think m ["calculator"]
-        timed out       -> think m ["calculator"]
-        refused         -> exit failed (kernel.busy) Some("kernel.busy: no room")
-        out of budget   -> exit out of budget (tokens) None
-        terminated      -> exit terminated None
-    "#]],
+            started         -> think m ["calculator"]
+            answered        -> receive None None
+            withheld        -> exit failed (model.refused) Some("model.refused: asking m: the provider withheld the answer\nhint: change the task or the model; `aosk logs` shows what was asked")
+            model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
+            tools returned  -> think m ["calculator"]
+            spawned         -> think m ["calculator"]
+            child exited    -> think m ["calculator"]
+            child killed    -> think m ["calculator"]
+            sent            -> think m ["calculator"]
+            received        user=hi -> think m ["calculator"]
+            slept           -> think m ["calculator"]
+            timed out       -> think m ["calculator"]
+            refused         -> exit failed (kernel.busy) Some("kernel.busy: no room")
+            out of budget   -> exit out of budget (tokens) None
+            terminated      -> exit terminated None
+        "#]],
     );
 }
 
@@ -223,22 +223,22 @@ fn every_event_while_a_system_call_runs() {
     check_every_event(
         scene,
         &expect![[r#"
-        started         -> think m ["calculator"]
-        answered        -> exit finished Some("done")
-        withheld        -> exit failed (program.failed) Some("")
-        model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
-        tools returned  -> think m ["calculator"]
-        spawned         c0={"pid":"p9"} -> think m ["calculator"]
-        child exited    c0={"pid":"p9","result":"r","status":"finished"} -> think m ["calculator"]
-        child killed    c0={"pid":"p9","result":null,"status":"killed"} -> think m ["calculator"]
-        sent            c0={"sent":true} -> think m ["calculator"]
-        received        c0={"from":"operator","text":"hi"} -> think m ["calculator"]
-        slept           c0={"slept":true} -> think m ["calculator"]
-        timed out       c0={"timed_out":true} -> think m ["calculator"]
-        refused         c0!=kernel.busy: no room -> think m ["calculator"]
-        out of budget   -> exit out of budget (tokens) None
-        terminated      -> exit terminated None
-    "#]],
+            started         -> think m ["calculator"]
+            answered        -> exit finished Some("done")
+            withheld        -> exit failed (model.refused) Some("model.refused: asking m: the provider withheld the answer\nhint: change the task or the model; `aosk logs` shows what was asked")
+            model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
+            tools returned  -> think m ["calculator"]
+            spawned         c0={"pid":"p9"} -> think m ["calculator"]
+            child exited    c0={"pid":"p9","result":"r","status":"finished"} -> think m ["calculator"]
+            child killed    c0={"pid":"p9","result":null,"status":"killed"} -> think m ["calculator"]
+            sent            c0={"sent":true} -> think m ["calculator"]
+            received        c0={"from":"operator","text":"hi"} -> think m ["calculator"]
+            slept           c0={"slept":true} -> think m ["calculator"]
+            timed out       c0={"timed_out":true} -> think m ["calculator"]
+            refused         c0!=kernel.busy: no room -> think m ["calculator"]
+            out of budget   -> exit out of budget (tokens) None
+            terminated      -> exit terminated None
+        "#]],
     );
 }
 
@@ -253,22 +253,22 @@ fn every_event_while_a_system_call_runs_and_tools_wait() {
     check_every_event(
         scene,
         &expect![[r#"
-        started         -> think m ["calculator"]
-        answered        -> exit finished Some("done")
-        withheld        -> exit failed (program.failed) Some("")
-        model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
-        tools returned  -> tools c1:calculator
-        spawned         c0={"pid":"p9"} -> tools c1:calculator
-        child exited    c0={"pid":"p9","result":"r","status":"finished"} -> tools c1:calculator
-        child killed    c0={"pid":"p9","result":null,"status":"killed"} -> tools c1:calculator
-        sent            c0={"sent":true} -> tools c1:calculator
-        received        c0={"from":"operator","text":"hi"} -> tools c1:calculator
-        slept           c0={"slept":true} -> tools c1:calculator
-        timed out       c0={"timed_out":true} -> tools c1:calculator
-        refused         c0!=kernel.busy: no room -> tools c1:calculator
-        out of budget   -> exit out of budget (tokens) None
-        terminated      -> exit terminated None
-    "#]],
+            started         -> think m ["calculator"]
+            answered        -> exit finished Some("done")
+            withheld        -> exit failed (model.refused) Some("model.refused: asking m: the provider withheld the answer\nhint: change the task or the model; `aosk logs` shows what was asked")
+            model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
+            tools returned  -> tools c1:calculator
+            spawned         c0={"pid":"p9"} -> tools c1:calculator
+            child exited    c0={"pid":"p9","result":"r","status":"finished"} -> tools c1:calculator
+            child killed    c0={"pid":"p9","result":null,"status":"killed"} -> tools c1:calculator
+            sent            c0={"sent":true} -> tools c1:calculator
+            received        c0={"from":"operator","text":"hi"} -> tools c1:calculator
+            slept           c0={"slept":true} -> tools c1:calculator
+            timed out       c0={"timed_out":true} -> tools c1:calculator
+            refused         c0!=kernel.busy: no room -> tools c1:calculator
+            out of budget   -> exit out of budget (tokens) None
+            terminated      -> exit terminated None
+        "#]],
     );
 }
 
@@ -283,22 +283,22 @@ fn every_event_while_it_starts_a_child_to_wait_for() {
     check_every_event(
         scene,
         &expect![[r#"
-        started         -> think m ["calculator"]
-        answered        -> exit finished Some("done")
-        withheld        -> exit failed (program.failed) Some("")
-        model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
-        tools returned  -> think m ["calculator"]
-        spawned         -> wait Some(Pid(p9)) None
-        child exited    c0={"pid":"p9","result":"r","status":"finished"} -> think m ["calculator"]
-        child killed    c0={"pid":"p9","result":null,"status":"killed"} -> think m ["calculator"]
-        sent            c0={"sent":true} -> think m ["calculator"]
-        received        c0={"from":"operator","text":"hi"} -> think m ["calculator"]
-        slept           c0={"slept":true} -> think m ["calculator"]
-        timed out       c0={"timed_out":true} -> think m ["calculator"]
-        refused         c0!=kernel.busy: no room -> think m ["calculator"]
-        out of budget   -> exit out of budget (tokens) None
-        terminated      -> exit terminated None
-    "#]],
+            started         -> think m ["calculator"]
+            answered        -> exit finished Some("done")
+            withheld        -> exit failed (model.refused) Some("model.refused: asking m: the provider withheld the answer\nhint: change the task or the model; `aosk logs` shows what was asked")
+            model failed    -> exit failed (model.unauthorized) Some("model.unauthorized: no\nhint: set a key")
+            tools returned  -> think m ["calculator"]
+            spawned         -> wait Some(Pid(p9)) None
+            child exited    c0={"pid":"p9","result":"r","status":"finished"} -> think m ["calculator"]
+            child killed    c0={"pid":"p9","result":null,"status":"killed"} -> think m ["calculator"]
+            sent            c0={"sent":true} -> think m ["calculator"]
+            received        c0={"from":"operator","text":"hi"} -> think m ["calculator"]
+            slept           c0={"slept":true} -> think m ["calculator"]
+            timed out       c0={"timed_out":true} -> think m ["calculator"]
+            refused         c0!=kernel.busy: no room -> think m ["calculator"]
+            out of budget   -> exit out of budget (tokens) None
+            terminated      -> exit terminated None
+        "#]],
     );
 }
 

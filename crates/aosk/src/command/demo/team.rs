@@ -87,7 +87,7 @@ pub(super) fn architect(tools: Vec<String>) -> SpawnSpec {
         tools,
         temperature_milli: None,
     };
-    let param = react::Param { options, workspace: None, chat: false };
+    let param = react::Param { options, workspace: None, base_url: None, chat: false };
     SpawnSpec {
         name: "Architect".to_owned(),
         label: String::new(),

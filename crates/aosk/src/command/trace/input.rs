@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use aosk::abi::{Body, Error, ErrorCode, Hash, Message, limits};
@@ -16,10 +16,18 @@ use crate::term::note;
 /// sixteen bytes each.
 const MESSAGES_MAX: usize = limits::PROGRAM_STATE_BYTES_MAX / 16;
 
+/// Bytes of one line of a file. The largest recordings known have a few MB.
+const LINE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Lines that are left out and told of one by one; the rest are counted.
+const LINES_TOLD_MAX: usize = 100;
+
 /// A recorded conversation.
 pub(crate) struct Conversation {
     /// Its place among all that were read.
     pub(crate) index: usize,
+    /// How many were read.
+    of: usize,
     /// What was recorded.
     pub(crate) record: Record,
     /// The address of its line, so that a changed file is noticed.
@@ -36,19 +44,26 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
                 .hint("a trace has one JSON object {\"id\", \"messages\"} per line")
         };
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
-            let line = line.map_err(|error| failed(error.to_string()))?;
+        let mut reader = BufReader::new(file);
+        let mut number = 0_usize;
+        while let Some(line) = next_line(&mut reader).map_err(failed)? {
+            number = number.saturating_add(1);
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            match conversation(path, &line, number.saturating_add(1), conversations.len()) {
+            match conversation(path, &line, number, conversations.len()) {
                 Ok(conversation) => conversations.push(conversation),
                 Err(error) => {
                     skipped += 1;
-                    note(&fail::line(&error));
+                    if skipped <= LINES_TOLD_MAX {
+                        note(&fail::line(&error));
+                    }
                 }
             }
         }
+    }
+    if skipped > LINES_TOLD_MAX {
+        note(&format!("… and {} lines more that are left out", skipped - LINES_TOLD_MAX));
     }
     if conversations.is_empty() {
         let names: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
@@ -56,7 +71,36 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
         return Err(Error::new(ErrorCode::TraceInvalid, text)
             .hint("a trace has one JSON object {\"id\", \"messages\"} per line"));
     }
+    let of = conversations.len();
+    for conversation in &mut conversations {
+        conversation.of = of;
+    }
     Ok((conversations, skipped))
+}
+
+/// The next line without its end, or none at the end of the file. Never holds more than one line
+/// that is within the bound.
+fn next_line(reader: &mut impl BufRead) -> Result<Option<Vec<u8>>, String> {
+    let mut line = Vec::new();
+    let bound = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let read = reader.by_ref().take(bound).read_until(b'\n', &mut line);
+    read.map_err(|error| error.to_string())?;
+    if line.len() > LINE_BYTES_MAX {
+        return Err(format!("a line has more than {LINE_BYTES_MAX} bytes"));
+    }
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    Ok(Some(line))
+}
+
+/// The number of conversations of the run that a label belongs to.
+pub(crate) fn run_length(label: &str) -> Option<usize> {
+    let (_, rest) = label.strip_prefix("trace/")?.split_once("-of-")?;
+    rest.split_once('/')?.0.parse().ok()
 }
 
 fn conversation(
@@ -74,7 +118,7 @@ fn conversation(
     };
     let text = std::str::from_utf8(line).map_err(|error| wrong(error.to_string()))?;
     let record = parse_line(text).map_err(|error| wrong(error.message))?;
-    let conversation = Conversation { index, record, hash: Hash::of(line) };
+    let conversation = Conversation { index, of: 0, record, hash: Hash::of(line) };
     let messages = &conversation.record.messages;
     if messages.len() > MESSAGES_MAX {
         return Err(wrong(format!("it has {} messages, more than {MESSAGES_MAX}", messages.len())));
@@ -106,7 +150,7 @@ impl Conversation {
     /// What names it within a run.
     pub(crate) fn key(&self) -> String {
         let hash: String = self.hash.to_string().chars().take(16).collect();
-        format!("{}/{hash}", self.index)
+        format!("{}-of-{}/{hash}", self.index, self.of)
     }
 
     /// A name for people.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use aosk::abi::{Error, ErrorCode, Millis, Pid, Tokens};
+use aosk::abi::{Error, Millis, Pid, Tokens};
 use aosk::store::{JournalQuery, Reader, VerifyError, Which, verify};
 use aosk::{Snapshot, inspect};
 
 use super::run_of;
-use crate::fail::Done;
+use crate::fail::{self, Done};
 use crate::term::{self, count, cut, note};
 
 /// The sums over all processes of a run, and what this life of it cost.
@@ -81,15 +81,17 @@ impl Totals {
             };
             note(&format!("{} ({}): {status}: {}", process.pid, process.spec.name, cut(&why, 400)));
         }
-        if let Err(error) = &self.journal {
-            note(&format!("error[{}]: {error}", ErrorCode::JournalBroken));
-        }
         if json {
             self.print_json(failed, skipped);
         } else {
             self.print_table(failed, skipped);
         }
-        let well = failed == 0 && skipped == 0 && self.journal.is_ok();
+        if let Err(error) = &self.journal {
+            let error = error.public();
+            note(&fail::line(&error));
+            return Ok(Done::Failed(error.code));
+        }
+        let well = failed == 0 && skipped == 0;
         Ok(if well { Done::Well } else { Done::Badly })
     }
 
