@@ -27,11 +27,11 @@ fn steps(root: &Path, fast: bool) -> Result<bool> {
     let version = step::output_of(root, &["rustc".into(), "--version".into()])?;
     println!("{}", String::from_utf8_lossy(&version).trim_end());
     compiler()?;
-    let seeds = if fast { 20 } else { 400 };
+    let seeds = if fast { 20 } else { 300 };
     let build = Step::cargo("build", "test --workspace --no-run");
     let steps = [
         Step::cargo("tests", "test --workspace --no-fail-fast"),
-        Step::cargo("simulator", &format!("run --package aosk-sim -- --seeds {seeds}")),
+        Step::cargo("simulator", &format!("run --package aosk-sim -- --twice --seeds {seeds}")),
     ];
     let log = SkipLog::create(root)?;
     let mut reports = vec![build.run(root)];
