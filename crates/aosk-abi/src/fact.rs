@@ -218,6 +218,31 @@ facts! {
     }
 }
 
+impl Fact {
+    /// The bodies that the fact names: whoever reads it later must be able to read them.
+    #[must_use]
+    pub fn bodies(&self) -> Vec<Hash> {
+        match self {
+            Self::Spawned { pages, .. } => pages.clone(),
+            Self::ModelAnswered { body, .. }
+            | Self::ToolReturned { body, .. }
+            | Self::MessageSent { body, .. }
+            | Self::MessageReceived { body, .. } => vec![*body],
+            Self::Exited { result, .. } => result.iter().copied().collect(),
+            Self::ModelCalled { .. }
+            | Self::ModelRetried { .. }
+            | Self::ModelFailed { .. }
+            | Self::ToolCalled { .. }
+            | Self::Refused { .. }
+            | Self::Signalled { .. }
+            | Self::Reniced { .. }
+            | Self::BudgetExpired { .. }
+            | Self::PolicySet { .. }
+            | Self::Booted { .. } => Vec::new(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

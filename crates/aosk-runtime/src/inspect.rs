@@ -1,6 +1,8 @@
 //! Reading a store that another kernel may be running on.
 
-use aosk_abi::{Body, Error, ErrorCode, Pid, RowKey};
+use std::collections::BTreeSet;
+
+use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, RowKey};
 use aosk_kernel::Kernel;
 use aosk_store::{JournalQuery, ProcessQuery, Reader, StoredEntry, Which};
 
@@ -77,6 +79,38 @@ pub fn body(reader: &dyn Reader, hash: aosk_abi::Hash) -> Result<Body, Error> {
         .map_err(|error| error.public())?
         .ok_or_else(|| lost("it is not in the store".to_owned()))?;
     Body::from_bytes(&bytes).map_err(|error| lost(error.to_string()))
+}
+
+/// Reads every body that the journal names, each once, and says how many there are.
+///
+/// # Errors
+/// If an entry cannot be read as a fact, or a body is missing or damaged; the message names the
+/// entry.
+pub fn check_bodies(reader: &dyn Reader) -> Result<usize, Error> {
+    let mut seen = BTreeSet::new();
+    let mut broken = None;
+    journal(reader, &JournalQuery::default(), |entry| {
+        let named = Fact::read(&entry.kind, &entry.data).ok_or_else(|| {
+            Error::new(ErrorCode::StoreCorrupt, format!("it is no fact: {}", entry.kind))
+        });
+        let read = named.and_then(|fact| {
+            for hash in fact.bodies() {
+                if seen.insert(hash) {
+                    body(reader, hash)?;
+                }
+            }
+            Ok(())
+        });
+        broken = read.err().map(|error| (entry.seq, error));
+        broken.is_none()
+    })?;
+    match broken {
+        None => Ok(seen.len()),
+        Some((seq, error)) => Err(Error {
+            message: format!("checking what entry {seq} of the journal names: {}", error.message),
+            ..error
+        }),
+    }
 }
 
 /// Goes through the journal from `query.from` on, entry by entry, until `each` says `false`.

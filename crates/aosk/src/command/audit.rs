@@ -23,16 +23,19 @@ fn check(place: &Place, noted: Option<&str>, json: bool) -> Result<Done, Error> 
     // A journal that is not there is no proof of anything, so it is an error here.
     let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
     let verified = verify(reader.as_ref(), noted).map_err(|error: VerifyError| error.public())?;
+    let bodies = inspect::check_bodies(reader.as_ref())?;
     let Head { length, hash } = verified.head;
     if json {
         let held_against = noted.map(print_head);
         let head = print_head(verified.head);
-        print_json(
-            &json!({ "ok": true, "entries": length, "head": head, "held_against": held_against }),
-        );
+        print_json(&json!({
+            "ok": true, "entries": length, "bodies": bodies, "head": head,
+            "held_against": held_against,
+        }));
         return Ok(Done::Well);
     }
     line(&format!("{} entries, no break", count(length)));
+    line(&format!("{} messages that they name, all there and unchanged", count(bodies as u64)));
     if let Some(noted) = noted {
         line(&format!("contains the noted head of {} entries", count(noted.length)));
     }

@@ -104,12 +104,13 @@ fn a_run_as_a_person_reads_it() {
         machine,
         &["audit", "verify"],
         &expect![[r#"
-        $ aosk audit verify
-        11 entries, no break
-        head 11:[HASH]
-        2> whoever can write the files can write a new chain; keep this head elsewhere and check against it with `aosk audit verify --head LENGTH:HASH`
-        [0]
-    "#]],
+            $ aosk audit verify
+            11 entries, no break
+            6 messages that they name, all there and unchanged
+            head 11:[HASH]
+            2> whoever can write the files can write a new chain; keep this head elsewhere and check against it with `aosk audit verify --head LENGTH:HASH`
+            [0]
+        "#]],
     );
     check(
         machine,
@@ -273,6 +274,9 @@ fn a_changed_body_is_not_shown_as_the_real_one() {
     let ran = machine.aosk(&["show", "1"]).expect(5);
     assert!(ran.error("store.corrupt").contains("; hint: "), "{ran:#?}");
     assert!(!ran.stdout.contains("392"), "{ran:#?}");
+    let ran = machine.aosk(&["audit", "verify"]).expect(5);
+    let line = ran.error("store.corrupt");
+    assert!(line.contains("checking what entry ") && line.contains("; hint: "), "{line}");
 }
 
 #[test]
