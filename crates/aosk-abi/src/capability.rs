@@ -67,12 +67,16 @@ pub struct Capabilities {
 #[serde(rename_all = "UPPERCASE")]
 pub enum PermissionLevel {
     /// Pure tools only; no children.
+    #[serde(alias = "restricted")]
     Restricted,
     /// Reads and writes the workspace; may start children.
+    #[serde(alias = "standard")]
     Standard,
     /// Also runs programs.
+    #[serde(alias = "advanced")]
     Advanced,
     /// Everything, and may speak to any process.
+    #[serde(alias = "full")]
     Full,
 }
 

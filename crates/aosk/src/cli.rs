@@ -110,13 +110,13 @@ pub(crate) struct ModelArgs {
 /// What an agent may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// Pure tools only.
+    /// Only the calculator.
     Restricted,
     /// Reads and writes the workspace; may start other agents.
     Standard,
-    /// Also runs programs.
+    /// Also runs commands, without a sandbox.
     Advanced,
-    /// Everything.
+    /// As advanced; may also send messages to any process.
     Full,
 }
 
@@ -150,7 +150,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     /// What the agent may touch.
-    #[arg(long, value_enum, value_name = "LEVEL")]
+    #[arg(long, value_enum, value_name = "LEVEL", ignore_case = true)]
     pub(crate) permission: Option<Level>,
     /// The directory its tools work in [default: the current one].
     #[arg(long, value_name = "DIR")]
@@ -164,7 +164,7 @@ pub(crate) struct RunArgs {
     /// 0 (most urgent) to 100.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,
-    /// The most model calls.
+    /// The most steps: model calls asked for, also those that fail; retries are not counted.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) max_steps: u64,
     /// The most money, in dollars.

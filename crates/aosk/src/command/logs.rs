@@ -155,7 +155,9 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         }
         "message.sent" | "message.received" => {
             let from: Option<Pid> = fact.get("from");
-            from.map_or_else(|| "from the operator".to_owned(), |from| format!("from {from}"))
+            let from = from.map_or_else(|| "the operator".to_owned(), |from| from.to_string());
+            let way = if kind == "message.sent" { "into the mailbox" } else { "taken" };
+            format!("{way}, from {from}")
         }
         "process.signalled" => fact.word("signal"),
         "process.reniced" => format!("priority {}", fact.count("priority")),

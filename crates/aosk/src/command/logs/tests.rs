@@ -108,8 +108,8 @@ fn every_fact_has_a_line() {
         tool.called       c2 read_file (low risk)
         tool.returned     c2 failed
         syscall.refused   spawn [kernel.forbidden] overloaded [2J
-        message.sent      from p1
-        message.received  from the operator
+        message.sent      into the mailbox, from p1
+        message.received  taken, from the operator
         process.signalled TERM
         process.reniced   priority 10
         process.exited    out of budget (money), 9 pages
