@@ -114,7 +114,7 @@ impl Assembly {
         let name = name.unwrap_or_default();
         let arguments = function.and_then(|function| function.arguments).map(arguments);
         let arguments = arguments.unwrap_or_default();
-        self.bytes += id.len() + name.len() + arguments.len() + size_of::<Call>();
+        self.bytes += id.len() + name.len() + arguments.len();
 
         let open = match fragment.index {
             _ if is_whole => None,
@@ -139,6 +139,8 @@ impl Assembly {
             }
             Some(_) | None => {
                 let at = self.calls.len();
+                // Many calls without any text are bounded too.
+                self.bytes += size_of::<Call>();
                 self.calls.push(Call {
                     index: fragment.index,
                     id: id.to_owned(),

@@ -13,6 +13,7 @@
 mod bad_input;
 mod conversation;
 mod crash;
+mod ends;
 mod machine;
 mod model_server;
 mod read_commands;

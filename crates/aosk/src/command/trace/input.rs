@@ -46,7 +46,7 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
         let mut reader = BufReader::new(file);
         let mut number = 0_usize;
-        while let Some(line) = next_line(&mut reader).map_err(failed)? {
+        while let Some(line) = next_line(&mut reader, LINE_BYTES_MAX).map_err(failed)? {
             number = number.saturating_add(1);
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -80,13 +80,13 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
 
 /// The next line without its end, or none at the end of the file. Never holds more than one line
 /// that is within the bound.
-fn next_line(reader: &mut impl BufRead) -> Result<Option<Vec<u8>>, String> {
+fn next_line(reader: &mut impl BufRead, bytes_max: usize) -> Result<Option<Vec<u8>>, String> {
     let mut line = Vec::new();
-    let bound = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let read = reader.by_ref().take(bound).read_until(b'\n', &mut line);
     read.map_err(|error| error.to_string())?;
-    if line.len() > LINE_BYTES_MAX {
-        return Err(format!("a line has more than {LINE_BYTES_MAX} bytes"));
+    if line.len() > bytes_max {
+        return Err(format!("a line has more than {bytes_max} bytes"));
     }
     if line.is_empty() {
         return Ok(None);
@@ -212,5 +212,29 @@ impl Conversation {
             }
         }
         turns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_up_to_its_bound_and_no_further() {
+        let mut reader = BufReader::with_capacity(4, &b"12345\n\n6789"[..]);
+        let mut next = || next_line(&mut reader, 6);
+        assert_eq!(next(), Ok(Some(b"12345".to_vec())));
+        assert_eq!(next(), Ok(Some(Vec::new())));
+        assert_eq!(next(), Ok(Some(b"6789".to_vec())));
+        assert_eq!(next(), Ok(None));
+        // A line without an end is not read into memory to the last.
+        let mut endless = BufReader::new(std::io::repeat(b'x'));
+        assert!(next_line(&mut endless, 6).is_err());
+    }
+
+    #[test]
+    fn a_label_tells_how_long_its_run_is() {
+        assert_eq!(run_length("trace/3/0-of-17/0123456789abcdef"), Some(17));
+        assert_eq!(run_length("run"), None);
     }
 }
