@@ -3,6 +3,7 @@
 //! The copies differ in small ways. What must be said differently stands in [`Dialect`]; what is
 //! answered differently is all understood.
 
+mod prefix;
 mod reply;
 mod request;
 
@@ -13,6 +14,7 @@ use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::{Answer, Endpoint};
 use crate::failure::failed;
 
+use prefix::Prefixes;
 use reply::Assembly;
 
 /// The path under the base URL.
@@ -55,13 +57,14 @@ pub struct OpenAi {
     endpoint: Endpoint,
     model: String,
     dialect: Dialect,
+    prefixes: Prefixes,
 }
 
 impl OpenAi {
     /// The driver of `model`, named as the provider names it.
     #[must_use]
     pub fn new(endpoint: Endpoint, model: impl Into<String>, dialect: Dialect) -> Self {
-        Self { endpoint, model: model.into(), dialect }
+        Self { endpoint, model: model.into(), dialect, prefixes: Prefixes::default() }
     }
 
     async fn read_stream(
@@ -98,7 +101,7 @@ impl Driver for OpenAi {
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure> {
         let is_stream = on_delta.is_some();
-        let body = request::render(&request, &self.model, self.dialect, is_stream);
+        let body = request::render(&request, &self.model, self.dialect, is_stream, &self.prefixes);
         let body = body.map_err(|error| {
             let message = format!("writing the request to {}: {error}", self.endpoint.device());
             failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, to_writer};
 
+use super::prefix::Prefixes;
 use super::{Dialect, LengthField, ReasoningField};
 use crate::driver::Request;
 
@@ -22,18 +23,16 @@ pub(super) fn render(
     model: &str,
     dialect: Dialect,
     is_stream: bool,
+    prefixes: &Prefixes,
 ) -> serde_json::Result<Vec<u8>> {
     let messages: usize = request.messages.iter().map(|body| body.bytes().len() + 16).sum();
     let mut out = Vec::with_capacity(messages + 256);
     out.extend_from_slice(b"{\"model\":");
     to_writer(&mut out, model)?;
     out.extend_from_slice(b",\"messages\":[");
-    for (index, body) in request.messages.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        render_message(body.message(), dialect.reasoning, &mut out)?;
-    }
+    prefixes.append(request.call.pid, &request.messages, &mut out, |body, out| {
+        render_message(body.message(), dialect.reasoning, out)
+    })?;
     out.extend_from_slice(match dialect.length {
         LengthField::MaxTokens => b"],\"max_tokens\":".as_slice(),
         LengthField::MaxCompletionTokens => b"],\"max_completion_tokens\":".as_slice(),

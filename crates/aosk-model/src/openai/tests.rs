@@ -79,7 +79,9 @@ fn the_request_is_the_same_bytes_every_time() {
         stream_usage: false,
     };
     let render = |dialect| {
-        let bytes = request::render(&asked(messages.clone()), "m", dialect, true).expect("renders");
+        let bytes =
+            request::render(&asked(messages.clone()), "m", dialect, true, &Prefixes::default())
+                .expect("renders");
         String::from_utf8(bytes).expect("UTF-8")
     };
     let expected = concat!(
@@ -95,7 +97,8 @@ fn the_request_is_the_same_bytes_every_time() {
     let _: serde_json::Value = serde_json::from_str(expected).expect("JSON");
     let cut = ToolUse { id: "c".into(), name: "f".into(), arguments: "{\"a".into() };
     let cut = Message::Assistant { content: None, reasoning: None, tool_calls: vec![cut] };
-    let bytes = request::render(&asked(vec![cut]), "m", dialect, false).expect("renders");
+    let bytes = request::render(&asked(vec![cut]), "m", dialect, false, &Prefixes::default())
+        .expect("renders");
     let text = String::from_utf8(bytes).expect("UTF-8");
     assert!(text.contains(r#""arguments":"{\"arguments\":\"{\\\"a\"}""#), "{text}");
     let elsewhere = Dialect { reasoning: ReasoningField::Nowhere, ..dialect };

@@ -192,7 +192,7 @@ fn entries_and_head_that_do_not_belong_together_are_found() {
     assert_eq!(appended, broken(10, Flaw::Appended));
     let other_head = memory(|_, head| head.hash = Hash::ZERO);
     assert_eq!(other_head, broken(12, Flaw::Rewritten));
-    assert_eq!(sqlite("DELETE FROM head"), broken(1, Flaw::Appended));
+    assert_eq!(sqlite("DELETE FROM node WHERE kind = 0"), broken(1, Flaw::Appended));
 }
 
 #[test]

@@ -12,13 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aosk_abi::Image;
+use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::journal::Chain;
 use crate::limits::{BUSY_TIMEOUT, WAL_FRAMES_BUSY, WAL_FRAMES_IDLE};
 use crate::store::{Batch, Head, Reader, Store};
+use block::Marks;
 
+mod block;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -35,8 +38,28 @@ pub struct Sqlite {
     path: PathBuf,
     /// The head as of the last commit; none when it must be read again, as after a failure.
     head: Option<Head>,
+    /// What the sparse indexes were told as of the last commit.
+    marks: Marks,
     /// The last field, so that it goes after the database is closed.
     _lock: Lock,
+}
+
+/// What a row of the table of small rows is.
+#[derive(Debug, Clone, Copy)]
+#[repr(i64)]
+enum NodeKind {
+    /// Where the journal ends: the length, a space, the hash.
+    Head = 0,
+    /// [`RowKey::Kernel`](aosk_abi::RowKey::Kernel).
+    Counters = 1,
+    /// [`RowKey::Budget`](aosk_abi::RowKey::Budget).
+    Budget = 2,
+}
+
+impl ToSql for NodeKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok((*self as i64).into())
+    }
 }
 
 /// The lock of a directory, held until it is dropped.
@@ -98,7 +121,7 @@ impl Sqlite {
             connection.busy_timeout(options.busy_timeout)
         };
         set().map_err(|e| failed(OPEN, &path, &e))?;
-        Ok(Self { connection, path, head: None, _lock: lock })
+        Ok(Self { connection, path, head: None, marks: Marks::default(), _lock: lock })
     }
 
     /// Opens the store in `dir` for reading only. Does not need the lock: a kernel may be running.
@@ -152,13 +175,15 @@ impl Store for Sqlite {
             None => read::head(&self.connection).map_err(|e| failed(COMMIT, path, &e))?,
         };
         let mut chain = Chain::at(head);
+        let mut marks = std::mem::take(&mut self.marks);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|e| failed(COMMIT, path, &e))?;
-        write::batches(&transaction, &mut chain, batches, path)?;
+        write::batches(&transaction, &mut chain, &mut marks, batches, path)?;
         transaction.commit().map_err(|e| failed(COMMIT, path, &e))?;
         self.head = Some(chain.head);
+        self.marks = marks;
         Ok(chain.head)
     }
 

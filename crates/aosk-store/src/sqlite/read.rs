@@ -1,12 +1,14 @@
 //! Reading: the image at boot, and everything that other threads and processes ask.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use aosk_abi::{BudgetId, Hash, Image, PageIndex, Pid, RowKey, Timestamp};
+use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
-use super::{failed, schema};
+use super::{NodeKind, failed, schema};
 use crate::error::StoreError;
 use crate::limits::{IDLE_CONNECTIONS_MAX, ROWS_PER_READ_MAX};
 use crate::store::{Head, JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which};
@@ -80,10 +82,7 @@ impl Reader for SqliteReader {
         let (from, limit) = (number(query.from), query.limit.min(ROWS_PER_READ_MAX));
         self.with(|connection| match query.pid {
             Some(pid) => connection
-                .prepare_cached(
-                    "SELECT seq, at, pid, kind, data, hash FROM journal
-                     WHERE pid = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
-                )?
+                .prepare_cached(JOURNAL_OF_PROCESS)?
                 .query_map(params![pid.0.cast_signed(), from, limit], entry)?
                 .collect(),
             None => connection
@@ -106,7 +105,10 @@ impl Reader for SqliteReader {
                 connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()
             };
             match key {
-                RowKey::Kernel => read("SELECT body FROM kernel", &[]),
+                RowKey::Kernel => read(NODE, params![NodeKind::Counters, 0]),
+                RowKey::Budget(BudgetId(id)) => {
+                    read(NODE, params![NodeKind::Budget, id.cast_signed()])
+                }
                 RowKey::Spec(pid) => {
                     read("SELECT body FROM spec WHERE pid = ?1", params![pid.0.cast_signed()])
                 }
@@ -114,16 +116,16 @@ impl Reader for SqliteReader {
                     read("SELECT body FROM process WHERE pid = ?1", params![pid.0.cast_signed()])
                 }
                 RowKey::Page(pid, index) => read(
-                    "SELECT body FROM page WHERE pid = ?1 AND idx = ?2",
+                    "SELECT g.body FROM page_block b
+                     JOIN page g ON g.place BETWEEN b.block * 256 + 1 AND b.block * 256 + 256
+                     WHERE b.pid = ?1 AND g.pid = ?1 AND g.idx = ?2
+                     ORDER BY b.block DESC, g.place DESC LIMIT 1",
                     params![pid.0.cast_signed(), index.0],
                 ),
                 RowKey::Mail(pid, number) => read(
                     "SELECT body FROM mail WHERE pid = ?1 AND number = ?2",
                     params![pid.0.cast_signed(), number.cast_signed()],
                 ),
-                RowKey::Budget(BudgetId(id)) => {
-                    read("SELECT body FROM budget WHERE id = ?1", params![id.cast_signed()])
-                }
             }
         })
     }
@@ -156,20 +158,58 @@ impl Reader for SqliteReader {
     }
 
     fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError> {
-        self.with(|connection| {
+        let pages: BTreeMap<_, _> = self.with(|connection| {
             connection
-                .prepare_cached("SELECT idx, body FROM page WHERE pid = ?1 ORDER BY idx")?
+                .prepare_cached(PAGES_OF_PROCESS)?
                 .query_map([pid.0.cast_signed()], |row| Ok((PageIndex(row.get(0)?), row.get(1)?)))?
                 .collect()
-        })
+        })?;
+        Ok(pages.into_iter().collect())
     }
 }
+
+/// A row of the table of small rows.
+const NODE: &str = "SELECT body FROM node WHERE kind = ?1 AND id = ?2";
+
+/// What one process did. The last condition is the sparse index's: a block has others' rows too.
+pub(super) const JOURNAL_OF_PROCESS: &str = "
+    SELECT j.seq, j.at, j.pid, j.kind, j.data, j.hash FROM journal_block b
+    JOIN journal j ON j.seq BETWEEN b.block * 256 + 1 AND b.block * 256 + 256
+    WHERE b.pid = ?1 AND b.block >= (?2 - 1) / 256 AND j.seq >= ?2 AND j.pid = ?1
+    ORDER BY b.block, j.seq LIMIT ?3";
+
+/// The pages of one process in the order in which they were written.
+pub(super) const PAGES_OF_PROCESS: &str = "
+    SELECT g.idx, g.body FROM page_block b
+    JOIN page g ON g.place BETWEEN b.block * 256 + 1 AND b.block * 256 + 256
+    WHERE b.pid = ?1 AND g.pid = ?1
+    ORDER BY b.block, g.place";
+
+/// The pages of all processes that are not archived, in the order in which they were written. Every
+/// block is read once, however many processes have pages in it. `CROSS` keeps that order; left free,
+/// the planner reads the whole table to make an index of it.
+pub(super) const PAGES_LIVE: &str = "
+    SELECT g.body, g.pid, g.idx
+    FROM (SELECT DISTINCT b.block AS block
+          FROM process p JOIN page_block b ON b.pid = p.pid WHERE p.live = 1) l
+    CROSS JOIN page g ON g.place BETWEEN l.block * 256 + 1 AND l.block * 256 + 256
+    CROSS JOIN process o ON o.pid = g.pid AND o.live = 1
+    ORDER BY g.place";
 
 /// Where the journal ends.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
     let head = connection
-        .prepare_cached("SELECT length, hash FROM head")?
-        .query_row([], |row| Ok(Head { length: unsigned(row, 0)?, hash: Hash(row.get(1)?) }))
+        .prepare_cached(NODE)?
+        .query_row(params![NodeKind::Head, 0], |row| {
+            let text: String = row.get(0)?;
+            let parsed = text.split_once(' ').and_then(|(length, hash)| {
+                Some(Head { length: length.parse().ok()?, hash: hash.parse().ok()? })
+            });
+            parsed.ok_or_else(|| {
+                let wrong = format!("the head of the journal is no length and hash: {text}");
+                rusqlite::Error::FromSqlConversionFailure(0, Type::Text, wrong.into())
+            })
+        })
         .optional()?;
     Ok(head.unwrap_or_default())
 }
@@ -185,7 +225,7 @@ pub(super) fn image(connection: &Connection) -> rusqlite::Result<Image> {
         }
         Ok(())
     };
-    read("SELECT body FROM kernel", |_| Ok(RowKey::Kernel))?;
+    read("SELECT body FROM node WHERE kind = 1", |_| Ok(RowKey::Kernel))?;
     read(
         "SELECT s.body, s.pid FROM process p JOIN spec s ON s.pid = p.pid
          WHERE p.live = 1 ORDER BY p.pid",
@@ -194,17 +234,22 @@ pub(super) fn image(connection: &Connection) -> rusqlite::Result<Image> {
     read("SELECT body, pid FROM process WHERE live = 1 ORDER BY pid", |row| {
         Ok(RowKey::Process(Pid(unsigned(row, 1)?)))
     })?;
-    read(
-        "SELECT g.body, g.pid, g.idx FROM process p JOIN page g ON g.pid = p.pid
-         WHERE p.live = 1 ORDER BY p.pid, g.idx",
-        |row| Ok(RowKey::Page(Pid(unsigned(row, 1)?), PageIndex(row.get(2)?))),
-    )?;
+    read(PAGES_LIVE, |row| Ok(RowKey::Page(Pid(unsigned(row, 1)?), PageIndex(row.get(2)?))))?;
     read("SELECT body, pid, number FROM mail ORDER BY pid, number", |row| {
         Ok(RowKey::Mail(Pid(unsigned(row, 1)?), unsigned(row, 2)?))
     })?;
-    read("SELECT body, id FROM budget ORDER BY id", |row| {
+    read("SELECT body, id FROM node WHERE kind = 2", |row| {
         Ok(RowKey::Budget(BudgetId(unsigned(row, 1)?)))
     })?;
+    // Stable, so that of two pages with the same key the later one is last.
+    rows.sort_by_key(|(key, _)| *key);
+    rows.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
     let head = head(connection)?;
     let journal_head = (head.length > 0).then_some(head.hash);
     Ok(Image { rows, journal_length: head.length, journal_head })

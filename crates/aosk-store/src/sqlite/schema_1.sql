@@ -1,10 +1,14 @@
 -- Format 1. Numbers of 64 bits are kept bit by bit: one past 2^63 is stored as a negative integer.
 
--- The kernel's counters. One row.
-CREATE TABLE kernel (
-    id   INTEGER PRIMARY KEY CHECK (id = 1),
-    body TEXT NOT NULL
-) STRICT;
+-- What nearly every commit changes and is small: where the journal ends (kind 0, the head), the
+-- kernel's counters (kind 1), the nodes of the budget tree (kind 2). Together, so that a commit
+-- writes one page for them and not three.
+CREATE TABLE node (
+    kind INTEGER NOT NULL,
+    id   INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
 
 -- What a process was started with. Apart from its state, which is written at every step.
 CREATE TABLE spec (
@@ -21,14 +25,22 @@ CREATE TABLE process (
 -- A restart finds the live ones without a look at those of a year before.
 CREATE INDEX process_live ON process (pid) WHERE live = 1;
 
--- With a rowid, as blob is: a commit of many processes appends their pages in one place, and only
--- the small index is written where each process has its own.
+-- Pages and facts are only ever added, by many processes in turn. So both are kept in the order in
+-- which they come, which a commit writes at one end, and what belongs to one process is found over
+-- a sparse index: the blocks of 256 rows in which the process has any. A full index would be
+-- written all over by every commit.
 CREATE TABLE page (
-    pid  INTEGER NOT NULL,
-    idx  INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (pid, idx)
+    place INTEGER PRIMARY KEY,
+    pid   INTEGER NOT NULL,
+    idx   INTEGER NOT NULL,
+    body  TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE page_block (
+    pid   INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    PRIMARY KEY (pid, block)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE mail (
     pid    INTEGER NOT NULL,
@@ -36,11 +48,6 @@ CREATE TABLE mail (
     body   TEXT NOT NULL,
     PRIMARY KEY (pid, number)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TABLE budget (
-    id   INTEGER PRIMARY KEY,
-    body TEXT NOT NULL
-) STRICT;
 
 -- Bodies by content address. With a rowid: bodies are appended, and only the index, a tenth of their
 -- size, is written at random places. The example commit_cost was a quarter faster for it.
@@ -58,11 +65,8 @@ CREATE TABLE journal (
     hash BLOB NOT NULL
 ) STRICT;
 
-CREATE INDEX journal_pid ON journal (pid) WHERE pid IS NOT NULL;
-
--- Where the journal ends. One row.
-CREATE TABLE head (
-    id     INTEGER PRIMARY KEY CHECK (id = 1),
-    length INTEGER NOT NULL,
-    hash   BLOB NOT NULL
-) STRICT;
+CREATE TABLE journal_block (
+    pid   INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    PRIMARY KEY (pid, block)
+) STRICT, WITHOUT ROWID;
