@@ -16,6 +16,9 @@ pub enum Input {
     Boot,
     /// Time has passed; whatever is due happens.
     Tick,
+    /// The kernel is about to be stopped in order: from now on no call leaves for a device. Calls in
+    /// flight may end, and what is asked meanwhile waits in the queues for the next boot.
+    Drain,
     /// Somebody outside asks for something.
     Operator {
         /// The reply goes to this request.

@@ -47,6 +47,6 @@ pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use model::{Failure, FailureClass, FinishReason, ModelReply, Price, ThinkOptions, Usage};
 pub use process::{ExitStatus, ProgramSpec, Signal, SpawnSpec};
 pub use row::{Image, RowChange, RowKey, RowOp};
-pub use syscall::{Step, Syscall, ToolCall, Wake};
+pub use syscall::{Peer, Step, Syscall, Wake};
 pub use tool::{Risk, ToolSpec, ToolTraits};
 pub use unit::{MicroUsd, Millis, Timestamp, Tokens};

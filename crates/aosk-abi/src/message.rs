@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::ErrorCode;
 use crate::id::ParseIdError;
 
 /// One message of a conversation.
@@ -119,6 +120,35 @@ impl Message {
             name: None,
             content: Content::Text(text.into()),
             is_error: false,
+        }
+    }
+
+    /// What a tool returned to a call.
+    pub fn returned(
+        tool_call_id: impl Into<String>,
+        tool: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        Self::Tool {
+            tool_call_id: tool_call_id.into(),
+            name: Some(tool.into()),
+            content: Content::Text(text.into()),
+            is_error: false,
+        }
+    }
+
+    /// What came of a call that failed, in the form that all failures of tools have.
+    pub fn failed(
+        tool_call_id: impl Into<String>,
+        tool: impl Into<String>,
+        code: ErrorCode,
+        what: impl fmt::Display,
+    ) -> Self {
+        Self::Tool {
+            tool_call_id: tool_call_id.into(),
+            name: Some(tool.into()),
+            content: Content::Text(format!("{code}: {what}")),
+            is_error: true,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Calls and wakes carry ids and page places, never content: the content is in the process's log,
 //! where devices put their answers as hardware puts data into memory.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Resource;
 use crate::error::Error;
 use crate::id::{PageIndex, Pid};
-use crate::message::{Body, Hash};
+use crate::message::{Body, Hash, ToolUse};
 use crate::model::{Failure, FinishReason, ThinkOptions};
 use crate::process::{ExitStatus, SpawnSpec};
 use crate::unit::{Millis, Tokens};
@@ -27,15 +28,36 @@ pub struct Step {
     pub state: Arc<str>,
 }
 
-/// One wish for a tool call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolCall {
-    /// The id under which the model expects the result.
-    pub use_id: String,
-    /// The tool.
-    pub tool: String,
-    /// The arguments as the model wrote them.
-    pub arguments: Arc<str>,
+/// Another process, by id or by name. A name is looked for among the parent, the children and the
+/// siblings, in this order; of several the one started last. As text it is an id if it looks like one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Peer {
+    /// By id.
+    Pid(Pid),
+    /// By name.
+    Name(String),
+}
+
+impl From<String> for Peer {
+    fn from(text: String) -> Self {
+        text.parse().map_or(Self::Name(text), Self::Pid)
+    }
+}
+
+impl From<Pid> for Peer {
+    fn from(pid: Pid) -> Self {
+        Self::Pid(pid)
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pid(pid) => write!(f, "{pid}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// What a process may ask. Each call ends in exactly one [`Wake`], unless it is [`Syscall::Exit`].
@@ -51,7 +73,7 @@ pub enum Syscall {
     /// Call tools; woken when all have returned.
     CallTools {
         /// The calls, in the order in which their results enter the log.
-        calls: Vec<ToolCall>,
+        calls: Vec<ToolUse>,
     },
     /// Start a child.
     Spawn {
@@ -61,21 +83,21 @@ pub enum Syscall {
     /// Wait until a child has ended, and reap it.
     Wait {
         /// Which; any if none.
-        child: Option<Pid>,
+        child: Option<Peer>,
         /// How long; forever if none.
         timeout: Option<Millis>,
     },
     /// Put a message into another process's mailbox.
     Send {
         /// Whose.
-        to: Pid,
+        to: Peer,
         /// The message as the receiver will see it.
         body: Body,
     },
     /// Take the next message from the mailbox.
     Receive {
         /// Only from this process; from anyone if none.
-        from: Option<Pid>,
+        from: Option<Peer>,
         /// How long to wait; forever if none.
         timeout: Option<Millis>,
     },
@@ -91,6 +113,23 @@ pub enum Syscall {
         /// What the parent gets.
         result: Option<Body>,
     },
+}
+
+impl Syscall {
+    /// The call's name in the journal.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Think { .. } => "think",
+            Self::CallTools { .. } => "call_tools",
+            Self::Spawn { .. } => "spawn",
+            Self::Wait { .. } => "wait",
+            Self::Send { .. } => "send",
+            Self::Receive { .. } => "receive",
+            Self::Sleep { .. } => "sleep",
+            Self::Exit { .. } => "exit",
+        }
+    }
 }
 
 /// Why a program is run again.

@@ -81,6 +81,7 @@ impl Kernel {
             dirty: BTreeSet::from([RowKey::Kernel]),
             reaped: Vec::new(),
             ended: Vec::new(),
+            draining: false,
             ignored: 0,
             broken: config.broken(),
             config,

@@ -203,13 +203,15 @@ impl Kernel {
             ensure(in_use <= device.slots, || {
                 format!("{}: {in_use} calls in {} slots", device.name, device.slots)
             })?;
-            let idle = in_use < device.slots && matches!(device.circuit, Circuit::Closed { .. });
+            let idle = !self.draining
+                && in_use < device.slots
+                && matches!(device.circuit, Circuit::Closed { .. });
             ensure(!(idle && self.index.has_ready(id)), || {
                 format!("{}: a slot is free and somebody is ready", device.name)
             })?;
         }
         let in_use = self.index.tool_slots_in_use();
-        let idle = in_use < self.config.tool_slots;
+        let idle = !self.draining && in_use < self.config.tool_slots;
         ensure(!(idle && self.index.first_queued_tool().is_some()), || {
             "a tool slot is free and a call is queued".to_owned()
         })?;

@@ -45,6 +45,8 @@ pub struct Kernel {
     pub(crate) reaped: Vec<RowChange>,
     /// The processes reaped since they were last asked for.
     pub(crate) ended: Vec<(Pid, Process)>,
+    /// No call leaves for a device any more. Not kept: the next boot goes on.
+    pub(crate) draining: bool,
     /// Late, duplicate and unknown inputs.
     pub(crate) ignored: u64,
     pub(crate) broken: Broken,
@@ -79,6 +81,7 @@ impl Kernel {
         match input {
             Input::Boot => self.boot(cx),
             Input::Tick => self.tick(cx),
+            Input::Drain => self.draining = true,
             Input::Operator { request, command } => self.operate(cx, *request, command),
             Input::Syscall { pid, turn, step } => self.syscall(cx, *pid, *turn, step),
             Input::ModelDone { call, attempt, outcome } => {
@@ -95,9 +98,9 @@ impl Kernel {
     fn schedule(&mut self, cx: &mut Ctx<'_>) {
         loop {
             self.reindex();
-            let progressed = self.start_a_model_call(cx)
-                || self.start_a_tool_call(cx)
-                || self.retry_a_quota_waiter();
+            let started =
+                !self.draining && (self.start_a_model_call(cx) || self.start_a_tool_call(cx));
+            let progressed = started || self.retry_a_quota_waiter();
             if !progressed {
                 return;
             }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, CallId, Content, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome,
-    Pid, ToolOutcome, ToolSpec, ToolStart,
+    Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Pid,
+    ToolOutcome, ToolSpec, ToolStart,
 };
 use aosk_model::{Delta, Replay, Request, tokens};
 use aosk_tools::{Invocation, Registry, Workspace};
@@ -353,12 +353,7 @@ fn internal(message: String) -> Failure {
 }
 
 fn tool_error(start: &ToolStart, code: ErrorCode, text: &str) -> Body {
-    Body::new(Message::Tool {
-        tool_call_id: start.use_id.clone(),
-        name: Some(start.tool.clone()),
-        content: Content::Text(format!("{code}: {text}")),
-        is_error: true,
-    })
+    Body::new(Message::failed(&start.use_id, &start.tool, code, text))
 }
 
 #[cfg(test)]

@@ -285,36 +285,38 @@ impl EventLoop {
         })
     }
 
-    /// Ends in order: no model is asked anew, calls in flight may end, what came of them is
-    /// committed. What is cut off is in flight in the store and is taken up again at the next boot.
-    /// Tools are called as long as there is time: one that was decided on and never called would be
-    /// reported at the next boot as one that may have taken effect.
+    /// Ends in order: no call is made any more, calls in flight may end, what came of them is
+    /// committed. What takes too long is cut off; in the store it is in flight, and the next boot
+    /// takes it up again.
     async fn wind_down(&mut self) -> End {
         let until = self.clock.now().after(self.drain);
-        loop {
+        let mut end = self.apply(&Input::Drain).err();
+        while end.is_none() {
             self.commit();
-            let idle = self.committing.is_none() && self.devices.in_flight() == 0;
-            if idle {
+            if self.committing.is_none() && self.devices.in_flight() == 0 {
                 break;
             }
             let happened = tokio::select! { biased;
                 Some(done) = self.devices.next() => Happened::Completion(done),
                 outcome = self.commits.wait(), if self.committing.is_some() => {
-                    self.hold_back(is_model_call);
                     Happened::Commit(outcome)
                 }
                 () = sleep_until(self.clock, Some(until)) => break,
             };
-            if let Err(end) = self.handle(happened) {
-                self.devices.shutdown().await;
-                return end;
-            }
+            end = self.handle(happened).err();
         }
         self.devices.shutdown().await;
+        if let Some(end) = end {
+            return end;
+        }
         self.commit();
-        while self.committing.is_some() {
+        while let Some(committing) = &mut self.committing {
+            // Time is up: what was decided before the end began and has not left yet stays here.
+            committing.releases.retain(|release| match release {
+                Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => false,
+                Release::Reply { .. } | Release::Exited { .. } => true,
+            });
             let outcome = self.commits.wait().await;
-            self.hold_back(|release| is_model_call(release) || is_tool_call(release));
             if let Err(end) = self.committed(outcome) {
                 return end;
             }
@@ -322,21 +324,6 @@ impl EventLoop {
         }
         End::Stopped
     }
-
-    /// Keeps what is held from leaving with the commit under way. The store has it as in flight.
-    fn hold_back(&mut self, held: impl Fn(&Release) -> bool) {
-        if let Some(committing) = &mut self.committing {
-            committing.releases.retain(|release| !held(release));
-        }
-    }
-}
-
-fn is_model_call(release: &Release) -> bool {
-    matches!(release, Release::Think { .. })
-}
-
-fn is_tool_call(release: &Release) -> bool {
-    matches!(release, Release::Tool(_))
 }
 
 async fn sleep_until(clock: Clock, at: Option<Timestamp>) {

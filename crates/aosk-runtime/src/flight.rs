@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 
-use aosk_abi::{Command, Input, ModelOutcome, Pid, Syscall, Timestamp, ToolOutcome};
+use aosk_abi::{Command, Input, ModelOutcome, Pid, Timestamp, ToolOutcome};
 
 /// Inputs that are remembered.
 const INPUTS_MAX: usize = 1_024;
@@ -59,6 +59,7 @@ impl Seen {
         let (what, pid, number) = match input {
             Input::Boot => ("boot", None, 0),
             Input::Tick => ("tick", None, 0),
+            Input::Drain => ("drain", None, 0),
             Input::Operator { request, command } => {
                 let (what, pid) = match command {
                     Command::Spawn(_) => ("operator spawn", None),
@@ -69,19 +70,7 @@ impl Seen {
                 };
                 (what, pid, request.0)
             }
-            Input::Syscall { pid, turn, step } => {
-                let what = match step.call {
-                    Syscall::Think { .. } => "think",
-                    Syscall::CallTools { .. } => "call tools",
-                    Syscall::Spawn { .. } => "spawn",
-                    Syscall::Wait { .. } => "wait",
-                    Syscall::Send { .. } => "send",
-                    Syscall::Receive { .. } => "receive",
-                    Syscall::Sleep { .. } => "sleep",
-                    Syscall::Exit { .. } => "exit",
-                };
-                (what, Some(*pid), *turn)
-            }
+            Input::Syscall { pid, turn, step } => (step.call.name(), Some(*pid), *turn),
             Input::ModelDone { call, outcome, .. } => {
                 let what = match outcome {
                     ModelOutcome::Answered(_) => "model answered",

@@ -41,5 +41,5 @@ pub use config::{ModelDevice, NodeConfig};
 pub use devices::Growth;
 pub use handle::Handle;
 pub use node::Node;
-pub use program::{Action, Call, Event, Peer, ProcessView, Program, Programs};
+pub use program::{Action, Call, Event, ProcessView, Program, Programs};
 pub use published::Snapshot;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use aosk_abi::{
     Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step,
-    Syscall, Tokens, ToolCall, ToolUse, Wake, limits,
+    Syscall, Tokens, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process};
 
 use crate::bodies::Bodies;
 use crate::devices::Devices;
-use crate::program::{Call, Event, Peer, ProcessView, Programs, Stepped};
+use crate::program::{Call, Event, ProcessView, Programs, Stepped};
 
 /// Runs programs.
 pub(crate) struct Turns {
@@ -53,7 +53,7 @@ impl Turns {
             let text = format!("running {pid}: {taken} steps without waiting for anything");
             give_up(process, &Error::new(ErrorCode::ProgramFailed, text))
         } else {
-            self.step(kernel, bodies, devices, pid, process, wake)
+            self.step(bodies, devices, pid, process, wake)
                 .unwrap_or_else(|error| give_up(process, &error))
         };
         Some(Input::Syscall { pid, turn, step })
@@ -61,7 +61,6 @@ impl Turns {
 
     fn step(
         &mut self,
-        kernel: &Kernel,
         bodies: &mut Bodies,
         devices: &mut Devices,
         pid: Pid,
@@ -78,68 +77,26 @@ impl Turns {
             capabilities: &process.spec.capabilities,
         };
         let program = &process.spec.program.name;
-        let mut event = event(bodies, process, wake)?;
-        let mut state = process.program_state.clone();
-        let mut append: Vec<Body> = Vec::new();
-        // A name that leads nowhere is told to the program at once; it may try another.
-        for _ in 0..limits::STEPS_PER_BATCH_MAX {
-            let Stepped { append: more, call, state: next } =
-                self.programs.step(program, &state, &view, event)?;
-            append.extend(more);
-            state = next;
-            match self.syscall(kernel, bodies, devices, pid, process, &append, call)? {
-                Ok(call) => return Ok(Step { append, call, state }),
-                Err(error) => event = Event::Refused(error),
-            }
-        }
-        Err(Error::new(
-            ErrorCode::ProgramFailed,
-            format!("running {pid}: it names nobody it knows"),
-        ))
-    }
-
-    /// The system call that a program's call stands for. The inner error is for the program.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of it is borrowed from the loop for one step"
-    )]
-    fn syscall(
-        &mut self,
-        kernel: &Kernel,
-        bodies: &mut Bodies,
-        devices: &mut Devices,
-        pid: Pid,
-        process: &Process,
-        append: &[Body],
-        call: Call,
-    ) -> Result<Result<Syscall, Error>, Error> {
-        Ok(Ok(match call {
+        let event = event(bodies, process, wake)?;
+        let Stepped { append, call, state } =
+            self.programs.step(program, &process.program_state, &view, event)?;
+        let call = match call {
             Call::Think(options) => {
                 let tools = devices.offered(&options.tools).tokens;
-                let log = self.log_tokens(bodies, pid, process, append)?;
+                let log = self.log_tokens(bodies, pid, process, &append)?;
                 Syscall::Think { options, input: Tokens(log.saturating_add(tools)) }
             }
-            Call::CallTools(calls) => {
-                Syscall::CallTools { calls: calls.into_iter().map(tool_call).collect() }
-            }
+            Call::CallTools(calls) => Syscall::CallTools { calls },
             Call::Spawn(spec) => Syscall::Spawn { spec },
-            Call::Wait { child, timeout } => match find(kernel, pid, process, child) {
-                Ok(child) => Syscall::Wait { child, timeout },
-                Err(error) => return Ok(Err(error)),
-            },
-            Call::Send { to, message } => match find(kernel, pid, process, Some(to)) {
-                Ok(to) => Syscall::Send { to: to.unwrap_or(pid), body: Body::new(message) },
-                Err(error) => return Ok(Err(error)),
-            },
-            Call::Receive { from, timeout } => match find(kernel, pid, process, from) {
-                Ok(from) => Syscall::Receive { from, timeout },
-                Err(error) => return Ok(Err(error)),
-            },
+            Call::Wait { child, timeout } => Syscall::Wait { child, timeout },
+            Call::Send { to, message } => Syscall::Send { to, body: Body::new(message) },
+            Call::Receive { from, timeout } => Syscall::Receive { from, timeout },
             Call::Sleep(span) => Syscall::Sleep { span },
             Call::Exit { status, result } => {
                 Syscall::Exit { status, result: result.map(Body::new) }
             }
-        }))
+        };
+        Ok(Step { append, call, state })
     }
 
     /// The tokens of the log and of what is about to be appended, by estimate.
@@ -162,10 +119,6 @@ impl Turns {
         }
         Ok(sum)
     }
-}
-
-fn tool_call(wanted: ToolUse) -> ToolCall {
-    ToolCall { use_id: wanted.id, tool: wanted.name, arguments: wanted.arguments.into() }
 }
 
 /// The step of a program that cannot be run.
@@ -223,35 +176,5 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
         Wake::Refused { error } => Event::Refused(error),
         Wake::OutOfBudget { resource } => Event::OutOfBudget(resource),
         Wake::Terminated => Event::Terminated,
-    })
-}
-
-/// The id of a peer. A name is looked for among the parent, the children and the siblings; of
-/// several the one started last.
-fn find(
-    kernel: &Kernel,
-    pid: Pid,
-    process: &Process,
-    peer: Option<Peer>,
-) -> Result<Option<Pid>, Error> {
-    let name = match peer {
-        None => return Ok(None),
-        Some(Peer::Pid(pid)) => return Ok(Some(pid)),
-        Some(Peer::Name(name)) => name,
-    };
-    let named = |candidate: &Pid| {
-        kernel.process(*candidate).is_some_and(|process| process.spec.name == name)
-    };
-    let parent = process.spec.parent;
-    let siblings = parent.and_then(|parent| kernel.process(parent)).map(|parent| &parent.children);
-    let found = parent
-        .filter(named)
-        .or_else(|| process.children.iter().rev().copied().find(named))
-        .or_else(|| siblings?.iter().rev().copied().find(|other| *other != pid && named(other)));
-    found.map(Some).ok_or_else(|| {
-        Error::new(
-            ErrorCode::NoSuchProcess,
-            format!("no parent, child or sibling has this name: {name}"),
-        )
     })
 }

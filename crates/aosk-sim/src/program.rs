@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aosk_abi::{
     Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
     PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall, ThinkOptions,
-    Tokens, ToolCall, Wake,
+    Tokens, ToolUse, Wake,
 };
 use serde::{Deserialize, Serialize};
 
@@ -182,10 +182,10 @@ impl Agent {
             72..82 if features.has(Feature::Mail) => {
                 let to = self.someone(rng, pid);
                 let text = format!("{pid} says {}", self.step);
-                Syscall::Send { to, body: Body::new(Message::user(text)) }
+                Syscall::Send { to: to.into(), body: Body::new(Message::user(text)) }
             }
             82..90 if features.has(Feature::Mail) => {
-                let from = rng.chance(500).then(|| self.someone(rng, pid));
+                let from = rng.chance(500).then(|| self.someone(rng, pid).into());
                 Syscall::Receive { from, timeout: timeout(rng) }
             }
             90..92 => {
@@ -200,8 +200,8 @@ impl Agent {
     }
 
     fn wait(&self, rng: &mut Rng) -> Syscall {
-        let child = if rng.chance(500) { rng.pick(&self.children).copied() } else { None };
-        Syscall::Wait { child, timeout: timeout(rng) }
+        let child = if rng.chance(500) { rng.pick(&self.children) } else { None };
+        Syscall::Wait { child: child.map(|child| (*child).into()), timeout: timeout(rng) }
     }
 
     fn someone(&self, rng: &mut Rng, pid: Pid) -> Pid {
@@ -238,7 +238,7 @@ fn call_tools(rng: &mut Rng) -> Syscall {
             rng.pick(&TOOLS).map_or("ghost", |tool| tool.name)
         };
         let arguments = format!("{{\"n\":{}}}", rng.below(1000));
-        ToolCall { use_id: format!("use-{at}"), tool: tool.to_owned(), arguments: arguments.into() }
+        ToolUse { id: format!("use-{at}"), name: tool.to_owned(), arguments }
     };
     Syscall::CallTools { calls: (0..count).map(call).collect() }
 }

@@ -60,13 +60,10 @@ pub fn tool(name: &str) -> Option<&'static SimTool> {
 /// The result of a call. A function of the call alone, as of a tool that is idempotent.
 #[must_use]
 pub fn result(start: &ToolStart) -> Body {
-    Body::new(Message::Tool {
-        tool_call_id: start.use_id.clone(),
-        name: Some(start.tool.clone()),
-        content: Content::Text(format!(
-            "{} says {} to {}",
-            start.tool, start.arguments, start.call
-        )),
-        is_error: tool(&start.tool).is_none(),
+    let (use_id, name) = (&start.use_id, &start.tool);
+    let text = format!("{name} says {} to {}", start.arguments, start.call);
+    Body::new(match tool(name) {
+        Some(_) => Message::returned(use_id, name, text),
+        None => Message::failed(use_id, name, ErrorCode::ToolUnknown, text),
     })
 }

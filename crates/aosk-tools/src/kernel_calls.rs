@@ -7,6 +7,7 @@ mod specs;
 
 use std::sync::LazyLock;
 
+use aosk_abi::Peer;
 use aosk_abi::id::Pid;
 use aosk_abi::tool::ToolSpec;
 use aosk_abi::unit::{MicroUsd, Millis, Tokens};
@@ -82,7 +83,7 @@ pub struct WaitAgent {
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
     /// To whom.
-    pub to: Address,
+    pub to: Peer,
     /// What.
     pub text: String,
 }
@@ -93,7 +94,7 @@ pub struct SendMessage {
 pub struct ReceiveMessage {
     /// Only from this agent; from anyone if none.
     #[serde(default)]
-    pub from: Option<Address>,
+    pub from: Option<Peer>,
     /// How long to wait; forever if none.
     #[serde(default, rename = "timeout_s", deserialize_with = "optional_span")]
     pub timeout: Option<Millis>,
@@ -114,22 +115,6 @@ pub struct Sleep {
 pub struct Finish {
     /// What the parent, or the person who asked, gets.
     pub result: String,
-}
-
-/// How a model names another agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// By its process id.
-    Pid(Pid),
-    /// By its name, which need not be unique.
-    Name(String),
-}
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(text.parse().map_or(Self::Name(text), Self::Pid))
-    }
 }
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use aosk_abi::message::{Body, Content, Message};
+use aosk_abi::message::{Body, Message};
 use aosk_abi::tool::{ToolSpec, ToolTraits};
 
 use crate::arguments::Schema;
@@ -149,15 +149,11 @@ impl Registry {
     }
 
     fn result(&self, invocation: &Invocation, outcome: Result<Output, ToolError>) -> Body {
-        let (text, is_error) = match outcome {
-            Ok(output) => (output.text, false),
-            Err(error) => (format!("{}: {error}", error.code()), true),
-        };
-        Body::new(Message::Tool {
-            tool_call_id: invocation.use_id.clone(),
-            name: Some(invocation.tool.clone()),
-            content: Content::Text(bound::cut(&text, self.output_bytes_max)),
-            is_error,
+        let Invocation { use_id, tool, .. } = invocation;
+        let cut = |text: &str| bound::cut(text, self.output_bytes_max);
+        Body::new(match outcome {
+            Ok(output) => Message::returned(use_id, tool, cut(&output.text)),
+            Err(error) => Message::failed(use_id, tool, error.code(), cut(&error.to_string())),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Waiting for children.
 
-use aosk_abi::{Error, ErrorCode, Millis, Pid, Wake};
+use aosk_abi::{Error, ErrorCode, Millis, Peer, Pid, Wake};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
@@ -12,9 +12,10 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        child: Option<Pid>,
+        child: Option<&Peer>,
         timeout: Option<Millis>,
     ) -> Result<(), Error> {
+        let child = child.map(|child| self.peer(pid, child, "waiting for")).transpose()?;
         let Some(process) = self.processes.get(pid) else {
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! Sending and receiving.
 
-use aosk_abi::{Body, Error, ErrorCode, Millis, Pid, Wake};
+use aosk_abi::{Body, Error, ErrorCode, Millis, Peer, Pid, Wake};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::{State, Wait};
@@ -11,9 +11,10 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        to: Pid,
+        to: &Peer,
         body: &Body,
     ) -> Result<(), Error> {
+        let to = self.peer(pid, to, "sending to")?;
         self.deliver(cx, Some(pid), to, body)?;
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.sent = process.stats.sent.saturating_add(1);
@@ -27,9 +28,10 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        from: Option<Pid>,
+        from: Option<&Peer>,
         timeout: Option<Millis>,
     ) -> Result<(), Error> {
+        let from = from.map(|from| self.peer(pid, from, "receiving from")).transpose()?;
         if self.receive(cx, pid, from) {
             return Ok(());
         }

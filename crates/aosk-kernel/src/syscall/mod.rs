@@ -3,6 +3,7 @@
 
 mod family;
 mod ipc;
+mod peer;
 mod permission;
 mod think;
 mod tools;
@@ -42,9 +43,11 @@ impl Kernel {
             Syscall::Spawn { spec } => self
                 .spawn(cx, Some(pid), spec)
                 .map(|child| self.wake(cx, pid, Wake::Spawned { pid: child })),
-            Syscall::Wait { child, timeout } => self.wait(cx, pid, *child, *timeout),
-            Syscall::Send { to, body } => self.send(cx, pid, *to, body),
-            Syscall::Receive { from, timeout } => self.receive_call(cx, pid, *from, *timeout),
+            Syscall::Wait { child, timeout } => self.wait(cx, pid, child.as_ref(), *timeout),
+            Syscall::Send { to, body } => self.send(cx, pid, to, body),
+            Syscall::Receive { from, timeout } => {
+                self.receive_call(cx, pid, from.as_ref(), *timeout)
+            }
             Syscall::Sleep { span } => {
                 let until = cx.now.after(*span);
                 self.set_state(pid, State::Waiting { on: Wait::Timer { until } });
@@ -99,7 +102,7 @@ impl Kernel {
         cx.fact(
             pid,
             Fact::Refused {
-                syscall: name(call).to_owned(),
+                syscall: call.name().to_owned(),
                 code: error.code,
                 message: error.message.clone(),
             },
@@ -124,19 +127,5 @@ impl Kernel {
             },
         );
         self.wake(cx, pid, Wake::OutOfBudget { resource });
-    }
-}
-
-/// The name of a system call in the journal.
-fn name(call: &Syscall) -> &'static str {
-    match call {
-        Syscall::Think { .. } => "think",
-        Syscall::CallTools { .. } => "call_tools",
-        Syscall::Spawn { .. } => "spawn",
-        Syscall::Wait { .. } => "wait",
-        Syscall::Send { .. } => "send",
-        Syscall::Receive { .. } => "receive",
-        Syscall::Sleep { .. } => "sleep",
-        Syscall::Exit { .. } => "exit",
     }
 }

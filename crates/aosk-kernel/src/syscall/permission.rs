@@ -1,6 +1,6 @@
 //! What a process may do. Checked against the caller's own capabilities, before anything happens.
 
-use aosk_abi::{Error, ErrorCode, Pid, Syscall};
+use aosk_abi::{Error, ErrorCode, Peer, Pid, Syscall};
 
 use crate::kernel::Kernel;
 use crate::mutant::broken;
@@ -23,7 +23,7 @@ impl Kernel {
                 denied(format!("may not use the model: {}", options.model))
             }
             Syscall::Spawn { .. } if !may.spawn => denied("may not start processes".to_owned()),
-            Syscall::Send { to, .. } if !may.send_anywhere && !self.related(pid, process, *to) => {
+            Syscall::Send { to, .. } if !may.send_anywhere && !self.related(pid, process, to) => {
                 denied(format!("may send to its parent, children and siblings only: {to}"))
             }
             Syscall::Think { .. }
@@ -54,8 +54,12 @@ impl Kernel {
         }
     }
 
-    /// Whether `other` is the parent, a child or a sibling.
-    fn related(&self, pid: Pid, process: &Process, other: Pid) -> bool {
+    /// Whether `other` is the parent, a child or a sibling. Names lead to no one else.
+    fn related(&self, pid: Pid, process: &Process, other: &Peer) -> bool {
+        let other = match other {
+            Peer::Pid(other) => *other,
+            Peer::Name(_) => return true,
+        };
         let same_parent = process.spec.parent.is_some()
             && self.processes.get(other).is_some_and(|o| o.spec.parent == process.spec.parent);
         other == pid

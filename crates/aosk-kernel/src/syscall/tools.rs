@@ -1,8 +1,8 @@
 //! Calling tools.
 
 use aosk_abi::{
-    Body, CallId, Content, Error, ErrorCode, Fact, Hash, Message, Pid, Release, Risk, Spend,
-    ToolCall, ToolStart, Wake, limits,
+    Body, CallId, Error, ErrorCode, Fact, Hash, Message, Pid, Release, Risk, Spend, ToolStart,
+    ToolUse, Wake, limits,
 };
 
 use crate::kernel::{Ctx, Kernel};
@@ -15,7 +15,7 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        wanted: &[ToolCall],
+        wanted: &[ToolUse],
     ) -> Result<(), Error> {
         let wrong =
             |what: String| Err(Error::new(ErrorCode::BadSyscall, format!("calling tools: {what}")));
@@ -57,13 +57,13 @@ impl Kernel {
     }
 
     /// Numbers one call and starts it if it is inline.
-    fn queue_tool(&mut self, cx: &mut Ctx<'_>, pid: Pid, wanted: &ToolCall) -> Option<ToolWait> {
-        let traits = self.config.tools.get(&wanted.tool).cloned();
+    fn queue_tool(&mut self, cx: &mut Ctx<'_>, pid: Pid, wanted: &ToolUse) -> Option<ToolWait> {
+        let traits = self.config.tools.get(&wanted.name).cloned();
         let since = self.next_since();
         let denied = self
             .processes
             .get(pid)
-            .and_then(|process| self.tool_permitted(process, &wanted.tool).err());
+            .and_then(|process| self.tool_permitted(process, &wanted.name).err());
         let process = self.processes.get_mut(pid)?;
         let ordinal = u32::try_from(process.stats.tool_calls).unwrap_or(u32::MAX);
         process.calls = process.calls.saturating_add(1);
@@ -74,16 +74,16 @@ impl Kernel {
             pid,
             Fact::ToolCalled {
                 call,
-                tool: wanted.tool.clone(),
+                tool: wanted.name.clone(),
                 risk: traits.as_ref().map_or(Risk::Safe, |traits| traits.risk),
                 arguments: Hash::of(wanted.arguments.as_bytes()),
             },
         );
         let mut wait = ToolWait {
             number,
-            use_id: wanted.use_id.clone(),
-            tool: wanted.tool.clone(),
-            arguments: wanted.arguments.clone(),
+            use_id: wanted.id.clone(),
+            tool: wanted.name.clone(),
+            arguments: wanted.arguments.as_str().into(),
             ordinal,
             attempt: 0,
             phase: ToolPhase::Queued { since },
@@ -91,7 +91,7 @@ impl Kernel {
         if let Some(reason) = denied {
             let body = failed_result(&wait, ErrorCode::ToolDenied, &reason);
             wait.phase = self.tool_result(cx, call, &body);
-        } else if self.config.is_inline(&wanted.tool) {
+        } else if self.config.is_inline(&wanted.name) {
             let start = self.start_tool(cx, pid, &mut wait);
             cx.fx.inline.push(start);
         }
@@ -181,10 +181,5 @@ impl Kernel {
 
 /// The result of a call that the kernel itself ends.
 pub(crate) fn failed_result(wait: &ToolWait, code: ErrorCode, what: &str) -> Body {
-    Body::new(Message::Tool {
-        tool_call_id: wait.use_id.clone(),
-        name: Some(wait.tool.clone()),
-        content: Content::Text(format!("{code}: {what}")),
-        is_error: true,
-    })
+    Body::new(Message::failed(&wait.use_id, &wait.tool, code, what))
 }

@@ -1,6 +1,8 @@
 //! Messages between processes.
 
-use aosk_abi::{Command, ErrorCode, PermissionLevel, Pid, Reply, Signal, Syscall, Wake, limits};
+use aosk_abi::{
+    Command, ErrorCode, Peer, PermissionLevel, Pid, Reply, Signal, Syscall, Wake, limits,
+};
 use expect_test::expect;
 
 use super::script::*;
@@ -143,7 +145,7 @@ fn a_mailbox_is_bounded() {
     // So is a message.
     s.step(b, receive(None, None));
     s.forget();
-    s.step(a, Syscall::Send { to: b, body: user(&"x".repeat(limits::BODY_BYTES_MAX)) });
+    s.step(a, Syscall::Send { to: b.into(), body: user(&"x".repeat(limits::BODY_BYTES_MAX)) });
     s.expect(&expect![[r#"
         0s p1#258 send p2 a long message
             * p1 syscall.refused send kernel.bad_syscall
@@ -267,4 +269,76 @@ fn what_is_left_in_a_mailbox_goes_with_its_owner() {
     assert_eq!(s.rows.keys().filter(|key| matches!(key, aosk_abi::RowKey::Mail(..))).count(), 0);
     let refused = s.operate("send", Command::Send { pid: b, body: user("hello?") });
     assert!(matches!(refused, Reply::Refused(error) if error.code == ErrorCode::NoSuchProcess));
+}
+
+/// A family: `a` has `b`, `c` and another `b`; `b` has `d`. `x` is alone.
+fn family() -> (Script, [Pid; 6]) {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    let [b, c, second_b] = ["b", "c", "b"].map(|name| s.child(a, spec(name)));
+    let d = s.child(b, spec("d"));
+    let x = s.spawn(spec("x"));
+    s.forget();
+    (s, [a, b, c, second_b, d, x])
+}
+
+#[test]
+fn a_name_means_the_parent_a_child_or_a_sibling() {
+    let (mut s, [a, b, c, second_b, d, _]) = family();
+    let to = |name: &str| Syscall::Send { to: Peer::Name(name.to_owned()), body: user("hi") };
+    let has = |s: &Script, pid| s.process(pid).mailbox.len();
+    s.step(c, to("a"));
+    s.step(a, to("c"));
+    s.step(c, to("b")); // the younger of two
+    s.step(second_b, to("b")); // not itself
+    s.step(d, to("b")); // its parent
+    assert_eq!([a, b, c, second_b, d].map(|pid| has(&s, pid)), [1, 2, 1, 1, 0]);
+    s.forget();
+    s.step(a, Syscall::Wait { child: Some(Peer::Name("c".into())), timeout: None });
+    s.step(c, Syscall::Receive { from: Some(Peer::Name("b".into())), timeout: None });
+    assert_eq!(s.word(c), "message");
+    s.step(second_b, send(c, "from the younger"));
+    s.step(c, exit());
+    s.expect(&expect![[r#"
+        0s p1#5 wait "c"
+        0s p3#3 receive "b"
+        0s p4#2 send p3 "from the younger"
+            * p3 message.sent by p4
+            * p3 message.received from p4
+            p3#4 <- received "from the younger" from p4
+            p4#3 <- sent
+        0s p3#4 exit finished
+            * p3 process.exited finished after 1 pages
+            p1#6 <- child p3 finished
+            p3 exited: finished
+    "#]]);
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_refused_and_written_down() {
+    let (mut s, [a, b, c, .., x]) = family();
+    let named = |name: &str| Peer::Name(name.to_owned());
+    s.step(a, Syscall::Send { to: named("d"), body: user("to a grandchild") });
+    s.step(c, Syscall::Receive { from: Some(named("d")), timeout: None });
+    s.step(x, Syscall::Wait { child: Some(named("a")), timeout: None });
+    let long = "x".repeat(limits::NAME_BYTES_MAX + 1);
+    s.step(x, Syscall::Send { to: Peer::Name(long), body: user("hi") });
+    s.step(b, Syscall::Wait { child: Some(named("c")), timeout: None }); // a sibling
+    s.expect(&expect![[r#"
+        0s p1#4 send d "to a grandchild"
+            * p1 syscall.refused send kernel.no_such_process
+            p1#5 <- refused: sending to d: no parent, child or sibling has this name [kernel.no_such_process]
+        0s p3#1 receive "d"
+            * p3 syscall.refused receive kernel.no_such_process
+            p3#2 <- refused: receiving from d: no parent, child or sibling has this name [kernel.no_such_process]
+        0s p6#1 wait "a"
+            * p6 syscall.refused wait kernel.no_such_process
+            p6#2 <- refused: waiting for a: no parent, child or sibling has this name [kernel.no_such_process]
+        0s p6#2 send xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "hi"
+            * p6 syscall.refused send kernel.no_such_process
+            p6#3 <- refused: sending to (a long name): no parent, child or sibling has this name [kernel.no_such_process]
+        0s p2#2 wait "c"
+            * p2 syscall.refused wait kernel.no_such_process
+            p2#3 <- refused: waiting for p3: not a child that is still to be waited for [kernel.no_such_process]
+    "#]]);
 }

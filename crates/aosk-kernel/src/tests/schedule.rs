@@ -1,6 +1,6 @@
 //! Who gets a slot: the order of each policy, slots, and changes while processes are ready.
 
-use aosk_abi::{Command, ErrorCode, Pid};
+use aosk_abi::{Command, ErrorCode, Input, Pid};
 use expect_test::expect;
 
 use super::script::*;
@@ -160,4 +160,45 @@ fn a_slot_is_passed_on_when_its_holder_is_killed() {
     assert_eq!(s.running(), None);
     s.model_done_of(Pid(1), 1, 1, aosk_abi::ModelOutcome::Cancelled);
     assert_eq!(s.running(), Some(Pid(2)));
+}
+
+/// A shutdown in order: what is in flight ends, what is asked meanwhile waits for the next boot.
+#[test]
+fn a_draining_kernel_starts_nothing() {
+    let mut s = Script::new(config());
+    let pids = ["a", "b", "c"].map(|name| s.spawn(spec(name)));
+    let [a, b, c] = pids;
+    s.step(a, think("m"));
+    s.step(b, call_tools(&["shell"]));
+    s.apply("drain", Input::Drain);
+    s.forget();
+    s.step(c, think("m"));
+    s.answer(a, 10, 5);
+    s.step(a, call_tools(&["shell"]));
+    s.tool_returns(b, 1, "done");
+    s.step(b, call_tools(&["calc"])); // inline tools are no device
+    s.expect(&expect![[r#"
+        0s p3#1 think m 10+90
+            * p3 model.called p3.c1 m with 1 pages 10+90
+        0s p1.c1/1 answered
+            * p1 model.answered p1.c1 @1 used 10+5 for $0.000020
+            p1#2 <- answered @1 Stop
+        0s p1#2 call shell
+            * p1 tool.called p1.c2 shell High
+        0s p2.c1/1 returned
+            * p2 tool.returned p2.c1
+            p2#2 <- tools returned @1 x1
+        0s p2#2 call calc
+            * p2 tool.called p2.c2 calc Safe
+            inline p2.c2/1 calc ordinal 1
+    "#]]);
+    assert_eq!(pids.map(|pid| s.word(pid)), ["tool", "tool", "ready"]);
+    s.crash();
+    s.expect(&expect![[r#"
+        0s crash and boot
+            * node node.booted after 1 boots with 3 processes, asked again [], called again [], interrupted []
+            inline p2.c2/2 calc ordinal 1
+            think p3.c1/1 m with 1 pages
+            tool p1.c2/1 shell ordinal 0
+    "#]]);
 }

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
     FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MicroUsd, Millis,
-    ModelOutcome, ModelReply, PermissionLevel, Pid, Price, ProgramSpec, Release, Reply, RequestId,
-    Resource, Resume, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Step, Syscall,
-    ThinkOptions, Timestamp, Tokens, ToolCall, ToolOutcome, ToolStart, ToolTraits, Usage, Wake,
+    ModelOutcome, ModelReply, Peer, PermissionLevel, Pid, Price, ProgramSpec, Release, Reply,
+    RequestId, Resource, Resume, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Step,
+    Syscall, ThinkOptions, Timestamp, Tokens, ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage,
+    Wake,
 };
 use expect_test::Expect;
 
@@ -124,9 +125,9 @@ pub(super) fn call_tools(tools: &[&str]) -> Syscall {
     let calls = tools
         .iter()
         .enumerate()
-        .map(|(at, tool)| ToolCall {
-            use_id: format!("u{at}"),
-            tool: (*tool).to_owned(),
+        .map(|(at, tool)| ToolUse {
+            id: format!("u{at}"),
+            name: (*tool).to_owned(),
             arguments: "{}".into(),
         })
         .collect();
@@ -138,15 +139,15 @@ pub(super) fn spawn(spec: SpawnSpec) -> Syscall {
 }
 
 pub(super) fn wait(child: Option<Pid>, timeout: Option<u64>) -> Syscall {
-    Syscall::Wait { child, timeout: timeout.map(Millis::from_secs) }
+    Syscall::Wait { child: child.map(Peer::Pid), timeout: timeout.map(Millis::from_secs) }
 }
 
 pub(super) fn receive(from: Option<Pid>, timeout: Option<u64>) -> Syscall {
-    Syscall::Receive { from, timeout: timeout.map(Millis::from_secs) }
+    Syscall::Receive { from: from.map(Peer::Pid), timeout: timeout.map(Millis::from_secs) }
 }
 
 pub(super) fn send(to: Pid, text: &str) -> Syscall {
-    Syscall::Send { to, body: user(text) }
+    Syscall::Send { to: to.into(), body: user(text) }
 }
 
 pub(super) fn sleep(seconds: u64) -> Syscall {
@@ -557,13 +558,17 @@ fn syscall(call: &Syscall) -> String {
         Some(span) => format!(" for {span}"),
         None => String::new(),
     };
-    let whom = |pid: &Option<Pid>| pid.map_or_else(|| "any".to_owned(), |pid| pid.to_string());
+    let whom = |peer: &Option<Peer>| match peer {
+        None => "any".to_owned(),
+        Some(Peer::Pid(pid)) => pid.to_string(),
+        Some(Peer::Name(name)) => format!("{name:?}"),
+    };
     match call {
         Syscall::Think { options, input } => {
             format!("think {} {input}+{}", options.model, options.output_max)
         }
         Syscall::CallTools { calls } => {
-            let names: Vec<_> = calls.iter().map(|call| call.tool.as_str()).collect();
+            let names: Vec<_> = calls.iter().map(|call| call.name.as_str()).collect();
             match names.len() {
                 0 => "call nothing".to_owned(),
                 1..=8 => format!("call {}", names.join(" ")),

@@ -1,8 +1,7 @@
 //! Tool calls of one turn: where they run, when they end, and in which order results enter the log.
 
 use aosk_abi::{
-    Capabilities, Grant, Limits, Pid, Resource, Risk, Signal, Syscall, ToolCall, ToolOutcome,
-    limits,
+    Capabilities, Grant, Limits, Pid, Resource, Risk, Signal, Syscall, ToolOutcome, ToolUse, limits,
 };
 use expect_test::expect;
 
@@ -183,8 +182,8 @@ fn a_turn_has_a_bounded_number_of_calls() {
     s.forget();
     s.step(a, call_tools(&[]));
     s.step(a, call_tools(&["calc"; limits::TOOL_CALLS_PER_TURN_MAX + 1]));
-    let arguments = "x".repeat(limits::ARGUMENTS_BYTES_MAX + 1).into();
-    let calls = vec![ToolCall { use_id: "u".into(), tool: "calc".into(), arguments }];
+    let arguments = "x".repeat(limits::ARGUMENTS_BYTES_MAX + 1);
+    let calls = vec![ToolUse { id: "u".into(), name: "calc".into(), arguments }];
     s.step(a, Syscall::CallTools { calls });
     s.expect(&expect![[r#"
         0s p1#1 call nothing

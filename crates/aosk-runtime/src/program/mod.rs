@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, Pid, Resource,
-    SpawnSpec, ThinkOptions, ToolUse,
+    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, Peer, Pid,
+    Resource, SpawnSpec, ThinkOptions, ToolUse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -178,16 +178,6 @@ pub enum Call {
         /// What the parent gets.
         result: Option<Message>,
     },
-}
-
-/// Another process, by id or by name. A name is looked for among the parent, the children and the
-/// siblings, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Peer {
-    /// By id.
-    Pid(Pid),
-    /// By name.
-    Name(String),
 }
 
 impl Action {

@@ -5,13 +5,13 @@
 //! their outcome enters the log as a tool's result.
 
 use aosk_abi::{
-    Capabilities, Content, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Pid,
+    Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Peer, Pid,
     ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
-use aosk_tools::kernel_calls::{self, Address, KernelCall, SpawnAgent};
+use aosk_tools::kernel_calls::{self, KernelCall, SpawnAgent};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Call, Event, Peer, ProcessView, Program};
+use super::{Action, Call, Event, ProcessView, Program};
 
 /// The program.
 #[derive(Debug)]
@@ -88,22 +88,21 @@ impl Program for React {
                 let outcome = serde_json::json!({
                     "pid": pid.to_string(), "status": status.to_string(), "result": result,
                 });
-                report(state, process, &param, &outcome.to_string(), false)
+                report(state, process, &param, Ok(&outcome.to_string()))
             }
-            Event::Sent => report(state, process, &param, r#"{"sent":true}"#, false),
+            Event::Sent => report(state, process, &param, Ok(r#"{"sent":true}"#)),
             Event::Received { from, message } => {
                 if state.asked.is_none() {
                     return think(&param, vec![message.as_ref().clone()]);
                 }
                 let from = from.map_or_else(|| "operator".to_owned(), |pid| pid.to_string());
                 let outcome = serde_json::json!({ "from": from, "text": message.text() });
-                report(state, process, &param, &outcome.to_string(), false)
+                report(state, process, &param, Ok(&outcome.to_string()))
             }
-            Event::Slept => report(state, process, &param, r#"{"slept":true}"#, false),
-            Event::TimedOut => report(state, process, &param, r#"{"timed_out":true}"#, false),
+            Event::Slept => report(state, process, &param, Ok(r#"{"slept":true}"#)),
+            Event::TimedOut => report(state, process, &param, Ok(r#"{"timed_out":true}"#)),
             Event::Refused(error) if state.asked.is_some() => {
-                let text = refusal(error.code, &error.message);
-                report(state, process, &param, &text, true)
+                report(state, process, &param, Err(error))
             }
             Event::Refused(_)
             | Event::ModelFailed(_)
@@ -185,15 +184,13 @@ fn go_on(
                 wanted.arguments.len(),
                 limits::ARGUMENTS_BYTES_MAX
             );
-            let text = refusal(ErrorCode::ToolArguments, &text);
-            append.push(result(wanted.id, wanted.name, text, true));
+            append.push(Message::failed(wanted.id, wanted.name, ErrorCode::ToolArguments, text));
             continue;
         }
         match kernel_calls::parse(&wanted.name, &wanted.arguments) {
             Ok(call) => return system_call(state, process, param, append, wanted, call),
             Err(error) => {
-                let text = refusal(error.code(), &error.to_string());
-                append.push(result(wanted.id, wanted.name, text, true));
+                append.push(Message::failed(wanted.id, wanted.name, error.code(), error));
             }
         }
     }
@@ -218,19 +215,19 @@ fn system_call(
         }
         KernelCall::SendMessage(send) => {
             let text = format!("Message from {} ({}): {}", process.name, process.pid, send.text);
-            Call::Send { to: peer(send.to), message: Message::user(text) }
+            Call::Send { to: send.to, message: Message::user(text) }
         }
         KernelCall::ReceiveMessage(receive) => {
-            Call::Receive { from: receive.from.map(peer), timeout: receive.timeout }
+            Call::Receive { from: receive.from, timeout: receive.timeout }
         }
         KernelCall::Sleep(sleep) => Call::Sleep(sleep.span),
         KernelCall::Finish(finish) => {
             // The log stays well-formed, so that it can be read and continued.
-            append.push(result(wanted.id, wanted.name, r#"{"finished":true}"#.to_owned(), false));
+            append.push(Message::returned(wanted.id, wanted.name, r#"{"finished":true}"#));
             for unmade in state.queue.drain(..) {
-                let text =
-                    refusal(ErrorCode::ToolInterrupted, "the agent finished before this call");
-                append.push(result(unmade.id, unmade.name, text, true));
+                let (code, what) =
+                    (ErrorCode::ToolInterrupted, "the agent finished before this call");
+                append.push(Message::failed(unmade.id, unmade.name, code, what));
             }
             let result = Some(Message::assistant(finish.result));
             return Action { append, call: Call::Exit { status: ExitStatus::Finished, result } };
@@ -247,7 +244,7 @@ fn spawned(state: &mut State, process: &ProcessView<'_>, param: &Param, pid: Pid
         return Action::call(Call::Wait { child: Some(Peer::Pid(pid)), timeout: None });
     }
     let outcome = serde_json::json!({ "pid": pid.to_string() });
-    report(state, process, param, &outcome.to_string(), false)
+    report(state, process, param, Ok(&outcome.to_string()))
 }
 
 /// Puts the outcome of the system call into the log and goes on with the turn.
@@ -255,30 +252,16 @@ fn report(
     state: &mut State,
     process: &ProcessView<'_>,
     param: &Param,
-    outcome: &str,
-    is_error: bool,
+    outcome: Result<&str, Error>,
 ) -> Action {
     let append = match state.asked.take() {
-        Some(asked) => vec![result(asked.use_id, asked.name, outcome.to_owned(), is_error)],
+        Some(Asked { use_id, name, .. }) => vec![match outcome {
+            Ok(text) => Message::returned(use_id, name, text),
+            Err(error) => Message::failed(use_id, name, error.code, error.message),
+        }],
         None => Vec::new(),
     };
     go_on(state, process, param, append)
-}
-
-fn result(tool_call_id: String, name: String, text: String, is_error: bool) -> Message {
-    Message::Tool { tool_call_id, name: Some(name), content: Content::Text(text), is_error }
-}
-
-/// The text of a call that was refused, in the form that errors of tools have.
-fn refusal(code: ErrorCode, message: &str) -> String {
-    format!("{code}: {message}")
-}
-
-fn peer(address: Address) -> Peer {
-    match address {
-        Address::Pid(pid) => Peer::Pid(pid),
-        Address::Name(name) => Peer::Name(name),
-    }
 }
 
 /// A child as the model described it; what it left open is as in the parent.

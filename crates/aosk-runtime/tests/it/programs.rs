@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aosk_runtime::abi::{
-    Body, Error, ErrorCode, ExitStatus, Message, Millis, Pid, Signal, SpawnSpec, limits,
+    Body, Error, ErrorCode, ExitStatus, Message, Millis, Peer, Pid, Signal, SpawnSpec, limits,
 };
 use aosk_runtime::model::{Replay, parse_line};
-use aosk_runtime::{Action, Call, Event, Peer, ProcessView, Program, inspect};
+use aosk_runtime::{Action, Call, Event, ProcessView, Program, inspect};
 use serde::{Deserialize, Serialize};
 
 use crate::scene::{Running, Scene, Trace, advance, facts, freeze, options, process, settle, text};

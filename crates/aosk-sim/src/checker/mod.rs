@@ -252,9 +252,12 @@ impl Checker {
                     if let Syscall::CallTools { .. } = &step.call {
                         account.begin_turn();
                     }
-                    if let Syscall::Receive { from, .. } = &step.call {
-                        account.wants = Some(*from);
-                    }
+                    // The simulated processes know each other by id.
+                    account.wants = match &step.call {
+                        Syscall::Receive { from: None, .. } => Some(None),
+                        Syscall::Receive { from: Some(Peer::Pid(from)), .. } => Some(Some(*from)),
+                        _ => None,
+                    };
                 }
             }
             Input::ModelDone { call, outcome: ModelOutcome::Failed(failure), .. } => {

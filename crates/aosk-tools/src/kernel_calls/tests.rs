@@ -65,14 +65,14 @@ fn every_call_parses() {
     assert_eq!(
         parse("send_message", r#"{"to":"reviewer","text":"hi"}"#),
         Ok(KernelCall::SendMessage(SendMessage {
-            to: Address::Name("reviewer".into()),
+            to: Peer::Name("reviewer".into()),
             text: "hi".into()
         }))
     );
     assert_eq!(
         parse("receive_message", r#"{"from":"p3"}"#),
         Ok(KernelCall::ReceiveMessage(ReceiveMessage {
-            from: Some(Address::Pid(Pid(3))),
+            from: Some(Peer::Pid(Pid(3))),
             timeout: None
         }))
     );
