@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Body, CallId, Content, Message, Millis, ToolOutcome, ToolStart};
+use aosk_abi::{Body, CallId, ErrorCode, Message, Millis, ToolOutcome, ToolStart};
 
 use crate::case::{Case, SimTool, TOOLS};
 use crate::faults::Feature;

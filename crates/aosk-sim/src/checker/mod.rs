@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aosk_abi::{
-    CallId, Effects, Fact, Image, Input, ModelOutcome, Pid, Price, Signal, Spend, Syscall,
+    CallId, Effects, Fact, Image, Input, ModelOutcome, Peer, Pid, Price, Signal, Spend, Syscall,
     Timestamp, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
@@ -148,7 +148,7 @@ impl Checker {
                 let live = kernel.processes();
                 before.charges.extend(live.flat_map(|(pid, process)| given_up(pid, process, now)));
             }
-            Input::Boot | Input::Operator { .. } => {}
+            Input::Boot | Input::Drain | Input::Operator { .. } => {}
         }
         before
     }
@@ -253,11 +253,14 @@ impl Checker {
                         account.begin_turn();
                     }
                     // The simulated processes know each other by id.
-                    account.wants = match &step.call {
-                        Syscall::Receive { from: None, .. } => Some(None),
-                        Syscall::Receive { from: Some(Peer::Pid(from)), .. } => Some(Some(*from)),
-                        _ => None,
-                    };
+                    if let Syscall::Receive { from, .. } = &step.call {
+                        // The simulated processes know each other by id.
+                        account.wants = match from {
+                            None => Some(None),
+                            Some(Peer::Pid(from)) => Some(Some(*from)),
+                            Some(Peer::Name(_)) => None,
+                        };
+                    }
                 }
             }
             Input::ModelDone { call, outcome: ModelOutcome::Failed(failure), .. } => {
@@ -284,6 +287,7 @@ impl Checker {
                 })?;
             }
             Input::Tick
+            | Input::Drain
             | Input::Operator { .. }
             | Input::ModelDone { .. }
             | Input::ToolDone { .. } => {}
