@@ -19,6 +19,7 @@ use crate::journal::Chain;
 use crate::limits::{BUSY_TIMEOUT, WAL_FRAMES_BUSY, WAL_FRAMES_IDLE};
 use crate::store::{Batch, Head, Reader, Store};
 
+pub mod presence;
 mod read;
 mod schema;
 #[cfg(test)]

@@ -29,7 +29,8 @@ use std::time::Duration;
 
 use aosk::Clock;
 use aosk::abi::{Error, ErrorCode};
-use aosk::store::{Reader, Sqlite, StoreError};
+use aosk::store::Reader;
+use aosk::store::sqlite::presence::find_reader;
 use tokio::process::{Child, Command};
 
 use crate::cli::{DemoArgs, Place};
@@ -180,13 +181,9 @@ impl Director<'_> {
 
     fn catch_up(&mut self) -> Result<(), Error> {
         if self.reader.is_none() {
-            self.reader = match Sqlite::open_reader(&self.stage.data()) {
-                Ok(reader) => Some(reader),
-                // The kernel has not come to it yet.
-                Err(StoreError::Absent { .. }) => return Ok(()),
-                Err(error) => return Err(error.public()),
-            };
+            self.reader = find_reader(&self.stage.data()).map_err(|error| error.public())?;
         }
+        // The kernel may not have come to it yet.
         let Some(reader) = &self.reader else { return Ok(()) };
         let story = &mut self.story;
         self.record
