@@ -51,11 +51,22 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
 }
 
 const HEAD: [&str; 12] = [
-    "pid", "parent", "name", "state", "pri", "models", "tools", "in", "out", "cost", "age",
+    "pid",
+    "parent",
+    "name",
+    "state",
+    "pri",
+    "model calls",
+    "tool calls",
+    "in",
+    "out",
+    "cost",
+    "age",
     "status",
 ];
 
-const FIGURES: [&str; 9] = ["pid", "parent", "pri", "models", "tools", "in", "out", "cost", "age"];
+const FIGURES: [&str; 9] =
+    ["pid", "parent", "pri", "model calls", "tool calls", "in", "out", "cost", "age"];
 
 fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
     let stats = &process.stats;

@@ -53,8 +53,8 @@ fn a_run_as_a_person_reads_it() {
         &["ps", "--all"],
         &expect![[r#"
         $ aosk ps --all
-        PID  PARENT  NAME   STATE   PRI  MODELS  TOOLS   IN  OUT     COST  AGE  STATUS
-          1       -  agent  exited   50       2      2  200   20  $0.0000  [AGE]  finished
+        PID  PARENT  NAME   STATE   PRI  MODEL CALLS  TOOL CALLS   IN  OUT     COST  AGE  STATUS
+          1       -  agent  exited   50            2           2  200   20  $0.0000  [AGE]  finished
         [0]
     "#]],
     );
