@@ -298,7 +298,8 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Keep the workspace and the data directory here [default: a new temporary directory].
+    /// Keep everything here, in a new or empty directory [default: demo-N in the directory that
+    /// --data-dir names, or else a new temporary one].
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Print one JSON object at the end.
