@@ -312,6 +312,11 @@ fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = machine.aosk(&["completions", shell]).expect(0);
         assert!(ran.stdout.contains("aosk") && ran.stdout.contains("trace"), "{shell}");
-        assert!(!ran.stdout.contains("__exec"), "{shell}: what is hidden is not completed");
+        for hidden in ["__exec", "life"] {
+            assert!(!ran.stdout.contains(hidden), "{shell}: {hidden} is not completed");
+        }
+        for shown in ["data-dir", "base-url", "audit", "verify", "concurrency"] {
+            assert!(ran.stdout.contains(shown), "{shell}: {shown} is completed");
+        }
     }
 }
