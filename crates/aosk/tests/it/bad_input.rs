@@ -35,20 +35,24 @@ fn check_fails(machine: &Machine, args: &[&str], status: i32, code: &str, parts:
 #[test]
 fn a_command_line_that_makes_no_sense() {
     let machine = Machine::new();
-    for args in [
-        &["fly"][..],
-        &["run"],
-        &["run", "task", "--resume"],
-        &["run", "task", "--priority", "101"],
-        &["run", "task", "--permission", "root"],
-        &["run", "task", "--max-steps", "many"],
-        &["run", "task", "--slots", "0"],
-        &["trace", "run"],
-        &["trace", "run", "file", "--concurrency", "0"],
-        &["show", "seven"],
-        &["logs", "-1"],
+    for (args, help) in [
+        (&["fly"][..], "`aosk --help`"),
+        (&["ps", "--jsn"], "`aosk ps --help`"),
+        (&["--data-dir", "run", "ps", "--jsn"], "`aosk ps --help`"),
+        (&["--data-dir=run", "audit", "fly"], "`aosk audit --help`"),
+        (&["audit", "verify", "--config", "show", "--hed"], "`aosk audit verify --help`"),
+        (&["run"], "`aosk run --help`"),
+        (&["run", "task", "--resume"], "`aosk run --help`"),
+        (&["run", "task", "--priority", "101"], "`aosk run --help`"),
+        (&["run", "task", "--permission", "root"], "`aosk run --help`"),
+        (&["run", "task", "--max-steps", "many"], "`aosk run --help`"),
+        (&["run", "task", "--slots", "0"], "`aosk run --help`"),
+        (&["trace", "run"], "`aosk trace run --help`"),
+        (&["trace", "run", "file", "--concurrency", "0"], "`aosk trace run --help`"),
+        (&["show", "seven"], "`aosk show --help`"),
+        (&["logs", "-1"], "`aosk logs --help`"),
     ] {
-        let ran = check_fails(&machine, args, 2, "cli.usage", &["the command line", "aosk --help"]);
+        let ran = check_fails(&machine, args, 2, "cli.usage", &["the command line", help]);
         assert_eq!(ran.stdout, "");
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
     }
