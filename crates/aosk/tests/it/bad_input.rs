@@ -128,6 +128,10 @@ fn a_configuration_with_a_mistake() {
     let args = ["run", "hello", "--config", "/nowhere/config.yaml"];
     check_fails(&machine, &args, 2, "config.invalid", &["/nowhere/config.yaml", "No such file"]);
 
+    // A file without an end is not read to it.
+    let args = ["run", "hello", "--config", "/dev/zero"];
+    check_fails(&machine, &args, 2, "config.invalid", &["/dev/zero", "more than 65536 bytes"]);
+
     // The one in its usual place is found, and an empty one says nothing.
     fs::create_dir_all(machine.path("home/.config/aosk")).expect("makes a directory");
     machine.write("home/.config/aosk/config.yaml", "defaultmodel: x\n");
