@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "aosk",
     version,
     after_help = "Exit status: 0 done; 1 an agent, a call or a check failed; 2 wrong usage, \
-configuration or input file; 3 the model or its provider; 4 the disk or the data directory; \
+configuration or input file; 3 the model or its provider; 4 a file, the disk or the data directory; \
 5 stored data is damaged; 70 a defect of the kernel; 130 interrupted.\n\nExamples:\n  aosk demo\n  \
 aosk run \"Summarise the files here\" --model anthropic:claude-haiku-4-5\n  aosk ps --all\n  \
 aosk logs 1\n  aosk audit verify"

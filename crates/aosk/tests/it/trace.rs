@@ -196,9 +196,18 @@ fn a_file_without_conversations_is_refused() {
         assert!(last.starts_with("error[trace.invalid]: "), "{ran:#?}");
         assert!(last.contains(name) && last.contains("; hint: "), "{last}");
     }
-    let ran = machine.aosk(&["trace", "run", "nowhere.jsonl", "--json"]).expect(2);
-    assert!(ran.error("trace.invalid").contains("nowhere.jsonl"));
-    assert_eq!(ran.json()["error"]["code"], "trace.invalid");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_trace_with_a_mistake() {
+    let machine = Machine::new();
+    let folder = machine.path("work");
+    for file in ["nowhere.jsonl", folder.to_str().expect("UTF-8")] {
+        let ran = machine.aosk(&["trace", "run", file, "--json"]).expect(4);
+        let line = ran.error("io.failed");
+        assert!(line.contains(file) && line.contains("; hint: "), "{line}");
+        assert_eq!(ran.json()["error"]["code"], "io.failed");
+    }
 }
 
 #[test]
