@@ -83,6 +83,9 @@ fn a_model_that_is_not_known() {
         &["opanai", "did you mean openai"],
     );
     check_fails(&machine, &run("openai:"), 3, "model.unknown", &["no model is named"]);
+    for nothing in ["", ":gpt-5.4-mini", " "] {
+        check_fails(&machine, &run(nothing), 3, "model.unknown", &["no provider is named"]);
+    }
     check_fails(&machine, &run("gpt-5.4-mini"), 3, "model.unknown", &["write openai:gpt-5.4-mini"]);
     check_fails(
         &machine,
@@ -92,6 +95,12 @@ fn a_model_that_is_not_known() {
         &["anthropic", "ANTHROPIC_API_KEY"],
     );
     check_fails(&machine, &run("openai:gpt-5.4-mini"), 3, "model.key_missing", &["OPENAI_API_KEY"]);
+    let mut command = machine.command(&run("openai:gpt-5.4-mini"));
+    command.env("OPENAI_API_KEY", "two\nlines");
+    let ran = Running::start(command).finish().expect(2);
+    let line = ran.error("config.invalid");
+    assert!(line.contains("the key has") && line.contains("; hint: copy the key"), "{line}");
+    assert!(!line.contains("two"), "{line}");
     let at = |url| ["run", "hello", "--model", "openai:x", "--base-url", url];
     check_fails(&machine, &at("not a url"), 2, "config.invalid", &["base URL"]);
     check_fails(&machine, &at("ftp://127.0.0.1/v1"), 2, "config.invalid", &["http"]);
@@ -106,7 +115,7 @@ fn a_server_that_should_say_its_models_and_is_not_there() {
         &args,
         3,
         "model.unreachable",
-        &["which models it has", "start the server"],
+        &["which models it has", "openai at 127.0.0.1:1: ", "start the server"],
     );
 }
 
