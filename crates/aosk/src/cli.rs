@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{PermissionLevel, Pid};
+use aosk::abi::{Fact, PermissionLevel, Pid};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// An operating-system kernel for AI agents.
@@ -281,8 +282,8 @@ pub(crate) struct AuditShowArgs {
     /// Only those of this process.
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<Pid>,
-    /// Only those of this kind, such as tool.called.
-    #[arg(long, value_name = "KIND")]
+    /// Only those of this kind.
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(Fact::KINDS))]
     pub(crate) kind: Option<String>,
     /// Print JSON, one entry a line.
     #[arg(long)]

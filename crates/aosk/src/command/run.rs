@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Capabilities, Error, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
-    PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
+    Body, Error, ErrorCode, ExitStatus, Limits, Message, MicroUsd, Millis, PermissionLevel, Pid,
+    ProgramSpec, Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::provider;
 use aosk::program::react;
 use aosk::store::Which;
-use aosk::tools::Registry;
 use aosk::{Handle, ModelDevice, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, RunArgs};
 use crate::fail::{self, Done};
+use crate::grant::{self, Granted};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
 use crate::term::{self, count, money, note};
@@ -27,13 +27,14 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
 
 pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let home = setup::home(place)?;
+    let registry = setup::tools()?;
+    let granted = grant::choose(&registry, level(args, &home), args.tools.as_deref())?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
     let model = setup::model(&chosen, &home.config).await?;
-    let registry = setup::tools()?;
     let workspace = workspace(args)?;
     let spec = match &args.task {
-        Some(task) => Some(agent(task, args, &home, &model, &registry, &workspace)?),
+        Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
         None => None,
     };
     let parts = Parts {
@@ -196,29 +197,21 @@ fn workspace(args: &RunArgs) -> Result<String, Error> {
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
 }
 
+/// What the agent may touch: as the command line says, or the configuration, or the usual.
+fn level(args: &RunArgs, home: &Home) -> PermissionLevel {
+    let named = args.permission.map(PermissionLevel::from);
+    named.or(home.config.permission).unwrap_or(PermissionLevel::Standard)
+}
+
 fn agent(
     task: &str,
     args: &RunArgs,
     home: &Home,
     model: &ModelDevice,
-    registry: &Registry,
+    granted: Granted,
     workspace: &str,
 ) -> Result<SpawnSpec, Error> {
-    let level: PermissionLevel = args
-        .permission
-        .map(PermissionLevel::from)
-        .or(home.config.permission)
-        .unwrap_or(PermissionLevel::Standard);
-    let mut tools = setup::offered(registry, level);
-    let mut capabilities: Capabilities = level.capabilities();
-    if let Some(wanted) = &args.tools {
-        registry.specs(wanted).map_err(|error| {
-            Error::new(ErrorCode::ToolUnknown, format!("choosing tools: {error}"))
-                .hint(format!("tools: {}", tools.join(", ")))
-        })?;
-        tools.clone_from(wanted);
-        capabilities.tools = Grant::only(wanted.iter().cloned());
-    }
+    let Granted { tools, capabilities } = granted;
     let param = react::Param {
         options: ThinkOptions {
             model: model.name.clone(),

@@ -71,6 +71,51 @@ fn a_command_line_that_makes_no_sense() {
     );
 }
 
+/// A tool that is not there or not allowed is told of before anything is begun.
+#[test]
+fn tools_that_cannot_be_given() {
+    let machine = Machine::new();
+    let run = |tools| ["run", "hello", "--tools", tools];
+    for (tools, near) in [
+        ("nosuch", "tools: "),
+        ("calculator,raed_file", "did you mean read_file?"),
+        ("spwan_agent", "did you mean spawn_agent?"),
+        ("", "tools: "),
+    ] {
+        check_fails(&machine, &run(tools), 2, "cli.usage", &["choosing tools", near]);
+    }
+    for (args, level) in [
+        (&["--tools", "run_command"][..], "--permission advanced"),
+        (&["--tools", "calculator,run_command", "--permission", "standard"], "advanced"),
+        (&["--tools", "write_file", "--permission", "restricted"], "--permission standard"),
+        (&["--tools", "wait_agent", "--permission", "restricted"], "--permission standard"),
+    ] {
+        let args = [&["run", "hello"], args].concat();
+        let parts = ["choosing tools", "may not use", level];
+        let ran = check_fails(&machine, &args, 1, "tool.denied", &parts);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+    }
+    assert!(store::facts(&machine.data_dir()).is_empty(), "nothing was begun");
+    let all = ["--tools", "run_command,finish,sleep", "--permission", "ADVANCED"];
+    machine.aosk(&[&["run", "hello"], &all[..]].concat()).expect(0);
+    let least = ["--tools", "calculator,finish", "--permission", "restricted"];
+    machine.aosk(&[&["run", "hello"], &least[..]].concat()).expect(0);
+}
+
+#[test]
+fn a_kind_of_fact_that_is_not_known() {
+    let machine = Machine::new();
+    machine.aosk(&["run", "hello"]).expect(0);
+    let args = ["audit", "show", "--kind", "model.caled"];
+    let parts = ["model.caled", "model.called", "`aosk audit show --help`"];
+    check_fails(&machine, &args, 2, "cli.usage", &parts);
+    let help = machine.aosk(&["audit", "show", "--help"]).expect(0);
+    for kind in aosk::abi::Fact::KINDS {
+        assert!(help.stdout.contains(kind), "{kind}: {help:#?}");
+        machine.aosk(&["audit", "show", "--kind", kind]).expect(0);
+    }
+}
+
 #[test]
 fn a_model_that_is_not_known() {
     let machine = Machine::new();
