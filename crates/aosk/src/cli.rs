@@ -29,10 +29,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// Where state is kept [default: $XDG_DATA_HOME/aosk or ~/.local/share/aosk].
-    #[arg(long, global = true, value_name = "DIR", env = "AOSK_DATA_DIR", hide_env_values = true)]
+    #[arg(long, global = true, display_order = 900, value_name = "DIR")]
+    #[arg(env = "AOSK_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
     /// The configuration file [default: $XDG_CONFIG_HOME/aosk/config.yaml].
-    #[arg(long, global = true, value_name = "FILE", env = "AOSK_CONFIG", hide_env_values = true)]
+    #[arg(long, global = true, display_order = 901, value_name = "FILE")]
+    #[arg(env = "AOSK_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
 }
 
