@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::cli::{DoctorArgs, Place};
 use crate::config::Config;
 use crate::fail::Done;
-use crate::term::{count, cut, is_coloured, is_live, json as print_json, line, table};
+use crate::term::{cut, is_coloured, is_live, json as print_json, line, plural, table};
 
 /// Entries up to which the journal is checked here. That takes a fraction of a second.
 const VERIFY_MAX: u64 = 100_000;
@@ -197,13 +197,13 @@ fn journal(reader: &dyn Reader) -> Check {
         Ok(head) => head,
         Err(error) => return Check::failure(name, &error.public()),
     };
-    let entries = count(head.length);
+    let entries = plural(head.length, "entry");
     if head.length > VERIFY_MAX {
-        return Check::new(name, Verdict::Good, format!("{entries} entries, not checked here"))
+        return Check::new(name, Verdict::Good, format!("{entries}, not checked here"))
             .hint("check it with `aosk audit verify`");
     }
     match verify(reader, None) {
-        Ok(_) => Check::new(name, Verdict::Good, format!("{entries} entries, no break")),
+        Ok(_) => Check::new(name, Verdict::Good, format!("{entries}, no break")),
         Err(error) => Check::failure(name, &error.public()),
     }
 }

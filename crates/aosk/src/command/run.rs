@@ -16,7 +16,7 @@ use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
-use crate::term::{self, count, money, note};
+use crate::term::{self, count, money, note, plural};
 
 /// How often it is looked whether the agents still get on.
 const LOOK: Duration = Duration::from_millis(500);
@@ -69,10 +69,12 @@ fn left(home: &Home) -> Result<Vec<Snapshot>, Error> {
     left.retain(|process| process.status.is_none() && process.spec.parent.is_none());
     let before = left.len();
     left.retain(|process| !process.spec.label.starts_with("trace/"));
-    if left.len() < before {
+    let recorded = (before - left.len()) as u64;
+    if recorded > 0 {
+        let (wait, them) = if recorded == 1 { ("waits", "it") } else { ("wait", "them") };
         note(&format!(
-            "{} recorded conversations wait here; `aosk trace run FILE --resume` goes on with them",
-            before - left.len()
+            "{} {wait} here; `aosk trace run FILE --resume` goes on with {them}",
+            plural(recorded, "recorded conversation")
         ));
     }
     Ok(left)
@@ -105,7 +107,7 @@ async fn work(
     let (left, other): (Vec<_>, Vec<_>) =
         left.into_iter().partition(|process| thinks_with(process) == model);
     if !left.is_empty() {
-        note(&format!("going on with {} agents of an earlier run", left.len()));
+        note(&format!("going on with {} of an earlier run", plural(left.len() as u64, "agent")));
     }
     for process in &other {
         let (pid, name, needed) = (process.pid, &process.spec.name, thinks_with(process));
@@ -117,7 +119,7 @@ async fn work(
     let roots: Vec<Pid> = match spec {
         Some(spec) => vec![handle.spawn(spec).await?],
         None if left.is_empty() && !other.is_empty() => {
-            let text = format!("resuming: none of {} agents thinks with {model}", other.len());
+            let text = format!("resuming: no agent that is left thinks with {model}");
             return Err(Error::new(ErrorCode::ModelUnknown, text)
                 .hint("name their model with --model; `aosk ps` lists them"));
         }
@@ -295,11 +297,11 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
             term::text(result.as_deref().unwrap_or("(no result)"));
         }
         note(&format!(
-            "{}: {status}; {} steps, {} tool calls, {} tokens in, {} out, {}; `aosk logs {}` shows what it did",
+            "{}: {status}; {}, {}, {} in, {} out, {}; `aosk logs {}` shows what it did",
             process.pid,
-            stats.spend.steps,
-            stats.tool_calls,
-            count(stats.input.0),
+            plural(stats.spend.steps, "step"),
+            plural(stats.tool_calls, "tool call"),
+            plural(stats.input.0, "token"),
             count(stats.output.0),
             money(stats.spend.micro_usd),
             process.pid,

@@ -143,6 +143,30 @@ fn a_run_as_a_person_reads_it() {
 }
 
 #[test]
+fn one_of_a_thing_is_not_spoken_of_as_many() {
+    let scene = Scene::script(vec![Reply::call("a", "finish", &json!({"result": "done"}))]);
+    let machine = &scene.machine;
+    let ran = scene.run(&["be done"]).expect(0);
+    let mut said = ran.stderr;
+    for args in [&["show", "1"][..], &["logs", "1"], &["audit", "verify"], &["audit", "show"]] {
+        said += &machine.aosk(args).expect(0).stdout;
+    }
+    let trace = machine.write(
+        "one.jsonl",
+        r#"{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}"#,
+    );
+    let ran = machine.aosk(&["trace", "run", &trace]).expect(0);
+    said = said + &ran.stdout + &ran.stderr;
+    let wrong = regex::Regex::new(r"\b1 (\w+ )?\w+s\b").expect("a pattern");
+    let wrong: Vec<&str> = wrong
+        .find_iter(&said)
+        .map(|found| found.as_str())
+        .filter(|found| !found.ends_with(" is"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?} in {said}");
+}
+
+#[test]
 fn a_run_as_a_program_reads_it() {
     let scene = scene();
     let machine = &scene.machine;

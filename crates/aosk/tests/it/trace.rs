@@ -292,7 +292,27 @@ fn an_unfinished_run_is_not_begun_again_by_accident() {
     let ran = machine.aosk(&["trace", "run", &file, "--json"]).expect(2);
     assert!(ran.error("cli.usage").contains("--resume"), "{ran:#?}");
     let ran = machine.aosk(&["trace", "run", &file, "--resume", "--json"]).expect(0);
-    assert!(ran.stderr.contains("resuming: 1 of 1 conversations are left"), "{ran:#?}");
+    assert!(ran.stderr.contains("resuming: 1 of 1 conversation to go"), "{ran:#?}");
+    assert_eq!(sums(&ran), Sums { processes: 1, model_calls: 400, tool_calls: 0 });
+}
+
+/// Agents and recorded conversations share a data directory and leave each other alone.
+#[test]
+fn recorded_conversations_wait_for_a_trace_run() {
+    let machine = Machine::new();
+    let file = killed_halfway(&machine);
+    let before = store::facts(&machine.data_dir());
+    let ran = machine.aosk(&["run", "--resume"]).expect(0);
+    let waits =
+        "1 recorded conversation waits here; `aosk trace run FILE --resume` goes on with it";
+    assert!(ran.stderr.contains(waits), "{ran:#?}");
+    assert!(ran.stderr.contains("nothing to resume"), "{ran:#?}");
+    assert_eq!(store::facts(&machine.data_dir()), before, "it was left alone");
+    let ran = machine.aosk(&["run", "hello", "--model", "scripted", "--json"]).expect(0);
+    assert_eq!(ran.json()["pid"], 2, "only the new agent is reported");
+    let facts = store::facts(&machine.data_dir());
+    assert!(before.iter().all(|(name, of_one)| facts.get(name) == Some(of_one)));
+    let ran = machine.aosk(&["trace", "run", &file, "--resume", "--json"]).expect(0);
     assert_eq!(sums(&ran), Sums { processes: 1, model_calls: 400, tool_calls: 0 });
 }
 

@@ -75,7 +75,8 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
         }
     }
     if skipped > LINES_TOLD_MAX {
-        note(&format!("… and {} lines more that are left out", skipped - LINES_TOLD_MAX));
+        let more = (skipped - LINES_TOLD_MAX) as u64;
+        note(&format!("… and {more} more that {} left out", if more == 1 { "is" } else { "are" }));
     }
     if conversations.is_empty() {
         let names: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
