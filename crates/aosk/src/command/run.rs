@@ -100,6 +100,7 @@ async fn work(
     left: Vec<Snapshot>,
     model: &str,
 ) -> Result<Vec<Snapshot>, Error> {
+    let mut progress = Progress::new(handle);
     let thinks_with = |process: &Snapshot| {
         let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
         param.map(|param| param.options.model).unwrap_or_default()
@@ -128,7 +129,6 @@ async fn work(
     if roots.is_empty() {
         note("nothing to resume: no agent of an earlier run is left");
     }
-    let mut progress = Progress::new();
     let all = async {
         let mut ended = Vec::new();
         for pid in &roots {
