@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{Fact, PermissionLevel, Pid};
+use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -142,7 +142,7 @@ openai:gpt-5.4-mini --permission advanced --budget-usd 0.50\n  aosk run \"hello\
 )]
 pub(crate) struct RunArgs {
     /// What the agent is to do.
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present = "resume", value_parser = something)]
     pub(crate) task: Option<String>,
     /// Go on with the agents that an earlier run left behind.
     #[arg(long, conflicts_with_all = [
@@ -171,8 +171,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) max_steps: u64,
     /// The most money, in dollars.
-    #[arg(long, value_name = "USD")]
-    pub(crate) budget_usd: Option<f64>,
+    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
+    pub(crate) budget_usd: Option<MicroUsd>,
     /// The most tokens.
     #[arg(long, value_name = "N")]
     pub(crate) budget_tokens: Option<u64>,
@@ -180,11 +180,29 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "S")]
     pub(crate) budget_seconds: Option<u64>,
     /// The most tokens of one answer.
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: u64,
     /// Print one JSON object at the end.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A text that says something.
+fn something(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it says nothing") } else { Ok(text.to_owned()) }
+}
+
+/// An amount of money.
+fn dollars(text: &str) -> Result<MicroUsd, &'static str> {
+    match text.parse::<f64>() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be in range"
+        )]
+        Ok(usd) if (0.0..1e12).contains(&usd) => Ok(MicroUsd((usd * 1e6).round() as u64)),
+        Ok(_) | Err(_) => Err("it is not an amount of dollars, such as 0.50"),
+    }
 }
 
 #[derive(Debug, Args)]

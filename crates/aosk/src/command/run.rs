@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Error, ErrorCode, ExitStatus, Limits, Message, MicroUsd, Millis, PermissionLevel, Pid,
-    ProgramSpec, Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
+    Body, Error, ErrorCode, ExitStatus, Limits, Message, Millis, PermissionLevel, Pid, ProgramSpec,
+    Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::provider;
 use aosk::program::react;
@@ -29,10 +29,10 @@ pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let home = setup::home(place)?;
     let registry = setup::tools()?;
     let granted = grant::choose(&registry, level(args, &home), args.tools.as_deref())?;
+    let workspace = workspace(args)?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
     let model = setup::model(&chosen, &home.config).await?;
-    let workspace = workspace(args)?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
         None => None,
@@ -194,6 +194,9 @@ fn workspace(args: &RunArgs) -> Result<String, Error> {
         Error::new(ErrorCode::Io, format!("opening the workspace {}: {what}", wanted.display()))
             .hint("give a directory that can be read and written with --workspace")
     };
+    if wanted.exists() && !wanted.is_dir() {
+        return Err(failed("it is not a directory".to_owned()));
+    }
     std::fs::create_dir_all(&wanted).map_err(|error| failed(error.to_string()))?;
     let path = wanted.canonicalize().map_err(|error| failed(error.to_string()))?;
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
@@ -235,38 +238,19 @@ fn agent(
         },
         priority: args.priority,
         capabilities,
-        limits: limits(args)?,
+        limits: limits(args),
         pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
     })
 }
 
-fn limits(args: &RunArgs) -> Result<Limits, Error> {
-    let micro_usd = match args.budget_usd {
-        None => None,
-        Some(usd) if (0.0..1e12).contains(&usd) => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "checked to be in range"
-            )]
-            let micro = (usd * 1e6).round() as u64;
-            Some(MicroUsd(micro))
-        }
-        Some(usd) => {
-            return Err(Error::new(
-                ErrorCode::Usage,
-                format!("reading --budget-usd: not an amount of money: {usd}"),
-            )
-            .hint("give dollars, such as 0.50"));
-        }
-    };
-    Ok(Limits {
+fn limits(args: &RunArgs) -> Limits {
+    Limits {
         tokens: args.budget_tokens.map(Tokens),
-        micro_usd,
+        micro_usd: args.budget_usd,
         steps: Some(args.max_steps),
         wall: args.budget_seconds.map(Millis::from_secs),
         ..Limits::default()
-    })
+    }
 }
 
 /// Prints what the agents left and what they used, then why those failed that did.

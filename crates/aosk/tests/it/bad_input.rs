@@ -47,6 +47,9 @@ fn a_command_line_that_makes_no_sense() {
         (&["run", "task", "--permission", "root"], "`aosk run --help`"),
         (&["run", "task", "--max-steps", "many"], "`aosk run --help`"),
         (&["run", "task", "--slots", "0"], "`aosk run --help`"),
+        (&["run", "task", "--max-output", "0"], "`aosk run --help`"),
+        (&["run", ""], "`aosk run --help`"),
+        (&["run", " \n"], "`aosk run --help`"),
         (&["trace", "run"], "`aosk trace run --help`"),
         (&["trace", "run", "file", "--concurrency", "0"], "`aosk trace run --help`"),
         (&["show", "seven"], "`aosk show --help`"),
@@ -58,13 +61,11 @@ fn a_command_line_that_makes_no_sense() {
     }
     let ran = machine.aosk(&["completions", "tcsh"]).expect(2);
     assert!(ran.error("cli.usage").contains("zsh"), "{ran:#?}");
-    check_fails(
-        &machine,
-        &["run", "task", "--budget-usd", "nan"],
-        2,
-        "cli.usage",
-        &["--budget-usd", "NaN"],
-    );
+    for amount in ["nan", "-1", "inf", "five"] {
+        let args = ["run", "task", "--budget-usd", amount];
+        let parts = ["--budget-usd", amount, "not an amount of dollars"];
+        check_fails(&machine, &args, 2, "cli.usage", &parts);
+    }
     assert!(
         !machine.data_dir().join("aosk.db").exists()
             || store::facts(&machine.data_dir()).is_empty()
@@ -484,11 +485,8 @@ fn a_workspace_that_is_no_directory() {
     let machine = Machine::new();
     let mut file = fs::File::create(machine.path("work/file")).expect("creates");
     file.write_all(b"text").expect("writes");
-    check_fails(
-        &machine,
-        &["run", "hello", "--workspace", "file/x"],
-        4,
-        "io.failed",
-        &["workspace", "file/x"],
-    );
+    for path in ["file/x", "file"] {
+        let args = ["run", "hello", "--workspace", path];
+        check_fails(&machine, &args, 4, "io.failed", &["workspace", path, "ot a directory"]);
+    }
 }

@@ -153,6 +153,16 @@ fn broken_lines_are_told_one_line_each_and_the_others_run() {
     }
 }
 
+/// Whoever gives another kind of file sees that, and not every line of it.
+#[test]
+fn of_many_broken_lines_some_are_told() {
+    let machine = Machine::new();
+    let file = machine.write("prose.md", "not a conversation\n".repeat(500));
+    let ran = machine.aosk(&["trace", "run", &file]).expect(2);
+    assert_eq!(ran.stderr.lines().count(), 12, "{ran:#?}");
+    assert!(ran.stderr.contains("… and 490 more that are left out"), "{ran:#?}");
+}
+
 /// What is beyond a bound is told of before it is begun, and leaves the others alone.
 #[test]
 fn a_conversation_beyond_the_bounds_is_left_out() {

@@ -19,8 +19,9 @@ const MESSAGES_MAX: usize = limits::PROGRAM_STATE_BYTES_MAX / 16;
 /// Bytes of one line of a file. The largest recordings known have a few MB.
 const LINE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Lines that are left out and told of one by one; the rest are counted.
-const LINES_TOLD_MAX: usize = 100;
+/// Lines that are left out and told of one by one; the rest are counted. A file of another kind has
+/// none that can be used, and what is wrong with all of them can be seen from a few.
+const LINES_TOLD_MAX: usize = 10;
 
 /// What a file must look like.
 const FORM: &str = "a trace has one JSON object {\"id\", \"messages\"} per line";
