@@ -37,6 +37,9 @@ macro_rules! facts {
         }
 
         impl Fact {
+            /// Every kind, in the order of the list.
+            pub const KINDS: &'static [&'static str] = &[$($kind),*];
+
             /// The fact's kind as the journal prints it.
             #[must_use]
             pub fn kind(&self) -> &'static str {

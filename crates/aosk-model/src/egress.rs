@@ -46,6 +46,15 @@ pub(crate) fn client(base: &Url) -> Result<Client, reqwest::Error> {
     if is_plain { builder.tls_certs_only([]).build() } else { builder.build() }
 }
 
+/// The name of a device and its server, without anything of the address that may be secret.
+pub(crate) fn place(name: &str, url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{name} at {host}:{port}"),
+        None => format!("{name} at {host}"),
+    }
+}
+
 /// What a failed exchange stands for. `asked` names the device for the message.
 pub(crate) fn failure(asked: &str, error: reqwest::Error) -> Failure {
     let (class, code) = if error.is_connect() {

@@ -113,8 +113,10 @@ impl Endpoint {
                     (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned())
                 }
             };
-            let mut value = HeaderValue::try_from(value)
-                .map_err(|_| wrong("the key has characters that no key has".to_owned()))?;
+            let mut value = HeaderValue::try_from(value).map_err(|_| {
+                wrong("the key has characters that no key has".to_owned())
+                    .hint("copy the key anew into its variable, in one line")
+            })?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -137,11 +139,7 @@ impl Endpoint {
 
     /// The name and the server, without anything of the address that may be secret.
     fn place(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        match self.url.port() {
-            Some(port) => format!("{} at {host}:{port}", self.device),
-            None => format!("{} at {host}", self.device),
-        }
+        egress::place(&self.device, &self.url)
     }
 
     /// Sends `body` and waits for the head of the answer.

@@ -138,6 +138,10 @@ fn parse(spec: &str) -> Result<(&'static Provider, Option<&str>), Error> {
         None => (spec, None),
     };
     let wrong = |what: String| Error::new(ErrorCode::ModelUnknown, what);
+    if name.is_empty() {
+        return Err(wrong("choosing a model: no provider is named".to_owned())
+            .hint(format!("write provider:model, or {SCRIPTED}")));
+    }
     let Some(provider) = provider::find(name) else {
         let error = wrong(format!("choosing model {spec}: no provider is called {name}"));
         if let Some(known) = price::models().iter().find(|known| known.id == spec) {
@@ -174,7 +178,7 @@ async fn named(
     let base = own.unwrap_or_else(|| provider.base_url.to_owned());
     let key = key(provider, env);
     if key.is_none() && provider.needs_key && !is_own {
-        let attempted = model.unwrap_or("its default model");
+        let attempted = model.unwrap_or("the default model");
         let what = format!("choosing {attempted} of {}: it needs a key", provider.name);
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
             .hint(format!("set {}", provider.key_variable)));
@@ -276,6 +280,7 @@ async fn first_model(
     };
     let url: Url =
         format!("{}/models", base.trim_end_matches('/')).parse().map_err(|error| wrong(&error))?;
+    let place = egress::place(provider.name, &url);
     let client = egress::client(&url).map_err(|error| wrong(&error))?;
     let mut request = client.get(url).timeout(PROBE_TIMEOUT);
     if let Some(key) = key {
@@ -283,7 +288,7 @@ async fn first_model(
     }
     let answer = async { request.send().await?.error_for_status()?.bytes().await };
     let answer = answer.await.map_err(|error| {
-        let failure = egress::failure(provider.name, error);
+        let failure = egress::failure(&place, error);
         Error::new(ErrorCode::ModelUnreachable, format!("{attempted}: {}", failure.message))
             .hint(format!("start the server, or name the model: {}:MODEL", provider.name))
     })?;

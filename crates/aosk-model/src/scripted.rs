@@ -91,7 +91,7 @@ impl Scripted {
         let Some(turn) = turns.get(place) else {
             let (agent, count) = (&request.process, turns.len());
             return Err(exhausted(format!(
-                "playing the script: the {count} turns of {agent} are over and it is asked again"
+                "playing the script: {agent} is asked again, and its turns are over: {count}"
             )));
         };
         Ok((turn, played))

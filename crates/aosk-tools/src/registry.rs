@@ -142,9 +142,10 @@ impl Registry {
     }
 
     fn find(&self, name: &str) -> Result<&Device, ToolError> {
+        let calls = kernel_calls::specs().map(|spec| spec.name.as_str());
         self.devices.get(name).ok_or_else(|| ToolError::Unknown {
             name: bound::cut(name, limits::OUTPUT_BYTES_MIN / 2),
-            near: near_names(name, self.names()),
+            near: near_names(name, self.names().chain(calls)),
         })
     }
 

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{PermissionLevel, Pid};
+use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// An operating-system kernel for AI agents.
@@ -12,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "aosk",
     version,
     after_help = "Exit status: 0 done; 1 an agent, a call or a check failed; 2 wrong usage, \
-configuration or input file; 3 the model or its provider; 4 the disk or the data directory; \
+configuration or input file; 3 the model or its provider; 4 a file, the disk or the data directory; \
 5 stored data is damaged; 70 a defect of the kernel; 130 interrupted.\n\nExamples:\n  aosk demo\n  \
 aosk run \"Summarise the files here\" --model anthropic:claude-haiku-4-5\n  aosk ps --all\n  \
 aosk logs 1\n  aosk audit verify"
@@ -28,10 +29,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// Where state is kept [default: $XDG_DATA_HOME/aosk or ~/.local/share/aosk].
-    #[arg(long, global = true, value_name = "DIR", env = "AOSK_DATA_DIR", hide_env_values = true)]
+    #[arg(long, global = true, display_order = 900, value_name = "DIR")]
+    #[arg(env = "AOSK_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
     /// The configuration file [default: $XDG_CONFIG_HOME/aosk/config.yaml].
-    #[arg(long, global = true, value_name = "FILE", env = "AOSK_CONFIG", hide_env_values = true)]
+    #[arg(long, global = true, display_order = 901, value_name = "FILE")]
+    #[arg(env = "AOSK_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
 }
 
@@ -139,7 +142,7 @@ openai:gpt-5.4-mini --permission advanced --budget-usd 0.50\n  aosk run \"hello\
 )]
 pub(crate) struct RunArgs {
     /// What the agent is to do.
-    #[arg(required_unless_present = "resume")]
+    #[arg(required_unless_present = "resume", value_parser = something)]
     pub(crate) task: Option<String>,
     /// Go on with the agents that an earlier run left behind.
     #[arg(long, conflicts_with_all = [
@@ -168,8 +171,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) max_steps: u64,
     /// The most money, in dollars.
-    #[arg(long, value_name = "USD")]
-    pub(crate) budget_usd: Option<f64>,
+    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
+    pub(crate) budget_usd: Option<MicroUsd>,
     /// The most tokens.
     #[arg(long, value_name = "N")]
     pub(crate) budget_tokens: Option<u64>,
@@ -177,11 +180,29 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "S")]
     pub(crate) budget_seconds: Option<u64>,
     /// The most tokens of one answer.
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: u64,
     /// Print one JSON object at the end.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A text that says something.
+fn something(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it says nothing") } else { Ok(text.to_owned()) }
+}
+
+/// An amount of money.
+fn dollars(text: &str) -> Result<MicroUsd, &'static str> {
+    match text.parse::<f64>() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be in range"
+        )]
+        Ok(usd) if (0.0..1e12).contains(&usd) => Ok(MicroUsd((usd * 1e6).round() as u64)),
+        Ok(_) | Err(_) => Err("it is not an amount of dollars, such as 0.50"),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -281,8 +302,8 @@ pub(crate) struct AuditShowArgs {
     /// Only those of this process.
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<Pid>,
-    /// Only those of this kind, such as tool.called.
-    #[arg(long, value_name = "KIND")]
+    /// Only those of this kind.
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(Fact::KINDS))]
     pub(crate) kind: Option<String>,
     /// Print JSON, one entry a line.
     #[arg(long)]
@@ -298,7 +319,8 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Keep the workspace and the data directory here [default: a new temporary directory].
+    /// Keep everything here, in a new or empty directory [default: demo-N in the directory that
+    /// --data-dir names, or else a new temporary one].
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Print one JSON object at the end.

@@ -1,9 +1,14 @@
 //! The configuration file: what the command line leaves open. Everything in it is optional.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use aosk::abi::{Error, ErrorCode, PermissionLevel};
 use serde::Deserialize;
+
+/// Bytes of the file. One that is longer is something else.
+const BYTES_MAX: u64 = 64 * 1024;
 
 /// The file's content.
 #[derive(Debug, Default, Clone, PartialEq, Deserialize)]
@@ -29,9 +34,9 @@ pub(crate) struct Config {
 /// Reads the file; an empty configuration if there is none and none was asked for.
 pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
     let path = crate::paths::config_file(given)?;
-    let text = match std::fs::read_to_string(&path) {
+    let text = match bounded(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && given.is_none() => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && given.is_none() => {
             return Ok(Config::default());
         }
         Err(error) => {
@@ -52,4 +57,14 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         )
         .hint("keys: default_model, base_url, permission, slots, policy")
     })
+}
+
+/// The text of a file, which is never read further than it may be long.
+fn bounded(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read > BYTES_MAX) {
+        return Err(io::Error::other(format!("it has more than {BYTES_MAX} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }

@@ -1,11 +1,14 @@
 //! Errors and exit statuses: the one place where a code becomes a number.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use aosk::abi::{Error, ErrorCode};
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 
+use crate::cli::Cli;
 use crate::term::{self, cut, note};
 
 /// How a command that did its work ended.
@@ -117,16 +120,43 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         let outcome = if is_help { status(ErrorCode::Usage) } else { 0 };
         return ExitCode::from(after_writing(outcome));
     }
-    let mut arguments = std::env::args_os().take_while(|argument| argument != "--");
-    exit(Err(misused(&error.to_string())), arguments.any(|argument| argument == "--json"))
+    let arguments = || std::env::args_os().skip(1).take_while(|argument| argument != "--");
+    let command = command(arguments());
+    let json = arguments().any(|argument| argument == "--json");
+    exit(Err(misused(&error.to_string(), &command)), json)
+}
+
+/// The command that the arguments are for, as it is called: the one whose help says more.
+fn command(mut arguments: impl Iterator<Item = OsString>) -> String {
+    let root = Cli::command();
+    let (mut command, mut name) = (&root, root.get_name().to_owned());
+    while let Some(argument) = arguments.next() {
+        let argument = argument.to_string_lossy();
+        if let Some(option) = argument.strip_prefix("--") {
+            // What follows an option is its value and may look like a command.
+            let known = command.get_arguments().chain(root.get_arguments());
+            let mut known = known.filter(|known| known.get_action().takes_values());
+            if known.any(|known| known.get_long() == Some(option)) {
+                arguments.next();
+            }
+        } else if !argument.starts_with('-') {
+            let Some(next) = command.find_subcommand(argument.as_ref()) else {
+                break;
+            };
+            command = next;
+            name = format!("{name} {argument}");
+        }
+    }
+    name
 }
 
 /// The error that clap has written out in paragraphs: what is wrong, tips, and the usage.
-fn misused(said: &str) -> Error {
+fn misused(said: &str, command: &str) -> Error {
     let mut paragraphs = said.split("\n\n");
     let wrong = paragraphs.next().unwrap_or_default().trim_start_matches("error:").trim();
     let tips = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip:"));
-    let hint: Vec<_> = tips.map(str::trim).chain(["see `aosk --help`"]).collect();
+    let help = format!("see `{command} --help`");
+    let hint: Vec<_> = tips.map(str::trim).chain([help.as_str()]).collect();
     Error::new(ErrorCode::Usage, format!("reading the command line: {wrong}")).hint(hint.join("; "))
 }
 

@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod config;
 mod fail;
+mod grant;
 mod launch;
 mod paths;
 mod progress;

@@ -1,13 +1,17 @@
 //! Progress of running agents: a spinner per agent on a terminal, plain lines when piped.
 
+mod retries;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aosk::abi::Pid;
-use aosk::{Handle, Snapshot};
+use aosk::{Clock, Handle, Snapshot};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::term::{count, cut, is_live, money, note};
+use crate::term::{cut, is_live, money, note, plural};
+
+use retries::{Retries, Retry};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -15,11 +19,18 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Spinners shown at once; further agents are counted only.
 const SPINNERS_MAX: usize = 16;
 
+/// Characters of a name on a line.
+const NAME_MAX: usize = 64;
+
 /// Shows agents until it is dropped or its future is.
 pub(crate) struct Progress {
     screen: Option<MultiProgress>,
     spinners: BTreeMap<Pid, ProgressBar>,
     said: BTreeMap<Pid, Said>,
+    retries: Retries,
+    /// What failed last of each process that has retried.
+    failed: BTreeMap<Pid, Retry>,
+    clock: Clock,
 }
 
 /// What was said of an agent last, where lines are plain.
@@ -30,10 +41,18 @@ struct Said {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    /// Shows what happens from now on.
+    pub(crate) fn new(handle: &Handle) -> Self {
         let screen = is_live()
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
-        Self { screen, spinners: BTreeMap::new(), said: BTreeMap::new() }
+        Self {
+            screen,
+            spinners: BTreeMap::new(),
+            said: BTreeMap::new(),
+            retries: Retries::new(handle.reader()),
+            failed: BTreeMap::new(),
+            clock: Clock::start(),
+        }
     }
 
     /// Shows the processes of `handle` for ever.
@@ -48,14 +67,29 @@ impl Progress {
     /// Shows how things stand.
     pub(crate) fn show(&mut self, processes: &[Snapshot]) {
         for process in processes {
+            let news = self.retries.news(process);
             match &self.screen {
-                Some(screen) => Self::spin(&mut self.spinners, screen, process),
-                None => self.say(process),
+                Some(screen) => {
+                    self.failed.extend(news.into_iter().map(|retry| (process.pid, retry)));
+                    let failed = self.failed.get(&process.pid);
+                    let now = self.clock.now();
+                    let line = match failed.filter(|_| process.state == "backoff") {
+                        Some(failed) => failed.line(now),
+                        None => line(process),
+                    };
+                    Self::spin(&mut self.spinners, screen, process, line);
+                }
+                None => self.say(process, &news),
             }
         }
     }
 
-    fn spin(spinners: &mut BTreeMap<Pid, ProgressBar>, screen: &MultiProgress, process: &Snapshot) {
+    fn spin(
+        spinners: &mut BTreeMap<Pid, ProgressBar>,
+        screen: &MultiProgress,
+        process: &Snapshot,
+        line: String,
+    ) {
         let ended = process.status.is_some();
         if !spinners.contains_key(&process.pid) {
             if ended || spinners.len() >= SPINNERS_MAX {
@@ -63,7 +97,7 @@ impl Progress {
             }
             let spinner = screen.add(ProgressBar::new_spinner());
             // The template is a constant; a bad one would fall back to the usual look.
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:16} {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:16} {wide_msg}") {
                 spinner.set_style(style);
             }
             spinner.set_prefix(cut(&process.spec.name, 16));
@@ -73,21 +107,27 @@ impl Progress {
         if let Some(spinner) = spinners.get(&process.pid)
             && !spinner.is_finished()
         {
-            spinner.set_message(line(process));
+            spinner.set_message(line);
             if ended {
                 spinner.finish();
             }
         }
     }
 
-    fn say(&mut self, process: &Snapshot) {
+    fn say(&mut self, process: &Snapshot, news: &[Retry]) {
+        for retry in news {
+            let who = cut(&process.spec.name, NAME_MAX);
+            note(&format!("{who} ({}): {}", process.pid, retry.line(retry.at())));
+        }
         let now = Said { ended: process.status.is_some(), steps: process.stats.spend.steps };
         let before = self.said.insert(process.pid, now);
         if before == Some(now) {
             return;
         }
-        if before.is_none() || now.ended {
-            note(&format!("{} ({}): {}", process.spec.name, process.pid, line(process)));
+        // How an agent without a parent ended is told in the end, with its result.
+        if before.is_none() && !now.ended || now.ended && process.spec.parent.is_some() {
+            let who = cut(&process.spec.name, NAME_MAX);
+            note(&format!("{who} ({}): {}", process.pid, line(process)));
         }
     }
 }
@@ -107,10 +147,10 @@ fn line(process: &Snapshot) -> String {
     let state =
         process.status.map_or_else(|| process.state.to_owned(), |status| status.to_string());
     format!(
-        "{state:<10} {} steps, {} tools, {} tokens, {}",
-        process.stats.spend.steps,
-        process.stats.tool_calls,
-        count(process.stats.input.0.saturating_add(process.stats.output.0)),
+        "{state}; {}, {}, {}, {}",
+        plural(process.stats.spend.steps, "step"),
+        plural(process.stats.tool_calls, "tool call"),
+        plural(process.stats.input.0.saturating_add(process.stats.output.0), "token"),
         money(process.stats.spend.micro_usd),
     )
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aosk::abi::{Error, ErrorCode, Limits, Millis, PermissionLevel, limits};
+use aosk::abi::{Error, ErrorCode, Limits, Millis, limits};
 use aosk::kernel::policy;
 use aosk::model::{How, Replay, Resolved, resolve};
 use aosk::store::{Sqlite, Store};
-use aosk::tools::{Registry, builtin, kernel_calls};
+use aosk::tools::{Registry, builtin};
 use aosk::{ModelDevice, Node, NodeConfig, Programs};
 
 use crate::cli::{ModelArgs, Place};
@@ -66,17 +66,6 @@ fn device(resolved: Resolved, slots: Option<u32>) -> ModelDevice {
 pub(crate) fn tools() -> Result<Registry, Error> {
     builtin::registry(aosk::tools::limits::OUTPUT_BYTES_MAX, crate::launch::launcher())
         .map_err(|error| Error::new(ErrorCode::ToolFailed, format!("registering tools: {error}")))
-}
-
-/// The names of the tools that a level allows, as a model is offered them, kernel calls last.
-pub(crate) fn offered(registry: &Registry, level: PermissionLevel) -> Vec<String> {
-    let may = level.capabilities();
-    let allowed =
-        |name: &&str| registry.traits(name).is_some_and(|traits| traits.risk <= may.risk_max);
-    let mut names: Vec<String> = registry.names().filter(allowed).map(str::to_owned).collect();
-    let calls = kernel_calls::specs().map(|spec| spec.name.clone());
-    names.extend(calls.filter(|name| may.spawn || name == "finish"));
-    names
 }
 
 /// What a node is made of besides its store.

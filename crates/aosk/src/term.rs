@@ -110,6 +110,17 @@ pub(crate) fn count(figure: u64) -> String {
     text
 }
 
+/// A figure with its noun, which is given in the singular.
+pub(crate) fn plural(figure: u64, noun: &str) -> String {
+    let end = match noun.strip_suffix('y') {
+        _ if figure == 1 => return format!("1 {noun}"),
+        Some(stem) => return format!("{} {stem}ies", count(figure)),
+        None if noun.ends_with('s') => "es",
+        None => "s",
+    };
+    format!("{} {noun}{end}", count(figure))
+}
+
 /// Money, to a hundredth of a cent.
 pub(crate) fn money(amount: MicroUsd) -> String {
     let hundredths = amount.0.div_ceil(100);

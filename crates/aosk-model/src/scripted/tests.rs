@@ -118,7 +118,7 @@ async fn the_end_of_the_script_is_final() {
         play(&driver, "T", vec!["and?"]).await,
         [
             "only this",
-            "model.script_exhausted: playing the script: the 1 turns of agent are over and it is asked again"
+            "model.script_exhausted: playing the script: agent is asked again, and its turns are over: 1"
         ]
     );
     let stranger = Script::from_json(r#"{"agents": {"boss": [{"say": "x"}]}}"#).expect("a script");

@@ -102,7 +102,7 @@ impl fmt::Display for Break {
                 write!(f, "an entry was moved here from place {written_at}: {seq}")
             }
             Flaw::Truncated { length } => {
-                write!(f, "the end is cut off, {length} entries were written, first missing: {seq}")
+                write!(f, "the end is cut off, first missing of {length}: {seq}")
             }
             Flaw::Appended => write!(f, "an entry stands after the recorded end: {seq}"),
             Flaw::Rewritten => {

@@ -22,6 +22,7 @@ use crate::store::{Batch, Head, Reader, Store};
 use block::Marks;
 
 mod block;
+pub mod presence;
 mod read;
 mod schema;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::logs;
 use crate::cli::{AuditArgs, AuditCommand, AuditShowArgs, Place};
 use crate::fail::Done;
-use crate::term::{self, count, json as print_json, line, note};
+use crate::term::{self, json as print_json, line, note, plural};
 
 pub(crate) fn run(place: &Place, args: &AuditArgs) -> Result<Done, Error> {
     match &args.command {
@@ -34,10 +34,11 @@ fn check(place: &Place, noted: Option<&str>, json: bool) -> Result<Done, Error> 
         }));
         return Ok(Done::Well);
     }
-    line(&format!("{} entries, no break", count(length)));
-    line(&format!("{} messages that they name, all there and unchanged", count(bodies as u64)));
+    line(&format!("{}, no break", plural(length, "entry")));
+    let messages = plural(bodies as u64, "message");
+    line(&format!("{messages} that they name, all there and unchanged"));
     if let Some(noted) = noted {
-        line(&format!("contains the noted head of {} entries", count(noted.length)));
+        line(&format!("contains the noted head of {}", plural(noted.length, "entry")));
     }
     line(&format!("head {length}:{hash}"));
     if noted.is_none() {

@@ -16,11 +16,17 @@ pub(crate) fn run(shell: Shell) -> Result<Done, Error> {
     Ok(Done::Well)
 }
 
-/// The command line without hidden commands, which the generator would offer like any other.
+/// The command without hidden commands and arguments, which the generator would offer like any
+/// other.
 fn visible(whole: &Command) -> Command {
-    let commands = whole.get_subcommands().filter(|command| !command.is_hide_set());
-    Command::new("aosk")
-        .version(env!("CARGO_PKG_VERSION"))
-        .args(whole.get_arguments())
-        .subcommands(commands)
+    let arguments = whole.get_arguments().filter(|argument| !argument.is_hide_set());
+    let commands = whole.get_subcommands().filter(|command| !command.is_hide_set()).map(visible);
+    let mut part = Command::new(whole.get_name().to_owned()).args(arguments).subcommands(commands);
+    if let Some(about) = whole.get_about() {
+        part = part.about(about.clone());
+    }
+    if let Some(version) = whole.get_version() {
+        part = part.version(version.to_owned());
+    }
+    part
 }

@@ -29,7 +29,8 @@ use std::time::Duration;
 
 use aosk::Clock;
 use aosk::abi::{Error, ErrorCode};
-use aosk::store::{Reader, Sqlite, StoreError};
+use aosk::store::Reader;
+use aosk::store::sqlite::presence::find_reader;
 use tokio::process::{Child, Command};
 
 use crate::cli::{DemoArgs, Place};
@@ -54,20 +55,21 @@ const STOP_MAX: Duration = Duration::from_secs(8);
 /// How long processes that the dead kernel's commands left behind are waited for.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(_place: &Place, args: &DemoArgs) -> Result<Done, Error> {
+pub(crate) async fn run(place: &Place, args: &DemoArgs) -> Result<Done, Error> {
     match (&args.dir, args.life) {
         (Some(dir), true) => life::run(&Stage::at(dir)?).await,
         (None, true) => Err(Error::new(ErrorCode::Usage, "running the demo: --life needs --dir")),
-        (dir, false) => direct(dir.as_deref(), args.json).await,
+        (dir, false) => direct(dir.as_deref(), place.data_dir.as_deref(), args.json).await,
     }
 }
 
-/// Directs the demo from the first start of the kernel to the verdict.
-async fn direct(dir: Option<&Path>, json: bool) -> Result<Done, Error> {
+/// Directs the demo from the first start of the kernel to the verdict, in `dir` or in a new directory
+/// in `above`.
+async fn direct(dir: Option<&Path>, above: Option<&Path>, json: bool) -> Result<Done, Error> {
     let clock = Clock::start();
     let began = clock.now();
     find_cargo()?;
-    let stage = Stage::make(dir)?;
+    let stage = Stage::make(dir, above)?;
     note(
         "Four agents build, test and document a small program. The model is scripted: its answers come",
     );
@@ -180,13 +182,9 @@ impl Director<'_> {
 
     fn catch_up(&mut self) -> Result<(), Error> {
         if self.reader.is_none() {
-            self.reader = match Sqlite::open_reader(&self.stage.data()) {
-                Ok(reader) => Some(reader),
-                // The kernel has not come to it yet.
-                Err(StoreError::Absent { .. }) => return Ok(()),
-                Err(error) => return Err(error.public()),
-            };
+            self.reader = find_reader(&self.stage.data()).map_err(|error| error.public())?;
         }
+        // The kernel may not have come to it yet.
         let Some(reader) = &self.reader else { return Ok(()) };
         let story = &mut self.story;
         self.record

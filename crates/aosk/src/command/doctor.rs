@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use aosk::abi::Error;
 use aosk::model::provider::PROVIDERS;
 use aosk::model::{How, Resolved, resolve};
+use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
 use aosk::store::{Reader, verify};
 use serde_json::{Value, json};
 
-use super::ps::{self, Holder};
 use crate::cli::{DoctorArgs, Place};
 use crate::config::Config;
 use crate::fail::Done;
-use crate::term::{count, cut, is_coloured, is_live, json as print_json, line, table};
+use crate::term::{cut, is_coloured, is_live, json as print_json, line, plural, table};
 
 /// Entries up to which the journal is checked here. That takes a fraction of a second.
 const VERIFY_MAX: u64 = 100_000;
@@ -168,7 +168,7 @@ fn existing(path: &Path) -> Option<&Path> {
 }
 
 fn store(dir: &Path) -> Vec<Check> {
-    let kernel = match ps::holder(dir) {
+    let kernel = match holder(dir) {
         Holder::Nobody => Check::new("kernel", Verdict::Absent, "none runs on this data directory"),
         Holder::Process(pid) => {
             Check::new("kernel", Verdict::Good, format!("runs as process {pid}"))
@@ -177,15 +177,16 @@ fn store(dir: &Path) -> Vec<Check> {
             Check::new("kernel", Verdict::Absent, "this machine does not tell whether one runs")
         }
     };
-    let (store, reader) = match ps::reader(dir) {
+    let (store, reader) = match find_reader(dir) {
         Ok(Some(reader)) => {
-            let found = format!("{} in a format that this version reads", size(stored(dir)));
+            let found =
+                format!("{} in a format that this version reads", size(presence::bytes(dir)));
             (Check::new("store", Verdict::Good, found), reader)
         }
         Ok(None) => {
             return vec![kernel, Check::new("store", Verdict::Absent, "nothing is stored yet")];
         }
-        Err(error) => return vec![kernel, Check::failure("store", &error)],
+        Err(error) => return vec![kernel, Check::failure("store", &error.public())],
     };
     vec![kernel, store, journal(reader.as_ref())]
 }
@@ -196,21 +197,15 @@ fn journal(reader: &dyn Reader) -> Check {
         Ok(head) => head,
         Err(error) => return Check::failure(name, &error.public()),
     };
-    let entries = count(head.length);
+    let entries = plural(head.length, "entry");
     if head.length > VERIFY_MAX {
-        return Check::new(name, Verdict::Good, format!("{entries} entries, not checked here"))
+        return Check::new(name, Verdict::Good, format!("{entries}, not checked here"))
             .hint("check it with `aosk audit verify`");
     }
     match verify(reader, None) {
-        Ok(_) => Check::new(name, Verdict::Good, format!("{entries} entries, no break")),
+        Ok(_) => Check::new(name, Verdict::Good, format!("{entries}, no break")),
         Err(error) => Check::failure(name, &error.public()),
     }
-}
-
-/// Bytes of the database and its log.
-fn stored(dir: &Path) -> u64 {
-    let files = ["aosk.db", "aosk.db-wal"].iter();
-    files.filter_map(|file| dir.join(file).metadata().ok()).map(|file| file.len()).sum()
 }
 
 fn disk(dir: &Path) -> Check {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
-use crate::term::{self, count, cut, json as print_json, line, money, time};
+use crate::term::{self, count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of an answer, a result or a message on its line.
 const TEXT_MAX: usize = 100;
@@ -114,11 +114,11 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{name}, program {program}, priority {}, by {by}", fact.count("priority"))
         }
         "model.called" => format!(
-            "{} {}, {} pages, about {} tokens in, at most {} out",
+            "{} {}, {}, about {} in, at most {} out",
             fact.call(),
             fact.word("model"),
-            fact.count("pages"),
-            fact.count("input"),
+            fact.plural("pages", "page"),
+            fact.plural("input", "token"),
             fact.count("output_max"),
         ),
         "model.answered" => {
@@ -164,7 +164,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "process.exited" => {
             let status: Option<ExitStatus> = fact.get("status");
             let how = status.map_or_else(|| fact.word("status"), |status| status.to_string());
-            format!("{how}, {} pages", fact.count("pages"))
+            format!("{how}, {}", fact.plural("pages", "page"))
         }
         "budget.expired" => format!("b{}", fact.count("budget")),
         "scheduler.policy" => fact.word("policy"),
@@ -175,14 +175,13 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
 
 /// What a start of the kernel found.
 fn booted(fact: &Fields<'_>) -> String {
-    let calls = |name| fact.get::<Vec<CallId>>(name).unwrap_or_default().len();
+    let calls = |name| fact.get::<Vec<CallId>>(name).unwrap_or_default().len() as u64;
     let start = fact.get::<u64>("boots").unwrap_or_default().saturating_add(1);
     format!(
-        "start {start}, {} live processes, {} model calls asked again, {} tool calls made again, {} \
-         interrupted",
-        fact.count("processes"),
-        calls("asked_again"),
-        calls("called_again"),
+        "start {start}, {}, {} asked again, {} made again, {} interrupted",
+        fact.plural("processes", "live process"),
+        plural(calls("asked_again"), "model call"),
+        plural(calls("called_again"), "tool call"),
         calls("interrupted"),
     )
 }
@@ -206,6 +205,10 @@ impl Fields<'_> {
 
     fn count(&self, name: &str) -> String {
         count(self.get(name).unwrap_or_default())
+    }
+
+    fn plural(&self, name: &str, noun: &str) -> String {
+        plural(self.get(name).unwrap_or_default(), noun)
     }
 
     /// The call's number; whose it is stands elsewhere on the line or is known.

@@ -1,11 +1,10 @@
 //! `aosk ps`: the processes of a data directory, whether a kernel runs on it or not.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
 use aosk::abi::{Error, Pid, Timestamp};
-use aosk::store::{Reader, Sqlite, StoreError, Which};
+use aosk::store::Which;
+use aosk::store::sqlite::presence::{Holder, find_reader, holder};
 use aosk::{Clock, Snapshot, inspect};
 use serde_json::{Map, Value, json};
 
@@ -22,7 +21,7 @@ const INDENT_MAX: usize = 8;
 pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let which = if args.all { Which::All } else { Which::Live };
-    let reader = reader(&dir)?;
+    let reader = find_reader(&dir).map_err(|error| error.public())?;
     let found = match &reader {
         Some(reader) => inspect::processes(reader.as_ref(), which)?,
         None => Vec::new(),
@@ -52,11 +51,22 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
 }
 
 const HEAD: [&str; 12] = [
-    "pid", "parent", "name", "state", "pri", "models", "tools", "in", "out", "cost", "age",
+    "pid",
+    "parent",
+    "name",
+    "state",
+    "pri",
+    "model calls",
+    "tool calls",
+    "in",
+    "out",
+    "cost",
+    "age",
     "status",
 ];
 
-const FIGURES: [&str; 9] = ["pid", "parent", "pri", "models", "tools", "in", "out", "cost", "age"];
+const FIGURES: [&str; 9] =
+    ["pid", "parent", "pri", "model calls", "tool calls", "in", "out", "cost", "age"];
 
 fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
     let stats = &process.stats;
@@ -142,47 +152,6 @@ pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
     } else {
         format!("{seconds}s")
     }
-}
-
-/// Reads of the store in `dir`; none if no kernel has run there.
-pub(super) fn reader(dir: &Path) -> Result<Option<Arc<dyn Reader>>, Error> {
-    match Sqlite::open_reader(dir) {
-        Ok(reader) => Ok(Some(reader)),
-        Err(StoreError::Absent { .. }) => Ok(None),
-        Err(error) => Err(error.public()),
-    }
-}
-
-/// Who has the lock of a data directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
-    /// Nobody: no kernel runs on it.
-    Nobody,
-    /// The process of the operating system with this id.
-    Process(u32),
-    /// This machine does not tell.
-    Unknown,
-}
-
-/// Finds out who has the lock of `dir` without touching it: taking it, however shortly, could keep a
-/// kernel from starting.
-pub(super) fn holder(dir: &Path) -> Holder {
-    let Ok(text) = std::fs::read_to_string(dir.join("lock")) else {
-        return Holder::Nobody;
-    };
-    let Ok(pid) = text.trim().parse::<u32>() else {
-        return Holder::Nobody;
-    };
-    let Ok(locks) = std::fs::read_to_string("/proc/locks") else {
-        return Holder::Unknown;
-    };
-    // A line is `1: FLOCK  ADVISORY  WRITE 10091 fe:00:10223898 0 EOF`. Whoever wrote the file may be
-    // gone, and then its locks are too.
-    let is_its = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        matches!(words.as_slice(), [_, "FLOCK", _, "WRITE", owner, ..] if owner.parse() == Ok(pid))
-    };
-    if locks.lines().any(is_its) { Holder::Process(pid) } else { Holder::Nobody }
 }
 
 #[cfg(test)]

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Capabilities, Error, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
-    PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
+    Body, Error, ErrorCode, ExitStatus, Limits, Message, Millis, PermissionLevel, Pid, ProgramSpec,
+    Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::provider;
 use aosk::program::react;
 use aosk::store::Which;
-use aosk::tools::Registry;
 use aosk::{Handle, ModelDevice, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, RunArgs};
 use crate::fail::{self, Done};
+use crate::grant::{self, Granted};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
-use crate::term::{self, count, money, note};
+use crate::term::{self, count, money, note, plural};
 
 /// How often it is looked whether the agents still get on.
 const LOOK: Duration = Duration::from_millis(500);
@@ -27,13 +27,14 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
 
 pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let home = setup::home(place)?;
+    let registry = setup::tools()?;
+    let granted = grant::choose(&registry, level(args, &home), args.tools.as_deref())?;
+    let workspace = workspace(args)?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
     let model = setup::model(&chosen, &home.config).await?;
-    let registry = setup::tools()?;
-    let workspace = workspace(args)?;
     let spec = match &args.task {
-        Some(task) => Some(agent(task, args, &home, &model, &registry, &workspace)?),
+        Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
         None => None,
     };
     let parts = Parts {
@@ -68,10 +69,12 @@ fn left(home: &Home) -> Result<Vec<Snapshot>, Error> {
     left.retain(|process| process.status.is_none() && process.spec.parent.is_none());
     let before = left.len();
     left.retain(|process| !process.spec.label.starts_with("trace/"));
-    if left.len() < before {
+    let recorded = (before - left.len()) as u64;
+    if recorded > 0 {
+        let (wait, them) = if recorded == 1 { ("waits", "it") } else { ("wait", "them") };
         note(&format!(
-            "{} recorded conversations wait here; `aosk trace run FILE --resume` goes on with them",
-            before - left.len()
+            "{} {wait} here; `aosk trace run FILE --resume` goes on with {them}",
+            plural(recorded, "recorded conversation")
         ));
     }
     Ok(left)
@@ -97,6 +100,7 @@ async fn work(
     left: Vec<Snapshot>,
     model: &str,
 ) -> Result<Vec<Snapshot>, Error> {
+    let mut progress = Progress::new(handle);
     let thinks_with = |process: &Snapshot| {
         let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
         param.map(|param| param.options.model).unwrap_or_default()
@@ -104,7 +108,7 @@ async fn work(
     let (left, other): (Vec<_>, Vec<_>) =
         left.into_iter().partition(|process| thinks_with(process) == model);
     if !left.is_empty() {
-        note(&format!("going on with {} agents of an earlier run", left.len()));
+        note(&format!("going on with {} of an earlier run", plural(left.len() as u64, "agent")));
     }
     for process in &other {
         let (pid, name, needed) = (process.pid, &process.spec.name, thinks_with(process));
@@ -116,7 +120,7 @@ async fn work(
     let roots: Vec<Pid> = match spec {
         Some(spec) => vec![handle.spawn(spec).await?],
         None if left.is_empty() && !other.is_empty() => {
-            let text = format!("resuming: none of {} agents thinks with {model}", other.len());
+            let text = format!("resuming: no agent that is left thinks with {model}");
             return Err(Error::new(ErrorCode::ModelUnknown, text)
                 .hint("name their model with --model; `aosk ps` lists them"));
         }
@@ -125,7 +129,6 @@ async fn work(
     if roots.is_empty() {
         note("nothing to resume: no agent of an earlier run is left");
     }
-    let mut progress = Progress::new();
     let all = async {
         let mut ended = Vec::new();
         for pid in &roots {
@@ -191,9 +194,18 @@ fn workspace(args: &RunArgs) -> Result<String, Error> {
         Error::new(ErrorCode::Io, format!("opening the workspace {}: {what}", wanted.display()))
             .hint("give a directory that can be read and written with --workspace")
     };
+    if wanted.exists() && !wanted.is_dir() {
+        return Err(failed("it is not a directory".to_owned()));
+    }
     std::fs::create_dir_all(&wanted).map_err(|error| failed(error.to_string()))?;
     let path = wanted.canonicalize().map_err(|error| failed(error.to_string()))?;
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
+}
+
+/// What the agent may touch: as the command line says, or the configuration, or the usual.
+fn level(args: &RunArgs, home: &Home) -> PermissionLevel {
+    let named = args.permission.map(PermissionLevel::from);
+    named.or(home.config.permission).unwrap_or(PermissionLevel::Standard)
 }
 
 fn agent(
@@ -201,24 +213,10 @@ fn agent(
     args: &RunArgs,
     home: &Home,
     model: &ModelDevice,
-    registry: &Registry,
+    granted: Granted,
     workspace: &str,
 ) -> Result<SpawnSpec, Error> {
-    let level: PermissionLevel = args
-        .permission
-        .map(PermissionLevel::from)
-        .or(home.config.permission)
-        .unwrap_or(PermissionLevel::Standard);
-    let mut tools = setup::offered(registry, level);
-    let mut capabilities: Capabilities = level.capabilities();
-    if let Some(wanted) = &args.tools {
-        registry.specs(wanted).map_err(|error| {
-            Error::new(ErrorCode::ToolUnknown, format!("choosing tools: {error}"))
-                .hint(format!("tools: {}", tools.join(", ")))
-        })?;
-        tools.clone_from(wanted);
-        capabilities.tools = Grant::only(wanted.iter().cloned());
-    }
+    let Granted { tools, capabilities } = granted;
     let param = react::Param {
         options: ThinkOptions {
             model: model.name.clone(),
@@ -240,38 +238,19 @@ fn agent(
         },
         priority: args.priority,
         capabilities,
-        limits: limits(args)?,
+        limits: limits(args),
         pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
     })
 }
 
-fn limits(args: &RunArgs) -> Result<Limits, Error> {
-    let micro_usd = match args.budget_usd {
-        None => None,
-        Some(usd) if (0.0..1e12).contains(&usd) => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "checked to be in range"
-            )]
-            let micro = (usd * 1e6).round() as u64;
-            Some(MicroUsd(micro))
-        }
-        Some(usd) => {
-            return Err(Error::new(
-                ErrorCode::Usage,
-                format!("reading --budget-usd: not an amount of money: {usd}"),
-            )
-            .hint("give dollars, such as 0.50"));
-        }
-    };
-    Ok(Limits {
+fn limits(args: &RunArgs) -> Limits {
+    Limits {
         tokens: args.budget_tokens.map(Tokens),
-        micro_usd,
+        micro_usd: args.budget_usd,
         steps: Some(args.max_steps),
         wall: args.budget_seconds.map(Millis::from_secs),
         ..Limits::default()
-    })
+    }
 }
 
 /// Prints what the agents left and what they used, then why those failed that did.
@@ -302,11 +281,11 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
             term::text(result.as_deref().unwrap_or("(no result)"));
         }
         note(&format!(
-            "{}: {status}; {} steps, {} tool calls, {} tokens in, {} out, {}; `aosk logs {}` shows what it did",
+            "{}: {status}; {}, {}, {} in, {} out, {}; `aosk logs {}` shows what it did",
             process.pid,
-            stats.spend.steps,
-            stats.tool_calls,
-            count(stats.input.0),
+            plural(stats.spend.steps, "step"),
+            plural(stats.tool_calls, "tool call"),
+            plural(stats.input.0, "token"),
             count(stats.output.0),
             money(stats.spend.micro_usd),
             process.pid,

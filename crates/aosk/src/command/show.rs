@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{logs, ps};
 use crate::cli::{Place, ShowArgs};
 use crate::fail::Done;
-use crate::term::{count, cut, json as print_json, line, money, time};
+use crate::term::{count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of a text from outside on its line.
 const TEXT_MAX: usize = 100;
@@ -51,7 +51,7 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
     for (name, text) in facts(&snapshot, &process, &budgets, now) {
         line(&format!("{name:<11} {text}"));
     }
-    line(&format!("{:<11} {} pages", "log", count(log.len() as u64)));
+    line(&format!("{:<11} {}", "log", plural(log.len() as u64, "page")));
     for (at, body) in log.iter().enumerate() {
         let (role, size) = (body.message().role(), count(body.bytes().len() as u64));
         let text = logs::gist(body.message());
@@ -165,11 +165,11 @@ fn facts(
     facts.push((
         "used",
         format!(
-            "{} model calls ({} attempts retried), {} tool calls, {} tokens in ({} cached), {} out, {}",
-            count(stats.model_calls),
-            count(stats.model_retries),
-            count(stats.tool_calls),
-            count(stats.input.0),
+            "{} ({} retried), {}, {} in ({} cached), {} out, {}",
+            plural(stats.model_calls, "model call"),
+            plural(stats.model_retries, "attempt"),
+            plural(stats.tool_calls, "tool call"),
+            plural(stats.input.0, "token"),
             count(stats.cached.0),
             count(stats.output.0),
             money(stats.spend.micro_usd),
@@ -206,7 +206,8 @@ fn doing(snapshot: &Snapshot, state: &State, now: Timestamp) -> String {
             | State::Zombie { .. }) => format!("{word}; was: {}", inner.word()),
         },
         State::Exiting { status, calls, .. } => {
-            format!("{word}: {status}; {} calls to be confirmed cancelled", calls.len())
+            let calls = plural(calls.len() as u64, "call");
+            format!("{word}: {status}; {calls} to be confirmed cancelled")
         }
         State::Zombie { status, .. } => format!("{word}: {status}"),
     }
@@ -218,8 +219,8 @@ fn waits(on: &Wait, now: Timestamp) -> String {
     };
     match on {
         Wait::Backoff { call, until } => {
-            let failed = call.failures;
-            format!("asks {} again {}, {failed} attempts failed", asked(call), due(*until, now))
+            let failed = plural(u64::from(call.failures), "attempt");
+            format!("asks {} again {}, {failed} failed", asked(call), due(*until, now))
         }
         Wait::Quota { call, budget } => {
             format!("waits for room in {budget} to ask {}", asked(call))

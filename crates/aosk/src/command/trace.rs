@@ -27,7 +27,7 @@ use crate::cli::{Place, TraceArgs, TraceCommand, TraceRunArgs};
 use crate::command::run::{end_at_once_on_second_request, stopped};
 use crate::fail::Done;
 use crate::setup::{self, Home, Parts};
-use crate::term::note;
+use crate::term::{note, plural};
 
 use input::Conversation;
 use totals::Totals;
@@ -57,7 +57,9 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
         note(&match (known.is_empty(), left) {
             (true, _) => "nothing to resume: no run here; starting from the beginning".to_owned(),
             (false, 0) => "nothing to resume: the run is finished".to_owned(),
-            (false, left) => format!("resuming: {left} of {} conversations are left", todo.len()),
+            (false, left) => {
+                format!("resuming: {left} of {} to go", plural(todo.len() as u64, "conversation"))
+            }
         });
     }
     let records = todo.iter().map(|(label, c)| (label.clone(), c.record.clone())).collect();
@@ -144,8 +146,8 @@ fn choose_run(
         let all = known.keys().find_map(|label| input::run_length(label)).unwrap_or(known.len());
         let unfinished = all.saturating_sub(known.values().filter(|known| known.ended).count());
         if unfinished > 0 {
-            let text =
-                format!("starting a run: an earlier one has {unfinished} conversations left");
+            let left = plural(unfinished as u64, "conversation");
+            let text = format!("starting a run: an earlier one has {left} left");
             return Err(Error::new(ErrorCode::Usage, text)
                 .hint("finish it with --resume, or use another --data-dir"));
         }
@@ -199,7 +201,7 @@ async fn replay_all(
         ended = ended.saturating_add(1);
         bar.inc(1);
         if bar.is_hidden() && (ended == left || ended.is_multiple_of((left / 10).max(1))) {
-            note(&format!("{ended} of {left} conversations"));
+            note(&format!("{ended} of {}", plural(left as u64, "conversation")));
         }
     }
     bar.finish_and_clear();
@@ -212,7 +214,7 @@ fn progress(left: usize) -> ProgressBar {
     }
     let length = u64::try_from(left).unwrap_or(u64::MAX);
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
-    let template = "{spinner} {pos} of {len} conversations [{bar:40}] {elapsed}";
+    let template = "{spinner} conversations: {pos} of {len} [{bar:40}] {elapsed}";
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         // The template is a constant; a bad one would fall back to the usual look.

@@ -17,3 +17,11 @@ fn a_cut_text_is_one_harmless_line() {
     assert_eq!(cut("one\n\ttwo", 100), "one  two");
     assert_eq!(cut("日本語", 2), "日…");
 }
+
+#[test]
+fn a_noun_agrees_with_its_figure() {
+    assert_eq!(plural(1, "entry"), "1 entry");
+    assert_eq!(plural(0, "entry"), "0 entries");
+    assert_eq!(plural(2, "live process"), "2 live processes");
+    assert_eq!(plural(1_000, "tool call"), "1,000 tool calls");
+}

@@ -35,36 +35,86 @@ fn check_fails(machine: &Machine, args: &[&str], status: i32, code: &str, parts:
 #[test]
 fn a_command_line_that_makes_no_sense() {
     let machine = Machine::new();
-    for args in [
-        &["fly"][..],
-        &["run"],
-        &["run", "task", "--resume"],
-        &["run", "task", "--priority", "101"],
-        &["run", "task", "--permission", "root"],
-        &["run", "task", "--max-steps", "many"],
-        &["run", "task", "--slots", "0"],
-        &["trace", "run"],
-        &["trace", "run", "file", "--concurrency", "0"],
-        &["show", "seven"],
-        &["logs", "-1"],
+    for (args, help) in [
+        (&["fly"][..], "`aosk --help`"),
+        (&["ps", "--jsn"], "`aosk ps --help`"),
+        (&["--data-dir", "run", "ps", "--jsn"], "`aosk ps --help`"),
+        (&["--data-dir=run", "audit", "fly"], "`aosk audit --help`"),
+        (&["audit", "verify", "--config", "show", "--hed"], "`aosk audit verify --help`"),
+        (&["run"], "`aosk run --help`"),
+        (&["run", "task", "--resume"], "`aosk run --help`"),
+        (&["run", "task", "--priority", "101"], "`aosk run --help`"),
+        (&["run", "task", "--permission", "root"], "`aosk run --help`"),
+        (&["run", "task", "--max-steps", "many"], "`aosk run --help`"),
+        (&["run", "task", "--slots", "0"], "`aosk run --help`"),
+        (&["run", "task", "--max-output", "0"], "`aosk run --help`"),
+        (&["run", ""], "`aosk run --help`"),
+        (&["run", " \n"], "`aosk run --help`"),
+        (&["trace", "run"], "`aosk trace run --help`"),
+        (&["trace", "run", "file", "--concurrency", "0"], "`aosk trace run --help`"),
+        (&["show", "seven"], "`aosk show --help`"),
+        (&["logs", "-1"], "`aosk logs --help`"),
     ] {
-        let ran = check_fails(&machine, args, 2, "cli.usage", &["the command line", "aosk --help"]);
+        let ran = check_fails(&machine, args, 2, "cli.usage", &["the command line", help]);
         assert_eq!(ran.stdout, "");
         assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
     }
     let ran = machine.aosk(&["completions", "tcsh"]).expect(2);
     assert!(ran.error("cli.usage").contains("zsh"), "{ran:#?}");
-    check_fails(
-        &machine,
-        &["run", "task", "--budget-usd", "nan"],
-        2,
-        "cli.usage",
-        &["--budget-usd", "NaN"],
-    );
+    for amount in ["nan", "-1", "inf", "five"] {
+        let args = ["run", "task", "--budget-usd", amount];
+        let parts = ["--budget-usd", amount, "not an amount of dollars"];
+        check_fails(&machine, &args, 2, "cli.usage", &parts);
+    }
     assert!(
         !machine.data_dir().join("aosk.db").exists()
             || store::facts(&machine.data_dir()).is_empty()
     );
+}
+
+/// A tool that is not there or not allowed is told of before anything is begun.
+#[test]
+fn tools_that_cannot_be_given() {
+    let machine = Machine::new();
+    let run = |tools| ["run", "hello", "--tools", tools];
+    for (tools, near) in [
+        ("nosuch", "tools: "),
+        ("calculator,raed_file", "did you mean read_file?"),
+        ("spwan_agent", "did you mean spawn_agent?"),
+        ("", "tools: "),
+    ] {
+        check_fails(&machine, &run(tools), 2, "cli.usage", &["choosing tools", near]);
+    }
+    for (args, level) in [
+        (&["--tools", "run_command"][..], "--permission advanced"),
+        (&["--tools", "calculator,run_command", "--permission", "standard"], "advanced"),
+        (&["--tools", "write_file", "--permission", "restricted"], "--permission standard"),
+        (&["--tools", "wait_agent", "--permission", "restricted"], "--permission standard"),
+    ] {
+        let args = [&["run", "hello"], args].concat();
+        let parts = ["choosing tools", "may not use", level];
+        let ran = check_fails(&machine, &args, 1, "tool.denied", &parts);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+    }
+    assert!(store::facts(&machine.data_dir()).is_empty(), "nothing was begun");
+    let all = ["--tools", "run_command,finish,sleep", "--permission", "ADVANCED"];
+    machine.aosk(&[&["run", "hello"], &all[..]].concat()).expect(0);
+    let least = ["--tools", "calculator,finish", "--permission", "restricted"];
+    machine.aosk(&[&["run", "hello"], &least[..]].concat()).expect(0);
+}
+
+#[test]
+fn a_kind_of_fact_that_is_not_known() {
+    let machine = Machine::new();
+    machine.aosk(&["run", "hello"]).expect(0);
+    let args = ["audit", "show", "--kind", "model.caled"];
+    let parts = ["model.caled", "model.called", "`aosk audit show --help`"];
+    check_fails(&machine, &args, 2, "cli.usage", &parts);
+    let help = machine.aosk(&["audit", "show", "--help"]).expect(0);
+    for kind in aosk::abi::Fact::KINDS {
+        assert!(help.stdout.contains(kind), "{kind}: {help:#?}");
+        machine.aosk(&["audit", "show", "--kind", kind]).expect(0);
+    }
 }
 
 #[test]
@@ -79,6 +129,9 @@ fn a_model_that_is_not_known() {
         &["opanai", "did you mean openai"],
     );
     check_fails(&machine, &run("openai:"), 3, "model.unknown", &["no model is named"]);
+    for nothing in ["", ":gpt-5.4-mini", " "] {
+        check_fails(&machine, &run(nothing), 3, "model.unknown", &["no provider is named"]);
+    }
     check_fails(&machine, &run("gpt-5.4-mini"), 3, "model.unknown", &["write openai:gpt-5.4-mini"]);
     check_fails(
         &machine,
@@ -88,6 +141,12 @@ fn a_model_that_is_not_known() {
         &["anthropic", "ANTHROPIC_API_KEY"],
     );
     check_fails(&machine, &run("openai:gpt-5.4-mini"), 3, "model.key_missing", &["OPENAI_API_KEY"]);
+    let mut command = machine.command(&run("openai:gpt-5.4-mini"));
+    command.env("OPENAI_API_KEY", "two\nlines");
+    let ran = Running::start(command).finish().expect(2);
+    let line = ran.error("config.invalid");
+    assert!(line.contains("the key has") && line.contains("; hint: copy the key"), "{line}");
+    assert!(!line.contains("two"), "{line}");
     let at = |url| ["run", "hello", "--model", "openai:x", "--base-url", url];
     check_fails(&machine, &at("not a url"), 2, "config.invalid", &["base URL"]);
     check_fails(&machine, &at("ftp://127.0.0.1/v1"), 2, "config.invalid", &["http"]);
@@ -102,7 +161,7 @@ fn a_server_that_should_say_its_models_and_is_not_there() {
         &args,
         3,
         "model.unreachable",
-        &["which models it has", "start the server"],
+        &["which models it has", "openai at 127.0.0.1:1: ", "start the server"],
     );
 }
 
@@ -123,6 +182,10 @@ fn a_configuration_with_a_mistake() {
     check_fails(&machine, &args, 2, "cli.usage", &["scheduler policy", "lottery", "round-robin"]);
     let args = ["run", "hello", "--config", "/nowhere/config.yaml"];
     check_fails(&machine, &args, 2, "config.invalid", &["/nowhere/config.yaml", "No such file"]);
+
+    // A file without an end is not read to it.
+    let args = ["run", "hello", "--config", "/dev/zero"];
+    check_fails(&machine, &args, 2, "config.invalid", &["/dev/zero", "more than 65536 bytes"]);
 
     // The one in its usual place is found, and an empty one says nothing.
     fs::create_dir_all(machine.path("home/.config/aosk")).expect("makes a directory");
@@ -422,11 +485,8 @@ fn a_workspace_that_is_no_directory() {
     let machine = Machine::new();
     let mut file = fs::File::create(machine.path("work/file")).expect("creates");
     file.write_all(b"text").expect("writes");
-    check_fails(
-        &machine,
-        &["run", "hello", "--workspace", "file/x"],
-        4,
-        "io.failed",
-        &["workspace", "file/x"],
-    );
+    for path in ["file/x", "file"] {
+        let args = ["run", "hello", "--workspace", path];
+        check_fails(&machine, &args, 4, "io.failed", &["workspace", path, "ot a directory"]);
+    }
 }

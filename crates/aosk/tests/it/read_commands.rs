@@ -53,8 +53,8 @@ fn a_run_as_a_person_reads_it() {
         &["ps", "--all"],
         &expect![[r#"
         $ aosk ps --all
-        PID  PARENT  NAME   STATE   PRI  MODELS  TOOLS   IN  OUT     COST  AGE  STATUS
-          1       -  agent  exited   50       2      2  200   20  $0.0000  [AGE]  finished
+        PID  PARENT  NAME   STATE   PRI  MODEL CALLS  TOOL CALLS   IN  OUT     COST  AGE  STATUS
+          1       -  agent  exited   50            2           2  200   20  $0.0000  [AGE]  finished
         [0]
     "#]],
     );
@@ -140,6 +140,30 @@ fn a_run_as_a_person_reads_it() {
         [0]
     "#]],
     );
+}
+
+#[test]
+fn one_of_a_thing_is_not_spoken_of_as_many() {
+    let scene = Scene::script(vec![Reply::call("a", "finish", &json!({"result": "done"}))]);
+    let machine = &scene.machine;
+    let ran = scene.run(&["be done"]).expect(0);
+    let mut said = ran.stderr;
+    for args in [&["show", "1"][..], &["logs", "1"], &["audit", "verify"], &["audit", "show"]] {
+        said += &machine.aosk(args).expect(0).stdout;
+    }
+    let trace = machine.write(
+        "one.jsonl",
+        r#"{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]}"#,
+    );
+    let ran = machine.aosk(&["trace", "run", &trace]).expect(0);
+    said = said + &ran.stdout + &ran.stderr;
+    let wrong = regex::Regex::new(r"\b1 (\w+ )?\w+s\b").expect("a pattern");
+    let wrong: Vec<&str> = wrong
+        .find_iter(&said)
+        .map(|found| found.as_str())
+        .filter(|found| !found.ends_with(" is"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?} in {said}");
 }
 
 #[test]
@@ -312,6 +336,11 @@ fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = machine.aosk(&["completions", shell]).expect(0);
         assert!(ran.stdout.contains("aosk") && ran.stdout.contains("trace"), "{shell}");
-        assert!(!ran.stdout.contains("__exec"), "{shell}: what is hidden is not completed");
+        for hidden in ["__exec", "life"] {
+            assert!(!ran.stdout.contains(hidden), "{shell}: {hidden} is not completed");
+        }
+        for shown in ["data-dir", "base-url", "audit", "verify", "concurrency"] {
+            assert!(ran.stdout.contains(shown), "{shell}: {shown} is completed");
+        }
     }
 }

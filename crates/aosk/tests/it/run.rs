@@ -195,6 +195,29 @@ fn a_limit_and_a_failure_of_the_provider_are_waited_out() {
     assert_eq!(requests[0].body, requests[1].body, "it is asked the same again");
 }
 
+/// Whoever waits is told why, while it lasts and not in the end.
+#[test]
+fn every_retry_is_told_of_in_a_line() {
+    let again = |status, headers| {
+        Reply::Status(status, headers, r#"{"error":{"message":"please wait"}}"#.to_owned())
+    };
+    let last = Reply::Held(Box::new(Reply::say("at last")));
+    let scene = Scene::script(vec![again(429, "retry-after: 0.05\r\n"), again(500, ""), last]);
+    let running = scene.start(&["hello"]);
+    scene.server.wait_for_requests(2);
+    running.says("attempt 2 of 6 failed");
+    scene.server.release();
+    let ran = running.finish().expect(0);
+    assert_eq!(ran.stdout, "at last\n");
+    let told: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(", again in ")).collect();
+    assert_eq!(told.len(), 2, "{ran:#?}");
+    for (line, (number, code)) in told.iter().zip([(1, "model.rate_limited"), (2, "model.server")])
+    {
+        let begin = format!("agent (p1): attempt {number} of 6 failed [{code}], again in ");
+        assert!(line.starts_with(&begin) && line.contains("please wait"), "{line}");
+    }
+}
+
 /// Answers that are no answers: none hangs, none is taken for one.
 #[test]
 fn a_broken_answer_is_asked_for_again() {

@@ -153,6 +153,16 @@ fn broken_lines_are_told_one_line_each_and_the_others_run() {
     }
 }
 
+/// Whoever gives another kind of file sees that, and not every line of it.
+#[test]
+fn of_many_broken_lines_some_are_told() {
+    let machine = Machine::new();
+    let file = machine.write("prose.md", "not a conversation\n".repeat(500));
+    let ran = machine.aosk(&["trace", "run", &file]).expect(2);
+    assert_eq!(ran.stderr.lines().count(), 12, "{ran:#?}");
+    assert!(ran.stderr.contains("… and 490 more that are left out"), "{ran:#?}");
+}
+
 /// What is beyond a bound is told of before it is begun, and leaves the others alone.
 #[test]
 fn a_conversation_beyond_the_bounds_is_left_out() {
@@ -196,9 +206,18 @@ fn a_file_without_conversations_is_refused() {
         assert!(last.starts_with("error[trace.invalid]: "), "{ran:#?}");
         assert!(last.contains(name) && last.contains("; hint: "), "{last}");
     }
-    let ran = machine.aosk(&["trace", "run", "nowhere.jsonl", "--json"]).expect(2);
-    assert!(ran.error("trace.invalid").contains("nowhere.jsonl"));
-    assert_eq!(ran.json()["error"]["code"], "trace.invalid");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_trace_with_a_mistake() {
+    let machine = Machine::new();
+    let folder = machine.path("work");
+    for file in ["nowhere.jsonl", folder.to_str().expect("UTF-8")] {
+        let ran = machine.aosk(&["trace", "run", file, "--json"]).expect(4);
+        let line = ran.error("io.failed");
+        assert!(line.contains(file) && line.contains("; hint: "), "{line}");
+        assert_eq!(ran.json()["error"]["code"], "io.failed");
+    }
 }
 
 #[test]
@@ -283,7 +302,27 @@ fn an_unfinished_run_is_not_begun_again_by_accident() {
     let ran = machine.aosk(&["trace", "run", &file, "--json"]).expect(2);
     assert!(ran.error("cli.usage").contains("--resume"), "{ran:#?}");
     let ran = machine.aosk(&["trace", "run", &file, "--resume", "--json"]).expect(0);
-    assert!(ran.stderr.contains("resuming: 1 of 1 conversations are left"), "{ran:#?}");
+    assert!(ran.stderr.contains("resuming: 1 of 1 conversation to go"), "{ran:#?}");
+    assert_eq!(sums(&ran), Sums { processes: 1, model_calls: 400, tool_calls: 0 });
+}
+
+/// Agents and recorded conversations share a data directory and leave each other alone.
+#[test]
+fn recorded_conversations_wait_for_a_trace_run() {
+    let machine = Machine::new();
+    let file = killed_halfway(&machine);
+    let before = store::facts(&machine.data_dir());
+    let ran = machine.aosk(&["run", "--resume"]).expect(0);
+    let waits =
+        "1 recorded conversation waits here; `aosk trace run FILE --resume` goes on with it";
+    assert!(ran.stderr.contains(waits), "{ran:#?}");
+    assert!(ran.stderr.contains("nothing to resume"), "{ran:#?}");
+    assert_eq!(store::facts(&machine.data_dir()), before, "it was left alone");
+    let ran = machine.aosk(&["run", "hello", "--model", "scripted", "--json"]).expect(0);
+    assert_eq!(ran.json()["pid"], 2, "only the new agent is reported");
+    let facts = store::facts(&machine.data_dir());
+    assert!(before.iter().all(|(name, of_one)| facts.get(name) == Some(of_one)));
+    let ran = machine.aosk(&["trace", "run", &file, "--resume", "--json"]).expect(0);
     assert_eq!(sums(&ran), Sums { processes: 1, model_calls: 400, tool_calls: 0 });
 }
 

@@ -10,6 +10,7 @@ use super::stage::Stage;
 use super::team;
 use crate::config::Config;
 use crate::fail::Done;
+use crate::grant;
 use crate::setup::{self, Parts};
 
 /// Runs a kernel in the demo's directory until no agent is left. In a new directory it starts the
@@ -22,7 +23,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Done, Error> {
     let tools = builtin::registry(limits::OUTPUT_BYTES_MAX, stage.launcher()).map_err(|error| {
         Error::new(ErrorCode::ToolFailed, format!("registering tools: {error}"))
     })?;
-    let offered = setup::offered(&tools, PermissionLevel::Advanced);
+    let offered = grant::offered(&tools, PermissionLevel::Advanced);
     let parts = Parts {
         models: vec![team::model()?],
         tools,

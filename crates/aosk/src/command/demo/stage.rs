@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aosk::abi::{Error, ErrorCode};
 use aosk::tools::builtin::Launcher;
 
-/// Names that are tried for a new temporary directory before it is given up.
+/// Names that are tried for a new directory before it is given up.
 const NAMES_MAX: u32 = 1_000;
 
 /// Notes the command in a file, then becomes the shell that runs it. `$0` is the file, `$3` the
@@ -22,11 +22,12 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// The directory that was asked for, which must be empty, or a new temporary one.
+    /// The directory that was asked for, which must be empty; or a new one of its own in `above`, or
+    /// where temporary ones are.
     ///
     /// # Errors
     /// If it is not empty or cannot be made.
-    pub(super) fn make(asked: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn make(asked: Option<&Path>, above: Option<&Path>) -> Result<Self, Error> {
         let dir = match asked {
             Some(dir) => {
                 std::fs::create_dir_all(dir).map_err(|error| failed(dir, &error))?;
@@ -37,7 +38,13 @@ impl Stage {
                 }
                 dir.to_owned()
             }
-            None => temporary()?,
+            None => match above {
+                Some(above) => {
+                    std::fs::create_dir_all(above).map_err(|error| failed(above, &error))?;
+                    fresh(above, "demo")?
+                }
+                None => fresh(&std::env::temp_dir(), &format!("aosk-demo-{}", std::process::id()))?,
+            },
         };
         let stage = Self::at(&dir)?;
         for dir in [stage.workspace(), stage.data()] {
@@ -112,19 +119,18 @@ impl Stage {
     }
 }
 
-/// A new directory that only this user can read.
-fn temporary() -> Result<PathBuf, Error> {
+/// A new directory in `above` that only this user can read, called `stem` and a number.
+fn fresh(above: &Path, stem: &str) -> Result<PathBuf, Error> {
     use std::os::unix::fs::DirBuilderExt;
-    let base = std::env::temp_dir();
-    for number in 0..NAMES_MAX {
-        let dir = base.join(format!("aosk-demo-{}-{number}", std::process::id()));
+    for number in 1..=NAMES_MAX {
+        let dir = above.join(format!("{stem}-{number}"));
         match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(&dir, &error)),
         }
     }
-    let text = format!("making a temporary directory in {}: all names are taken", base.display());
+    let text = format!("making a demo directory in {}: all names are taken", above.display());
     Err(Error::new(ErrorCode::Io, text).hint("name a directory with --dir"))
 }
 

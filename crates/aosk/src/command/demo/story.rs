@@ -4,7 +4,7 @@ use aosk::abi::{Pid, Timestamp};
 use aosk::store::StoredEntry;
 
 use super::record::{Booted, Call, INTERRUPTED, News, Record};
-use crate::term::{cut, is_live, note};
+use crate::term::{cut, is_live, note, plural};
 
 /// Characters of what is told on one line.
 const TEXT_MAX: usize = 110;
@@ -93,18 +93,13 @@ pub(super) fn taken_up(booted: &Booted) -> String {
     text
 }
 
-/// A count with its noun.
-pub(super) fn plural(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// A tool call that ended.
 fn tool(call: &Call) -> String {
     let Call { device, object, result, .. } = call;
     match device.as_str() {
         "run_command" => format!("$ {object}: {}", gist(result)),
         "read_file" | "list_files" => {
-            format!("{device} {object}: {} lines", result.lines().count())
+            format!("{device} {object}: {}", plural(result.lines().count() as u64, "line"))
         }
         _ => format!("{device}: {}", gist(result)),
     }

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::record::{Booted, Call, INTERRUPTED, Record};
 use super::stage::Stage;
-use super::story::{plural, taken_up};
+use super::story::taken_up;
 use super::team::{MODEL, TEST_COMMAND, TESTER};
 use crate::fail::Done;
-use crate::term::{count, json as print_json, line, money, note, table};
+use crate::term::{count, json as print_json, line, money, note, plural, table};
 
 /// What came of the demo.
 #[derive(Debug)]
@@ -117,7 +117,11 @@ impl Verdict {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let calls = plural(count(self.record.tool_calls.len()), "tool call");
         vec![
-            format!("journal  verified: {} entries, head {}", self.head.length, self.head.hash),
+            format!(
+                "journal  verified: {}, head {}",
+                plural(self.head.length, "entry"),
+                self.head.hash
+            ),
             format!(
                 "crash    kill -9 after entry {}; the next boot took up {}: {}",
                 course.killed_at,

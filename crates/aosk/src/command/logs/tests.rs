@@ -115,7 +115,7 @@ fn every_fact_has_a_line() {
         process.exited    out of budget (money), 9 pages
         budget.expired    b4
         scheduler.policy  fifo
-        node.booted       start 2, 2 live processes, 1 model calls asked again, 0 tool calls made again, 1 interrupted
+        node.booted       start 2, 2 live processes, 1 model call asked again, 0 tool calls made again, 1 interrupted
     "#]]
     .assert_eq(&lines);
 }

@@ -5,8 +5,8 @@ use aosk::abi::{
     Syscall,
 };
 use aosk::kernel::{Config, Kernel};
-use aosk::store::Sqlite;
-use tempfile::TempDir;
+
+use std::sync::Arc;
 
 use super::*;
 
@@ -72,27 +72,4 @@ fn ages_have_two_units() {
         [0, 59, 61, 3_600, 7_260, 90_000].map(text),
         ["0s", "59s", "1m1s", "1h0m", "2h1m", "1d1h"]
     );
-}
-
-#[test]
-fn a_directory_without_a_store_has_no_reader() {
-    let dir = TempDir::new().expect("a temporary directory");
-    assert!(reader(dir.path()).expect("no error").is_none());
-    assert_eq!(holder(dir.path()), Holder::Nobody);
-}
-
-#[test]
-fn the_holder_of_the_lock_is_named_while_it_has_it() {
-    let dir = TempDir::new().expect("a temporary directory");
-    let store = Sqlite::open(dir.path()).expect("opens");
-    let expected = match Path::new("/proc/locks").exists() {
-        true => Holder::Process(std::process::id()),
-        false => Holder::Unknown,
-    };
-    assert_eq!(holder(dir.path()), expected);
-    drop(store);
-    // No process has this id.
-    std::fs::write(dir.path().join("lock"), format!("{}\n", u32::MAX)).expect("writes");
-    assert_ne!(holder(dir.path()), Holder::Process(u32::MAX));
-    assert!(reader(dir.path()).expect("reads").is_some());
 }

@@ -19,8 +19,12 @@ const MESSAGES_MAX: usize = limits::PROGRAM_STATE_BYTES_MAX / 16;
 /// Bytes of one line of a file. The largest recordings known have a few MB.
 const LINE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Lines that are left out and told of one by one; the rest are counted.
-const LINES_TOLD_MAX: usize = 100;
+/// Lines that are left out and told of one by one; the rest are counted. A file of another kind has
+/// none that can be used, and what is wrong with all of them can be seen from a few.
+const LINES_TOLD_MAX: usize = 10;
+
+/// What a file must look like.
+const FORM: &str = "a trace has one JSON object {\"id\", \"messages\"} per line";
 
 /// A recorded conversation.
 pub(crate) struct Conversation {
@@ -39,11 +43,20 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
     let mut conversations = Vec::new();
     let mut skipped = 0;
     for path in files {
-        let failed = |what: String| {
-            Error::new(ErrorCode::TraceInvalid, format!("reading {}: {what}", path.display()))
-                .hint("a trace has one JSON object {\"id\", \"messages\"} per line")
+        let failed = |wrong: Unread| {
+            let error =
+                |code, what| Error::new(code, format!("reading {}: {what}", path.display()));
+            match wrong {
+                Unread::Io(what) => {
+                    error(ErrorCode::Io, what).hint("give files that are there and can be read")
+                }
+                Unread::TooLong(most) => {
+                    let what = format!("a line has more than {most} bytes");
+                    error(ErrorCode::TraceInvalid, what).hint(FORM)
+                }
+            }
         };
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let file = File::open(path).map_err(|error| failed(Unread::Io(error.to_string())))?;
         let mut reader = BufReader::new(file);
         let mut number = 0_usize;
         while let Some(line) = next_line(&mut reader, LINE_BYTES_MAX).map_err(failed)? {
@@ -63,13 +76,13 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
         }
     }
     if skipped > LINES_TOLD_MAX {
-        note(&format!("… and {} lines more that are left out", skipped - LINES_TOLD_MAX));
+        let more = (skipped - LINES_TOLD_MAX) as u64;
+        note(&format!("… and {more} more that {} left out", if more == 1 { "is" } else { "are" }));
     }
     if conversations.is_empty() {
         let names: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
         let text = format!("reading {}: there is no conversation in it", names.join(", "));
-        return Err(Error::new(ErrorCode::TraceInvalid, text)
-            .hint("a trace has one JSON object {\"id\", \"messages\"} per line"));
+        return Err(Error::new(ErrorCode::TraceInvalid, text).hint(FORM));
     }
     let of = conversations.len();
     for conversation in &mut conversations {
@@ -78,15 +91,24 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Conversation>, usize), Erro
     Ok((conversations, skipped))
 }
 
+/// Why a line could not be read.
+#[derive(Debug, PartialEq, Eq)]
+enum Unread {
+    /// The file cannot be read.
+    Io(String),
+    /// The line has more bytes than this.
+    TooLong(usize),
+}
+
 /// The next line without its end, or none at the end of the file. Never holds more than one line
 /// that is within the bound.
-fn next_line(reader: &mut impl BufRead, bytes_max: usize) -> Result<Option<Vec<u8>>, String> {
+fn next_line(reader: &mut impl BufRead, bytes_max: usize) -> Result<Option<Vec<u8>>, Unread> {
     let mut line = Vec::new();
     let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let read = reader.by_ref().take(bound).read_until(b'\n', &mut line);
-    read.map_err(|error| error.to_string())?;
+    read.map_err(|error| Unread::Io(error.to_string()))?;
     if line.len() > bytes_max {
-        return Err(format!("a line has more than {bytes_max} bytes"));
+        return Err(Unread::TooLong(bytes_max));
     }
     if line.is_empty() {
         return Ok(None);
@@ -229,7 +251,7 @@ mod tests {
         assert_eq!(next(), Ok(None));
         // A line without an end is not read into memory to the last.
         let mut endless = BufReader::new(std::io::repeat(b'x'));
-        assert!(next_line(&mut endless, 6).is_err());
+        assert_eq!(next_line(&mut endless, 6), Err(Unread::TooLong(6)));
     }
 
     #[test]

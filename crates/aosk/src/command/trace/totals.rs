@@ -8,7 +8,7 @@ use aosk::{Snapshot, inspect};
 
 use super::run_of;
 use crate::fail::{self, Done};
-use crate::term::{self, count, cut, note};
+use crate::term::{self, count, cut, note, plural};
 
 /// The sums over all processes of a run, and what this life of it cost.
 pub(crate) struct Totals {
@@ -129,7 +129,11 @@ impl Totals {
         let rows = [
             (
                 "processes",
-                format!("{} ({failed} failed, {skipped} lines left out)", self.processes.len()),
+                format!(
+                    "{} ({failed} failed, {} left out)",
+                    self.processes.len(),
+                    plural(skipped as u64, "line")
+                ),
             ),
             ("steps", format!("{} ({rate:.0}/s)", count(self.steps))),
             ("model calls", count(self.model_calls)),
@@ -141,8 +145,8 @@ impl Totals {
             (
                 "journal",
                 format!(
-                    "{} entries, {}",
-                    count(self.journal_entries),
+                    "{}, {}",
+                    plural(self.journal_entries, "entry"),
                     if self.journal.is_ok() { "verified" } else { "BROKEN" }
                 ),
             ),

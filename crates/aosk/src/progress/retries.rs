@@ -1,0 +1,101 @@
+//! Attempts of model calls that failed and are made again, as the journal tells of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aosk::abi::{ErrorCode, Fact, Millis, Pid, Timestamp, limits};
+use aosk::store::{JournalQuery, Reader};
+use aosk::{Snapshot, inspect};
+
+use crate::term::cut;
+
+/// Characters of what went wrong.
+const TEXT_MAX: usize = 300;
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct Retry {
+    at: Timestamp,
+    failure: u32,
+    code: ErrorCode,
+    message: String,
+    wait: Millis,
+}
+
+impl Retry {
+    /// It in a line, with how long is left at `now` until the next one.
+    pub(super) fn line(&self, now: Timestamp) -> String {
+        let (failure, most) = (self.failure, limits::MODEL_ATTEMPTS_MAX);
+        let left = self.at.after(self.wait).since(now);
+        let message = cut(&self.message, TEXT_MAX);
+        format!("attempt {failure} of {most} failed [{}], again in {left}: {message}", self.code)
+    }
+
+    /// When the kernel decided to try again.
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// Finds the failed attempts of processes, each once.
+pub(super) struct Retries {
+    reader: Arc<dyn Reader>,
+    /// The first entry that is news to whoever watches.
+    from: u64,
+    /// How many retries a process had when it was looked at last, and the entry to go on at.
+    seen: BTreeMap<Pid, (u64, u64)>,
+}
+
+impl Retries {
+    /// Those from now on.
+    pub(super) fn new(reader: Arc<dyn Reader>) -> Self {
+        let from = reader.head().map_or(1, |head| head.length.saturating_add(1));
+        Self { reader, from, seen: BTreeMap::new() }
+    }
+
+    /// What failed since the last look. The journal is read only if the process has retried.
+    pub(super) fn news(&mut self, process: &Snapshot) -> Vec<Retry> {
+        let count = process.stats.model_retries;
+        let (before, from) = self.seen.get(&process.pid).copied().unwrap_or((0, self.from));
+        if count == before {
+            return Vec::new();
+        }
+        let mut next = from;
+        let mut found = Vec::new();
+        let query = JournalQuery { from, limit: u32::MAX, pid: Some(process.pid) };
+        let read = inspect::journal(self.reader.as_ref(), &query, |entry| {
+            next = entry.seq.saturating_add(1);
+            if let Some(Fact::ModelRetried { failure, code, message, wait, .. }) =
+                Fact::read(&entry.kind, &entry.data)
+            {
+                found.push(Retry { at: entry.at, failure, code, message, wait });
+            }
+            true
+        });
+        // A store that cannot be read ends the run by itself; here it only means to look again.
+        if read.is_ok() {
+            self.seen.insert(process.pid, (count, next));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_the_wait_is_counted_down() {
+        let retry = Retry {
+            at: Timestamp(10_000),
+            failure: 2,
+            code: ErrorCode::ModelServer,
+            message: "asking\u{1b}[2J".to_owned(),
+            wait: Millis(1_500),
+        };
+        let lines = [10_000, 11_000, 12_000].map(|now| retry.line(Timestamp(now)));
+        let line =
+            |left| format!("attempt 2 of 6 failed [model.server], again in {left}: asking [2J");
+        assert_eq!(lines, ["1.5 s", "500 ms", "0 ms"].map(line));
+    }
+}
