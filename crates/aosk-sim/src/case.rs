@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aosk_abi::{Limits, MicroUsd, Millis, Price, Risk, Timestamp, Tokens, ToolTraits};
-use aosk_kernel::{Config, ModelConfig, Mutant, policy};
+use aosk_kernel::{Config, ModelConfig, policy};
 
+use crate::defect::Defect;
 use crate::faults::{Feature, Features};
 use crate::rng::{About, Rng};
 
@@ -51,8 +52,8 @@ pub struct Case {
     pub actions: Vec<u32>,
     /// The most steps a program takes.
     pub steps_max: u32,
-    /// The deliberate defect of the kernel.
-    pub mutant: Option<Mutant>,
+    /// The deliberate defect of the kernel or of the loop around it.
+    pub defect: Option<Defect>,
 }
 
 impl Case {
@@ -69,14 +70,14 @@ impl Case {
             features: Features::swarm(seed),
             actions: (0..actions).collect(),
             steps_max,
-            mutant: None,
+            defect: None,
         }
     }
 
-    /// The same run on a broken kernel.
+    /// The same run with something broken.
     #[must_use]
-    pub fn with_mutant(self, mutant: Option<Mutant>) -> Self {
-        Self { mutant, ..self }
+    pub fn with_defect(self, defect: Option<Defect>) -> Self {
+        Self { defect, ..self }
     }
 
     /// Whether the run has the feature.
@@ -150,7 +151,7 @@ impl Case {
             tools: tools.collect(),
             tool_slots: u32::try_from(rng.between(1, 4)).unwrap_or(1),
             limits,
-            mutant: self.mutant,
+            mutant: self.defect.and_then(Defect::of_kernel),
             ..Config::default()
         };
         if let Some(chosen) = chosen {
@@ -171,6 +172,6 @@ impl fmt::Display for Case {
             actions.join(","),
             self.features
         )?;
-        self.mutant.map_or(Ok(()), |mutant| write!(f, ", mutant {mutant:?}"))
+        self.defect.map_or(Ok(()), |defect| write!(f, ", mutant {defect}"))
     }
 }

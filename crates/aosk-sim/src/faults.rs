@@ -86,6 +86,8 @@ features! {
     CancelIgnored = "cancel-ignored",
     /// A model is down for a while.
     Outages = "outages",
+    /// A commit takes time, and the kernel goes on deciding while it is in flight.
+    InFlight = "in-flight",
 }
 
 /// The features of one run.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`case`] | one run as data, and the configuration of its kernel |
 //! | [`faults`] | what a run may do and suffer |
+//! | [`defect`] | known ways to break the kernel and the loop around it |
 //! | `world` | virtual time, the loop, crashes |
 //! | [`workload`] | the operator |
 //! | [`program`] | the program of every process |
@@ -20,6 +21,7 @@
 pub mod bench;
 pub mod case;
 mod checker;
+pub mod defect;
 pub mod faults;
 pub mod model;
 pub mod program;
@@ -33,6 +35,7 @@ pub mod workload;
 mod world;
 
 pub use case::Case;
+pub use defect::{Defect, ShellMutant};
 pub use faults::{Feature, Features};
 pub use report::{Failure, Report};
 pub use shrink::shrink;

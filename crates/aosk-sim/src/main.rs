@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aosk_kernel::Mutant;
 use aosk_sim::bench::Crowd;
-use aosk_sim::{Case, Failure, Report, run, shrink};
+use aosk_sim::{Case, Defect, Failure, Report, run, shrink};
 use clap::Parser;
 
 /// The kernel core in a simulated world: runs seeds, shrinks what fails, proves that broken kernels
@@ -24,7 +23,7 @@ struct Options {
     /// Let no program take more than so many steps.
     #[arg(long, value_name = "N")]
     steps: Option<u32>,
-    /// Break the kernel in this way; `all` tries every way.
+    /// Break the kernel, or the loop around it, in this way; `all` tries every way.
     #[arg(long, value_name = "NAME", value_parser = Broken::parse)]
     mutant: Option<Broken>,
     /// Make a failing run as small as possible.
@@ -41,11 +40,11 @@ struct Options {
     bench_apply: Option<u32>,
 }
 
-/// Which ways to break the kernel.
+/// Which ways to break what runs.
 #[derive(Debug, Clone)]
 enum Broken {
     All,
-    One(Mutant),
+    One(Defect),
 }
 
 impl Broken {
@@ -53,10 +52,10 @@ impl Broken {
         if name == "all" {
             return Ok(Self::All);
         }
-        let found = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
-        found
-            .map(|mutant| Self::One(*mutant))
-            .ok_or_else(|| format!("no such mutant; there are {:?}", Mutant::ALL))
+        Defect::all().find(|defect| defect.to_string() == name).map(Self::One).ok_or_else(|| {
+            let names: Vec<_> = Defect::all().map(|defect| defect.to_string()).collect();
+            format!("no such mutant; there are {}", names.join(", "))
+        })
     }
 }
 
@@ -87,22 +86,22 @@ fn main() -> ExitCode {
 }
 
 /// Runs what was asked for. Returns whether all was as it should be: nothing found in the real
-/// kernel, something in every broken one.
+/// kernel, something in everything broken.
 fn seeds(out: &mut impl Write, options: &Options) -> io::Result<bool> {
     let mut good = true;
-    let mutants = match &options.mutant {
+    let defects = match &options.mutant {
         None => vec![None],
-        Some(Broken::One(mutant)) => vec![Some(*mutant)],
-        Some(Broken::All) => Mutant::ALL.iter().copied().map(Some).collect(),
+        Some(Broken::One(defect)) => vec![Some(*defect)],
+        Some(Broken::All) => Defect::all().map(Some).collect(),
     };
-    for mutant in &mutants {
+    for defect in defects {
         let begun = now();
         let mut total = Report::default();
         let mut runs = 0_u32;
         let mut failure = None;
         for seed in options.seeds.clone() {
             runs += 1;
-            match one(seed, *mutant, options) {
+            match one(seed, defect, options) {
                 Ok(report) => total.add(&report),
                 Err(found) => {
                     failure = Some(found);
@@ -111,19 +110,19 @@ fn seeds(out: &mut impl Write, options: &Options) -> io::Result<bool> {
             }
         }
         let found = failure.is_some();
-        good &= found == mutant.is_some();
+        good &= found == defect.is_some();
         if let Some(failure) = failure {
             let failure = if options.shrink { shrink(*failure) } else { *failure };
             writeln!(out, "{failure}")?;
         }
-        summary(out, options, *mutant, runs, &total, begun.elapsed(), found)?;
+        summary(out, options, defect, runs, &total, begun.elapsed(), found)?;
     }
     Ok(good)
 }
 
 /// Runs one seed, twice if asked to.
-fn one(seed: u64, mutant: Option<Mutant>, options: &Options) -> Result<Report, Box<Failure>> {
-    let mut case = Case::of_seed(seed).with_mutant(mutant);
+fn one(seed: u64, defect: Option<Defect>, options: &Options) -> Result<Report, Box<Failure>> {
+    let mut case = Case::of_seed(seed).with_defect(defect);
     case.steps_max = case.steps_max.min(options.steps.unwrap_or(u32::MAX));
     let report = run(&case)?;
     if options.twice && run(&case)? != report {
@@ -137,7 +136,7 @@ fn one(seed: u64, mutant: Option<Mutant>, options: &Options) -> Result<Report, B
 fn summary(
     out: &mut impl Write,
     options: &Options,
-    mutant: Option<Mutant>,
+    defect: Option<Defect>,
     runs: u32,
     total: &Report,
     took: Duration,
@@ -149,16 +148,16 @@ fn summary(
     let per_second = f64::from(runs) / seconds;
     if options.json {
         let figures = serde_json::json!({
-            "mutant": mutant.map(|mutant| format!("{mutant:?}")), "failed": failed, "seeds": runs,
+            "mutant": defect.map(|defect| defect.to_string()), "failed": failed, "seeds": runs,
             "seconds": seconds, "seeds_per_second": per_second, "virtual_hours": hours,
             "inputs": inputs, "commits": commits, "crashes": crashes, "processes": processes,
             "model_calls": model_calls, "tool_calls": tool_calls, "state": state.to_string(),
         });
         return writeln!(out, "{figures}");
     }
-    if let Some(mutant) = mutant {
+    if let Some(defect) = defect {
         let verdict = if failed { "found" } else { "NOT found" };
-        return writeln!(out, "{mutant:?}: {verdict} with {runs} seeds\n");
+        return writeln!(out, "{defect}: {verdict} with {runs} seeds\n");
     }
     let verdict = if failed { "FAILED" } else { "nothing found" };
     writeln!(

@@ -34,7 +34,7 @@ pub struct Report {
     pub virtual_time: Millis,
     /// The hash of all that was stored in the end.
     pub state: Hash,
-    /// Kinds of facts, wakes, states and signals that occurred.
+    /// Kinds of facts, wakes, states, signals and deaths of the kernel that occurred.
     pub seen: BTreeSet<String>,
 }
 

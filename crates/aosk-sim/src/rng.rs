@@ -30,6 +30,8 @@ pub enum About {
     Batch,
     /// The restart after a crash.
     Restart,
+    /// How long one commit takes, and what becomes of it when the kernel dies meanwhile.
+    Commit,
 }
 
 impl Rng {

@@ -14,7 +14,8 @@ const ABANDONED: &str = "the process no longer wants the answer";
 /// All accounts.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Books {
-    /// By process; a process that is reaped is struck out at the next commit.
+    /// By process; a process that is reaped is struck out when the next batch is handed
+    /// over.
     pub(super) accounts: BTreeMap<Pid, Account>,
     /// What the root of the budget tree must have used.
     pub(super) root: Spend,
@@ -103,6 +104,18 @@ impl Books {
                 account.spent = account.spent.plus(spend);
             }
         }
+    }
+
+    /// Whether the call was written down. A process that is gone made all of its calls.
+    pub(super) fn has_call(&self, call: CallId) -> bool {
+        let account = self.accounts.get(&call.pid);
+        account.map_or(call.pid.0 <= self.last_pid, |account| account.calls >= call.number)
+    }
+
+    /// Whether the process began and ended.
+    pub(super) fn has_ended(&self, pid: Pid) -> bool {
+        let account = self.accounts.get(&pid);
+        account.map_or(pid.0 <= self.last_pid, |account| account.exited)
     }
 
     /// Strikes out processes that are gone.

@@ -72,6 +72,11 @@ pub(super) fn awaited(process: &Process, id: CallId, attempt: u32) -> Option<InF
         .find(|flight| flight.number == id.number && flight.attempt == attempt)
 }
 
+/// Whether its process waits for the attempt, and not for the confirmation that it was cancelled.
+pub(crate) fn is_awaited(process: &Process, id: CallId, attempt: u32) -> bool {
+    awaited(process, id, attempt).is_some_and(|flight| flight.cancelled.is_none())
+}
+
 /// The models that have calls of the process.
 pub(super) fn models(process: &Process) -> impl Iterator<Item = &str> {
     in_flight(process).into_iter().filter_map(|flight| match flight.device {

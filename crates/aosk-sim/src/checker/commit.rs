@@ -1,12 +1,16 @@
-//! What must be true when the store has taken a batch.
+//! What must be true when the store has taken a batch. The kernel may have gone on deciding since it
+//! was handed over, so what is stored is held against what was true at that moment.
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{Body, CallId, Hash, Image, Pid, RowChange, RowKey, RowOp, Spend};
+use aosk_abi::{
+    Body, CallId, Entry, Hash, Image, Pid, Release, RowChange, RowKey, RowOp, Spend, ToolStart,
+};
 use aosk_kernel::{Kernel, State};
-use aosk_store::Reader;
+use aosk_store::{JournalQuery, Reader};
 use serde::Deserialize;
 
+use super::books::Books;
 use super::calls::{Device, in_flight};
 use super::{Checker, Rule, ensure};
 
@@ -27,16 +31,40 @@ struct MailRow {
     body: Hash,
 }
 
+/// What inputs led to that no batch holds yet.
+#[derive(Debug, Default)]
+pub(super) struct Decided {
+    pub(super) facts: Vec<Entry>,
+    pub(super) releases: Vec<Release>,
+}
+
+/// What was true when a batch was handed to the store.
+#[derive(Debug)]
+pub(crate) struct HandedOver {
+    kernel: Kernel,
+    books: Books,
+    decided: Decided,
+}
+
 impl Checker {
+    /// Notes what the store must hold when it keeps the batch that it is given now.
+    pub(crate) fn handed_over(&mut self, kernel: &Kernel) -> HandedOver {
+        let live: BTreeSet<Pid> = kernel.processes().map(|(pid, _)| pid).collect();
+        self.books.strike_out(&live);
+        let decided = std::mem::take(&mut self.decided);
+        HandedOver { kernel: kernel.clone(), books: self.books.clone(), decided }
+    }
+
     /// Judges a batch that the store has kept. `image` is what the store would give a booting
     /// kernel.
     pub(crate) fn committed(
         &mut self,
-        kernel: &Kernel,
+        then: HandedOver,
         image: &Image,
         reader: &dyn Reader,
         changes: &[RowChange],
     ) -> Result<(), Rule> {
+        let HandedOver { kernel, books, decided } = then;
         let rows = kernel.rows();
         if let Some(what) = first_difference(&rows, &image.rows) {
             return Err(Rule("the store holds what the kernel holds", what));
@@ -46,14 +74,15 @@ impl Checker {
         if let Some(what) = first_difference(&rows, &restored.rows()) {
             return Err(Rule("a restored kernel is the kernel", what));
         }
-        ensure(image.journal_length == self.books.entries, "the journal holds every fact", || {
-            format!("{} entries, {} facts", image.journal_length, self.books.entries)
+        ensure(image.journal_length == books.entries, "the journal holds every fact", || {
+            format!("{} entries, {} facts", image.journal_length, books.entries)
         })?;
+        self.check_journal(reader, &decided.facts)?;
         for (key, text) in &rows {
             if let RowKey::Budget(id) = key {
                 let budget = parse::<BudgetRow>(text)?;
-                ensure(id.0 != 1 || budget.used == self.books.root, "the root counts all", || {
-                    format!("used {:?}, facts {:?}", budget.used, self.books.root)
+                ensure(id.0 != 1 || budget.used == books.root, "the root counts all", || {
+                    format!("used {:?}, facts {:?}", budget.used, books.root)
                 })?;
                 let idle = kernel.process_count() == 0;
                 ensure(
@@ -66,11 +95,27 @@ impl Checker {
         for change in changes {
             check_body(reader, change)?;
         }
-        self.check_owed(kernel)?;
-        let live: BTreeSet<Pid> = kernel.processes().map(|(pid, _)| pid).collect();
-        self.books.strike_out(&live);
-        self.kept = self.books.clone();
+        self.check_owed(&kernel)?;
+        ensure(self.due.is_empty(), "what is committed happens", || format!("{:?}", self.due))?;
+        self.kept = books;
+        self.kept_rows = rows;
+        self.due = decided.releases.into();
         Ok(())
+    }
+
+    /// The end of the journal is what was decided, in that order.
+    fn check_journal(&self, reader: &dyn Reader, decided: &[Entry]) -> Result<(), Rule> {
+        let rule = "the journal is in the order of the decisions";
+        let query = JournalQuery { from: self.kept.entries + 1, ..JournalQuery::default() };
+        let stored = reader.journal(&query).map_err(|error| Rule(rule, error.to_string()))?;
+        let same = stored.len() == decided.len()
+            && stored.iter().zip(decided).all(|(stored, decided)| {
+                let Entry { at, pid, fact } = decided;
+                let text = serde_json::to_string(fact).unwrap_or_default();
+                (stored.at, stored.pid, &*stored.kind) == (*at, *pid, fact.kind())
+                    && stored.data == text
+            });
+        ensure(same, rule, || format!("{stored:?}, decided {decided:?}"))
     }
 
     /// Between two batches nobody owes a step.
@@ -90,14 +135,24 @@ impl Checker {
         Ok(())
     }
 
-    /// Judges the kernel when all effects of a batch have left.
+    /// Judges the kernel when all effects of a batch have left. What was decided since that batch
+    /// was handed over is still held back.
     pub(crate) fn check_in_flight(&self, kernel: &Kernel) -> Result<(), Rule> {
         let rule = "nobody waits for a call that was not started";
+        ensure(self.due.is_empty(), "what is committed happens", || format!("{:?}", self.due))?;
+        let held_back = self.decided.releases.iter().filter_map(|release| match release {
+            Release::Think { call, attempt, .. }
+            | Release::Tool(ToolStart { call, attempt, .. }) => Some((*call, *attempt)),
+            Release::Cancel { .. } | Release::Reply { .. } | Release::Exited { .. } => None,
+        });
+        let held_back: BTreeSet<_> = held_back.collect();
         for (pid, process) in kernel.processes() {
             for flight in in_flight(process) {
                 // A cancelled call is not waited for, only its confirmation, and not for long.
                 let attempt = (CallId { pid, number: flight.number }, flight.attempt);
-                let started = flight.cancelled.is_some() || self.started.contains(&attempt);
+                let started = flight.cancelled.is_some()
+                    || self.started.contains(&attempt)
+                    || held_back.contains(&attempt);
                 ensure(started, rule, || format!("{attempt:?}"))?;
             }
         }

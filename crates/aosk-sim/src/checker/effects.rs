@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{CallId, Pid, Release, Resume, Risk, ToolStart};
+use aosk_abi::{CallId, Pid, Release, Reply, Resume, Risk, ToolStart};
 use aosk_kernel::{Kernel, State};
 
 use super::calls::models;
@@ -123,8 +123,29 @@ impl Checker {
         Ok(())
     }
 
+    /// Judges what leaves: the store has confirmed the batch in which it was decided, everything
+    /// before it has left, and what it speaks of is kept.
+    pub(crate) fn released(&mut self, release: &Release) -> Result<(), Rule> {
+        let due = self.due.pop_front();
+        ensure(
+            due.as_ref() == Some(release),
+            "effects leave after their commit, in order",
+            || format!("{release:?} leaves, due is {due:?}"),
+        )?;
+        let kept = match release {
+            Release::Think { call, .. } | Release::Tool(ToolStart { call, .. }) => {
+                self.kept.has_call(*call)
+            }
+            Release::Reply { reply: Reply::Spawned(pid), .. } => pid.0 <= self.kept.last_pid,
+            Release::Exited { pid, .. } => self.kept.has_ended(*pid),
+            Release::Cancel { .. }
+            | Release::Reply { reply: Reply::Done | Reply::Refused(_), .. } => true,
+        };
+        ensure(kept, "what leaves is in the store", || format!("{release:?}"))
+    }
+
     /// Devices were given these.
-    pub(crate) fn released(&mut self, call: CallId, attempt: u32) -> Result<(), Rule> {
+    pub(crate) fn given(&mut self, call: CallId, attempt: u32) -> Result<(), Rule> {
         self.started.insert((call, attempt));
         ensure(self.ever_started.insert((call, attempt)), "an attempt is made once", || {
             format!("{call}, attempt {attempt}")

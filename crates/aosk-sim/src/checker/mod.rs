@@ -4,24 +4,28 @@
 //! After every input: `Kernel::check`; facts fit each other (`books`); what is charged is what was
 //! used; slots, the ready order and the circuit breakers are as the reference says; programs are
 //! resumed once, in turn and never while stopped; capabilities hold; stale reports change nothing.
-//! After every commit: `commit`. At the end: nobody is stuck.
+//! After every commit: `commit`, which holds the store against the kernel as it was when the batch
+//! was handed over. Of everything that leaves: it was committed before. At the end: nobody is stuck.
 
 mod books;
 mod calls;
 mod commit;
 mod effects;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use aosk_abi::{
-    CallId, Effects, Fact, Image, Input, ModelOutcome, Peer, Pid, Price, Signal, Spend, Syscall,
-    Timestamp, Wake, limits,
+    CallId, Effects, Fact, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey, Signal,
+    Spend, Syscall, Timestamp, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
 use self::books::{Books, Charges, input_only};
+pub(crate) use self::calls::is_awaited;
 use self::calls::{Device, awaited, in_flight};
+use self::commit::Decided;
+pub(crate) use self::commit::HandedOver;
 use crate::case::Case;
 use crate::faults::Feature;
 
@@ -85,8 +89,14 @@ pub(crate) struct Checker {
     bounded: bool,
     /// The books as the kernel has them in memory.
     books: Books,
-    /// The books at the last commit.
+    /// What was decided since the last batch was handed over.
+    decided: Decided,
+    /// The books as of what the store keeps.
     kept: Books,
+    /// The rows that the store keeps.
+    kept_rows: Vec<(RowKey, String)>,
+    /// What may leave and has not: the effects of the last commit.
+    due: VecDeque<Release>,
     /// Attempts that devices were given in this life of the kernel.
     started: BTreeSet<(CallId, u32)>,
     /// Attempts that devices were ever given.
@@ -103,7 +113,10 @@ impl Checker {
         Self {
             prices: prices.collect(),
             bounded: case.has(Feature::Limits) || case.has(Feature::RootLimits),
+            decided: Decided::default(),
             kept: books.clone(),
+            kept_rows: Vec::new(),
+            due: VecDeque::new(),
             books,
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
@@ -219,12 +232,10 @@ impl Checker {
         for start in fx.inline.get(mark.inline..).unwrap_or_default() {
             self.check_tool_start(kernel, start)?;
         }
-        self.check_releases(
-            kernel,
-            now,
-            before,
-            fx.releases.get(mark.releases..).unwrap_or_default(),
-        )?;
+        let releases = fx.releases.get(mark.releases..).unwrap_or_default();
+        self.check_releases(kernel, now, before, releases)?;
+        self.decided.facts.extend_from_slice(facts);
+        self.decided.releases.extend_from_slice(releases);
         if *input == Input::Tick {
             let next = kernel.next_deadline();
             ensure(next.is_none_or(|at| at > now), "a tick carries out all that is due", || {
@@ -381,8 +392,14 @@ impl Checker {
         kernel: &Kernel,
         image: &Image,
     ) -> Result<(), Rule> {
+        let holds = image.rows == self.kept_rows && image.journal_length == self.kept.entries;
+        ensure(holds, "what is committed is not lost", || {
+            format!("{} entries, of {}", image.journal_length, self.kept.entries)
+        })?;
         self.config = config;
         self.books = self.kept.clone();
+        self.decided = Decided::default();
+        self.due.clear();
         self.books.breakers.clear();
         self.started.clear();
         let same = image.rows.is_empty() || kernel.rows() == image.rows;

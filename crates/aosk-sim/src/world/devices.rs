@@ -14,18 +14,21 @@ impl World<'_> {
         attempt: u32,
         pages: usize,
         options: &ThinkOptions,
-    ) {
+    ) -> Result<(), Rule> {
+        self.checker.given(call, attempt)?;
         self.report.model_calls += 1;
         let started =
             Attempt { call, attempt, pages, options, now: self.now, healthy: self.healthy };
         for (delay, outcome) in model::reports(self.case, &started) {
             self.report_later(call, attempt, delay, Input::ModelDone { call, attempt, outcome });
         }
+        Ok(())
     }
 
     pub(super) fn call_tool(&mut self, start: &ToolStart) -> Result<(), Rule> {
-        self.report.tool_calls += 1;
         let ToolStart { call, attempt, .. } = *start;
+        self.checker.given(call, attempt)?;
+        self.report.tool_calls += 1;
         for (delay, outcome) in self.tools.start(self.case, start, self.healthy) {
             self.report_later(call, attempt, delay, Input::ToolDone { call, attempt, outcome });
         }

@@ -1,16 +1,19 @@
 //! The simulated world: a virtual clock, a queue of what will happen, and the loop around the
-//! kernel: decide, commit, act. A batch is committed and released before the next input is taken; the
-//! real shell goes on deciding while a commit is under way, which its own tests cover.
+//! kernel: decide, commit, act. In some runs a commit is in flight for a while, as in the real loop,
+//! and the kernel goes on deciding; in the others it takes no time.
 
 mod batch;
+mod commit;
 mod devices;
+mod fate;
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{CallId, Command, Hash, Input, Millis, Pid, RequestId, Signal, Timestamp};
+use aosk_abi::{CallId, Command, Effects, Hash, Input, Millis, Pid, RequestId, Signal, Timestamp};
 use aosk_kernel::Kernel;
 use aosk_store::{ProcessQuery, Which};
 
+use self::commit::Committing;
 use crate::case::{BEGIN, Case, HORIZON};
 use crate::checker::{Checker, Rule, ensure};
 use crate::faults::Feature;
@@ -37,6 +40,8 @@ enum Event {
     Report(Input),
     /// The operator acts.
     Action(u32),
+    /// The commit in flight is done.
+    Commit,
 }
 
 /// The world.
@@ -56,6 +61,9 @@ struct World<'a> {
     /// Numbers events and requests.
     order: u64,
     kernel: Kernel,
+    /// What came of inputs since the last batch was handed over.
+    fx: Effects,
+    committing: Option<Committing>,
     disk: Disk,
     tools: Tools,
     checker: Checker,
@@ -77,6 +85,8 @@ pub fn run(case: &Case) -> Result<Report, Box<Failure>> {
         under_way: BTreeMap::new(),
         order: 0,
         kernel: Kernel::new(case.config(0)),
+        fx: Effects::default(),
+        committing: None,
         disk: Disk::new(case),
         tools: Tools::default(),
         checker: Checker::new(case),
@@ -221,16 +231,24 @@ impl World<'_> {
             late += rng.below(3_000);
         }
         self.now = self.now.max(next).after(Millis(late));
+        if let Some(first) = self.events.first_entry()
+            && first.key().0 <= self.now
+            && matches!(first.get(), Event::Commit)
+        {
+            first.remove();
+            return self.commit_done();
+        }
         let inputs = self.take_due();
         self.batch(inputs)
     }
 
-    /// What is due: reports before timers before what the operator asks.
+    /// What is due before the commit in flight is done: reports before timers before what the
+    /// operator asks.
     fn take_due(&mut self) -> Vec<Input> {
         let mut reports = Vec::new();
         let mut commands = Vec::new();
         while let Some(entry) = self.events.first_entry() {
-            if entry.key().0 > self.now {
+            if entry.key().0 > self.now || matches!(entry.get(), Event::Commit) {
                 break;
             }
             match entry.remove() {
@@ -241,6 +259,8 @@ impl World<'_> {
                     let command = workload::command(self.case, action, &self.kernel);
                     commands.extend(command.map(|command| Input::Operator { request, command }));
                 }
+                // Not taken, see above.
+                Event::Commit => {}
             }
         }
         if self.kernel.next_deadline().is_some_and(|at| at <= self.now) {

@@ -1,6 +1,6 @@
 //! Every seed that ever failed, with what it found.
 
-use aosk_sim::{Case, run};
+use aosk_sim::{Case, Feature, run};
 
 /// The seeds.
 ///
@@ -23,8 +23,13 @@ const SEEDS: &[(u64, &str)] = &[
 #[test]
 fn seeds_that_failed_once() {
     for (seed, found) in SEEDS {
-        if let Err(failure) = run(&Case::of_seed(*seed)) {
-            panic!("again: {found}\n{failure}");
+        let case = Case::of_seed(*seed);
+        // They were found with commits at once; in flight they are other runs.
+        let at_once = case.features.without(Feature::InFlight);
+        for features in [at_once, at_once.with(Feature::InFlight)] {
+            if let Err(failure) = run(&Case { features, ..case.clone() }) {
+                panic!("again: {found}\n{failure}");
+            }
         }
     }
 }
