@@ -126,6 +126,7 @@ pub(crate) async fn node(dir: &Path, base_url: &str, slots: usize) -> anyhow::Re
             driver: resolved.driver,
             slots: u32::try_from(slots)?,
             price: resolved.price.unwrap_or_default(),
+            tokenizer: resolved.tokenizer,
             timeout: Millis::from_secs(60),
             stream: false,
         }],

@@ -11,7 +11,7 @@
 //! | [`provider`] | what is known of each provider |
 //! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
 //! | [`price`] | windows and prices of models, from a dated data file |
-//! | [`tokens`] | the estimate of tokens |
+//! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
 //! | [`endpoint`] | one provider's address, key and bounds |
 //! | `egress`, `sse`, `text` | the HTTP client, event streams, lenient texts |
 //! | `failure`, `retry_after` | what a refusal means, and when to come back |
@@ -34,6 +34,7 @@ pub mod script;
 pub mod scripted;
 mod sse;
 mod text;
+pub mod tokenizer;
 pub mod tokens;
 
 pub use driver::{Delta, Driver, OnDelta, Request};
@@ -42,3 +43,4 @@ pub use replay::Replay;
 pub use resolve::{How, Resolved, resolve};
 pub use script::Script;
 pub use scripted::Scripted;
+pub use tokenizer::Tokenizer;

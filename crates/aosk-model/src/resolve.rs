@@ -21,6 +21,7 @@ use crate::openai::{self, LengthField, OpenAi};
 use crate::price;
 use crate::provider::{self, PROVIDERS, Provider, Wire};
 use crate::scripted::Scripted;
+use crate::tokenizer::Tokenizer;
 
 /// The name of the scripted model.
 pub const SCRIPTED: &str = "scripted";
@@ -40,6 +41,8 @@ pub struct Resolved {
     pub driver: Arc<dyn Driver>,
     /// What it costs; none if that is not known. A model on one's own machine costs nothing.
     pub price: Option<Price>,
+    /// What counts its tokens.
+    pub tokenizer: Tokenizer,
     /// The model's window, if known.
     pub context: Option<Tokens>,
     /// The longest answer, if known.
@@ -68,6 +71,7 @@ impl fmt::Debug for Resolved {
         f.debug_struct("Resolved")
             .field("device", &self.device)
             .field("price", &self.price)
+            .field("tokenizer", &self.tokenizer)
             .field("context", &self.context)
             .field("output_max", &self.output_max)
             .field("slots", &self.slots)
@@ -123,6 +127,7 @@ fn scripted(how: How) -> Resolved {
         device: SCRIPTED.to_owned(),
         driver: Arc::new(Scripted::offline()),
         price: Some(Price::default()),
+        tokenizer: Tokenizer::ESTIMATE,
         context: None,
         output_max: None,
         // It takes no time.
@@ -195,6 +200,7 @@ async fn named(
         driver: driver(provider, &device, &model, &base, key)?,
         device,
         price: known.map(price::Model::price).or_else(|| is_free.then(Price::default)),
+        tokenizer: Tokenizer::of_model(&model),
         context: known.and_then(|known| known.context),
         output_max: known.and_then(|known| known.output_max),
         slots: provider.slots,

@@ -1,4 +1,4 @@
-//! The estimate of tokens: what budgets reserve before a call and what stands in when a provider
+//! The estimate of tokens: what stands in where a model's vocabulary is not known, and when a provider
 //! sends no usage.
 //!
 //! It is an estimate for any tokenizer, and errs on the side of too many. Held against the
@@ -8,25 +8,10 @@
 //! messages of dense machine output (`ls -l`, base64) can come out up to a quarter too low, which
 //! the rest of a conversation makes up for.
 
-use aosk_abi::{Content, Message, Part, Tokens, ToolSpec, Usage};
+use aosk_abi::{Message, Tokens, Usage};
 
 use crate::driver::Request;
-
-/// Role, separators and the like around one message.
-const MESSAGE_OVERHEAD: u64 = 8;
-
-/// Id, name and framing of one tool call, besides name and arguments.
-const CALL_OVERHEAD: u64 = 24;
-
-/// Framing of one tool's description.
-const TOOL_OVERHEAD: u64 = 16;
-
-/// The instructions on tool use that a provider adds when any tool is offered. Anthropic states
-/// about 350; chat templates of local models take 100 to 300.
-const TOOLS_OVERHEAD: u64 = 400;
-
-/// A part that is no text, such as an image: what a large image costs at most providers.
-const OTHER_PART: u64 = 2_000;
+use crate::tokenizer::Tokenizer;
 
 /// What a character is to a tokenizer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,63 +62,17 @@ pub fn of_text(text: &str) -> Tokens {
     Tokens(quarters.div_ceil(4))
 }
 
-/// The tokens of one message.
-#[must_use]
-pub fn of_message(message: &Message) -> Tokens {
-    let mut total = Tokens(MESSAGE_OVERHEAD);
-    match message {
-        Message::System { content } => total += of_content(content),
-        Message::User { content, name } => {
-            total += of_content(content);
-            total += name.as_deref().map(of_text).unwrap_or_default();
-        }
-        Message::Assistant { content, reasoning, tool_calls } => {
-            total += content.as_ref().map(of_content).unwrap_or_default();
-            total += reasoning.as_deref().map(of_text).unwrap_or_default();
-            for call in tool_calls {
-                total += Tokens(CALL_OVERHEAD) + of_text(&call.name) + of_text(&call.arguments);
-            }
-        }
-        Message::Tool { tool_call_id: _, name: _, content, is_error: _ } => {
-            total += Tokens(CALL_OVERHEAD) + of_content(content);
-        }
-    }
-    total
-}
-
-/// The tokens of the tools offered.
-#[must_use]
-pub fn of_tools(tools: &[ToolSpec]) -> Tokens {
-    let mut total = Tokens::ZERO;
-    for tool in tools {
-        total += Tokens(TOOL_OVERHEAD) + of_text(&tool.name) + of_text(&tool.description);
-        total += of_text(&tool.parameters.to_string());
-    }
-    if tools.is_empty() { total } else { total + Tokens(TOOLS_OVERHEAD) }
-}
-
 /// The usage of a call that was answered with `answer`, as far as it can be told.
 #[must_use]
 pub fn of_call(request: &Request, answer: &Message) -> Usage {
-    let conversation = request.messages.iter().map(|body| of_message(body.message()));
+    let count = Tokenizer::ESTIMATE;
+    let conversation = request.messages.iter().map(|body| count.of_message(body.message()));
     Usage {
-        input_uncached: conversation.fold(of_tools(&request.tools), |total, next| total + next),
-        output: of_message(answer),
+        input_uncached: conversation
+            .fold(count.of_tools(&request.tools), |total, next| total + next),
+        output: count.of_message(answer),
         estimated: true,
         ..Usage::default()
-    }
-}
-
-fn of_content(content: &Content) -> Tokens {
-    match content {
-        Content::Text(text) => of_text(text),
-        Content::Parts(parts) => parts.iter().fold(Tokens::ZERO, |total, part| {
-            total
-                + match part {
-                    Part::Text { text } => of_text(text),
-                    Part::Other { .. } => Tokens(OTHER_PART),
-                }
-        }),
     }
 }
 

@@ -9,22 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aosk_abi::{Body, Error, ErrorCode, Hash};
-use aosk_model::tokens;
 use aosk_store::Reader;
-
-/// A body and its size in tokens.
-#[derive(Debug, Clone)]
-pub(crate) struct Cached {
-    pub(crate) body: Body,
-    /// By estimate.
-    pub(crate) tokens: u64,
-}
 
 /// The cache.
 pub(crate) struct Bodies {
     reader: Arc<dyn Reader>,
-    young: HashMap<Hash, Cached>,
-    old: HashMap<Hash, Cached>,
+    young: HashMap<Hash, Body>,
+    old: HashMap<Hash, Body>,
     young_bytes: usize,
     bytes_max: usize,
 }
@@ -46,28 +37,25 @@ impl Bodies {
     /// Takes in a body that is new or used.
     pub(crate) fn insert(&mut self, body: &Body) {
         if !self.young.contains_key(&body.hash()) {
-            let cached = self.old.remove(&body.hash()).unwrap_or_else(|| Cached {
-                tokens: tokens::of_message(body.message()).0,
-                body: body.clone(),
-            });
-            self.put(cached);
+            let body = self.old.remove(&body.hash()).unwrap_or_else(|| body.clone());
+            self.put(body);
         }
     }
 
     /// The body at this address.
-    pub(crate) fn get(&mut self, hash: Hash) -> Result<Cached, Error> {
-        if let Some(cached) = self.young.get(&hash) {
-            return Ok(cached.clone());
+    pub(crate) fn get(&mut self, hash: Hash) -> Result<Body, Error> {
+        if let Some(body) = self.young.get(&hash) {
+            return Ok(body.clone());
         }
-        let cached = match self.old.remove(&hash) {
-            Some(cached) => cached,
+        let body = match self.old.remove(&hash) {
+            Some(body) => body,
             None => self.read(hash)?,
         };
-        self.put(cached.clone());
-        Ok(cached)
+        self.put(body.clone());
+        Ok(body)
     }
 
-    fn read(&self, hash: Hash) -> Result<Cached, Error> {
+    fn read(&self, hash: Hash) -> Result<Body, Error> {
         let lost = |what: String| {
             Error::new(ErrorCode::StoreCorrupt, format!("reading the body {hash}: {what}"))
                 .hint("`aosk audit verify` says whether the journal is whole")
@@ -77,14 +65,12 @@ impl Bodies {
             .body(hash)
             .map_err(|error| error.public())?
             .ok_or_else(|| lost("it is not in the store".to_owned()))?;
-        let body = Body::from_bytes(&bytes).map_err(|error| lost(error.to_string()))?;
-        Ok(Cached { tokens: tokens::of_message(body.message()).0, body })
+        Body::from_bytes(&bytes).map_err(|error| lost(error.to_string()))
     }
 
-    fn put(&mut self, cached: Cached) {
-        self.young_bytes =
-            self.young_bytes.saturating_add(cached.body.bytes().len().saturating_mul(2));
-        self.young.insert(cached.body.hash(), cached);
+    fn put(&mut self, body: Body) {
+        self.young_bytes = self.young_bytes.saturating_add(body.bytes().len().saturating_mul(2));
+        self.young.insert(body.hash(), body);
     }
 
     /// A commit is confirmed: what was here when the one before it was is in the store and may go.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aosk_abi::{Limits, Millis, Price};
 use aosk_kernel::Policy;
-use aosk_model::{Driver, Replay};
+use aosk_model::{Driver, Replay, Tokenizer};
 use aosk_store::Store;
 use aosk_tools::Registry;
 
@@ -48,6 +48,8 @@ pub struct ModelDevice {
     pub slots: u32,
     /// What its tokens cost.
     pub price: Price,
+    /// What counts its tokens before a call.
+    pub tokenizer: Tokenizer,
     /// How long one attempt may take.
     pub timeout: Millis,
     /// Whether answers are streamed; observers then see them grow.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Pid,
-    ToolOutcome, ToolSpec, ToolStart,
+    Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
-use aosk_model::{Delta, Replay, Request, tokens};
+use aosk_model::{Delta, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -53,6 +53,7 @@ pub(crate) struct Devices {
     recorded: Option<Arc<Replay>>,
     workspace: PathBuf,
     workspaces: HashMap<PathBuf, Arc<Workspace>>,
+    /// Tools offered together, and their tokens by the tokenizer that was asked last.
     offered: HashMap<Vec<String>, Offered>,
     growth: broadcast::Sender<Growth>,
     tasks: JoinSet<Input>,
@@ -60,11 +61,10 @@ pub(crate) struct Devices {
     by_task: HashMap<Id, (Key, Kind)>,
 }
 
-/// The tools a model is offered, and their size in tokens.
-#[derive(Debug, Clone)]
-pub(crate) struct Offered {
+/// The tools a model is offered, and their size.
+struct Offered {
     specs: Arc<[ToolSpec]>,
-    pub(crate) tokens: u64,
+    counted: Option<(Tokenizer, Tokens)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,24 +95,35 @@ impl Devices {
         }
     }
 
+    /// What counts the tokens of a model.
+    pub(crate) fn tokenizer(&self, model: &str) -> Tokenizer {
+        self.models.get(model).map(|model| model.tokenizer).unwrap_or_default()
+    }
+
+    /// The tokens that tools of these names take in a request.
+    pub(crate) fn tokens_of_tools(&mut self, names: &[String], count: Tokenizer) -> Tokens {
+        let offered = self.offered(names);
+        match offered.counted {
+            Some((by, tokens)) if by == count => tokens,
+            Some(_) | None => {
+                let tokens = count.of_tools(&offered.specs);
+                offered.counted = Some((count, tokens));
+                tokens
+            }
+        }
+    }
+
     /// The tools of these names as a model is offered them. Unknown names are left out: a process
     /// restored under another configuration may name tools that are gone.
-    pub(crate) fn offered(&mut self, names: &[String]) -> Offered {
-        if let Some(offered) = self.offered.get(names) {
-            return offered.clone();
-        }
-        let specs: Vec<ToolSpec> = names
-            .iter()
-            .filter_map(|name| self.tools.specs(&[name]).ok())
-            .flatten()
-            .cloned()
-            .collect();
-        let offered = Offered { tokens: tokens::of_tools(&specs).0, specs: specs.into() };
-        if self.offered.len() >= OFFERED_MAX {
+    fn offered(&mut self, names: &[String]) -> &mut Offered {
+        if self.offered.len() >= OFFERED_MAX && !self.offered.contains_key(names) {
             self.offered.clear();
         }
-        self.offered.insert(names.to_vec(), offered.clone());
-        offered
+        let tools = &self.tools;
+        self.offered.entry(names.to_vec()).or_insert_with(|| {
+            let known = names.iter().filter_map(|name| tools.specs(&[name]).ok());
+            Offered { specs: known.flatten().cloned().collect(), counted: None }
+        })
     }
 
     /// Starts a model call.
@@ -124,7 +135,7 @@ impl Devices {
         options: Arc<aosk_abi::ThinkOptions>,
         messages: Vec<Body>,
     ) {
-        let tools = self.offered(&options.tools).specs;
+        let tools = self.offered(&options.tools).specs.clone();
         let Some(device) = self.models.get(&options.model).cloned() else {
             // The kernel knows the same devices, so this does not happen; the call must end all the
             // same.

@@ -254,7 +254,7 @@ impl EventLoop {
                     return;
                 };
                 let bodies: Result<Vec<_>, _> =
-                    pages.into_iter().map(|hash| Ok(self.bodies.get(hash)?.body)).collect();
+                    pages.into_iter().map(|hash| self.bodies.get(hash)).collect();
                 match bodies {
                     Ok(bodies) => self.devices.think(call, attempt, asker, options, bodies),
                     Err(error) => self.devices.fail_model(call, attempt, &error),

@@ -9,6 +9,8 @@ use aosk_abi::{
 };
 use aosk_kernel::{Kernel, Process};
 
+use aosk_model::Tokenizer;
+
 use crate::bodies::Bodies;
 use crate::devices::Devices;
 use crate::program::{Call, Event, ProcessView, Programs, Stepped};
@@ -16,15 +18,23 @@ use crate::program::{Call, Event, ProcessView, Programs, Stepped};
 /// Runs programs.
 pub(crate) struct Turns {
     programs: Programs,
-    /// Tokens of each log so far: pages counted, and their sum.
-    log_tokens: HashMap<Pid, (usize, u64)>,
+    /// The tokens of each log so far.
+    logs: HashMap<Pid, Counted>,
     /// Turns taken in this batch.
     taken: HashMap<Pid, u32>,
 }
 
+/// As much of a log as is counted.
+#[derive(Debug, Default)]
+struct Counted {
+    count: Tokenizer,
+    pages: usize,
+    tokens: Tokens,
+}
+
 impl Turns {
     pub(crate) fn new(programs: Programs) -> Self {
-        Self { programs, log_tokens: HashMap::new(), taken: HashMap::new() }
+        Self { programs, logs: HashMap::new(), taken: HashMap::new() }
     }
 
     /// A new batch begins.
@@ -34,7 +44,7 @@ impl Turns {
 
     /// A process is gone.
     pub(crate) fn forget(&mut self, pid: Pid) {
-        self.log_tokens.remove(&pid);
+        self.logs.remove(&pid);
     }
 
     /// Runs the program and gives the step it takes.
@@ -82,9 +92,10 @@ impl Turns {
             self.programs.step(program, &process.program_state, &view, event)?;
         let call = match call {
             Call::Think(options) => {
-                let tools = devices.offered(&options.tools).tokens;
-                let log = self.log_tokens(bodies, pid, process, &append)?;
-                Syscall::Think { options, input: Tokens(log.saturating_add(tools)) }
+                let count = devices.tokenizer(&options.model);
+                let tools = devices.tokens_of_tools(&options.tools, count);
+                let log = self.log_tokens(bodies, pid, process, &append, count)?;
+                Syscall::Think { options, input: log + tools }
             }
             Call::CallTools(calls) => Syscall::CallTools { calls },
             Call::Spawn(spec) => Syscall::Spawn { spec },
@@ -99,25 +110,25 @@ impl Turns {
         Ok(Step { append, call, state })
     }
 
-    /// The tokens of the log and of what is about to be appended, by estimate.
+    /// The tokens of the log and of what is about to be appended, as `count` has them.
     fn log_tokens(
         &mut self,
         bodies: &mut Bodies,
         pid: Pid,
         process: &Process,
         append: &[Body],
-    ) -> Result<u64, Error> {
-        let (mut counted, mut sum) = self.log_tokens.get(&pid).copied().unwrap_or_default();
-        for page in process.pages.iter().skip(counted) {
-            sum = sum.saturating_add(bodies.get(page.hash)?.tokens);
-            counted = counted.saturating_add(1);
+        count: Tokenizer,
+    ) -> Result<Tokens, Error> {
+        let log = self.logs.entry(pid).or_default();
+        if log.count != count {
+            *log = Counted { count, ..Counted::default() };
         }
-        self.log_tokens.insert(pid, (counted, sum));
-        for body in append {
-            bodies.insert(body);
-            sum = sum.saturating_add(bodies.get(body.hash())?.tokens);
+        for page in process.pages.iter().skip(log.pages) {
+            log.tokens += count.of_message(bodies.get(page.hash)?.message());
+            log.pages = log.pages.saturating_add(1);
         }
-        Ok(sum)
+        let tokens = append.iter().map(|body| count.of_message(body.message()));
+        Ok(tokens.fold(log.tokens, |sum, tokens| sum + tokens))
     }
 }
 
@@ -148,28 +159,28 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
     Ok(match wake {
         Wake::Started => Event::Started,
         Wake::Answered { page: at, finish } => {
-            Event::Answered { message: bodies.get(page(at)?)?.body.message().clone(), finish }
+            Event::Answered { message: bodies.get(page(at)?)?.message().clone(), finish }
         }
         Wake::ModelFailed { failure } => Event::ModelFailed(failure),
         Wake::ToolsReturned { first, count } => {
             let mut results = Vec::new();
             for offset in 0..count {
                 let hash = page(PageIndex(first.0.saturating_add(offset)))?;
-                results.push(bodies.get(hash)?.body.message().clone());
+                results.push(bodies.get(hash)?.message().clone());
             }
             Event::ToolsReturned(results)
         }
         Wake::Spawned { pid } => Event::Spawned(pid),
         Wake::ChildExited { pid, status, result } => {
             let result = match result {
-                Some(hash) => Some(bodies.get(hash)?.body.message().clone()),
+                Some(hash) => Some(bodies.get(hash)?.message().clone()),
                 None => None,
             };
             Event::ChildExited { pid, status, result }
         }
         Wake::Sent => Event::Sent,
         Wake::Received { body, from } => {
-            Event::Received { from, message: bodies.get(body)?.body.message().clone() }
+            Event::Received { from, message: bodies.get(body)?.message().clone() }
         }
         Wake::Slept => Event::Slept,
         Wake::TimedOut => Event::TimedOut,

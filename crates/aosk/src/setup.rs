@@ -57,6 +57,7 @@ fn device(resolved: Resolved, slots: Option<u32>) -> ModelDevice {
         driver: resolved.driver,
         slots: slots.unwrap_or(resolved.slots),
         price: resolved.price.unwrap_or_default(),
+        tokenizer: resolved.tokenizer,
         timeout: limits::MODEL_TIMEOUT,
         stream: true,
     }

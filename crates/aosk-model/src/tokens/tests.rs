@@ -1,7 +1,5 @@
 //! Tests of `tokens`.
 
-use aosk_abi::ToolUse;
-
 use super::*;
 
 /// Each text with the most tokens that any of the vocabularies named above makes of it.
@@ -33,23 +31,4 @@ fn case_and_blanks_make_runs() {
     assert_eq!(of_text("a b c"), Tokens(3));
     assert_eq!(of_text("a        b"), Tokens(4));
     assert_eq!(of_text("2026"), Tokens(4));
-}
-
-#[test]
-fn a_message_counts_all_it_carries() {
-    let call = ToolUse {
-        id: "call_1".into(),
-        name: "read_file".into(),
-        arguments: r#"{"path":"a.txt"}"#.into(),
-    };
-    let plain = of_message(&Message::assistant("hello"));
-    let calling = Message::Assistant {
-        content: Some(Content::Text("hello".into())),
-        reasoning: Some("it wants the file".into()),
-        tool_calls: vec![call],
-    };
-    let parts =
-        of_text("it wants the file") + of_text("read_file") + of_text(r#"{"path":"a.txt"}"#);
-    assert_eq!(of_message(&calling), plain + parts + Tokens(CALL_OVERHEAD));
-    assert_eq!(of_tools(&[]), Tokens::ZERO);
 }

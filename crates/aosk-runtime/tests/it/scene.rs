@@ -10,7 +10,7 @@ use aosk_runtime::abi::{
     Message, Millis, ModelReply, PermissionLevel, Pid, Price, ProgramSpec, Risk, SpawnSpec,
     ThinkOptions, Tokens, ToolSpec, ToolTraits, ToolUse, Usage,
 };
-use aosk_runtime::model::{Delta, Driver, OnDelta, Request};
+use aosk_runtime::model::{Delta, Driver, OnDelta, Request, Tokenizer};
 use aosk_runtime::program::react;
 use aosk_runtime::store::{Batch, Head, Memory, Reader, Store, StoreError};
 use aosk_runtime::tools::builtin::Calculator;
@@ -315,6 +315,7 @@ impl Scene {
             driver: Arc::new(Model { trace: trace.clone(), script }),
             slots: 4,
             price: Price::default(),
+            tokenizer: Tokenizer::ESTIMATE,
             timeout: Millis::from_secs(600),
             stream: true,
         };

@@ -15,7 +15,7 @@ use aosk::abi::{
     Body, Error, ErrorCode, Limits, Millis, PermissionLevel, Pid, Price, ProgramSpec, SpawnSpec,
     ThinkOptions, Tokens,
 };
-use aosk::model::Replay;
+use aosk::model::{Replay, Tokenizer};
 use aosk::program::replay as program;
 use aosk::store::{Reader, Which};
 use aosk::tools::Registry;
@@ -93,6 +93,7 @@ fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
             driver: Arc::new(replay.as_ref().clone()),
             slots: args.concurrency,
             price: Price::default(),
+            tokenizer: Tokenizer::ESTIMATE,
             timeout: Millis::from_secs(60),
             stream: false,
         }],

@@ -7,7 +7,7 @@ use aosk::abi::{
     Body, Error, Limits, Message, MicroUsd, Millis, PermissionLevel, Price, ProgramSpec, SpawnSpec,
     ThinkOptions, Tokens,
 };
-use aosk::model::{Script, Scripted};
+use aosk::model::{Script, Scripted, Tokenizer};
 use aosk::program::react;
 
 #[cfg(test)]
@@ -64,6 +64,7 @@ pub(super) fn model() -> Result<ModelDevice, Error> {
         driver: Arc::new(Scripted::new(script()?)),
         slots: SLOTS,
         price: PRICE,
+        tokenizer: Tokenizer::ESTIMATE,
         timeout: Millis::from_secs(60),
         stream: false,
     })
