@@ -44,7 +44,9 @@ pub use fact::{Entry, Fact};
 pub use id::{BudgetId, CallId, PageIndex, Pid, RequestId};
 pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
-pub use model::{Failure, FailureClass, FinishReason, ModelReply, Price, ThinkOptions, Usage};
+pub use model::{
+    Failure, FailureClass, FinishReason, ModelReply, Price, Rates, ThinkOptions, Usage,
+};
 pub use process::{ExitStatus, ProgramSpec, Signal, SpawnSpec};
 pub use row::{Image, RowChange, RowKey, RowOp};
 pub use syscall::{Peer, Step, Syscall, Wake};

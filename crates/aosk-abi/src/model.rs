@@ -48,9 +48,19 @@ impl Usage {
     }
 }
 
-/// What a model's tokens cost, in micro-dollars per million tokens of each class.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a model's tokens cost.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Price {
+    /// Requests of ordinary length.
+    pub usual: Rates,
+    /// Requests with more input than this many tokens, for all of their tokens, where the provider
+    /// asks another price for them.
+    pub long: Option<(Tokens, Rates)>,
+}
+
+/// Micro-dollars per million tokens of each class.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
     /// Input that no cache knew.
     pub input: MicroUsd,
     /// Input read from the cache.
@@ -62,9 +72,34 @@ pub struct Price {
 }
 
 impl Price {
+    /// One price for requests of any length.
+    #[must_use]
+    pub const fn flat(usual: Rates) -> Self {
+        Self { usual, long: None }
+    }
+
     /// The cost of `usage`, rounded up to a whole micro-dollar.
     #[must_use]
     pub fn of(&self, usage: &Usage) -> MicroUsd {
+        self.rates(usage.input()).of(usage)
+    }
+
+    /// The most that `input` and `output` tokens can cost, whatever the cache does.
+    #[must_use]
+    pub fn worst_case(&self, input: Tokens, output: Tokens) -> MicroUsd {
+        let rates = self.rates(input);
+        let dearest = rates.input.max(rates.cache_read).max(rates.cache_write);
+        let usage = Usage { input_uncached: input, output, ..Usage::default() };
+        Rates { input: dearest, ..rates }.of(&usage)
+    }
+
+    fn rates(&self, input: Tokens) -> Rates {
+        self.long.filter(|(above, _)| input > *above).map_or(self.usual, |(_, long)| long)
+    }
+}
+
+impl Rates {
+    fn of(&self, usage: &Usage) -> MicroUsd {
         let picodollars = [
             (usage.input_uncached, self.input),
             (usage.cache_read, self.cache_read),
@@ -75,14 +110,6 @@ impl Price {
         .map(|(tokens, price)| u128::from(tokens.0).saturating_mul(u128::from(price.0)))
         .fold(0_u128, u128::saturating_add);
         MicroUsd(u64::try_from(picodollars.div_ceil(1_000_000)).unwrap_or(u64::MAX))
-    }
-
-    /// The most that `input` and `output` tokens can cost, whatever the cache does.
-    #[must_use]
-    pub fn worst_case(&self, input: Tokens, output: Tokens) -> MicroUsd {
-        let dearest = self.input.max(self.cache_read).max(self.cache_write);
-        let priced = Self { input: dearest, ..*self };
-        priced.of(&Usage { input_uncached: input, output, ..Usage::default() })
     }
 }
 
@@ -144,14 +171,33 @@ pub struct Failure {
 mod tests {
     use super::*;
 
+    const RATES: Rates = Rates {
+        input: MicroUsd(2_000_000),
+        cache_read: MicroUsd(100_000),
+        cache_write: MicroUsd(2_500_000),
+        output: MicroUsd(10_000_000),
+    };
+
+    #[test]
+    fn a_long_request_has_its_own_price() {
+        let dear = Rates { input: MicroUsd(4_000_000), ..RATES };
+        let price = Price { usual: RATES, long: Some((Tokens(1_000), dear)) };
+        let usage = |input, read| Usage {
+            input_uncached: Tokens(input),
+            cache_read: Tokens(read),
+            ..Usage::default()
+        };
+        assert_eq!(price.of(&usage(1_000, 0)), MicroUsd(2_000));
+        assert_eq!(price.of(&usage(1_001, 0)), MicroUsd(4_004));
+        // What counts is all of the input, cached or not.
+        assert_eq!(price.of(&usage(500, 501)), MicroUsd(2_051));
+        assert_eq!(price.worst_case(Tokens(1_000), Tokens(0)), MicroUsd(2_500));
+        assert_eq!(price.worst_case(Tokens(1_001), Tokens(0)), MicroUsd(4_004));
+    }
+
     #[test]
     fn cost_is_rounded_up_once() {
-        let price = Price {
-            input: MicroUsd(2_000_000),
-            cache_read: MicroUsd(100_000),
-            cache_write: MicroUsd(2_500_000),
-            output: MicroUsd(10_000_000),
-        };
+        let price = Price::flat(RATES);
         let usage = Usage {
             input_uncached: Tokens(1_000),
             cache_read: Tokens(10_000),
@@ -162,7 +208,7 @@ mod tests {
         // 1000*2 + 10000*0.1 + 33*10 = 2000 + 1000 + 330 micro-dollars
         assert_eq!(price.of(&usage), MicroUsd(3_330));
         assert_eq!(price.of(&Usage { output: Tokens(1), ..Usage::default() }), MicroUsd(10));
-        let tiny = Price { input: MicroUsd(1), ..Price::default() };
+        let tiny = Price::flat(Rates { input: MicroUsd(1), ..Rates::default() });
         assert_eq!(tiny.of(&Usage { input_uncached: Tokens(1), ..Usage::default() }), MicroUsd(1));
         assert_eq!(price.worst_case(Tokens(1_000), Tokens(0)), MicroUsd(2_500));
     }

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use aosk_abi::{MicroUsd, Price, Tokens};
+use aosk_abi::{MicroUsd, Price, Rates, Tokens};
 use serde::Deserialize;
 
 /// What is known of one model.
@@ -43,7 +43,7 @@ pub struct Model {
 struct Long {
     above: Tokens,
     #[serde(flatten)]
-    price: Price,
+    rates: Rates,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,23 +61,16 @@ static FILE: LazyLock<File> =
     LazyLock::new(|| serde_json::from_str(include_str!("models.json")).unwrap_or_default());
 
 impl Model {
-    /// The price of a request of ordinary length. What has no price of its own costs what input
-    /// costs.
+    /// What it costs. What has no price of its own costs what input costs.
     #[must_use]
     pub fn price(&self) -> Price {
-        Price {
+        let usual = Rates {
             input: self.input,
             cache_read: self.cache_read.unwrap_or(self.input),
             cache_write: self.cache_write.unwrap_or(self.input),
             output: self.output,
-        }
-    }
-
-    /// The price of a request of `input` tokens: several providers ask more for all of a long one.
-    #[must_use]
-    pub fn price_for(&self, input: Tokens) -> Price {
-        let long = self.long.filter(|long| input > long.above);
-        long.map_or_else(|| self.price(), |long| long.price)
+        };
+        Price { usual, long: self.long.map(|long| (long.above, long.rates)) }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use aosk_abi::{
     Command, Effects, Input, Limits, MicroUsd, Millis, ModelOutcome, PermissionLevel, Pid, Price,
-    ProgramSpec, Release, RequestId, SpawnSpec, Step, Syscall, ThinkOptions, Timestamp, Tokens,
+    ProgramSpec, Rates, Release, RequestId, SpawnSpec, Step, Syscall, ThinkOptions, Timestamp,
+    Tokens,
 };
 use aosk_kernel::{Config, Kernel, ModelConfig};
 
@@ -27,7 +28,7 @@ impl Crowd {
     #[must_use]
     pub fn new(processes: u32) -> Self {
         let mut config = Config::default();
-        let price = Price { input: MicroUsd(1_000_000), ..Price::default() };
+        let price = Price::flat(Rates { input: MicroUsd(1_000_000), ..Rates::default() });
         let model = ModelConfig { slots: 64, price, timeout: Millis::from_secs(3600) };
         config.models.insert(MODEL.to_owned(), model);
         let mut crowd = Self {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aosk_abi::{Limits, MicroUsd, Millis, Price, Risk, Timestamp, Tokens, ToolTraits};
+use aosk_abi::{Limits, MicroUsd, Millis, Price, Rates, Risk, Timestamp, Tokens, ToolTraits};
 use aosk_kernel::{Config, ModelConfig, policy};
 
 use crate::defect::Defect;
@@ -114,12 +114,12 @@ impl Case {
     fn first_config(&self) -> Config {
         let mut rng = Rng::of(self.seed, About::Config, &[]);
         let models = MODELS.iter().enumerate().map(|(at, name)| {
-            let price = Price {
+            let price = Price::flat(Rates {
                 input: MicroUsd(rng.between(1, 3) * 1_000_000),
                 cache_read: MicroUsd(100_000),
                 cache_write: MicroUsd(rng.between(1, 4) * 1_000_000),
                 output: MicroUsd(rng.between(1, 10) * 1_000_000),
-            };
+            });
             let most = if self.has(Feature::Storm) { 20 } else { 4 };
             let slots = u32::try_from(rng.between(1, most)).unwrap_or(1);
             let timeout = Millis::from_secs(if at == 0 { 8 } else { 40 });

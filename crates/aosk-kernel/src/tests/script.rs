@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
     FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MicroUsd, Millis,
-    ModelOutcome, ModelReply, Peer, PermissionLevel, Pid, Price, ProgramSpec, Release, Reply,
-    RequestId, Resource, Resume, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Step,
-    Syscall, ThinkOptions, Timestamp, Tokens, ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage,
-    Wake,
+    ModelOutcome, ModelReply, Peer, PermissionLevel, Pid, Price, ProgramSpec, Rates, Release,
+    Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend,
+    Step, Syscall, ThinkOptions, Timestamp, Tokens, ToolOutcome, ToolStart, ToolTraits, ToolUse,
+    Usage, Wake,
 };
 use expect_test::Expect;
 
@@ -43,12 +43,12 @@ pub(super) struct Script {
 /// Two models, `m` with one slot and prices and `n` with two slots and none; an inline tool, one
 /// that can be called again and one that cannot, in two slots.
 pub(super) fn config() -> Config {
-    let price = Price {
+    let price = Price::flat(Rates {
         input: MicroUsd(1_000_000),
         cache_read: MicroUsd(100_000),
         cache_write: MicroUsd(1_000_000),
         output: MicroUsd(2_000_000),
-    };
+    });
     let tool = |risk, idempotent, inline, seconds| ToolTraits {
         risk,
         idempotent,

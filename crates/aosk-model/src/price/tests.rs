@@ -12,15 +12,14 @@ fn the_file_is_understood_and_sensible() {
             assert!(ids.insert((model.provider.clone(), id.clone())), "{id} stands twice");
         }
         assert!(crate::provider::find(&model.provider).is_some(), "{}", model.provider);
-        let price = model.price();
+        let price = model.price().usual;
         assert!(price.cache_read <= price.input && price.input <= price.output, "{}", model.id);
         assert!(price.cache_write >= price.input, "{}", model.id);
         let _: jiff::civil::Date = model.as_of.parse().expect("a date");
         assert!(!model.source.is_empty());
         if let Some(long) = model.long {
-            assert!(long.price.input > price.input && long.price.output > price.output);
-            assert_eq!(model.price_for(long.above), price);
-            assert_eq!(model.price_for(long.above + Tokens(1)), long.price);
+            assert!(long.rates.input > price.input && long.rates.output > price.output);
+            assert_eq!(model.price().long, Some((long.above, long.rates)));
         }
     }
 }

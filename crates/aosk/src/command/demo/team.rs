@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aosk::ModelDevice;
 use aosk::abi::{
-    Body, Error, Limits, Message, MicroUsd, Millis, PermissionLevel, Price, ProgramSpec, SpawnSpec,
-    ThinkOptions, Tokens,
+    Body, Error, Limits, Message, MicroUsd, Millis, PermissionLevel, Price, ProgramSpec, Rates,
+    SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::{Script, Scripted, Tokenizer};
 use aosk::program::react;
@@ -24,12 +24,12 @@ pub(super) const TEST_COMMAND: &str = "cargo test --offline";
 
 /// What tokens are said to cost, so that the accounts have something to count: a dollar for a million
 /// tokens of input, five for a million of output.
-pub(super) const PRICE: Price = Price {
+pub(super) const PRICE: Price = Price::flat(Rates {
     input: MicroUsd(1_000_000),
     cache_read: MicroUsd(100_000),
     cache_write: MicroUsd(1_250_000),
     output: MicroUsd(5_000_000),
-};
+});
 
 /// Model calls at once. Fewer than agents, so that priorities count.
 const SLOTS: u32 = 2;
