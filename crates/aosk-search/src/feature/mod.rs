@@ -1,0 +1,113 @@
+//! What speaks for a page as the answer to a query, as numbers around 0 to 1.
+//!
+//! A feature that knows nothing (no date in the query, no speaker, no vector) is 0 for every page
+//! and so changes no order.
+
+mod context;
+mod facts;
+mod lexical;
+
+use crate::index::Index;
+use crate::matches::Matches;
+use crate::page::Kept;
+use crate::query::Asked;
+
+/// The names of the features, in the order of their numbers.
+pub const FEATURES: [&str; 40] = [
+    "bm25", "bm25_share", "cover", "cover_soft", "cover_squared", "rarest", "pairs", "exact_names",
+    "before", "after", "window", "window_cover", "wide", "wide_cover",
+    "speaker", "other_speaker", "speaker_cover", "speaker_window", "named_in_text",
+    "day", "day_mentioned",
+    "length", "substance", "asks", "answers", "answers_match", "first_person", "second_person",
+    "time_told", "number_told", "name_told", "picture_told", "picture",
+    "late", "opening", "vector", "vector_window", "ask_match", "quote", "other_cover",
+];
+
+/// How many features there are.
+pub const COUNT: usize = FEATURES.len();
+
+/// The features of one page for one query.
+pub type Features = [f32; COUNT];
+
+/// Everything that features are computed from.
+pub(crate) struct Scene<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) asked: &'a Asked<'a>,
+    pub(crate) matches: &'a Matches,
+    /// The largest scores of any page, at least a little more than nothing.
+    pub(crate) best: Best,
+    /// Pages whose text names a speaker of the query, by place.
+    pub(crate) named: Vec<bool>,
+}
+
+/// The largest scores over all pages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Best {
+    pub(crate) own: f32,
+    pub(crate) window: f32,
+    pub(crate) wide: f32,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn new(index: &'a Index, asked: &'a Asked<'a>, matches: &'a Matches) -> Self {
+        let mut named = vec![false; index.line().len()];
+        for (slot, _) in asked.names.iter().flat_map(|name| index.postings(*name)) {
+            if let Some(flag) = named.get_mut(index.place(*slot)) {
+                *flag = true;
+            }
+        }
+        let best = Best { own: 0.01, window: 0.01, wide: 0.01 };
+        Scene { index, asked, matches, best, named }
+    }
+
+    /// The page so many places away, if it is of the same group.
+    pub(crate) fn beside(&self, place: usize, steps: isize) -> Option<(usize, &'a Kept)> {
+        let there = place.checked_add_signed(steps)?;
+        let (here, other) = (self.index.at(place)?, self.index.at(there)?);
+        (here.group == other.group).then_some((there, other))
+    }
+
+    /// All features of the page at `place`.
+    pub(crate) fn features(&self, place: usize) -> Features {
+        let mut features = [0.0; COUNT];
+        let Some(page) = self.index.at(place) else { return features };
+        let own = lexical::Own::of(self, place, page);
+        let near = context::Near::of(self, place, page);
+        let facts = facts::Facts::of(self, place, page);
+        let expect = self.asked.expect;
+        let flag = |on: bool| f32::from(u8::from(on));
+        let few = |count: u8| f32::from(count.min(3)) / 3.0;
+        let values = [
+            own.bm25, own.bm25_share, own.cover, own.cover_soft, own.cover * own.cover, own.rarest,
+            own.pairs, own.exact_names,
+            near.before, near.after, near.window, near.window_cover, near.wide, near.wide_cover,
+            facts.speaker, facts.other, facts.speaker * own.cover_soft,
+            facts.speaker * near.window_cover, facts.named,
+            facts.day, facts.mentioned,
+            own.length, own.substance,
+            flag(page.signs.asks), flag(near.answers), flag(near.answers) * near.before_cover,
+            few(page.signs.first_person), few(page.signs.second_person),
+            flag(expect.time) * flag(!page.mentions.is_empty()),
+            flag(expect.count) * flag(page.signs.numbers > 0),
+            flag(expect.person || expect.place) * few(page.signs.names),
+            flag(expect.picture) * flag(page.signs.picture), flag(page.signs.picture),
+            facts.late, flag(near.opening), facts.vector, facts.vector_window,
+            flag(page.signs.asks) * own.cover, flag(page.signs.quotes), facts.other * own.cover_soft,
+        ];
+        features.copy_from_slice(&values);
+        features
+    }
+}
+
+/// BM25 of one page.
+pub(crate) fn own_score(scene: &Scene<'_>, place: usize) -> f32 {
+    if scene.matches.exact(place) == 0 {
+        return 0.0;
+    }
+    scene.index.at(place).map_or(0.0, |page| lexical::own_bm25(scene, place, page))
+}
+
+/// BM25 of a page with its neighbours, near and wide.
+pub(crate) fn context_scores(scene: &Scene<'_>, place: usize) -> (f32, f32) {
+    (context::around(scene, place, context::NEAR), context::around(scene, place, context::WIDE))
+}

@@ -1,0 +1,65 @@
+//! Which page holds which term of a query: the one table that all features read.
+//!
+//! A row for each page in line, so that neighbours stand side by side, and a bit for each term.
+
+use crate::index::Index;
+use crate::query::Asked;
+
+/// Occurrences of the query's terms.
+#[derive(Debug)]
+pub(crate) struct Matches {
+    columns: usize,
+    /// Occurrences, row by row.
+    counts: Vec<u8>,
+    /// A bit for each term that the page holds.
+    exact: Vec<u64>,
+    /// A bit for each term of which the page holds a related one.
+    related: Vec<u64>,
+}
+
+impl Matches {
+    pub(crate) fn new(index: &Index, asked: &Asked<'_>) -> Self {
+        let (rows, columns) = (index.line().len(), asked.columns.len());
+        let mut table = Matches {
+            columns,
+            counts: vec![0; rows * columns],
+            exact: vec![0; rows],
+            related: vec![0; rows],
+        };
+        for (at, column) in asked.columns.iter().enumerate() {
+            for term in column.term {
+                for (slot, count) in index.postings(term) {
+                    let place = index.place(*slot);
+                    if let Some(cell) = table.counts.get_mut(place * columns + at) {
+                        *cell = u8::try_from(*count).unwrap_or(u8::MAX);
+                    }
+                    if let Some(mask) = table.exact.get_mut(place) {
+                        *mask |= 1 << at;
+                    }
+                }
+            }
+            for term in &column.related {
+                for (slot, _) in index.postings(*term) {
+                    if let Some(mask) = table.related.get_mut(index.place(*slot)) {
+                        *mask |= 1 << at;
+                    }
+                }
+            }
+        }
+        table
+    }
+
+    /// How often the page holds each term.
+    pub(crate) fn row(&self, place: usize) -> &[u8] {
+        let from = place * self.columns;
+        self.counts.get(from..from + self.columns).unwrap_or_default()
+    }
+
+    pub(crate) fn exact(&self, place: usize) -> u64 {
+        self.exact.get(place).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn related(&self, place: usize) -> u64 {
+        self.related.get(place).copied().unwrap_or_default()
+    }
+}
