@@ -6,7 +6,7 @@ use aosk_search::{Query, Weights};
 
 fn tokens(t: &str) -> f64 { t.len() as f64 / 4.3 + 1.0 }
 
-struct Q { ex: Example, cat: u32, conv: usize, lens: Vec<f64>, ids: Vec<u64>, evid: Vec<u64>, text: String }
+struct Q { tr: Example,  ex: Example, cat: u32, conv: usize, lens: Vec<f64>, ids: Vec<u64>, evid: Vec<u64>, text: String }
 
 fn eval(qs: &[&Q], w: &dyn Fn(&Q) -> Weights, alpha: f64, print: bool, name: &str) -> (f64, f64) {
     let mut tot = std::collections::BTreeMap::new();
@@ -37,6 +37,52 @@ fn eval(qs: &[&Q], w: &dyn Fn(&Q) -> Weights, alpha: f64, print: bool, name: &st
     (r[2] / n, r[5] / n)
 }
 
+/// traces: index grows; query = assistant text; gold = earlier pages holding a rare identifier of it
+fn traces(path: &str, w: &[(&str, Weights)]) {
+    use aosk_search::analyse::{Analyser, Kind};
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().take(90).map(|l| serde_json::from_str(l).unwrap()).collect();
+    let mut res = vec![[0.0f64; 4]; w.len()]; let mut n = 0.0; let mut tadd = 0u128; let mut pages = 0;
+    for chunk in lines.chunks(15) {
+        let mut index = aosk_search::Index::new();
+        let mut id = 0u64;
+        let mut holders: std::collections::BTreeMap<String, Vec<u64>> = Default::default();
+        for (g, run) in chunk.iter().enumerate() {
+            for (o, m) in run["messages"].as_array().unwrap().iter().enumerate() {
+                let mut t = m["content"].as_str().unwrap_or_default().to_string();
+                let role = m["role"].as_str().unwrap();
+                let said = t.clone();
+                for c in m["tool_calls"].as_array().into_iter().flatten() { t.push_str(" "); t.push_str(c["function"]["arguments"].as_str().unwrap_or_default()); }
+                let mut ids: Vec<String> = vec![];
+                Analyser::default().analyse(&t, &mut |x| if (x.kind == Kind::Whole || (x.kind == Kind::Number && x.text.len() > 3)) && x.text.len() > 4 { ids.push(x.text.to_string()) });
+                ids.sort(); ids.dedup();
+                if role == "assistant" && said.len() > 20 {
+                    let mut gold: Vec<u64> = ids.iter().filter_map(|i| holders.get(i)).filter(|h| h.len() <= 2).flatten().copied().collect();
+                    gold.sort(); gold.dedup();
+                    if !gold.is_empty() && gold.len() < 6 && index.len() > 30 {
+                        n += 1.0;
+                        let q: String = t.chars().take(600).collect();
+                        for (r, (_, w)) in res.iter_mut().zip(w) {
+                            let hits = index.search(&Query { text: &q, ..Query::default() }, w, 10);
+                            let got: Vec<u64> = hits.iter().map(|h| h.id).collect();
+                            r[0] += gold.iter().filter(|g| got.first() == Some(*g)).count() as f64 / gold.len() as f64;
+                            r[1] += gold.iter().filter(|g| got[..got.len().min(5)].contains(g)).count() as f64 / gold.len() as f64;
+                            r[2] += gold.iter().filter(|g| got.contains(g)).count() as f64 / gold.len() as f64;
+                        }
+                    }
+                }
+                let s = std::time::Instant::now();
+                index.add(&aosk_search::Page { id, text: &t, kind: Some(role), group: g as u64, order: o as u64, ..Default::default() });
+                tadd += s.elapsed().as_micros(); pages += 1;
+                for i in ids { holders.entry(i).or_default().push(id); }
+                id += 1;
+            }
+        }
+    }
+    for (r, (name, _)) in res.iter().zip(w) { println!("{path} {name:10} n {n} R1 {:.3} R5 {:.3} R10 {:.3}", r[0]/n, r[1]/n, r[2]/n); }
+    println!("add {} us/page", tadd / pages as u128);
+}
+
 fn main() {
     let path = std::env::args().nth(1).unwrap();
     let mode = std::env::args().nth(2).unwrap_or_default();
@@ -54,14 +100,18 @@ fn main() {
             spent.push(t.elapsed().as_micros());
             let ids: Vec<u64> = cands.iter().map(|c| c.id).collect();
             let evidence: Vec<usize> = evid.iter().filter_map(|e| ids.iter().position(|i| i == e)).collect();
+            let base: Vec<f32> = cands.iter().map(|c| c.features[0] + c.features[8] + c.features[10] + c.features[9]).collect();
+            let mut ord: Vec<usize> = (0..base.len()).collect(); ord.sort_by(|a, b| base[*b].total_cmp(&base[*a]));
+            let mut keep: Vec<usize> = ord[..ord.len().min(150)].to_vec(); for e in &evidence { if !keep.contains(e) { keep.push(*e); } }
+            let tr = Example { weight: 1.0, group: ci, features: keep.iter().map(|k| cands[*k].features).collect(), evidence: keep.iter().enumerate().filter(|(_, k)| evidence.contains(k)).map(|(i, _)| i).collect() };
             let lens = ids.iter().map(|i| tokens(&c.turns[*i as usize].text)).collect();
-            qs.push(Q { ex: Example { group: ci, features: cands.into_iter().map(|c| c.features).collect(), evidence }, cat: q.category, conv: ci, lens, ids, evid, text: q.question.clone() });
+            qs.push(Q { tr,  ex: Example { weight: 1.0, group: ci, features: cands.into_iter().map(|c| c.features).collect(), evidence }, cat: q.category, conv: ci, lens, ids, evid, text: q.question.clone() });
         }
     }
     spent.sort();
     println!("questions {} features in {:?} p50 {}us", qs.len(), t.elapsed(), spent[spent.len() / 2]);
     let all: Vec<&Q> = qs.iter().collect();
-    for f in ["bm25", "window", "cover_soft"] {
+    for f in ["bm25", "window", "cover"] {
         let w = Weights::parse(&format!("{f} 1")).unwrap();
         eval(&all, &|_| w.clone(), 0.0, false, f);
         let (a, b) = eval(&all, &|_| w.clone(), 0.0, false, f);
@@ -69,7 +119,7 @@ fn main() {
     }
     let s = Settings::default();
     let mask = |off: &[usize]| -> Vec<Weights> {
-        let mut copy: Vec<Example> = qs.iter().map(|q| q.ex.clone()).collect();
+        let mut copy: Vec<Example> = qs.iter().map(|q| q.tr.clone()).collect();
         for e in &mut copy { for f in &mut e.features { for o in off { f[*o] = 0.0; } } }
         let copy = &copy;
         std::thread::scope(|sc| { let hs: Vec<_> = (0..convs.len()).map(|c| sc.spawn(move || fit(copy.iter().filter(|e| e.group != c), s))).collect(); hs.into_iter().map(|h| h.join().unwrap()).collect() })
@@ -78,12 +128,16 @@ fn main() {
     println!("fit {:?}", t.elapsed());
     let (base, base4) = eval(&all, &|q| ws[q.conv].clone(), 0.5, true, "loo");
     println!("LOO R10 {base:.4} t4k {base4:.4}");
-    let full = fit(qs.iter().map(|q| &q.ex), s);
+    let full = fit(qs.iter().map(|q| &q.tr), s);
     let (a, b) = eval(&all, &|_| full.clone(), 0.0, false, "in");
     println!("in-sample R10 {a:.4} t4k {b:.4}");
     for (n, w) in FEATURES.iter().zip(full.0) {
         let i = FEATURES.iter().position(|m| m == n).unwrap();
         println!("{n:15} {w:7.3}   loo {}", ws.iter().map(|w| format!("{:6.2}", w.0[i])).collect::<Vec<_>>().join(" "));
+    }
+    if mode == "traces" {
+        let ws = [("bm25", Weights::parse("bm25 1").unwrap()), ("window", Weights::parse("window 1").unwrap()), ("fitted", full.clone())];
+        for f in ["coding-terminal", "tau-airline-100"] { traces(&format!("/work/shared/data/traces/{f}.jsonl"), &ws); }
     }
     if mode == "ablate" {
         for i in 0..COUNT {

@@ -3,7 +3,7 @@
 //! Plain gradient steps over all questions from zero, in a fixed order: the same data give the same
 //! weights.
 
-use crate::feature::{COUNT, Features};
+use crate::feature::{COUNT, FEATURES, Features};
 use crate::rank::Weights;
 
 /// The candidates of one question, and which of them are evidence.
@@ -11,11 +11,20 @@ use crate::rank::Weights;
 pub struct Example {
     /// The conversation it belongs to.
     pub group: usize,
+    /// How much it counts.
+    pub weight: f32,
     /// The features of every candidate.
     pub features: Vec<Features>,
     /// The places of the evidence among them; not empty.
     pub evidence: Vec<usize>,
 }
+
+/// Features that can only speak for a page: a negative weight is an accident of the examples.
+const NEVER_AGAINST: [&str; 19] = [
+    "bm25", "bm25_share", "cover", "cover_related", "rarest", "pairs", "exact_names", "before",
+    "window", "window_cover", "wide", "wide_cover", "speaker", "speaker_cover", "speaker_window",
+    "day", "day_mentioned", "late", "vector",
+];
 
 /// How weights are fitted.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +49,7 @@ pub fn fit<'a>(
     examples: impl Iterator<Item = &'a Example> + Clone,
     settings: Settings,
 ) -> Weights {
-    let count = examples.clone().count().max(1) as f32;
+    let count = examples.clone().map(|example| example.weight).sum::<f32>().max(1.0);
     let mut weights = Weights([0.0; COUNT]);
     let (mut mean, mut square) = ([0.0_f32; COUNT], [0.0_f32; COUNT]);
     for step in 1..=settings.steps {
@@ -57,6 +66,11 @@ pub fn fit<'a>(
             *square = 0.99 * *square + 0.01 * slope * slope;
             *weight -= settings.rate * (*mean / fade_mean) / ((*square / fade_square).sqrt() + 1e-8);
         }
+        for (weight, name) in weights.0.iter_mut().zip(FEATURES) {
+            if NEVER_AGAINST.contains(&name) {
+                *weight = weight.max(0.0);
+            }
+        }
     }
     weights
 }
@@ -68,14 +82,14 @@ fn add_slope(weights: &Weights, example: &Example, slope: &mut [f32; COUNT]) {
     let chances: Vec<f32> = scores.iter().map(|score| (score - top).exp()).collect();
     let total: f32 = chances.iter().sum();
     for (chance, features) in chances.iter().zip(&example.features) {
-        let chance = chance / total;
+        let chance = example.weight * chance / total;
         if chance > 1e-6 {
             for (slope, feature) in slope.iter_mut().zip(features) {
                 *slope += chance * feature;
             }
         }
     }
-    let share = 1.0 / example.evidence.len().max(1) as f32;
+    let share = example.weight / example.evidence.len().max(1) as f32;
     for features in example.evidence.iter().filter_map(|at| example.features.get(*at)) {
         for (slope, feature) in slope.iter_mut().zip(features) {
             *slope -= share * feature;

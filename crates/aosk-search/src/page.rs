@@ -62,20 +62,14 @@ pub(crate) struct Kept {
 pub(crate) struct Signs {
     /// Ends with a question.
     pub(crate) asks: bool,
-    /// Questions in it.
-    pub(crate) questions: u8,
     /// Words that speak of the speaker.
     pub(crate) first_person: u8,
     /// Words that speak of who is spoken to.
     pub(crate) second_person: u8,
-    /// Numbers and words for numbers.
-    pub(crate) numbers: u8,
     /// Names: capitals inside sentences.
     pub(crate) names: u8,
     /// Text in quotation marks.
     pub(crate) quotes: bool,
-    /// It carries the description of a picture.
-    pub(crate) picture: bool,
 }
 
 /// A text read once: its terms as numbers that `number` gives.
@@ -119,9 +113,6 @@ pub(crate) fn read(
         }
         let number = number(term.text);
         read.all.push(number);
-        if term.kind == Kind::Number || is_number_word(term.word) {
-            bump(&mut signs.numbers);
-        }
         if term.capital && !first {
             bump(&mut signs.names);
         }
@@ -133,23 +124,12 @@ pub(crate) fn read(
     });
     let spoken = text.split('[').next().unwrap_or_default().trim_end();
     read.signs.asks = spoken.ends_with(['?', '？']);
-    read.signs.questions = u8::try_from(text.matches(['?', '？']).count()).unwrap_or(u8::MAX);
     read.signs.quotes = text.matches(['"', '“', '「', '《']).count() > 0;
-    read.signs.picture = text.contains("photo") || text.contains("image") || text.contains("picture");
     read
 }
 
 fn bump(count: &mut u8) {
     *count = count.saturating_add(1);
-}
-
-fn is_number_word(word: &str) -> bool {
-    matches!(
-        word,
-        "one" | "two" | "three" | "four" | "five" | "six" | "seven" | "eight" | "nine" | "ten"
-            | "twelve" | "dozen" | "hundred" | "thousand" | "million" | "half" | "twice" | "couple"
-            | "first" | "second" | "third" | "several"
-    )
 }
 
 /// The vector at length one; none if it has no direction or is no vector.

@@ -1,19 +1,49 @@
 //! How well the pages around a page fit the query: the answer often stands beside the words of the
 //! question.
 
+use std::ops::Range;
+
 use crate::page::Kept;
 
 use super::Scene;
-use super::lexical::{RELATED, WINDOW, ask, own_bm25};
+use super::lexical::{RELATED, WINDOW, ask, ask_related, own_bm25};
 
-/// Pages on each side that make the window and the wide window.
-pub(crate) const NEAR: isize = 1;
-pub(crate) const WIDE: isize = 4;
+/// How far the neighbourhood of a page goes on each side: pages of a conversation are read with
+/// those around them, long pages by themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    pages: usize,
+    terms: u32,
+}
+
+pub(crate) const NEAR: Reach = Reach { pages: 1, terms: 60 };
+pub(crate) const WIDE: Reach = Reach { pages: 4, terms: 120 };
+
+impl Reach {
+    /// The places of the neighbourhood.
+    fn around(self, scene: &Scene<'_>, place: usize) -> Range<usize> {
+        let step = |back: bool| {
+            let mut terms = 0;
+            let mut there = place;
+            for _ in 0..self.pages {
+                let Some((next, page)) = scene.beside(there, if back { -1 } else { 1 }) else {
+                    break;
+                };
+                terms += page.length;
+                if terms > self.terms {
+                    break;
+                }
+                there = next;
+            }
+            there
+        };
+        step(true)..step(false) + 1
+    }
+}
 
 /// Features of a page's neighbours.
 pub(crate) struct Near {
     pub(crate) before: f32,
-    pub(crate) after: f32,
     pub(crate) before_cover: f32,
     pub(crate) window: f32,
     pub(crate) window_cover: f32,
@@ -28,32 +58,31 @@ pub(crate) struct Near {
 impl Near {
     pub(crate) fn of(scene: &Scene<'_>, place: usize, page: &Kept) -> Self {
         let before = scene.beside(place, -1);
-        let after = scene.beside(place, 1);
         let score = |beside: Option<(usize, &Kept)>| {
             beside.map_or(0.0, |(place, page)| own_bm25(scene, place, page) / scene.best.own)
         };
         Near {
             before: score(before),
-            after: score(after),
-            before_cover: before.map_or(0.0, |(place, _)| soft(scene, place, 0)),
+            before_cover: before.map_or(0.0, |(place, _)| soft(scene, place..place + 1)),
             window: around(scene, place, NEAR) / scene.best.window,
-            window_cover: soft(scene, place, NEAR),
+            window_cover: soft(scene, NEAR.around(scene, place)),
             wide: around(scene, place, WIDE) / scene.best.wide,
-            wide_cover: soft(scene, place, WIDE),
+            wide_cover: soft(scene, WIDE.around(scene, place)),
             answers: before.is_some_and(|(_, other)| other.signs.asks && other.who != page.who),
             opening: before.is_none(),
         }
     }
 }
 
-/// BM25 of a page and `reach` neighbours on each side, read as one.
-pub(crate) fn around(scene: &Scene<'_>, place: usize, reach: isize) -> f32 {
+/// BM25 of a page with its neighbourhood, read as one.
+pub(crate) fn around(scene: &Scene<'_>, place: usize, reach: Reach) -> f32 {
+    let places = reach.around(scene, place);
+    let pages = places.len() as f32;
     let mut counts = [0.0_f32; crate::query::QUERY_TERMS_MAX];
     let mut length = 0.0;
     let mut any = false;
-    for step in -reach..=reach {
-        let Some((there, page)) = scene.beside(place, step) else { continue };
-        length += page.length as f32;
+    for there in places {
+        length += scene.index.at(there).map_or(0.0, |page| page.length as f32);
         if scene.matches.exact(there) == 0 {
             continue;
         }
@@ -65,18 +94,15 @@ pub(crate) fn around(scene: &Scene<'_>, place: usize, reach: isize) -> f32 {
     if !any {
         return 0.0;
     }
-    let mean = scene.index.mean_length() * (2 * reach + 1) as f32;
-    WINDOW.score(scene.asked, counts.into_iter(), length, mean)
+    WINDOW.score(scene.asked, counts.into_iter(), length, scene.index.mean_length() * pages)
 }
 
-/// The share of the query that a page and its neighbours hold together.
-fn soft(scene: &Scene<'_>, place: usize, reach: isize) -> f32 {
+/// The share of the query that the pages at `places` hold together.
+fn soft(scene: &Scene<'_>, places: Range<usize>) -> f32 {
     let (mut exact, mut related) = (0, 0);
-    for step in -reach..=reach {
-        if let Some((there, _)) = scene.beside(place, step) {
-            exact |= scene.matches.exact(there);
-            related |= scene.matches.related(there);
-        }
+    for there in places {
+        exact |= scene.matches.exact(there);
+        related |= scene.matches.related(there);
     }
-    ask(scene.asked, exact) + RELATED * ask(scene.asked, related & !exact)
+    ask(scene.asked, exact) + RELATED * ask_related(scene.asked, exact, related)
 }

@@ -8,20 +8,16 @@ use super::Scene;
 /// Features of a page's facts.
 pub(crate) struct Facts {
     pub(crate) speaker: f32,
-    pub(crate) other: f32,
-    pub(crate) named: f32,
     pub(crate) day: f32,
     pub(crate) mentioned: f32,
     pub(crate) late: f32,
     pub(crate) vector: f32,
-    pub(crate) vector_window: f32,
 }
 
 impl Facts {
     pub(crate) fn of(scene: &Scene<'_>, place: usize, page: &Kept) -> Self {
         let named = &scene.asked.speakers;
         let same = page.who.as_ref().is_some_and(|who| named.contains(who));
-        let known = !named.is_empty() && page.who.is_some();
         let flag = |on: bool| f32::from(u8::from(on));
         let own_day = page.when.map(Span::day);
         let day = scene.asked.mentions.iter().map(|wanted| {
@@ -30,18 +26,12 @@ impl Facts {
         let mentioned = scene.asked.mentions.iter().flat_map(|wanted| {
             page.mentions.iter().map(move |told| closeness(wanted, *told))
         });
-        let similar = |step| {
-            scene.beside(place, step).map_or(0.0, |(_, other)| similarity(scene, other))
-        };
         Facts {
             speaker: flag(same),
-            other: flag(known && !same),
-            named: flag(scene.named.get(place).copied().unwrap_or_default()),
             day: day.fold(0.0, f32::max),
             mentioned: mentioned.fold(0.0, f32::max),
             late: (place + 1) as f32 / scene.index.len().max(1) as f32,
-            vector: similar(0),
-            vector_window: similar(-1).max(similar(1)),
+            vector: similarity(scene, page),
         }
     }
 }

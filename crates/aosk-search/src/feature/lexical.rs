@@ -43,12 +43,19 @@ pub(crate) fn ask(asked: &Asked<'_>, mask: u64) -> f32 {
     terms.map(|(_, column)| column.rarity).sum::<f32>() / asked.weight
 }
 
+/// The weight of the terms that are held, exactly or by a related one, as a share of the query's.
+pub(crate) fn ask_related(asked: &Asked<'_>, exact: u64, related: u64) -> f32 {
+    let related = related & !exact;
+    let terms = asked.columns.iter().enumerate().filter(|(at, _)| related >> at & 1 == 1);
+    terms.map(|(_, column)| column.related_rarity).sum::<f32>() / asked.weight
+}
+
 /// Features of a page by itself.
 pub(crate) struct Own {
     pub(crate) bm25: f32,
     pub(crate) bm25_share: f32,
     pub(crate) cover: f32,
-    pub(crate) cover_soft: f32,
+    pub(crate) cover_related: f32,
     pub(crate) rarest: f32,
     pub(crate) pairs: f32,
     pub(crate) exact_names: f32,
@@ -69,11 +76,11 @@ impl Own {
             bm25: score / scene.best.own,
             bm25_share: score / asked.weight / (OWN.saturation + 1.0),
             cover,
-            cover_soft: cover + RELATED * ask(asked, related & !exact),
+            cover_related: ask_related(asked, exact, related),
             rarest: rarest(asked, exact),
             pairs: pairs(asked, page, exact),
             exact_names: exact_names(asked, exact),
-            length: (1.0 + page.length as f32).ln() / 4.0,
+            length: ((1.0 + page.length as f32) / (1.0 + scene.index.mean_length())).ln().clamp(-1.5, 1.0),
             substance: substance(scene, page),
         }
     }
@@ -148,5 +155,5 @@ fn stand_close(sequence: &[u32], one: u32, other: u32) -> bool {
 fn substance(scene: &Scene<'_>, page: &Kept) -> f32 {
     let rarity = |term: u32| scene.index.rarity(scene.index.postings(term).len());
     let all: f32 = page.counts.iter().take(200).map(|(term, _)| rarity(*term)).sum();
-    (1.0 + all).ln() / 5.0
+    (1.0 + all).ln().min(5.0) / 5.0
 }

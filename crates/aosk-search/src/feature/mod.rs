@@ -6,6 +6,7 @@
 mod context;
 mod facts;
 mod lexical;
+mod style;
 
 use crate::index::Index;
 use crate::matches::Matches;
@@ -13,14 +14,37 @@ use crate::page::Kept;
 use crate::query::Asked;
 
 /// The names of the features, in the order of their numbers.
-pub const FEATURES: [&str; 40] = [
-    "bm25", "bm25_share", "cover", "cover_soft", "cover_squared", "rarest", "pairs", "exact_names",
-    "before", "after", "window", "window_cover", "wide", "wide_cover",
-    "speaker", "other_speaker", "speaker_cover", "speaker_window", "named_in_text",
-    "day", "day_mentioned",
-    "length", "substance", "asks", "answers", "answers_match", "first_person", "second_person",
-    "time_told", "number_told", "name_told", "picture_told", "picture",
-    "late", "opening", "vector", "vector_window", "ask_match", "quote", "other_cover",
+pub const FEATURES: [&str; 30] = [
+    "bm25",
+    "bm25_share",
+    "cover",
+    "cover_related",
+    "rarest",
+    "pairs",
+    "exact_names",
+    "before",
+    "window",
+    "window_cover",
+    "wide",
+    "wide_cover",
+    "speaker",
+    "speaker_cover",
+    "speaker_window",
+    "day",
+    "day_mentioned",
+    "late",
+    "length",
+    "substance",
+    "asks",
+    "answers",
+    "answers_match",
+    "first_person",
+    "second_person",
+    "opening",
+    "quotes",
+    "time_told",
+    "name_told",
+    "vector",
 ];
 
 /// How many features there are.
@@ -36,8 +60,6 @@ pub(crate) struct Scene<'a> {
     pub(crate) matches: &'a Matches,
     /// The largest scores of any page, at least a little more than nothing.
     pub(crate) best: Best,
-    /// Pages whose text names a speaker of the query, by place.
-    pub(crate) named: Vec<bool>,
 }
 
 /// The largest scores over all pages.
@@ -50,14 +72,8 @@ pub(crate) struct Best {
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(index: &'a Index, asked: &'a Asked<'a>, matches: &'a Matches) -> Self {
-        let mut named = vec![false; index.line().len()];
-        for (slot, _) in asked.names.iter().flat_map(|name| index.postings(*name)) {
-            if let Some(flag) = named.get_mut(index.place(*slot)) {
-                *flag = true;
-            }
-        }
         let best = Best { own: 0.01, window: 0.01, wide: 0.01 };
-        Scene { index, asked, matches, best, named }
+        Scene { index, asked, matches, best }
     }
 
     /// The page so many places away, if it is of the same group.
@@ -74,25 +90,38 @@ impl<'a> Scene<'a> {
         let own = lexical::Own::of(self, place, page);
         let near = context::Near::of(self, place, page);
         let facts = facts::Facts::of(self, place, page);
-        let expect = self.asked.expect;
-        let flag = |on: bool| f32::from(u8::from(on));
-        let few = |count: u8| f32::from(count.min(3)) / 3.0;
+        let style = style::Style::of(self, page, &near);
         let values = [
-            own.bm25, own.bm25_share, own.cover, own.cover_soft, own.cover * own.cover, own.rarest,
-            own.pairs, own.exact_names,
-            near.before, near.after, near.window, near.window_cover, near.wide, near.wide_cover,
-            facts.speaker, facts.other, facts.speaker * own.cover_soft,
-            facts.speaker * near.window_cover, facts.named,
-            facts.day, facts.mentioned,
-            own.length, own.substance,
-            flag(page.signs.asks), flag(near.answers), flag(near.answers) * near.before_cover,
-            few(page.signs.first_person), few(page.signs.second_person),
-            flag(expect.time) * flag(!page.mentions.is_empty()),
-            flag(expect.count) * flag(page.signs.numbers > 0),
-            flag(expect.person || expect.place) * few(page.signs.names),
-            flag(expect.picture) * flag(page.signs.picture), flag(page.signs.picture),
-            facts.late, flag(near.opening), facts.vector, facts.vector_window,
-            flag(page.signs.asks) * own.cover, flag(page.signs.quotes), facts.other * own.cover_soft,
+            own.bm25,
+            own.bm25_share,
+            own.cover,
+            own.cover_related,
+            own.rarest,
+            own.pairs,
+            own.exact_names,
+            near.before,
+            near.window,
+            near.window_cover,
+            near.wide,
+            near.wide_cover,
+            facts.speaker,
+            facts.speaker * (own.cover + 0.5 * own.cover_related),
+            facts.speaker * near.window_cover,
+            facts.day,
+            facts.mentioned,
+            facts.late,
+            own.length,
+            own.substance,
+            style.asks,
+            style.answers,
+            style.answers * near.before_cover,
+            style.first_person,
+            style.second_person,
+            style.opening,
+            style.quotes,
+            style.time_told,
+            style.name_told,
+            facts.vector,
         ];
         features.copy_from_slice(&values);
         features

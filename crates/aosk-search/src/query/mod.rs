@@ -18,7 +18,7 @@ pub(crate) use expect::Expect;
 pub const QUERY_TERMS_MAX: usize = 64;
 
 /// Most terms that stand for a term of the query that is spelt otherwise or means nearly the same.
-const RELATED_MAX: usize = 24;
+const RELATED_MAX: usize = 256;
 
 /// A search.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +42,8 @@ pub(crate) struct Column {
     pub(crate) kind: Kind,
     /// Terms nearly as good.
     pub(crate) related: Vec<u32>,
+    /// The rarity of it and the related ones together.
+    pub(crate) related_rarity: f32,
 }
 
 /// A query as the index sees it.
@@ -52,8 +54,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) pairs: Vec<(usize, usize)>,
     /// Who of those that speak is named.
     pub(crate) speakers: Vec<Arc<str>>,
-    /// The words by which they are named.
-    pub(crate) names: Vec<u32>,
     pub(crate) mentions: Vec<Mention>,
     pub(crate) expect: Expect,
     pub(crate) vector: Option<Box<[f32]>>,
@@ -64,9 +64,9 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn new(index: &Index, query: &Query<'a>) -> Self {
-        let mut builder = Builder { index, speakers: speaker_words(index), terms: Vec::new(), named: Vec::new(), names: Vec::new(), order: Vec::new(), words: Vec::new() };
+        let mut builder = Builder { index, speakers: speaker_words(index), terms: Vec::new(), named: Vec::new(), order: Vec::new(), words: Vec::new() };
         Analyser::default().analyse(query.text, &mut |term| builder.take(term));
-        let Builder { terms, order, words, named, names, .. } = builder;
+        let Builder { terms, order, words, named, .. } = builder;
         let mut kept: Vec<usize> = (0..terms.len()).collect();
         let rarity = |at: &usize| terms.get(*at).map_or(0.0, |term: &Found| term.column.rarity);
         kept.sort_by(|a, b| rarity(b).total_cmp(&rarity(a)).then(a.cmp(b)));
@@ -93,7 +93,6 @@ impl<'a> Asked<'a> {
             columns,
             pairs,
             speakers: named,
-            names,
             mentions: date::mentions(query.text, query.now),
             expect: Expect::of(query.text, &words),
             vector: query.vector.and_then(unit),
@@ -113,7 +112,6 @@ struct Builder<'i> {
     speakers: Vec<(String, Arc<str>)>,
     terms: Vec<Found>,
     named: Vec<Arc<str>>,
-    names: Vec<u32>,
     /// The term at each place of the query; none for stop words and names.
     order: Vec<Option<usize>>,
     words: Vec<String>,
@@ -134,7 +132,6 @@ impl Builder<'_> {
             }
         }
         if self.named.len() > before || self.speakers.iter().any(|(word, _)| word == term.word) {
-            self.names.extend(self.index.term(term.text));
             self.order.push(None);
             return;
         }
@@ -168,18 +165,20 @@ fn column(index: &Index, term: &Term<'_>) -> Column {
     let pages = number.map_or(0, |number| index.postings(number).len());
     let mut related = Vec::new();
     if term.kind == Kind::Word {
-        concept::related(term.word, term.text, &mut |other| {
-            related.extend(index.term(other).filter(|other| Some(*other) != number));
-        });
+        related.extend(concept::related(term.text).iter().filter_map(|other| index.term(other)));
         if let Some(prefix) = spelling_prefix(term.text) {
             let near = index.terms_from(prefix).filter(|(text, _)| near(term.text, text));
-            related.extend(near.map(|(_, other)| other).filter(|other| Some(*other) != number));
+            related.extend(near.map(|(_, other)| other));
         }
         related.sort_unstable();
         related.dedup();
+        related.retain(|other| Some(*other) != number);
         related.truncate(RELATED_MAX);
     }
-    Column { term: number, rarity: index.rarity(pages), kind: term.kind, related }
+    let rarity = index.rarity(pages);
+    let others: usize = related.iter().map(|other| index.postings(*other).len()).sum();
+    let related_rarity = index.rarity((pages + others).min(index.len())).min(rarity);
+    Column { term: number, rarity, kind: term.kind, related, related_rarity }
 }
 
 /// What another spelling of a word is taken to begin with; short words have none.
