@@ -189,10 +189,6 @@ impl Index {
         self.slots.get(*slot as usize)?.as_ref()
     }
 
-    pub(crate) fn place_of(&self, id: u64) -> Option<usize> {
-        self.ids.get(&id).map(|slot| self.place(*slot))
-    }
-
     pub(crate) fn term(&self, text: &str) -> Option<u32> {
         self.vocabulary.get(text).copied()
     }

@@ -27,7 +27,7 @@ impl Matches {
             related: vec![0; rows],
         };
         for (at, column) in asked.columns.iter().enumerate() {
-            for term in column.term {
+            if let Some(term) = column.term {
                 for (slot, count) in index.postings(term) {
                     let place = index.place(*slot);
                     if let Some(cell) = table.counts.get_mut(place * columns + at) {

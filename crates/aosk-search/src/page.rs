@@ -82,11 +82,7 @@ pub(crate) struct Read {
     pub(crate) signs: Signs,
 }
 
-pub(crate) fn read(
-    text: &str,
-    when: Option<Day>,
-    number: &mut dyn FnMut(&str) -> u32,
-) -> Read {
+pub(crate) fn read(text: &str, when: Option<Day>, number: &mut dyn FnMut(&str) -> u32) -> Read {
     let mut read = Read {
         sequence: Vec::new(),
         all: Vec::new(),
@@ -102,8 +98,8 @@ pub(crate) fn read(
         }
         if term.kind == Kind::Stop {
             match term.text {
-                "i" | "im" | "ive" | "id" | "ill" | "my" | "me" | "mine" | "we" | "our" | "weve"
-                | "us" | "were" | "myself" => bump(&mut signs.first_person),
+                "i" | "im" | "ive" | "id" | "ill" | "my" | "me" | "mine" | "we" | "our"
+                | "weve" | "us" | "were" | "myself" => bump(&mut signs.first_person),
                 "you" | "your" | "youre" | "youve" | "yours" => bump(&mut signs.second_person),
                 _ => {}
             }

@@ -1,12 +1,15 @@
 //! From a query to pages in order.
+//!
+//! Two passes. Plain scores over every page choose the candidates; only they are looked at closely.
 
-use crate::feature::{Features, Scene, context_scores, own_score};
+use crate::feature::{FEATURES, Features, Scene};
 use crate::index::Index;
 use crate::matches::Matches;
 use crate::query::{Asked, Query};
-use crate::rank::Weights;
+use crate::rank::Ranker;
 
-/// Most pages that are looked at closely. The others keep the order of their plain scores, behind.
+/// Most pages that are looked at closely, and so the most that a search finds. A conversation has
+/// fewer; of more pages those behind have little of the query in them or beside them.
 pub const CANDIDATES_MAX: usize = 1_024;
 
 /// A page that was found.
@@ -14,8 +17,11 @@ pub const CANDIDATES_MAX: usize = 1_024;
 pub struct Hit {
     /// The page's id.
     pub id: u64,
-    /// What speaks for it. Comparable within one search only.
+    /// What speaks for it, on a scale of this search alone.
     pub score: f32,
+    /// The share of the query, rare terms counting more, that the page holds by itself: from 0 to
+    /// 1 in any search. Whoever brings pages in unasked wants a bound on it.
+    pub cover: f32,
 }
 
 /// A page with its features: what a ranker is fitted on.
@@ -29,26 +35,36 @@ pub struct Candidate {
 
 impl Index {
     /// The pages that fit a query best, best first, `limit` at most.
+    ///
+    /// Pages that have nothing of the query come last, but come: they may be what was meant by
+    /// other words. Their [`Hit::cover`] is 0.
     #[must_use]
-    pub fn search(&self, query: &Query<'_>, weights: &Weights, limit: usize) -> Vec<Hit> {
-        let candidates = self.candidates(query);
-        let mut hits: Vec<Hit> = candidates
+    pub fn search(&self, query: &Query<'_>, ranker: &Ranker, limit: usize) -> Vec<Hit> {
+        let weights = ranker.weights(query.vector.is_some());
+        let cover = FEATURES.iter().position(|name| *name == "cover");
+        let mut hits: Vec<Hit> = self
+            .candidates(query)
             .iter()
-            .map(|candidate| Hit { id: candidate.id, score: weights.score(&candidate.features) })
+            .map(|candidate| Hit {
+                id: candidate.id,
+                score: weights.score(&candidate.features),
+                cover: cover.and_then(|at| candidate.features.get(at)).copied().unwrap_or_default(),
+            })
             .collect();
-        // Of two that are equal the earlier page comes first, so that the order is one.
+        // Of two that are equal the one with the smaller id comes first, so that the order is one.
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         hits.truncate(limit);
         hits
     }
 
-    /// The pages worth a closer look, with their features.
+    /// The pages worth a closer look with their features, in no order of worth.
     #[must_use]
     pub fn candidates(&self, query: &Query<'_>) -> Vec<Candidate> {
         let asked = Asked::new(self, query);
         let matches = Matches::new(self, &asked);
         let mut scene = Scene::new(self, &asked, &matches);
-        let places = choose(&mut scene);
+        let places = choose(&scene);
+        scene.measure(&places);
         let found = places.into_iter().filter_map(|place| {
             Some(Candidate { id: self.at(place)?.id, features: scene.features(place) })
         });
@@ -56,26 +72,30 @@ impl Index {
     }
 }
 
-/// The places of the candidates, by plain scores.
-fn choose(scene: &mut Scene<'_>) -> Vec<usize> {
-    let mut scored: Vec<(usize, f32)> = Vec::new();
-    let own: Vec<f32> = (0..scene.index.line().len()).map(|place| own_score(scene, place)).collect();
-    scene.best.own = own.iter().copied().fold(0.01, f32::max);
-    for (place, score) in own.iter().enumerate() {
-        let Some(page) = scene.index.at(place) else { continue };
-        let wanted = scene.asked.kinds.is_empty()
-            || page.kind.as_ref().is_some_and(|kind| scene.asked.kinds.contains(&kind.as_ref()));
-        if !wanted {
-            continue;
-        }
-        let (window, wide) = context_scores(scene, place);
-        scene.best.window = scene.best.window.max(window);
-        scene.best.wide = scene.best.wide.max(wide);
-        scored.push((place, score + 0.5 * window));
+/// The places of the candidates in line, by plain scores.
+fn choose(scene: &Scene<'_>) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..scene.index.len()).filter(|at| wanted(scene, *at)).collect();
+    if places.len() <= CANDIDATES_MAX {
+        return places;
     }
-    if scored.len() > CANDIDATES_MAX {
-        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        scored.truncate(CANDIDATES_MAX);
-    }
-    scored.into_iter().map(|(place, _)| place).collect()
+    let own: Vec<f32> = (0..scene.index.len()).map(|place| scene.plain(place)).collect();
+    let score = |place: usize| {
+        let at = |place: Option<usize>| place.and_then(|at| own.get(at)).copied().unwrap_or(0.0);
+        at(Some(place)) + 0.5 * at(place.checked_sub(1)).max(at(place.checked_add(1)))
+    };
+    let mut scored: Vec<(usize, f32)> = places.iter().map(|at| (*at, score(*at))).collect();
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    places = scored.into_iter().take(CANDIDATES_MAX).map(|(place, _)| place).collect();
+    places.sort_unstable();
+    places
 }
+
+/// Whether a page is of a kind that the query asks for.
+fn wanted(scene: &Scene<'_>, place: usize) -> bool {
+    let kinds = scene.asked.kinds;
+    let kind = || scene.index.at(place).and_then(|page| page.kind.as_deref());
+    kinds.is_empty() || kind().is_some_and(|kind| kinds.contains(&kind))
+}
+
+#[cfg(test)]
+mod tests;

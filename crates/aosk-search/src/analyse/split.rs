@@ -48,11 +48,8 @@ impl<'a> Iterator for Pieces<'a> {
         let start = self.rest.find(|c| is_word(c) || is_cjk(c))?;
         let (_, from) = self.rest.split_at(start);
         let cjk = from.starts_with(is_cjk);
-        let length = if cjk {
-            from.find(|c| !is_cjk(c)).unwrap_or(from.len())
-        } else {
-            joined_length(from)
-        };
+        let length =
+            if cjk { from.find(|c| !is_cjk(c)).unwrap_or(from.len()) } else { joined_length(from) };
         let (piece, rest) = from.split_at(length);
         self.rest = rest;
         Some(if cjk { Piece::Cjk(piece) } else { Piece::Joined(piece) })

@@ -133,7 +133,10 @@ fn chinese(tokens: &[Token]) -> Option<(Mention, usize)> {
 
 /// `first week of June`, `last week of May 2023`, `early July`, `end of August`.
 fn part_of_month(tokens: &[Token]) -> Option<(Mention, usize)> {
-    let at = tokens.iter().take(5).position(|token| token.word().is_some_and(|w| words::month(w).is_some()))?;
+    let at = tokens
+        .iter()
+        .take(5)
+        .position(|token| token.word().is_some_and(|w| words::month(w).is_some()))?;
     let (before, from) = tokens.split_at(at);
     let spoken: Vec<&str> = before.iter().filter_map(Token::word).collect();
     if spoken.len() != before.len() {
@@ -146,7 +149,9 @@ fn part_of_month(tokens: &[Token]) -> Option<(Mention, usize)> {
         ["second", "week" | "weekend", "of" | "in"] => (8, 14),
         ["third", "week" | "weekend", "of" | "in"] => (15, 21),
         ["fourth", "week" | "weekend", "of" | "in"] => (22, 28),
-        ["last", "week" | "weekend", "of" | "in"] => (days(month, true).saturating_sub(6), days(month, true)),
+        ["last", "week" | "weekend", "of" | "in"] => {
+            (days(month, true).saturating_sub(6), days(month, true))
+        }
         ["early"] | ["beginning", "of"] | ["start", "of"] => (1, 10),
         ["mid"] | ["middle", "of"] => (11, 20),
         ["late"] | ["end", "of"] => (21, days(month, true)),
@@ -175,8 +180,14 @@ fn day_and_month(tokens: &[Token]) -> Option<(Mention, usize)> {
     let [Token::Word(first), rest @ ..] = tokens else { return None };
     // "may" and "march" are verbs too, unless a day or a year follows or "in" stands before.
     let (name, rest, sure) = match (first.as_str(), rest) {
-        ("in" | "of" | "since" | "until" | "during", [Token::Word(name), rest @ ..]) => (name, rest, true),
-        _ => (first, rest, !matches!(first.as_str(), "may" | "march" | "mar" | "dec" | "jun" | "sep")),
+        ("in" | "of" | "since" | "until" | "during", [Token::Word(name), rest @ ..]) => {
+            (name, rest, true)
+        }
+        _ => (
+            first,
+            rest,
+            !matches!(first.as_str(), "may" | "march" | "mar" | "dec" | "jun" | "sep"),
+        ),
     };
     let month = words::month(name)?;
     let used = tokens.len() - rest.len();

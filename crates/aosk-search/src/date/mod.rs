@@ -8,8 +8,8 @@ mod relative;
 mod words;
 
 pub use calendar::Day;
-pub use mention::{Mention, mentions};
 pub(crate) use mention::in_year;
+pub use mention::{Mention, mentions};
 
 /// Days from the first to the last, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,18 @@
 /// stands beside it.
 pub(super) fn month(word: &str) -> Option<u8> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september",
-        "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     let short = |name: &str| name == word || name.get(..3) == Some(word);
     let at = MONTHS.iter().position(|name| short(name) || word == "sept" && *name == "september");

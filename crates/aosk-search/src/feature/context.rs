@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::page::Kept;
 
 use super::Scene;
-use super::lexical::{RELATED, WINDOW, ask, ask_related, own_bm25};
+use super::lexical::{RELATED, WINDOW, ask, ask_related, bm25};
 
 /// How far the neighbourhood of a page goes on each side: pages of a conversation are read with
 /// those around them, long pages by themselves.
@@ -58,11 +58,8 @@ pub(crate) struct Near {
 impl Near {
     pub(crate) fn of(scene: &Scene<'_>, place: usize, page: &Kept) -> Self {
         let before = scene.beside(place, -1);
-        let score = |beside: Option<(usize, &Kept)>| {
-            beside.map_or(0.0, |(place, page)| own_bm25(scene, place, page) / scene.best.own)
-        };
         Near {
-            before: score(before),
+            before: before.map_or(0.0, |(place, _)| bm25(scene, place) / scene.best.own),
             before_cover: before.map_or(0.0, |(place, _)| soft(scene, place..place + 1)),
             window: around(scene, place, NEAR) / scene.best.window,
             window_cover: soft(scene, NEAR.around(scene, place)),

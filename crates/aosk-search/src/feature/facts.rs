@@ -1,4 +1,4 @@
-//! How well what is known of a page fits the query: who, when, how recent, how similar.
+//! How well what is known of a page fits the query: who, when, how recent.
 
 use crate::date::{Mention, Span};
 use crate::page::Kept;
@@ -11,7 +11,6 @@ pub(crate) struct Facts {
     pub(crate) day: f32,
     pub(crate) mentioned: f32,
     pub(crate) late: f32,
-    pub(crate) vector: f32,
 }
 
 impl Facts {
@@ -20,28 +19,22 @@ impl Facts {
         let same = page.who.as_ref().is_some_and(|who| named.contains(who));
         let flag = |on: bool| f32::from(u8::from(on));
         let own_day = page.when.map(Span::day);
-        let day = scene.asked.mentions.iter().map(|wanted| {
-            own_day.map_or(0.0, |day| closeness(wanted, Mention::Span(day)))
-        });
-        let mentioned = scene.asked.mentions.iter().flat_map(|wanted| {
-            page.mentions.iter().map(move |told| closeness(wanted, *told))
-        });
+        let day = scene
+            .asked
+            .mentions
+            .iter()
+            .map(|wanted| own_day.map_or(0.0, |day| closeness(wanted, Mention::Span(day))));
+        let mentioned = scene
+            .asked
+            .mentions
+            .iter()
+            .flat_map(|wanted| page.mentions.iter().map(move |told| closeness(wanted, *told)));
         Facts {
             speaker: flag(same),
             day: day.fold(0.0, f32::max),
             mentioned: mentioned.fold(0.0, f32::max),
             late: (place + 1) as f32 / scene.index.len().max(1) as f32,
-            vector: similarity(scene, page),
         }
-    }
-}
-
-fn similarity(scene: &Scene<'_>, page: &Kept) -> f32 {
-    match (&scene.asked.vector, &page.vector) {
-        (Some(query), Some(own)) if query.len() == own.len() => {
-            query.iter().zip(own).map(|(a, b)| a * b).sum()
-        }
-        _ => 0.0,
     }
 }
 

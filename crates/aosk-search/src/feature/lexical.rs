@@ -30,9 +30,7 @@ impl Bm25 {
         let rest = self.saturation * (1.0 - self.length + self.length * length / mean);
         let terms = asked.columns.iter().zip(counts).filter(|(_, count)| *count > 0.0);
         terms
-            .map(|(column, count)| {
-                column.rarity * count * (self.saturation + 1.0) / (count + rest)
-            })
+            .map(|(column, count)| column.rarity * count * (self.saturation + 1.0) / (count + rest))
             .sum()
     }
 }
@@ -70,7 +68,7 @@ impl Own {
     pub(crate) fn of(scene: &Scene<'_>, place: usize, page: &Kept) -> Self {
         let asked = scene.asked;
         let (exact, related) = (scene.matches.exact(place), scene.matches.related(place));
-        let score = own_bm25(scene, place, page);
+        let score = bm25(scene, place);
         let cover = ask(asked, exact);
         Own {
             bm25: score / scene.best.own,
@@ -80,13 +78,20 @@ impl Own {
             rarest: rarest(asked, exact),
             pairs: pairs(asked, page, exact),
             exact_names: exact_names(asked, exact),
-            length: ((1.0 + page.length as f32) / (1.0 + scene.index.mean_length())).ln().clamp(-1.5, 1.0),
+            length: ((1.0 + page.length as f32) / (1.0 + scene.index.mean_length()))
+                .ln()
+                .clamp(-1.5, 1.0),
             substance: substance(scene, page),
         }
     }
 }
 
-pub(crate) fn own_bm25(scene: &Scene<'_>, place: usize, page: &Kept) -> f32 {
+/// BM25 of one page.
+pub(crate) fn bm25(scene: &Scene<'_>, place: usize) -> f32 {
+    let Some(page) = scene.index.at(place) else { return 0.0 };
+    if scene.matches.exact(place) == 0 {
+        return 0.0;
+    }
     let counts = scene.matches.row(place).iter().map(|count| f32::from(*count));
     OWN.score(scene.asked, counts, page.length as f32, scene.index.mean_length())
 }
@@ -94,9 +99,11 @@ pub(crate) fn own_bm25(scene: &Scene<'_>, place: usize, page: &Kept) -> f32 {
 /// The rarest term of the query that the page holds, against the rarest there is.
 fn rarest(asked: &Asked<'_>, mask: u64) -> f32 {
     let top = |any: bool| {
-        let held = asked.columns.iter().enumerate().filter(|(at, column)| {
-            column.term.is_some() && (any || mask >> at & 1 == 1)
-        });
+        let held = asked
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(at, column)| column.term.is_some() && (any || mask >> at & 1 == 1));
         held.map(|(_, column)| column.rarity).fold(0.0, f32::max)
     };
     top(false) / top(true).max(0.01)

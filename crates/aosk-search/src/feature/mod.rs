@@ -7,6 +7,9 @@ mod context;
 mod facts;
 mod lexical;
 mod style;
+mod vector;
+
+use vector::Similar;
 
 use crate::index::Index;
 use crate::matches::Matches;
@@ -14,7 +17,7 @@ use crate::page::Kept;
 use crate::query::Asked;
 
 /// The names of the features, in the order of their numbers.
-pub const FEATURES: [&str; 30] = [
+pub const FEATURES: [&str; 29] = [
     "bm25",
     "bm25_share",
     "cover",
@@ -28,8 +31,6 @@ pub const FEATURES: [&str; 30] = [
     "wide",
     "wide_cover",
     "speaker",
-    "speaker_cover",
-    "speaker_window",
     "day",
     "day_mentioned",
     "late",
@@ -45,6 +46,7 @@ pub const FEATURES: [&str; 30] = [
     "time_told",
     "name_told",
     "vector",
+    "vector_window",
 ];
 
 /// How many features there are.
@@ -58,11 +60,14 @@ pub(crate) struct Scene<'a> {
     pub(crate) index: &'a Index,
     pub(crate) asked: &'a Asked<'a>,
     pub(crate) matches: &'a Matches,
-    /// The largest scores of any page, at least a little more than nothing.
-    pub(crate) best: Best,
+    best: Best,
+    similar: Similar,
 }
 
-/// The largest scores over all pages.
+/// Nothing is divided by less.
+const LEAST: f32 = 0.01;
+
+/// The largest scores over the candidates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Best {
     pub(crate) own: f32,
@@ -72,8 +77,31 @@ pub(crate) struct Best {
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(index: &'a Index, asked: &'a Asked<'a>, matches: &'a Matches) -> Self {
-        let best = Best { own: 0.01, window: 0.01, wide: 0.01 };
-        Scene { index, asked, matches, best }
+        let best = Best { own: LEAST, window: LEAST, wide: LEAST };
+        let similar = Similar::of(index, asked);
+        Scene { index, asked, matches, best, similar }
+    }
+
+    /// Finds the largest scores among the candidates, which the others are measured by.
+    pub(crate) fn measure(&mut self, places: &[usize]) {
+        let least = Best { own: LEAST, window: LEAST, wide: LEAST };
+        self.best = places.iter().fold(least, |best, place| Best {
+            own: best.own.max(lexical::bm25(self, *place)),
+            window: best.window.max(context::around(self, *place, context::NEAR)),
+            wide: best.wide.max(context::around(self, *place, context::WIDE)),
+        });
+    }
+
+    /// A plain score, cheap enough for every page.
+    pub(crate) fn plain(&self, place: usize) -> f32 {
+        let (exact, related) = (self.matches.exact(place), self.matches.related(place));
+        let similar = self.similar.at(place);
+        if exact | related == 0 {
+            return similar;
+        }
+        similar
+            + lexical::bm25(self, place) / self.asked.weight
+            + lexical::ask_related(self.asked, exact, related)
     }
 
     /// The page so many places away, if it is of the same group.
@@ -105,8 +133,6 @@ impl<'a> Scene<'a> {
             near.wide,
             near.wide_cover,
             facts.speaker,
-            facts.speaker * (own.cover + 0.5 * own.cover_related),
-            facts.speaker * near.window_cover,
             facts.day,
             facts.mentioned,
             facts.late,
@@ -121,22 +147,10 @@ impl<'a> Scene<'a> {
             style.quotes,
             style.time_told,
             style.name_told,
-            facts.vector,
+            self.similar.at(place),
+            self.similar.beside(self, place),
         ];
         features.copy_from_slice(&values);
         features
     }
-}
-
-/// BM25 of one page.
-pub(crate) fn own_score(scene: &Scene<'_>, place: usize) -> f32 {
-    if scene.matches.exact(place) == 0 {
-        return 0.0;
-    }
-    scene.index.at(place).map_or(0.0, |page| lexical::own_bm25(scene, place, page))
-}
-
-/// BM25 of a page with its neighbours, near and wide.
-pub(crate) fn context_scores(scene: &Scene<'_>, place: usize) -> (f32, f32) {
-    (context::around(scene, place, context::NEAR), context::around(scene, place, context::WIDE))
 }

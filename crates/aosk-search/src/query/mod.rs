@@ -64,7 +64,14 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn new(index: &Index, query: &Query<'a>) -> Self {
-        let mut builder = Builder { index, speakers: speaker_words(index), terms: Vec::new(), named: Vec::new(), order: Vec::new(), words: Vec::new() };
+        let mut builder = Builder {
+            index,
+            speakers: speaker_words(index),
+            terms: Vec::new(),
+            named: Vec::new(),
+            order: Vec::new(),
+            words: Vec::new(),
+        };
         Analyser::default().analyse(query.text, &mut |term| builder.take(term));
         let Builder { terms, order, words, named, .. } = builder;
         let mut kept: Vec<usize> = (0..terms.len()).collect();

@@ -1,36 +1,39 @@
-//! Fits the weights: a softmax over the pages of each question, with the evidence to be likely.
+//! Fits weights: of the pages that a question could mean, the evidence is to be likely.
 //!
-//! Plain gradient steps over all questions from zero, in a fixed order: the same data give the same
-//! weights.
+//! A softmax over the candidates of each question, a ridge that holds the weights small, and
+//! gradient steps (Adam) over all examples in a fixed order: the same data give the same weights.
 
-use crate::feature::{COUNT, FEATURES, Features};
+use crate::feature::{COUNT, FEATURES};
 use crate::rank::Weights;
 
-/// The candidates of one question, and which of them are evidence.
-#[derive(Debug, Clone)]
-pub struct Example {
-    /// The conversation it belongs to.
-    pub group: usize,
-    /// How much it counts.
-    pub weight: f32,
-    /// The features of every candidate.
-    pub features: Vec<Features>,
-    /// The places of the evidence among them; not empty.
-    pub evidence: Vec<usize>,
-}
+use super::Example;
 
 /// Features that can only speak for a page: a negative weight is an accident of the examples.
-const NEVER_AGAINST: [&str; 19] = [
-    "bm25", "bm25_share", "cover", "cover_related", "rarest", "pairs", "exact_names", "before",
-    "window", "window_cover", "wide", "wide_cover", "speaker", "speaker_cover", "speaker_window",
-    "day", "day_mentioned", "late", "vector",
+const NEVER_AGAINST: [&str; 17] = [
+    "bm25",
+    "bm25_share",
+    "cover",
+    "cover_related",
+    "rarest",
+    "pairs",
+    "exact_names",
+    "before",
+    "window",
+    "window_cover",
+    "wide",
+    "wide_cover",
+    "speaker",
+    "day",
+    "day_mentioned",
+    "late",
+    "vector",
 ];
 
 /// How weights are fitted.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Steps.
-    pub steps: usize,
+    pub steps: u16,
     /// How large a step is.
     pub rate: f32,
     /// How much large weights are held back.
@@ -45,34 +48,45 @@ impl Default for Settings {
 
 /// The weights that make the evidence of `examples` likely.
 #[must_use]
-pub fn fit<'a>(
-    examples: impl Iterator<Item = &'a Example> + Clone,
-    settings: Settings,
-) -> Weights {
-    let count = examples.clone().map(|example| example.weight).sum::<f32>().max(1.0);
+pub fn fit(examples: &[&Example], settings: Settings) -> Weights {
+    let count = examples.iter().map(|example| example.weight).sum::<f32>().max(f32::MIN_POSITIVE);
     let mut weights = Weights([0.0; COUNT]);
-    let (mut mean, mut square) = ([0.0_f32; COUNT], [0.0_f32; COUNT]);
+    let mut moments = [Moments::default(); COUNT];
     for step in 1..=settings.steps {
         let mut slope = [0.0_f32; COUNT];
-        for example in examples.clone() {
+        for example in examples {
             add_slope(&weights, example, &mut slope);
         }
-        let step = i32::try_from(step).unwrap_or(i32::MAX);
-        let (fade_mean, fade_square) = (1.0 - 0.9_f32.powi(step), 1.0 - 0.99_f32.powi(step));
-        let moments = mean.iter_mut().zip(square.iter_mut());
-        for ((weight, slope), (mean, square)) in weights.0.iter_mut().zip(slope).zip(moments) {
+        let all = weights.0.iter_mut().zip(&mut moments).zip(slope).zip(FEATURES);
+        for (((weight, moments), slope), name) in all {
             let slope = slope / count + 2.0 * settings.ridge * *weight;
-            *mean = 0.9 * *mean + 0.1 * slope;
-            *square = 0.99 * *square + 0.01 * slope * slope;
-            *weight -= settings.rate * (*mean / fade_mean) / ((*square / fade_square).sqrt() + 1e-8);
-        }
-        for (weight, name) in weights.0.iter_mut().zip(FEATURES) {
+            *weight -= settings.rate * moments.step(slope, step);
             if NEVER_AGAINST.contains(&name) {
                 *weight = weight.max(0.0);
             }
         }
     }
     weights
+}
+
+/// Running means of one slope and of its square.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    mean: f32,
+    square: f32,
+}
+
+impl Moments {
+    /// How far to go, as a share of the rate.
+    fn step(&mut self, slope: f32, step: u16) -> f32 {
+        const MEAN: f32 = 0.9;
+        const SQUARE: f32 = 0.99;
+        self.mean = MEAN * self.mean + (1.0 - MEAN) * slope;
+        self.square = SQUARE * self.square + (1.0 - SQUARE) * slope * slope;
+        let mean = self.mean / (1.0 - MEAN.powi(i32::from(step)));
+        let square = self.square / (1.0 - SQUARE.powi(i32::from(step)));
+        mean / (square.sqrt() + 1e-8)
+    }
 }
 
 /// Adds how the loss of one example changes with the weights.
