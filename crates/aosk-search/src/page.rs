@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::analyse::{Analyser, Kind};
 use crate::date::{self, Day, Mention};
 
-/// Most terms that are read of one page. Pages are split at about 4,000 tokens; what is longer is
-/// found by its beginning.
-pub const TERMS_MAX: usize = 1 << 16;
+/// Most bytes that are read of one page. Pages are split at about 4,000 tokens, which is a tenth of
+/// this; what is longer is found by its beginning.
+pub const TEXT_BYTES_MAX: usize = 1 << 18;
 
 /// Most numbers a page's vector may have. Embedding models give 384 to 4,096.
 pub const VECTOR_MAX: usize = 8_192;
@@ -72,7 +72,7 @@ pub(crate) struct Signs {
     pub(crate) quotes: bool,
 }
 
-/// A text read once: its terms as numbers that `number` gives.
+/// What a text is made of, its terms as numbers.
 pub(crate) struct Read {
     pub(crate) sequence: Vec<u32>,
     /// All terms, of which `sequence` are some.
@@ -82,7 +82,9 @@ pub(crate) struct Read {
     pub(crate) signs: Signs,
 }
 
+/// Reads a text. `number` gives a term its number.
 pub(crate) fn read(text: &str, when: Option<Day>, number: &mut dyn FnMut(&str) -> u32) -> Read {
+    let text = start_of(text, TEXT_BYTES_MAX);
     let mut read = Read {
         sequence: Vec::new(),
         all: Vec::new(),
@@ -93,9 +95,6 @@ pub(crate) fn read(text: &str, when: Option<Day>, number: &mut dyn FnMut(&str) -
     let signs = &mut read.signs;
     let mut first = true;
     Analyser::default().analyse(text, &mut |term| {
-        if read.all.len() >= TERMS_MAX || read.sequence.len() >= TERMS_MAX {
-            return;
-        }
         if term.kind == Kind::Stop {
             match term.text {
                 "i" | "im" | "ive" | "id" | "ill" | "my" | "me" | "mine" | "we" | "our"
@@ -126,6 +125,11 @@ pub(crate) fn read(text: &str, when: Option<Day>, number: &mut dyn FnMut(&str) -
 
 fn bump(count: &mut u8) {
     *count = count.saturating_add(1);
+}
+
+/// The start of a text, so many bytes at most.
+pub(crate) fn start_of(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }
 
 /// The vector at length one; none if it has no direction or is no vector.

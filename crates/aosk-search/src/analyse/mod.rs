@@ -5,9 +5,10 @@
 //! both the exact name and its words are found.
 //!
 //! Chinese, Japanese and Korean runs become single characters and overlapping pairs. A dictionary
-//! would find true words, at 5 MB of binary and a quarter of a second of loading, and misses names
-//! and new words; pairs need neither, every word of two characters or more is among them, and rare
-//! pairs weigh more than common ones by themselves.
+//! would find true words, but costs 3 MB of binary, 34 MB of memory and 140 ms at every start
+//! (jieba-rs 0.11), and misses names and new words. Pairs cost none of it: every word of two
+//! characters or more is among them, and those that join two words by chance are rare in the query
+//! or common in the pages and weigh little.
 
 mod fold;
 mod identifier;
@@ -140,8 +141,7 @@ fn emit(text: &str, kind: Kind, sink: &mut dyn FnMut(Term<'_>)) {
 
 /// The start of a word, short enough to be a term.
 fn cut(word: &str) -> &str {
-    let end = word.floor_char_boundary(TERM_MAX);
-    word.get(..end).unwrap_or(word)
+    word.get(..word.floor_char_boundary(TERM_MAX)).unwrap_or(word)
 }
 
 #[cfg(test)]

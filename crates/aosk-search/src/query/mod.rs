@@ -9,7 +9,7 @@ use crate::analyse::{Analyser, Kind, Term};
 use crate::concept;
 use crate::date::{self, Day, Mention};
 use crate::index::Index;
-use crate::page::unit;
+use crate::page::{start_of, unit};
 
 pub(crate) use expect::Expect;
 
@@ -17,8 +17,19 @@ pub(crate) use expect::Expect;
 /// question has a dozen; of a long text the rarest are kept.
 pub const QUERY_TERMS_MAX: usize = 64;
 
-/// Most terms that stand for a term of the query that is spelt otherwise or means nearly the same.
+/// Most bytes that are read of a query. Two pages of text say what is wanted.
+pub const QUERY_BYTES_MAX: usize = 8_192;
+
+/// Most terms that stand for one term of a query; the longest line of `concepts.txt` has fewer.
 const RELATED_MAX: usize = 256;
+
+/// Most terms that are looked at because they begin like a term of the query.
+const ALIKE_MAX: usize = 1_000;
+
+/// Most speakers among whom a query can name one, and most bytes of a name. A conversation has a
+/// handful.
+const SPEAKERS_MAX: usize = 256;
+const NAME_BYTES_MAX: usize = 256;
 
 /// A search.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,44 +75,23 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn new(index: &Index, query: &Query<'a>) -> Self {
-        let mut builder = Builder {
-            index,
-            speakers: speaker_words(index),
-            terms: Vec::new(),
-            named: Vec::new(),
-            order: Vec::new(),
-            words: Vec::new(),
-        };
-        Analyser::default().analyse(query.text, &mut |term| builder.take(term));
-        let Builder { terms, order, words, named, .. } = builder;
-        let mut kept: Vec<usize> = (0..terms.len()).collect();
-        let rarity = |at: &usize| terms.get(*at).map_or(0.0, |term: &Found| term.column.rarity);
-        kept.sort_by(|a, b| rarity(b).total_cmp(&rarity(a)).then(a.cmp(b)));
-        kept.truncate(QUERY_TERMS_MAX);
-        kept.sort_unstable();
-        let renumbered: Vec<Option<usize>> =
-            (0..terms.len()).map(|at| kept.binary_search(&at).ok()).collect();
-        let new = |at: &usize| renumbered.get(*at).copied().flatten();
-        let pairs = order
-            .windows(2)
-            .filter_map(|two| match two {
-                [Some(a), Some(b)] if a != b => Some((new(a)?, new(b)?)),
-                _ => None,
-            })
-            .collect();
-        let columns: Vec<Column> = terms
-            .into_iter()
-            .enumerate()
-            .filter(|(at, _)| kept.binary_search(at).is_ok())
-            .map(|(_, found)| found.column)
-            .collect();
+        let text = start_of(query.text, QUERY_BYTES_MAX);
+        let found = Found::in_text(index, text);
+        let kept = found.rarest();
+        let new = |at: usize| kept.binary_search(&at).ok();
+        let pairs = found.order.windows(2).filter_map(|two| match two {
+            [Some(a), Some(b)] if a != b => Some((new(*a)?, new(*b)?)),
+            _ => None,
+        });
+        let terms = kept.iter().filter_map(|at| found.terms.get(*at));
+        let columns: Vec<Column> = terms.map(|term| term.column(index)).collect();
         let weight = columns.iter().map(|column| column.rarity).sum::<f32>().max(0.01);
         Asked {
             columns,
-            pairs,
-            speakers: named,
-            mentions: date::mentions(query.text, query.now),
-            expect: Expect::of(query.text, &words),
+            pairs: pairs.collect(),
+            mentions: date::mentions(text, query.now),
+            expect: Expect::of(text, &found.words),
+            speakers: found.named,
             vector: query.vector.and_then(unit),
             kinds: query.kinds,
             weight,
@@ -109,83 +99,116 @@ impl<'a> Asked<'a> {
     }
 }
 
-struct Found {
+/// A distinct term of a query.
+struct Wanted {
     text: String,
-    column: Column,
+    kind: Kind,
+    term: Option<u32>,
+    pages: usize,
+    rarity: f32,
 }
 
-struct Builder<'i> {
-    index: &'i Index,
-    speakers: Vec<(String, Arc<str>)>,
-    terms: Vec<Found>,
-    named: Vec<Arc<str>>,
+impl Wanted {
+    fn column(&self, index: &Index) -> Column {
+        let mut related = Vec::new();
+        if self.kind == Kind::Word {
+            let others = concept::related(&self.text).iter();
+            related.extend(others.filter_map(|other| index.term(other)));
+            if let Some(prefix) = spelling_prefix(&self.text) {
+                let begin_alike = index.terms_from(prefix).take(ALIKE_MAX);
+                let near = begin_alike.filter(|(text, _)| near(&self.text, text));
+                related.extend(near.map(|(_, other)| other));
+            }
+            related.sort_unstable();
+            related.dedup();
+            related.retain(|other| Some(*other) != self.term);
+            related.truncate(RELATED_MAX);
+        }
+        let others: usize = related.iter().map(|other| index.postings(*other).len()).sum();
+        let together = index.rarity((self.pages + others).min(index.len()));
+        Column {
+            term: self.term,
+            rarity: self.rarity,
+            kind: self.kind,
+            related,
+            related_rarity: together.min(self.rarity),
+        }
+    }
+}
+
+/// What a query's text is made of.
+#[derive(Default)]
+struct Found {
+    terms: Vec<Wanted>,
     /// The term at each place of the query; none for stop words and names.
     order: Vec<Option<usize>>,
+    /// The speakers that it names.
+    named: Vec<Arc<str>>,
+    /// Its words, stop words too, in lower case.
     words: Vec<String>,
 }
 
-impl Builder<'_> {
-    fn take(&mut self, term: Term<'_>) {
-        if matches!(term.kind, Kind::Stop | Kind::Word) && self.words.len() < QUERY_TERMS_MAX {
+impl Found {
+    fn in_text(index: &Index, text: &str) -> Self {
+        let speakers = speaker_words(index);
+        let mut found = Found::default();
+        Analyser::default().analyse(text, &mut |term| found.take(index, &speakers, term));
+        found
+    }
+
+    fn take(&mut self, index: &Index, speakers: &[(String, Arc<str>)], term: Term<'_>) {
+        if matches!(term.kind, Kind::Stop | Kind::Word) {
             self.words.push(term.word.to_owned());
         }
         if term.kind == Kind::Stop {
             return;
         }
-        let before = self.named.len();
-        for (word, who) in &self.speakers {
-            if word == term.word && !self.named.contains(who) {
-                self.named.push(Arc::clone(who));
+        let mut names = speakers.iter().filter(|(word, _)| word == term.word).peekable();
+        if names.peek().is_some() {
+            for (_, who) in names {
+                if !self.named.contains(who) {
+                    self.named.push(Arc::clone(who));
+                }
             }
-        }
-        if self.named.len() > before || self.speakers.iter().any(|(word, _)| word == term.word) {
             self.order.push(None);
             return;
         }
-        let at = self.terms.iter().position(|found| found.text == term.text);
-        let at = at.unwrap_or_else(|| {
-            let column = column(self.index, &term);
-            self.terms.push(Found { text: term.text.to_owned(), column });
+        let known = self.terms.iter().position(|wanted| wanted.text == term.text);
+        let at = known.unwrap_or_else(|| {
+            let number = index.term(term.text);
+            let pages = number.map_or(0, |number| index.postings(number).len());
+            let (text, rarity) = (term.text.to_owned(), index.rarity(pages));
+            self.terms.push(Wanted { text, kind: term.kind, term: number, pages, rarity });
             self.terms.len() - 1
         });
         if matches!(term.kind, Kind::Word | Kind::Number | Kind::Character) {
             self.order.push(Some(at));
         }
     }
+
+    /// The places of the rarest terms, as many as are kept, in order.
+    fn rarest(&self) -> Vec<usize> {
+        let mut places: Vec<(usize, f32)> =
+            self.terms.iter().enumerate().map(|(at, term)| (at, term.rarity)).collect();
+        places.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut kept: Vec<usize> =
+            places.into_iter().take(QUERY_TERMS_MAX).map(|(at, _)| at).collect();
+        kept.sort_unstable();
+        kept
+    }
 }
 
 /// Every word of the names of those who speak.
 fn speaker_words(index: &Index) -> Vec<(String, Arc<str>)> {
     let mut words = Vec::new();
-    for who in index.speakers() {
-        Analyser::default().analyse(who, &mut |term| {
+    for who in index.speakers().take(SPEAKERS_MAX) {
+        Analyser::default().analyse(start_of(who, NAME_BYTES_MAX), &mut |term| {
             if matches!(term.kind, Kind::Word | Kind::Pair) {
                 words.push((term.word.to_owned(), Arc::clone(who)));
             }
         });
     }
     words
-}
-
-fn column(index: &Index, term: &Term<'_>) -> Column {
-    let number = index.term(term.text);
-    let pages = number.map_or(0, |number| index.postings(number).len());
-    let mut related = Vec::new();
-    if term.kind == Kind::Word {
-        related.extend(concept::related(term.text).iter().filter_map(|other| index.term(other)));
-        if let Some(prefix) = spelling_prefix(term.text) {
-            let near = index.terms_from(prefix).filter(|(text, _)| near(term.text, text));
-            related.extend(near.map(|(_, other)| other));
-        }
-        related.sort_unstable();
-        related.dedup();
-        related.retain(|other| Some(*other) != number);
-        related.truncate(RELATED_MAX);
-    }
-    let rarity = index.rarity(pages);
-    let others: usize = related.iter().map(|other| index.postings(*other).len()).sum();
-    let related_rarity = index.rarity((pages + others).min(index.len())).min(rarity);
-    Column { term: number, rarity, kind: term.kind, related, related_rarity }
 }
 
 /// What another spelling of a word is taken to begin with; short words have none.
@@ -200,3 +223,6 @@ fn near(a: &str, b: &str) -> bool {
     let longer = a.len().max(b.len());
     shared + 3 >= longer && shared * 3 >= longer * 2 && b.is_ascii()
 }
+
+#[cfg(test)]
+mod tests;
