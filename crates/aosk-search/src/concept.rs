@@ -53,3 +53,30 @@ impl Concepts {
 pub(crate) fn related(stem: &str) -> &'static [String] {
     CONCEPTS.0.get(stem).map(Vec::as_slice).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(stem: &str, other: &str) -> bool {
+        related(stem).iter().any(|word| word == other)
+    }
+
+    #[test]
+    fn heads_and_members_find_each_other_and_members_do_not() {
+        assert!(has("instrument", "violin") && has("violin", "instrument"));
+        assert!(!has("violin", "guitar"));
+        assert!(has("kid", "child") && has("child", "kid"));
+        assert!(related("nosuchword").is_empty());
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        for line in TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            assert!(line.starts_with("= ") || line.contains(": "), "{line}");
+            let words = line.trim_start_matches("= ").replace(':', "");
+            let plain = |word: &str| word.chars().all(|c| c.is_ascii_lowercase());
+            assert!(words.split(' ').all(plain), "{line}");
+        }
+    }
+}

@@ -32,7 +32,7 @@ const ANYTHING: &str = "*";
 const ALONE: [&str; 2] = ["aosk-abi", "xtask"];
 
 /// Crates without I/O, and what would bring I/O in.
-const CORE: [&str; 2] = ["aosk-abi", "aosk-kernel"];
+const CORE: [&str; 3] = ["aosk-abi", "aosk-kernel", "aosk-search"];
 const SHELL_ONLY: [&str; 3] = ["tokio", "reqwest", "rusqlite"];
 
 pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
