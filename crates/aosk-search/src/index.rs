@@ -189,6 +189,11 @@ impl Index {
         self.slots.get(*slot as usize)?.as_ref()
     }
 
+    /// Numbers of terms are below this.
+    pub(crate) fn numbers(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn term(&self, text: &str) -> Option<u32> {
         self.vocabulary.get(text).copied()
     }

@@ -10,11 +10,25 @@ use crate::query::Asked;
 pub(crate) struct Matches {
     columns: usize,
     /// Occurrences, row by row.
-    counts: Vec<u8>,
+    counts: Vec<u16>,
     /// A bit for each term that the page holds.
     exact: Vec<u64>,
     /// A bit for each term of which the page holds a related one.
     related: Vec<u64>,
+    /// The column of each term of the vocabulary; [`NO_COLUMN`] for nearly all.
+    column_of: Vec<u8>,
+}
+
+/// No column has this number.
+const NO_COLUMN: u8 = u8::MAX;
+
+/// The numbers of the bits that are set.
+pub(crate) fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = mask.trailing_zeros();
+        mask &= mask.wrapping_sub(1);
+        (lowest < u64::BITS).then_some(lowest as usize)
+    })
 }
 
 impl Matches {
@@ -25,13 +39,17 @@ impl Matches {
             counts: vec![0; rows * columns],
             exact: vec![0; rows],
             related: vec![0; rows],
+            column_of: vec![NO_COLUMN; index.numbers()],
         };
         for (at, column) in asked.columns.iter().enumerate() {
             if let Some(term) = column.term {
+                if let Some(number) = table.column_of.get_mut(term as usize) {
+                    *number = u8::try_from(at).unwrap_or(NO_COLUMN);
+                }
                 for (slot, count) in index.postings(term) {
                     let place = index.place(*slot);
                     if let Some(cell) = table.counts.get_mut(place * columns + at) {
-                        *cell = u8::try_from(*count).unwrap_or(u8::MAX);
+                        *cell = *count;
                     }
                     if let Some(mask) = table.exact.get_mut(place) {
                         *mask |= 1 << at;
@@ -50,9 +68,15 @@ impl Matches {
     }
 
     /// How often the page holds each term.
-    pub(crate) fn row(&self, place: usize) -> &[u8] {
+    pub(crate) fn row(&self, place: usize) -> &[u16] {
         let from = place * self.columns;
         self.counts.get(from..from + self.columns).unwrap_or_default()
+    }
+
+    /// The column of a term, if the query has it.
+    pub(crate) fn column_of(&self, term: u32) -> Option<usize> {
+        let column = self.column_of.get(term as usize).copied();
+        column.filter(|column| *column != NO_COLUMN).map(usize::from)
     }
 
     pub(crate) fn exact(&self, place: usize) -> u64 {

@@ -64,9 +64,9 @@ impl Index {
         let matches = Matches::new(self, &asked);
         let mut scene = Scene::new(self, &asked, &matches);
         let places = choose(&scene);
-        scene.measure(&places);
-        let found = places.into_iter().filter_map(|place| {
-            Some(Candidate { id: self.at(place)?.id, features: scene.features(place) })
+        let scores = scene.measure(&places);
+        let found = places.into_iter().zip(scores).filter_map(|(place, plain)| {
+            Some(Candidate { id: self.at(place)?.id, features: scene.features(place, plain) })
         });
         found.collect()
     }

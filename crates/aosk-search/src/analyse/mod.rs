@@ -40,6 +40,14 @@ pub enum Kind {
     Stop,
 }
 
+impl Kind {
+    /// Whether it is a number or a whole name: who writes one means exactly that.
+    #[must_use]
+    pub fn is_name(self) -> bool {
+        matches!(self, Kind::Number | Kind::Whole)
+    }
+}
+
 /// One term at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term<'a> {

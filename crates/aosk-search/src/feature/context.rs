@@ -3,10 +3,12 @@
 
 use std::ops::Range;
 
+use crate::matches::bits;
 use crate::page::Kept;
+use crate::query::QUERY_TERMS_MAX;
 
-use super::Scene;
 use super::lexical::{RELATED, WINDOW, ask, ask_related, bm25};
+use super::{Plain, Scene};
 
 /// How far the neighbourhood of a page goes on each side: pages of a conversation are read with
 /// those around them, long pages by themselves.
@@ -56,14 +58,14 @@ pub(crate) struct Near {
 }
 
 impl Near {
-    pub(crate) fn of(scene: &Scene<'_>, place: usize, page: &Kept) -> Self {
+    pub(crate) fn of(scene: &Scene<'_>, place: usize, page: &Kept, plain: Plain) -> Self {
         let before = scene.beside(place, -1);
         Near {
             before: before.map_or(0.0, |(place, _)| bm25(scene, place) / scene.best.own),
             before_cover: before.map_or(0.0, |(place, _)| soft(scene, place..place + 1)),
-            window: around(scene, place, NEAR) / scene.best.window,
+            window: plain.window / scene.best.window,
             window_cover: soft(scene, NEAR.around(scene, place)),
-            wide: around(scene, place, WIDE) / scene.best.wide,
+            wide: plain.wide / scene.best.wide,
             wide_cover: soft(scene, WIDE.around(scene, place)),
             answers: before.is_some_and(|(_, other)| other.signs.asks && other.who != page.who),
             opening: before.is_none(),
@@ -75,23 +77,20 @@ impl Near {
 pub(crate) fn around(scene: &Scene<'_>, place: usize, reach: Reach) -> f32 {
     let places = reach.around(scene, place);
     let pages = places.len() as f32;
-    let mut counts = [0.0_f32; crate::query::QUERY_TERMS_MAX];
+    let mut counts = [0_u16; QUERY_TERMS_MAX];
     let mut length = 0.0;
-    let mut any = false;
+    let mut mask = 0;
     for there in places {
         length += scene.index.at(there).map_or(0.0, |page| page.length as f32);
-        if scene.matches.exact(there) == 0 {
-            continue;
-        }
-        any = true;
-        for (sum, count) in counts.iter_mut().zip(scene.matches.row(there)) {
-            *sum += f32::from(*count);
+        let (held, row) = (scene.matches.exact(there), scene.matches.row(there));
+        mask |= held;
+        for at in bits(held) {
+            if let (Some(sum), Some(count)) = (counts.get_mut(at), row.get(at)) {
+                *sum = sum.saturating_add(*count);
+            }
         }
     }
-    if !any {
-        return 0.0;
-    }
-    WINDOW.score(scene.asked, counts.into_iter(), length, scene.index.mean_length() * pages)
+    WINDOW.score(scene.asked, mask, &counts, length, scene.index.mean_length() * pages)
 }
 
 /// The share of the query that the pages at `places` hold together.

@@ -60,36 +60,53 @@ pub(crate) struct Scene<'a> {
     pub(crate) index: &'a Index,
     pub(crate) asked: &'a Asked<'a>,
     pub(crate) matches: &'a Matches,
-    best: Best,
+    best: Plain,
     similar: Similar,
+    rarities: Vec<f32>,
 }
 
 /// Nothing is divided by less.
 const LEAST: f32 = 0.01;
 
-/// The largest scores over the candidates.
+/// The BM25 scores of one page; or the largest ones of all candidates.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Best {
+pub(crate) struct Plain {
     pub(crate) own: f32,
+    /// With those beside it.
     pub(crate) window: f32,
+    /// With more of those around it.
     pub(crate) wide: f32,
 }
 
+/// Pages that hold a term, up to which its rarity is reckoned ahead.
+const RARITIES: usize = 1_024;
+
 impl<'a> Scene<'a> {
     pub(crate) fn new(index: &'a Index, asked: &'a Asked<'a>, matches: &'a Matches) -> Self {
-        let best = Best { own: LEAST, window: LEAST, wide: LEAST };
-        let similar = Similar::of(index, asked);
-        Scene { index, asked, matches, best, similar }
+        let best = Plain { own: LEAST, window: LEAST, wide: LEAST };
+        let rarities = (0..=index.len().min(RARITIES)).map(|pages| index.rarity(pages)).collect();
+        Scene { index, asked, matches, best, similar: Similar::of(index, asked), rarities }
     }
 
-    /// Finds the largest scores among the candidates, which the others are measured by.
-    pub(crate) fn measure(&mut self, places: &[usize]) {
-        let least = Best { own: LEAST, window: LEAST, wide: LEAST };
-        self.best = places.iter().fold(least, |best, place| Best {
-            own: best.own.max(lexical::bm25(self, *place)),
-            window: best.window.max(context::around(self, *place, context::NEAR)),
-            wide: best.wide.max(context::around(self, *place, context::WIDE)),
+    /// The scores of the candidates, and the largest of them to measure the others by.
+    pub(crate) fn measure(&mut self, places: &[usize]) -> Vec<Plain> {
+        let scores = places.iter().map(|place| Plain {
+            own: lexical::bm25(self, *place),
+            window: context::around(self, *place, context::NEAR),
+            wide: context::around(self, *place, context::WIDE),
         });
+        let scores: Vec<Plain> = scores.collect();
+        self.best = scores.iter().fold(self.best, |best, plain| Plain {
+            own: best.own.max(plain.own),
+            window: best.window.max(plain.window),
+            wide: best.wide.max(plain.wide),
+        });
+        scores
+    }
+
+    /// How rare a term is that so many pages hold.
+    pub(crate) fn rarity(&self, pages: usize) -> f32 {
+        self.rarities.get(pages).copied().unwrap_or_else(|| self.index.rarity(pages))
     }
 
     /// A plain score, cheap enough for every page.
@@ -111,12 +128,12 @@ impl<'a> Scene<'a> {
         (here.group == other.group).then_some((there, other))
     }
 
-    /// All features of the page at `place`.
-    pub(crate) fn features(&self, place: usize) -> Features {
+    /// All features of the page at `place`, whose scores are `plain`.
+    pub(crate) fn features(&self, place: usize, plain: Plain) -> Features {
         let mut features = [0.0; COUNT];
         let Some(page) = self.index.at(place) else { return features };
-        let own = lexical::Own::of(self, place, page);
-        let near = context::Near::of(self, place, page);
+        let own = lexical::Own::of(self, place, page, plain.own);
+        let near = context::Near::of(self, place, page, plain);
         let facts = facts::Facts::of(self, place, page);
         let style = style::Style::of(self, page, &near);
         let values = [

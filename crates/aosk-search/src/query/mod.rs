@@ -17,6 +17,9 @@ pub(crate) use expect::Expect;
 /// question has a dozen; of a long text the rarest are kept.
 pub const QUERY_TERMS_MAX: usize = 64;
 
+/// Weights are divided by no less.
+const LEAST: f32 = 0.01;
+
 /// Most bytes that are read of a query. Two pages of text say what is wanted.
 pub const QUERY_BYTES_MAX: usize = 8_192;
 
@@ -61,7 +64,7 @@ pub(crate) struct Column {
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) columns: Vec<Column>,
-    /// Columns whose terms follow each other in the query.
+    /// Columns whose terms stand beside each other in the query, the smaller one first.
     pub(crate) pairs: Vec<(usize, usize)>,
     /// Who of those that speak is named.
     pub(crate) speakers: Vec<Arc<str>>,
@@ -71,6 +74,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) kinds: &'a [&'a str],
     /// All rarities together, at least a little more than nothing.
     pub(crate) weight: f32,
+    /// The largest rarity of a term that some page holds, likewise.
+    pub(crate) rarest: f32,
+    /// A bit for each column that is a number or a whole name.
+    pub(crate) exact_names: u64,
 }
 
 impl<'a> Asked<'a> {
@@ -79,22 +86,31 @@ impl<'a> Asked<'a> {
         let found = Found::in_text(index, text);
         let kept = found.rarest();
         let new = |at: usize| kept.binary_search(&at).ok();
-        let pairs = found.order.windows(2).filter_map(|two| match two {
+        let follow = found.order.windows(2).filter_map(|two| match two {
             [Some(a), Some(b)] if a != b => Some((new(*a)?, new(*b)?)),
             _ => None,
         });
+        let mut pairs: Vec<(usize, usize)> = follow.map(|(a, b)| (a.min(b), a.max(b))).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
         let terms = kept.iter().filter_map(|at| found.terms.get(*at));
         let columns: Vec<Column> = terms.map(|term| term.column(index)).collect();
-        let weight = columns.iter().map(|column| column.rarity).sum::<f32>().max(0.01);
+        let weight = columns.iter().map(|column| column.rarity).sum::<f32>().max(LEAST);
+        let held = columns.iter().filter(|column| column.term.is_some());
+        let rarest = held.map(|column| column.rarity).fold(LEAST, f32::max);
+        let names = columns.iter().enumerate().filter(|(_, column)| column.kind.is_name());
+        let exact_names = names.fold(0, |mask, (at, _)| mask | 1 << at);
         Asked {
             columns,
-            pairs: pairs.collect(),
+            pairs,
             mentions: date::mentions(text, query.now),
             expect: Expect::of(text, &found.words),
             speakers: found.named,
             vector: query.vector.and_then(unit),
             kinds: query.kinds,
             weight,
+            rarest,
+            exact_names,
         }
     }
 }
