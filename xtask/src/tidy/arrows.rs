@@ -8,14 +8,15 @@ use crate::metadata::Metadata;
 const RULE: &str = "arrows";
 
 /// What each crate may depend on. The contract is for everyone and is not named.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("aosk-abi", &[]),
     ("aosk-kernel", &[]),
     ("aosk-store", &[]),
     ("aosk-model", &[]),
     ("aosk-sandbox", &[]),
+    ("aosk-search", &[]),
     ("aosk-tools", &["aosk-sandbox"]),
-    ("aosk-runtime", &["aosk-kernel", "aosk-store", "aosk-model", "aosk-tools"]),
+    ("aosk-runtime", &["aosk-kernel", "aosk-store", "aosk-model", "aosk-search", "aosk-tools"]),
     ("aosk-insight", &["aosk-store", "aosk-runtime"]),
     ("aosk-server", &["aosk-runtime", "aosk-insight"]),
     ("aosk", &["aosk-server", "aosk-runtime"]),
@@ -31,7 +32,7 @@ const ANYTHING: &str = "*";
 const ALONE: [&str; 2] = ["aosk-abi", "xtask"];
 
 /// Crates without I/O, and what would bring I/O in.
-const CORE: [&str; 2] = ["aosk-abi", "aosk-kernel"];
+const CORE: [&str; 3] = ["aosk-abi", "aosk-kernel", "aosk-search"];
 const SHELL_ONLY: [&str; 3] = ["tokio", "reqwest", "rusqlite"];
 
 pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
