@@ -7,7 +7,6 @@ use crate::id::{CallId, Pid, RequestId};
 use crate::input::Reply;
 use crate::message::{Body, Hash};
 use crate::model::ThinkOptions;
-use crate::process::ExitStatus;
 use crate::row::RowChange;
 use crate::syscall::Wake;
 
@@ -89,12 +88,5 @@ pub enum Release {
         request: RequestId,
         /// The answer.
         reply: Reply,
-    },
-    /// A process is gone.
-    Exited {
-        /// Which.
-        pid: Pid,
-        /// How.
-        status: ExitStatus,
     },
 }

@@ -13,7 +13,7 @@ use crate::budget::Budgets;
 use crate::config::Config;
 use crate::device::Devices;
 use crate::index::{Index, Owner};
-use crate::mutant::Broken;
+use crate::mutant::{Broken, broken};
 use crate::process::Process;
 use crate::table::Table;
 
@@ -98,8 +98,8 @@ impl Kernel {
     fn schedule(&mut self, cx: &mut Ctx<'_>) {
         loop {
             self.reindex();
-            let started =
-                !self.draining && (self.start_a_model_call(cx) || self.start_a_tool_call(cx));
+            let started = (!self.draining || broken!(self, DrainIgnored))
+                && (self.start_a_model_call(cx) || self.start_a_tool_call(cx));
             let progressed = started || self.retry_a_quota_waiter();
             if !progressed {
                 return;

@@ -63,6 +63,8 @@ pub enum Mutant {
     AttemptReused,
     /// A child is more urgent than its parent.
     UrgencyAmplified,
+    /// Calls are made although the kernel is being stopped.
+    DrainIgnored,
 }
 
 impl Mutant {
@@ -97,6 +99,7 @@ impl Mutant {
         Self::BodyNotStored,
         Self::AttemptReused,
         Self::UrgencyAmplified,
+        Self::DrainIgnored,
     ];
 }
 

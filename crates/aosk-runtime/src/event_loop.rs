@@ -272,7 +272,6 @@ impl EventLoop {
                     let _gone = waiting.send(reply);
                 }
             }
-            Release::Exited { .. } => {}
         }
     }
 
@@ -314,7 +313,7 @@ impl EventLoop {
             // Time is up: what was decided before the end began and has not left yet stays here.
             committing.releases.retain(|release| match release {
                 Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => false,
-                Release::Reply { .. } | Release::Exited { .. } => true,
+                Release::Reply { .. } => true,
             });
             let outcome = self.commits.wait().await;
             if let Err(end) = self.committed(outcome) {

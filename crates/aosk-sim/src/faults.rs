@@ -88,6 +88,8 @@ features! {
     Outages = "outages",
     /// A commit takes time, and the kernel goes on deciding while it is in flight.
     InFlight = "in-flight",
+    /// The kernel is stopped in order and begins again.
+    Drain = "drain",
 }
 
 /// The features of one run.

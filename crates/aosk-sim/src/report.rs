@@ -22,8 +22,8 @@ pub struct Report {
     pub facts: u64,
     /// Processes that lived.
     pub processes: u64,
-    /// Processes whose end was told outside.
-    pub exits: u64,
+    /// Times it was stopped in order.
+    pub stops: u64,
     /// Model calls that devices were given.
     pub model_calls: u64,
     /// Tool calls that devices were given.
@@ -47,7 +47,7 @@ impl Default for Report {
             crashes: 0,
             facts: 0,
             processes: 0,
-            exits: 0,
+            stops: 0,
             model_calls: 0,
             tool_calls: 0,
             replies: 0,
@@ -67,7 +67,7 @@ impl Report {
         self.crashes += other.crashes;
         self.facts += other.facts;
         self.processes += other.processes;
-        self.exits += other.exits;
+        self.stops += other.stops;
         self.model_calls += other.model_calls;
         self.tool_calls += other.tool_calls;
         self.replies += other.replies;

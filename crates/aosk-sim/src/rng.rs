@@ -32,6 +32,8 @@ pub enum About {
     Restart,
     /// How long one commit takes, and what becomes of it when the kernel dies meanwhile.
     Commit,
+    /// When the kernel is stopped in order, and how long that may take.
+    Drain,
 }
 
 impl Rng {

@@ -310,7 +310,6 @@ impl Kernel {
         let left: Vec<_> = std::mem::take(&mut process.mailbox).into_keys().collect();
         self.dirty.extend(left.into_iter().map(|number| RowKey::Mail(pid, number)));
         cx.fact(pid, Fact::Exited { status, result, pages });
-        cx.fx.releases.push(Release::Exited { pid, status });
         let living_parent = parent.filter(|parent| {
             self.processes.get(*parent).is_some_and(|parent| !parent.state.is_over())
         });

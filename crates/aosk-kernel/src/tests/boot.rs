@@ -77,7 +77,6 @@ fn every_state_goes_on_after_a_crash() {
         0s p3#1 exit finished with a result
             * p3 process.exited finished with a result after 1 pages
             p2#3 <- child p3 finished "found it"
-            p3 exited: finished
         -- message
         0s crash and boot
             * node node.booted after 1 boots with 2 processes, asked again [], called again [], interrupted []
@@ -167,7 +166,6 @@ fn a_process_that_was_ending_ends() {
             * p2 process.exited killed after 1 pages
             * node node.booted after 1 boots with 1 processes, asked again [], called again [], interrupted []
             p1#1 <- started
-            p2 exited: killed
     "#]]);
     assert_eq!(node(s.root()), "used 2 children; reserved nothing; overdraft nothing");
     // One that waits for its children goes on waiting for them.

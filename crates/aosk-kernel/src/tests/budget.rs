@@ -163,7 +163,6 @@ fn room_is_passed_on_when_the_one_it_was_offered_to_is_gone() {
             * p3 model.failed p3.c1 model.cancelled: the process no longer wants the answer
             * p3 process.exited killed after 1 pages
             p1#5 <- child p3 killed
-            p3 exited: killed
             reply: done
         0s p5.c1/1 answered
             * p5 model.answered p5.c1 @1 used 1+1 for $0.000003
@@ -304,8 +303,6 @@ fn wall_time_over_is_term_then_the_end() {
         70s tick
             * p2 process.exited out of budget (wall time) after 2 pages
             * p1 process.exited out of budget (wall time) after 1 pages
-            p2 exited: out of budget (wall time)
-            p1 exited: out of budget (wall time)
     "#]]);
     assert_eq!(s.kernel.processes().map(|(pid, _)| pid).collect::<Vec<_>>(), [outside]);
 }
@@ -323,7 +320,6 @@ fn a_process_may_obey_the_end_of_its_wall_time() {
     s.expect(&expect![[r#"
         60s p1#2 exit out of budget (wall time) with a result
             * p1 process.exited out of budget (wall time) with a result after 1 pages
-            p1 exited: out of budget (wall time)
         80s tick
     "#]]);
 }

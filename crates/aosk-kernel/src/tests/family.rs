@@ -29,7 +29,6 @@ fn a_zombie_is_handed_over_once() {
     s.expect(&expect![[r#"
         0s p3#1 exit failed (program.failed) with a result
             * p3 process.exited failed (program.failed) with a result after 1 pages
-            p3 exited: failed (program.failed)
         0s p1#3 wait any
             p1#4 <- child p3 failed (program.failed) "why"
         0s p1#4 wait p3
@@ -39,7 +38,6 @@ fn a_zombie_is_handed_over_once() {
         0s p2#1 exit finished with a result
             * p2 process.exited finished with a result after 1 pages
             p1#6 <- child p2 finished "42"
-            p2 exited: finished
         0s p1#6 wait any
             * p1 syscall.refused wait kernel.no_such_process
             p1#7 <- refused: waiting for a child: there is none [kernel.no_such_process]
@@ -59,11 +57,9 @@ fn a_wait_for_one_child_is_not_ended_by_another() {
         0s p1#3 wait p2
         0s p3#1 exit finished
             * p3 process.exited finished after 1 pages
-            p3 exited: finished
         0s p2#1 exit finished
             * p2 process.exited finished after 1 pages
             p1#4 <- child p2 finished
-            p2 exited: finished
         0s p1#4 wait p3
             p1#5 <- child p3 finished
     "#]]);
@@ -96,7 +92,6 @@ fn a_wait_has_an_end() {
             p1#4 <- timed out
         5s p2#1 exit finished
             * p2 process.exited finished after 1 pages
-            p2 exited: finished
     "#]]);
     assert_eq!(s.word(b), "zombie");
 }
@@ -139,7 +134,6 @@ fn a_process_that_exits_asks_its_children_to_end_and_waits_for_them() {
             p3#2 <- terminated
         0s p3#2 exit finished
             * p3 process.exited finished after 1 pages
-            p3 exited: finished
         0s p2#2 sleep 100.0 s
             p2#3 <- terminated
         0s p2#3 sleep 100.0 s
@@ -150,9 +144,6 @@ fn a_process_that_exits_asks_its_children_to_end_and_waits_for_them() {
             * p4 process.exited killed after 1 pages
             * p2 process.exited killed after 1 pages
             * p1 process.exited finished with a result after 1 pages
-            p4 exited: killed
-            p2 exited: killed
-            p1 exited: finished
     "#]]);
     assert_eq!(s.kernel.process_count(), 0);
 }
@@ -177,9 +168,6 @@ fn a_killed_process_takes_its_whole_tree_along() {
             * p4 process.exited killed after 1 pages
             * p2 process.exited killed after 1 pages
             * p1 process.exited killed after 1 pages
-            p4 exited: killed
-            p2 exited: killed
-            p1 exited: killed
     "#]]);
     assert_eq!(s.kernel.process_count(), 0);
 }
@@ -194,7 +182,6 @@ fn zombies_go_with_their_parent() {
     s.expect(&expect![[r#"
         0s p1#3 exit finished
             * p1 process.exited finished after 1 pages
-            p1 exited: finished
     "#]]);
     assert_eq!(s.kernel.process_count(), 0);
 }

@@ -219,7 +219,6 @@ fn nobody_waits_for_one_that_cannot_send() {
         0s p2#1 exit finished
             * p2 process.exited finished after 1 pages
             p1#4 <- refused: receiving from p2: it ended without sending [kernel.no_such_process]
-            p2 exited: finished
         0s p1#4 receive p2
             * p1 syscall.refused receive kernel.no_such_process
             p1#5 <- refused: receiving from p2: no such process [kernel.no_such_process]
@@ -256,7 +255,6 @@ fn a_receiver_whose_time_is_over_as_its_sender_ends_is_woken_once() {
         10s tick
             * p2 process.exited killed after 1 pages
             p1#2 <- timed out
-            p2 exited: killed
     "#]]);
 }
 
@@ -310,7 +308,6 @@ fn a_name_means_the_parent_a_child_or_a_sibling() {
         0s p3#4 exit finished
             * p3 process.exited finished after 1 pages
             p1#6 <- child p3 finished
-            p3 exited: finished
     "#]]);
 }
 

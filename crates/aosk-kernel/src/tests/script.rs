@@ -244,10 +244,7 @@ impl Script {
             .into_iter()
             .filter_map(|release| match release {
                 Release::Reply { reply, .. } => Some(reply),
-                Release::Think { .. }
-                | Release::Tool(_)
-                | Release::Cancel { .. }
-                | Release::Exited { .. } => None,
+                Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => None,
             })
             .collect();
         let [reply] = replies.try_into().expect("every request is answered once");
@@ -484,7 +481,7 @@ impl Script {
                 Release::Cancel { call, attempt } => {
                     (call, attempt, self.in_flight.contains(&(*call, *attempt)))
                 }
-                Release::Reply { .. } | Release::Exited { .. } => continue,
+                Release::Reply { .. } => continue,
             };
             assert!(fine, "{call}/{attempt} starts twice or ends twice\n{}", self.transcript);
         }
@@ -636,7 +633,6 @@ fn release(release: &Release) -> String {
             Reply::Done => "reply: done".to_owned(),
             Reply::Refused(error) => format!("reply: refused: {error}"),
         },
-        Release::Exited { pid, status } => format!("{pid} exited: {status}"),
     }
 }
 

@@ -150,7 +150,6 @@ fn whoever_obeys_ends_as_it_says() {
             reply: done
         0s p2#2 exit terminated with a result
             * p2 process.exited terminated with a result after 1 pages
-            p2 exited: terminated
         20s tick
     "#]]);
 }
@@ -173,14 +172,12 @@ fn kill_ends_at_once_but_for_calls_in_flight() {
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
         -- ready
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p2 model.failed p2.c1 model.cancelled: the process no longer wants the answer
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
         -- running
         0s operator signals p2 Kill
@@ -191,20 +188,17 @@ fn kill_ends_at_once_but_for_calls_in_flight() {
         4.999s tick
         5s tick
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
         -- backoff
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p2 model.failed p2.c1 model.cancelled: the process no longer wants the answer
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
         -- quota
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p2 model.failed p2.c1 model.cancelled: the process no longer wants the answer
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
         -- tool
         0s operator signals p2 Kill
@@ -218,26 +212,21 @@ fn kill_ends_at_once_but_for_calls_in_flight() {
         4.999s tick
         5s tick
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
         -- child
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p3 process.exited killed after 1 pages
             * p2 process.exited killed after 1 pages
-            p3 exited: killed
-            p2 exited: killed
             reply: done
         -- message
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
         -- timer
         0s operator signals p2 Kill
             * p2 process.signalled Kill
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
     "#]]
     .assert_eq(&killed);
@@ -314,7 +303,6 @@ fn an_ended_process_waits_for_the_last_confirmation() {
         1s p2.c1/2 cancelled
         1s p2.c1/1 returned
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
     "#]]);
     assert_eq!(s.kernel.ignored(), 1);
 }
@@ -418,7 +406,6 @@ fn a_stopped_process_does_nothing_until_cont() {
             reply: done
         0s p3#1 exit finished with a result
             * p3 process.exited finished with a result after 1 pages
-            p3 exited: finished
         0s operator signals p2 Cont
             * p2 process.signalled Cont
             p2#3 <- child p3 finished "found it"
@@ -484,7 +471,6 @@ fn a_wait_goes_on_behind_a_stop() {
         0s p1#2 exit finished
             * p2 message.received from p1
             * p1 process.exited finished after 1 pages
-            p1 exited: finished
         0s operator signals p2 Cont
             * p2 process.signalled Cont
             p2#2 <- received "last words" from p1

@@ -251,7 +251,6 @@ fn tool_calls_of_a_killed_process_keep_their_slots_until_they_are_confirmed() {
         0s p1.c2/1 cancelled
         5s tick
             * p1 process.exited killed after 1 pages
-            p1 exited: killed
             tool p2.c2/1 read ordinal 1
     "#]]);
     assert_eq!(s.kernel.ignored(), 1);
@@ -279,7 +278,6 @@ fn an_inline_call_holds_no_slot_even_when_its_process_is_killed() {
             * p2 tool.returned p2.c1 an error
             * p2 tool.returned p2.c2 an error
             * p2 process.exited killed after 1 pages
-            p2 exited: killed
             reply: done
         0s p2.c1/1 cancelled
     "#]]);

@@ -112,12 +112,6 @@ impl Books {
         account.map_or(call.pid.0 <= self.last_pid, |account| account.calls >= call.number)
     }
 
-    /// Whether the process began and ended.
-    pub(super) fn has_ended(&self, pid: Pid) -> bool {
-        let account = self.accounts.get(&pid);
-        account.map_or(pid.0 <= self.last_pid, |account| account.exited)
-    }
-
     /// Strikes out processes that are gone.
     pub(super) fn strike_out(&mut self, live: &BTreeSet<Pid>) {
         self.accounts.retain(|pid, account| !account.exited || live.contains(pid));

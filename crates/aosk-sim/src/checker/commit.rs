@@ -143,7 +143,7 @@ impl Checker {
         let held_back = self.decided.releases.iter().filter_map(|release| match release {
             Release::Think { call, attempt, .. }
             | Release::Tool(ToolStart { call, attempt, .. }) => Some((*call, *attempt)),
-            Release::Cancel { .. } | Release::Reply { .. } | Release::Exited { .. } => None,
+            Release::Cancel { .. } | Release::Reply { .. } => None,
         });
         let held_back: BTreeSet<_> = held_back.collect();
         for (pid, process) in kernel.processes() {

@@ -66,7 +66,7 @@ impl Checker {
                 Release::Cancel { .. } => {
                     self.seen.insert("cancel".to_owned());
                 }
-                Release::Reply { .. } | Release::Exited { .. } => {}
+                Release::Reply { .. } => {}
             }
         }
         Ok(())
@@ -137,7 +137,6 @@ impl Checker {
                 self.kept.has_call(*call)
             }
             Release::Reply { reply: Reply::Spawned(pid), .. } => pid.0 <= self.kept.last_pid,
-            Release::Exited { pid, .. } => self.kept.has_ended(*pid),
             Release::Cancel { .. }
             | Release::Reply { reply: Reply::Done | Reply::Refused(_), .. } => true,
         };

@@ -16,14 +16,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use aosk_abi::{
-    CallId, Effects, Fact, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey, Signal,
-    Spend, Syscall, Timestamp, Wake, limits,
+    CallId, Effects, Entry, Fact, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey,
+    Signal, Spend, Syscall, Timestamp, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
 use self::books::{Books, Charges, input_only};
-pub(crate) use self::calls::is_awaited;
 use self::calls::{Device, awaited, in_flight};
+pub(crate) use self::calls::{has_calls_in_flight, is_awaited};
 use self::commit::Decided;
 pub(crate) use self::commit::HandedOver;
 use crate::case::Case;
@@ -101,6 +101,10 @@ pub(crate) struct Checker {
     started: BTreeSet<(CallId, u32)>,
     /// Attempts that devices were ever given.
     ever_started: BTreeSet<(CallId, u32)>,
+    /// The kernel is being stopped.
+    draining: bool,
+    /// The last kernel was stopped in order, and nothing was in flight then.
+    ended_whole: bool,
     /// What was seen at least once, to know that the runs are worth something.
     pub(crate) seen: BTreeSet<String>,
 }
@@ -120,6 +124,8 @@ impl Checker {
             books,
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
+            draining: false,
+            ended_whole: false,
             seen: BTreeSet::new(),
             config,
         }
@@ -233,6 +239,7 @@ impl Checker {
             self.check_tool_start(kernel, start)?;
         }
         let releases = fx.releases.get(mark.releases..).unwrap_or_default();
+        self.check_drain(input, facts, releases)?;
         self.check_releases(kernel, now, before, releases)?;
         self.decided.facts.extend_from_slice(facts);
         self.decided.releases.extend_from_slice(releases);
@@ -396,6 +403,7 @@ impl Checker {
         ensure(holds, "what is committed is not lost", || {
             format!("{} entries, of {}", image.journal_length, self.kept.entries)
         })?;
+        self.draining = false;
         self.config = config;
         self.books = self.kept.clone();
         self.decided = Decided::default();
@@ -404,6 +412,43 @@ impl Checker {
         self.started.clear();
         let same = image.rows.is_empty() || kernel.rows() == image.rows;
         ensure(same, "a restored kernel is the kernel", || "after a crash".to_owned())
+    }
+
+    /// What is committed and has not left will not leave in this life of the kernel: its time is up.
+    pub(crate) fn stays_here(&mut self) {
+        self.due.clear();
+    }
+
+    /// The kernel was stopped in order; whether nothing was in flight any more.
+    pub(crate) fn ended(&mut self, whole: bool) {
+        self.ended_whole = whole;
+    }
+
+    /// Judges an orderly end: a kernel that is being stopped makes no call, and the one after it
+    /// finds none in flight.
+    fn check_drain(
+        &mut self,
+        input: &Input,
+        facts: &[Entry],
+        releases: &[Release],
+    ) -> Result<(), Rule> {
+        self.draining |= *input == Input::Drain;
+        if self.draining {
+            let is_call =
+                |release: &&Release| matches!(release, Release::Think { .. } | Release::Tool(_));
+            let made = releases.iter().find(is_call);
+            ensure(made.is_none(), "a kernel that is being stopped makes no call", || {
+                format!("{made:?}")
+            })?;
+        }
+        if !std::mem::take(&mut self.ended_whole) {
+            return Ok(());
+        }
+        let leaves_doubt = facts.iter().any(|entry| {
+            matches!(&entry.fact, Fact::Booted { asked_again, called_again, interrupted, .. }
+                if [asked_again, called_again, interrupted].iter().any(|calls| !calls.is_empty()))
+        });
+        ensure(!leaves_doubt, "an orderly end leaves no doubt", || format!("{facts:?}"))
     }
 
     /// Nothing happens any more and nothing is due: whoever is left must wait for what only another

@@ -152,7 +152,6 @@ impl World<'_> {
                 }
                 Release::Cancel { call, attempt } => self.cancel(call, attempt),
                 Release::Reply { .. } => self.report.replies += 1,
-                Release::Exited { .. } => self.report.exits += 1,
             }
         }
         self.checker.check_in_flight(&self.kernel)

@@ -43,6 +43,7 @@ impl World<'_> {
         self.report.crashes += 1;
         self.checker.seen.insert(format!("dies {moment}"));
         self.down = true;
+        self.draining = None;
         self.fx = Effects::default();
         self.abandon_commit()?;
         let mut rng = Rng::of(self.case.seed, About::Restart, &[self.report.batches]);

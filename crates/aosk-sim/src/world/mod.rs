@@ -5,6 +5,7 @@
 mod batch;
 mod commit;
 mod devices;
+mod drain;
 mod fate;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ struct World<'a> {
     life: u64,
     /// The kernel is dead and must be restored.
     down: bool,
+    /// The kernel is being stopped in order; until when that may take.
+    draining: Option<Timestamp>,
     events: BTreeMap<(Timestamp, u64), Event>,
     /// Reports that are under way, to be taken back when their call is cancelled.
     under_way: BTreeMap<(CallId, u32), Vec<(Timestamp, u64)>>,
@@ -81,6 +84,7 @@ pub fn run(case: &Case) -> Result<Report, Box<Failure>> {
         healthy: false,
         life: 0,
         down: true,
+        draining: None,
         events: BTreeMap::new(),
         under_way: BTreeMap::new(),
         order: 0,
@@ -114,7 +118,7 @@ impl World<'_> {
             self.schedule(at, Event::Action(*action));
         }
         let horizon = BEGIN.after(HORIZON);
-        while self.down || self.next_moment().is_some_and(|at| at < horizon) {
+        while self.is_between_lives() || self.next_moment().is_some_and(|at| at < horizon) {
             self.turn()?;
         }
         self.healthy = true;
@@ -124,10 +128,15 @@ impl World<'_> {
         self.close()
     }
 
+    /// Whether the kernel is dead, or being stopped to begin again.
+    fn is_between_lives(&self) -> bool {
+        self.down || self.draining.is_some()
+    }
+
     /// Lets everything that can happen happen.
     fn come_to_rest(&mut self) -> Result<(), Rule> {
         let latest = self.now.after(REST_MAX);
-        while self.down || self.next_moment().is_some() {
+        while self.is_between_lives() || self.next_moment().is_some() {
             self.turn()?;
             ensure(self.now <= latest, "a healthy world comes to rest", || {
                 let states = self.kernel.processes().map(|(pid, p)| (pid, p.state.word()));
@@ -218,6 +227,12 @@ impl World<'_> {
         })?;
         if self.down {
             return self.restart();
+        }
+        if let Some(until) = self.draining {
+            return self.drain(until);
+        }
+        if self.is_asked_to_stop() {
+            return self.begin_drain();
         }
         let Some(next) = self.next_moment() else {
             return Ok(());

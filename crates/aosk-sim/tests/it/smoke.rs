@@ -23,6 +23,8 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
         "dies releasing",
         "dies unconfirmed",
         "given up before it left",
+        "ends cut off",
+        "ends whole",
         "gone before its call left",
         "in flight, kept",
         "in flight, lost",
