@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aosk_runtime::abi::{ErrorCode, ExitStatus, Pid, Signal};
+use aosk_runtime::abi::{ErrorCode, ExitStatus, Image, Pid, Signal};
 use aosk_runtime::inspect;
 use aosk_runtime::kernel::{Candidate, Policy, Rank};
 use aosk_runtime::store::fault::CommitFault;
-use aosk_runtime::store::{Faults, Faulty, StoreError};
+use aosk_runtime::store::{Batch, Faults, Faulty, Head, Reader, Store, StoreError};
 
 use crate::scene::{Flag, Gate, Say, Scene, agent, code, text, tool};
 
@@ -60,6 +60,43 @@ async fn a_node_does_not_start_on_a_store_that_cannot_be_read() {
     scene.wrap_store(|store| Box::new(Faulty::new(store, &faults)));
     let started = aosk_runtime::Node::start(scene.config);
     assert_eq!(started.err().map(|error| error.code), Some(ErrorCode::StoreCorrupt));
+}
+
+/// A store that panics in a commit.
+struct Explosive(Box<dyn Store>, Arc<Flag>);
+
+impl Store for Explosive {
+    fn load(&mut self) -> Result<Image, StoreError> {
+        self.0.load()
+    }
+
+    fn commit(&mut self, batches: &[Batch]) -> Result<Head, StoreError> {
+        assert!(!self.1.take(), "the store is told to panic");
+        self.0.commit(batches)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.reader()
+    }
+}
+
+/// Nobody knows what a store holds that panicked in a commit, so the node ends, and says why.
+#[tokio::test]
+async fn a_store_that_panics_ends_the_node() {
+    let flag = Arc::new(Flag::default());
+    let mut scene = Scene::new(|_| Say::Hang);
+    let raised = flag.clone();
+    scene.wrap_store(|store| Box::new(Explosive(store, raised)));
+    let mut node = scene.start();
+    let pid = node.agent("a").await;
+    flag.raise();
+    assert_eq!(code(node.handle.spawn(agent("b")).await), Some(ErrorCode::Interrupted));
+    let error = node.node.failed().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::StoreIo);
+    assert_eq!(error.message, "commit: the store failed: the store panicked");
+    assert_eq!(code(node.handle.wait(pid).await), Some(ErrorCode::Interrupted));
+    inspect::process(&node.memory, pid).unwrap();
+    assert!(inspect::process(&node.memory, Pid(2)).is_err(), "it was never acknowledged");
 }
 
 /// A policy that makes the kernel panic when a flag is raised: the only code of others that the
