@@ -86,9 +86,8 @@ pub(crate) enum End {
 impl EventLoop {
     /// Runs until it is stopped or cannot go on.
     pub(crate) async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> End {
-        let mut end = self.apply(&Input::Boot).err();
+        let mut end = self.apply(&Input::Boot).and_then(|()| self.commit()).err();
         while end.is_none() {
-            self.commit();
             // While a long commit is under way only so much is taken in.
             let room = self.fx.journal.len() < limits::BATCH_MAX * 4
                 && self.bytes_waiting < limits::BATCH_BYTES_MAX;
@@ -101,7 +100,7 @@ impl EventLoop {
                 () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
                 Some(request) = requests.recv(), if room => Happened::Request(request),
             };
-            end = self.handle(happened).err();
+            end = self.handle(happened).and_then(|()| self.commit()).err();
         }
         let end = end.unwrap_or(End::Stopped);
         match end {
@@ -169,24 +168,27 @@ impl EventLoop {
         let now = self.clock.now();
         self.flight.record(now, input);
         let bodies_before = self.fx.bodies.len();
-        let applied =
-            catch_unwind(AssertUnwindSafe(|| self.kernel.apply(now, input, &mut self.fx)));
-        if let Err(panic) = applied {
-            let said = panic
-                .downcast_ref::<&str>()
-                .map(|said| (*said).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            return match self.flight.last() {
-                Some(seen) => Err(End::Panicked(seen, said)),
-                None => Err(End::Failed(Error::new(ErrorCode::KernelPanic, said))),
-            };
-        }
+        self.guarded(|this| this.kernel.apply(now, input, &mut this.fx))?;
         for body in self.fx.bodies.iter().skip(bodies_before) {
             self.bytes_waiting = self.bytes_waiting.saturating_add(body.bytes().len());
             self.bodies.insert(body);
         }
         Ok(())
+    }
+
+    /// Does something with the kernel that may panic: only the kernel ends then, not the node.
+    fn guarded(&mut self, does: impl FnOnce(&mut Self)) -> Result<(), End> {
+        catch_unwind(AssertUnwindSafe(|| does(self))).map_err(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .map(|said| (*said).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            match self.flight.last() {
+                Some(seen) => End::Panicked(seen, said),
+                None => End::Failed(Error::new(ErrorCode::KernelPanic, said)),
+            }
+        })
     }
 
     /// Applies a completion and all others that are there already.
@@ -209,10 +211,10 @@ impl EventLoop {
     }
 
     /// Hands everything that came of inputs to the store, unless a commit is under way.
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), End> {
         let nothing = self.fx.journal.is_empty() && self.fx.releases.is_empty();
         if self.committing.is_some() || (nothing && self.kernel.is_flushed()) {
-            return;
+            return Ok(());
         }
         let mut changed: Vec<_> = self
             .kernel
@@ -223,14 +225,17 @@ impl EventLoop {
             self.turns.forget(pid);
             changed.push(Snapshot::of(pid, &process));
         }
-        self.kernel.flush(&mut self.fx);
-        self.shadow.check(&self.kernel, &self.fx.rows);
+        self.guarded(|this| {
+            this.kernel.flush(&mut this.fx);
+            this.shadow.check(&this.kernel, &this.fx.rows);
+        })?;
         let fx = std::mem::take(&mut self.fx);
         self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
         let ticket = self.committer.submit(batch).unwrap_or(u64::MAX);
         self.committing = Some(Committing { ticket, releases: fx.releases, changed });
+        Ok(())
     }
 
     /// The store has confirmed a commit: what waited for it leaves.
@@ -290,9 +295,8 @@ impl EventLoop {
     /// takes it up again.
     async fn wind_down(&mut self) -> End {
         let until = self.clock.now().after(self.drain);
-        let mut end = self.apply(&Input::Drain).err();
+        let mut end = self.apply(&Input::Drain).and_then(|()| self.commit()).err();
         while end.is_none() {
-            self.commit();
             if self.committing.is_none() && self.devices.in_flight() == 0 {
                 break;
             }
@@ -303,13 +307,12 @@ impl EventLoop {
                 }
                 () = sleep_until(self.clock, Some(until)) => break,
             };
-            end = self.handle(happened).err();
+            end = self.handle(happened).and_then(|()| self.commit()).err();
         }
         self.devices.shutdown().await;
-        if let Some(end) = end {
+        if let Some(end) = end.or_else(|| self.commit().err()) {
             return end;
         }
-        self.commit();
         while let Some(committing) = &mut self.committing {
             // Time is up: what was decided before the end began and has not left yet stays here.
             committing.releases.retain(|release| match release {
@@ -317,10 +320,9 @@ impl EventLoop {
                 Release::Reply { .. } | Release::Exited { .. } => true,
             });
             let outcome = self.commits.wait().await;
-            if let Err(end) = self.committed(outcome) {
+            if let Err(end) = self.committed(outcome).and_then(|()| self.commit()) {
                 return end;
             }
-            self.commit();
         }
         End::Stopped
     }

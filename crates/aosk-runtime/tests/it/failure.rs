@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aosk_runtime::abi::{ErrorCode, ExitStatus, Image, Pid, Signal};
+use aosk_runtime::abi::{ErrorCode, ExitStatus, Image, Message, Pid, Signal};
 use aosk_runtime::inspect;
 use aosk_runtime::kernel::{Candidate, Policy, Rank};
 use aosk_runtime::store::fault::CommitFault;
@@ -150,6 +150,31 @@ async fn a_kernel_that_panics_goes_on_from_what_is_committed() {
     let last = report.lines().last().unwrap();
     assert!(last.ends_with("think p1 3"), "{report}");
     assert!(!report.contains("you are"), "what was said is not in it");
+}
+
+/// What is checked of a commit before it is handed over panics like any other part of the kernel. In
+/// release builds nothing is.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_kernel_that_panics_while_it_commits_goes_on_too() {
+    let flag = Arc::new(Flag::default());
+    let gate = Gate::new();
+    let answers = gate.clone();
+    let mut scene = Scene::new(move |_| Say::After(answers.clone(), Box::new(text("done"))));
+    scene.config.models[0].slots = 1;
+    scene.config.policy = Box::leak(Box::new(Trap(flag.clone())));
+    let node = scene.start();
+    let (asks, waits) = (node.agent("asks").await, node.agent("waits").await);
+    node.trace.until("ask asks.1").await;
+    node.state(waits, "ready").await;
+    // To send it a message moves nobody in the queue; to build the queue anew asks the policy.
+    flag.raise();
+    let sent = node.handle.send(asks, Message::user("hello")).await;
+    assert_eq!(code(sent), Some(ErrorCode::KernelPanic));
+    gate.open();
+    assert_eq!(node.end(asks).await.0, ExitStatus::Finished);
+    assert_eq!(node.end(waits).await.0, ExitStatus::Finished);
+    node.shutdown().await.unwrap();
 }
 
 #[tokio::test]
