@@ -12,7 +12,7 @@ use aosk_abi::{
     Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
     limits,
 };
-use aosk_kernel::Kernel;
+use aosk_kernel::{Kernel, Policy};
 use aosk_store::{Batch, Committer};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -53,6 +53,8 @@ pub(crate) struct EventLoop {
     /// Bytes of the bodies in `fx`.
     pub(crate) bytes_waiting: usize,
     pub(crate) committing: Option<Committing>,
+    /// The policy in force at the last commit that was handed over.
+    pub(crate) policy: &'static dyn Policy,
     pub(crate) replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     pub(crate) next_request: u64,
 }
@@ -229,6 +231,7 @@ impl EventLoop {
             this.kernel.flush(&mut this.fx);
             this.shadow.check(&this.kernel, &this.fx.rows);
         })?;
+        self.policy = self.kernel.policy();
         let fx = std::mem::take(&mut self.fx);
         self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };

@@ -194,7 +194,7 @@ impl Supervisor {
     }
 
     async fn run_once(
-        &self,
+        &mut self,
         store: Box<dyn Store>,
         kernel: Kernel,
         shadow: Shadow,
@@ -228,6 +228,7 @@ impl Supervisor {
             fx: aosk_abi::Effects::default(),
             bytes_waiting: 0,
             committing: None,
+            policy: self.config.policy,
             replies: HashMap::new(),
             next_request: 0,
         };
@@ -235,6 +236,8 @@ impl Supervisor {
         if matches!(end, End::Panicked(..)) {
             self.report(&event_loop.flight);
         }
+        // The next kernel begins where this one leaves off.
+        self.config.policy = event_loop.policy;
         let EventLoop { committer, .. } = event_loop;
         // The store is closed on its own thread; waiting for it must not hold up other tasks.
         let returned = tokio::task::spawn_blocking(move || committer.shutdown()).await;

@@ -100,7 +100,7 @@ async fn a_store_that_panics_ends_the_node() {
 }
 
 /// A policy that makes the kernel panic when a flag is raised: the only code of others that the
-/// kernel runs.
+/// kernel runs. Who came last goes first.
 #[derive(Debug)]
 struct Trap(Arc<Flag>);
 
@@ -111,7 +111,7 @@ impl Policy for Trap {
 
     fn rank(&self, candidate: &Candidate) -> Rank {
         assert!(!self.0.take(), "the policy is told to panic");
-        Rank(candidate.since, 0)
+        Rank(u64::MAX - candidate.since, 0)
     }
 }
 
@@ -174,6 +174,38 @@ async fn a_kernel_that_panics_while_it_commits_goes_on_too() {
     gate.open();
     assert_eq!(node.end(asks).await.0, ExitStatus::Finished);
     assert_eq!(node.end(waits).await.0, ExitStatus::Finished);
+    node.shutdown().await.unwrap();
+}
+
+/// The operator's choice of a policy outlives the kernel that it was told to.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_kernel_that_begins_anew_keeps_the_policy() {
+    let flag = Arc::new(Flag::default());
+    let gate = Gate::new();
+    let answers = gate.clone();
+    let mut scene = Scene::new(move |_| Say::After(answers.clone(), Box::new(text("done"))));
+    scene.config.models[0].slots = 1;
+    scene.config.policy = Box::leak(Box::new(Trap(flag.clone())));
+    let node = scene.start();
+    let mut agents = vec![node.agent("a").await];
+    node.trace.until("ask a.1").await;
+    for name in ["b", "c"] {
+        agents.push(node.agent(name).await);
+    }
+    node.handle.set_policy("fifo").await.unwrap();
+    flag.raise();
+    let sent = node.handle.send(agents[0], Message::user("hello")).await;
+    assert_eq!(code(sent), Some(ErrorCode::KernelPanic));
+    node.trace.until("dropped ask a").await;
+    gate.open();
+    for agent in agents {
+        assert_eq!(node.end(agent).await.0, ExitStatus::Finished);
+    }
+    let mut asked = node.trace.all();
+    asked.retain(|told| told.starts_with("ask "));
+    // The one that is called trap would have begun with the last.
+    assert_eq!(asked, ["ask a.1", "ask a.2", "ask b.1", "ask c.1"]);
     node.shutdown().await.unwrap();
 }
 
