@@ -72,6 +72,8 @@ enum Happened {
     Commit(Result<u64, Error>),
     Deadline,
     Request(Request),
+    /// Nothing did, and something is left to be done.
+    More,
     Stop,
 }
 
@@ -94,13 +96,14 @@ impl EventLoop {
             let room = self.fx.journal.len() < limits::BATCH_MAX * 4
                 && self.bytes_waiting < limits::BATCH_BYTES_MAX;
             let due = self.kernel.next_deadline();
-            let clock = self.clock;
+            let (clock, more) = (self.clock, self.has_more());
             let happened = tokio::select! { biased;
                 _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
                 outcome = self.commits.wait() => Happened::Commit(outcome),
                 Some(done) = self.devices.next(), if room => Happened::Completion(done),
                 () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
                 Some(request) = requests.recv(), if room => Happened::Request(request),
+                () = tokio::task::yield_now(), if room && more => Happened::More,
             };
             end = self.handle(happened).and_then(|()| self.commit()).err();
         }
@@ -136,20 +139,34 @@ impl EventLoop {
             Happened::Commit(outcome) => self.committed(outcome),
             Happened::Deadline => self.apply(&Input::Tick),
             Happened::Request(request) => self.request(request),
+            Happened::More => self.go_on(),
             Happened::Stop => Err(End::Stopped),
         }
     }
 
-    /// Applies one input and everything pure that follows from it.
+    /// Applies one input and what is pure of what follows from it.
     fn apply(&mut self, input: &Input) -> Result<(), End> {
-        self.turns.begin_batch();
+        if !self.has_more() {
+            self.turns.begin_batch();
+        }
         self.apply_one(input)?;
-        loop {
+        self.go_on()
+    }
+
+    /// Whether something pure is left to be done.
+    fn has_more(&self) -> bool {
+        !self.fx.inline.is_empty() || !self.fx.resumes.is_empty()
+    }
+
+    /// Does what is pure, until nothing is left or it is time for a commit: processes that wake one
+    /// another must not keep the loop from its other work. What is left then stays in `fx` for the
+    /// next turn of the loop.
+    fn go_on(&mut self) -> Result<(), End> {
+        let mut done = 0;
+        while self.has_more() && done < limits::BATCH_MAX {
             let inline = std::mem::take(&mut self.fx.inline);
             let resumes = std::mem::take(&mut self.fx.resumes);
-            if inline.is_empty() && resumes.is_empty() {
-                return Ok(());
-            }
+            done = done.saturating_add(inline.len()).saturating_add(resumes.len());
             for start in inline {
                 if let Some(asker) = self.asker(start.call.pid) {
                     let done = self.devices.call_inline(&start, asker);
@@ -164,6 +181,7 @@ impl EventLoop {
                 }
             }
         }
+        Ok(())
     }
 
     fn apply_one(&mut self, input: &Input) -> Result<(), End> {
@@ -197,6 +215,9 @@ impl EventLoop {
     fn completions(&mut self, first: &Input) -> Result<(), End> {
         self.apply(first)?;
         for _ in 0..limits::BATCH_MAX {
+            if self.has_more() {
+                break;
+            }
             match self.devices.try_next() {
                 Some(done) => self.apply(&done)?,
                 None => break,
@@ -232,7 +253,9 @@ impl EventLoop {
             this.shadow.check(&this.kernel, &this.fx.rows);
         })?;
         self.policy = self.kernel.policy();
-        let fx = std::mem::take(&mut self.fx);
+        let mut fx = std::mem::take(&mut self.fx);
+        std::mem::swap(&mut fx.inline, &mut self.fx.inline);
+        std::mem::swap(&mut fx.resumes, &mut self.fx.resumes);
         self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
@@ -295,7 +318,7 @@ impl EventLoop {
 
     /// Ends in order: no call is made any more, calls in flight may end, what came of them is
     /// committed. What takes too long is cut off; in the store it is in flight, and the next boot
-    /// takes it up again.
+    /// takes it up again, as it does whatever programs have still to do.
     async fn wind_down(&mut self) -> End {
         let until = self.clock.now().after(self.drain);
         let mut end = self.apply(&Input::Drain).and_then(|()| self.commit()).err();
