@@ -4,10 +4,10 @@ use aosk::abi::{
     BudgetId, Capabilities, Error, ErrorCode, Fact, Grant, Limits, Pid, Risk, RowKey, Spend,
     Timestamp,
 };
-use aosk::kernel::{Kernel, ModelCall, Process, State, Termination, ToolPhase, Wait};
+use aosk::kernel::{BudgetView, Kernel, ModelCall, Process, State, Termination, ToolPhase, Wait};
 use aosk::store::{JournalQuery, Reader, Sqlite};
 use aosk::{Clock, Snapshot, inspect};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{logs, ps};
@@ -81,20 +81,6 @@ struct Budget {
     reserved: Option<Spend>,
 }
 
-/// The row of a node.
-#[derive(Deserialize)]
-struct BudgetRow {
-    row: BudgetFields,
-}
-
-#[derive(Deserialize)]
-struct BudgetFields {
-    parent: Option<BudgetId>,
-    limits: Limits,
-    used: Spend,
-    reserved: Spend,
-}
-
 /// The nodes that bound the process, lowest first. Of a process that is gone, the bounds that it was
 /// started with.
 fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budget>, Error> {
@@ -104,10 +90,7 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
         && found.len() < BUDGETS_MAX
         && let Some(text) = reader.row(RowKey::Budget(id)).map_err(|error| error.public())?
     {
-        let node = serde_json::from_str::<BudgetRow>(&text).map_err(|error| {
-            Error::new(ErrorCode::StoreCorrupt, format!("reading the budget {id}: {error}"))
-        })?;
-        let BudgetFields { parent, limits, used, reserved } = node.row;
+        let BudgetView { parent, limits, used, reserved } = Kernel::read_budget(id, &text)?;
         next = parent;
         found.push(Budget { budget: Some(id), limits, used: Some(used), reserved: Some(reserved) });
     }
