@@ -23,7 +23,7 @@ const BUDGETS_MAX: usize = 1 + aosk::abi::limits::PROCESS_DEPTH_MAX as usize;
 
 pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
-    let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
+    let reader = Sqlite::open_reader(&dir)?;
     let reader = reader.as_ref();
     let snapshot = inspect::process(reader, args.pid)?;
     let log = inspect::log(reader, args.pid)?;
@@ -63,7 +63,7 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
 /// The process with its state. Its log and mailbox are left out.
 fn process(reader: &dyn Reader, pid: Pid) -> Result<Process, Error> {
     let row = |key| {
-        let text = reader.row(key).map_err(|error| error.public())?;
+        let text = reader.row(key)?;
         text.ok_or_else(|| {
             Error::new(ErrorCode::StoreCorrupt, format!("reading {pid}: a row is missing"))
         })
@@ -88,7 +88,7 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
     let mut next = Some(process.spec.budget);
     while let Some(id) = next.take()
         && found.len() < BUDGETS_MAX
-        && let Some(text) = reader.row(RowKey::Budget(id)).map_err(|error| error.public())?
+        && let Some(text) = reader.row(RowKey::Budget(id))?
     {
         let BudgetView { parent, limits, used, reserved } = Kernel::read_budget(id, &text)?;
         next = parent;
@@ -103,7 +103,7 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
 
 fn limits_at_birth(reader: &dyn Reader, pid: Pid) -> Result<Option<Budget>, Error> {
     let query = JournalQuery { pid: Some(pid), limit: 1, ..JournalQuery::default() };
-    let entries = reader.journal(&query).map_err(|error| error.public())?;
+    let entries = reader.journal(&query)?;
     let born = entries.first().and_then(|entry| Fact::read(&entry.kind, &entry.data));
     let Some(Fact::Spawned { limits, .. }) = born else {
         return Ok(None);
