@@ -13,8 +13,9 @@ use crate::syscall::Wake;
 /// What came of a batch of inputs.
 ///
 /// First the shell runs every [`Resume`] and every inline tool (both are pure) and applies what
-/// comes of them, until none is left. Then rows, journal and bodies are committed in one transaction. Only then may anything of
-/// `releases` happen, in its order.
+/// comes of them, until none is left or it is time for a commit; the rest is done after it. Then
+/// rows, journal and bodies are committed in one transaction. Only then may anything of `releases`
+/// happen, in its order.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Effects {
     /// Programs to run before the commit.

@@ -73,7 +73,8 @@ pub const OUTPUT_MAX_DEFAULT: Tokens = Tokens(4096);
 /// beyond it is in a loop and is ended.
 pub const STEPS_PER_BATCH_MAX: u32 = 10_000;
 
-/// Inputs applied before one commit. Bounds the work lost to a crash and the delay of the first.
+/// Inputs applied before one commit, and of those that follow from one input before the loop does
+/// anything else. Bounds the work lost to a crash and the delay of the first.
 pub const BATCH_MAX: usize = 1_024;
 
 /// Bytes of content applied before one commit, after which nothing more is taken in until the store

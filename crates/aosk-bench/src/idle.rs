@@ -130,7 +130,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     let mut programs = Programs::default();
     programs.add(Waits);
     Ok(Node::start(NodeConfig {
-        store: Box::new(Sqlite::open(&dir.join("data")).map_err(|error| error.public())?),
+        store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
         tools: Registry::new(),
         recorded: None,

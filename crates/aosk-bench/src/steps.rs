@@ -120,7 +120,7 @@ pub(crate) async fn node(dir: &Path, base_url: &str, slots: usize) -> anyhow::Re
     let mut tools = Registry::new();
     tools.add(Arc::new(aosk_runtime::tools::builtin::Calculator::new()))?;
     let config = NodeConfig {
-        store: Box::new(Sqlite::open(&dir.join("data")).map_err(|error| error.public())?),
+        store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: vec![ModelDevice {
             name: MODEL.to_owned(),
             driver: resolved.driver,

@@ -50,6 +50,14 @@ impl Circuit {
         }
     }
 
+    /// Until when no call goes through, if none does.
+    pub(crate) fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Open { until } => Some(until),
+            Self::Closed { .. } | Self::HalfOpen => None,
+        }
+    }
+
     fn succeeded(self) -> Self {
         Self::Closed { failures: 0 }
     }
@@ -147,9 +155,6 @@ impl Devices {
             FailureClass::Final => device.circuit.succeeded(),
             FailureClass::Transient | FailureClass::RateLimited => device.circuit.failed(now),
         };
-        match device.circuit {
-            Circuit::Open { until } => Some(until),
-            Circuit::Closed { .. } | Circuit::HalfOpen => None,
-        }
+        device.circuit.until()
     }
 }

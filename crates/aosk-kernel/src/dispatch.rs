@@ -126,8 +126,8 @@ impl Kernel {
         }
     }
 
-    /// The index as it must be, built from the tables alone. Deadlines of devices are volatile and
-    /// taken over.
+    /// The index as it must be, built from the tables alone. Only whether the deadline of a device
+    /// that is left alone has been told is taken over: no table says so.
     pub(crate) fn index_from_nothing(&self) -> Index {
         let mut index = Index::default();
         for (pid, process) in self.processes.iter() {
@@ -136,8 +136,10 @@ impl Kernel {
         for (id, budget) in self.budgets.iter() {
             index.set_budget_deadline(id, budget.deadline());
         }
-        for (id, at) in self.index.device_deadlines() {
-            index.set_device_deadline(id, Some(at));
+        for (id, device) in self.devices.iter() {
+            if self.index.has_device_deadline(id) {
+                index.set_device_deadline(id, device.circuit.until());
+            }
         }
         index
     }

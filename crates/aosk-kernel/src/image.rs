@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{BudgetId, Effects, ErrorCode, Image, Pid, RowChange, RowKey, RowOp};
+use aosk_abi::{BudgetId, Effects, ErrorCode, Image, Limits, Pid, RowChange, RowKey, RowOp, Spend};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,19 @@ impl From<RestoreError> for aosk_abi::Error {
         Self::new(ErrorCode::StoreCorrupt, error.to_string())
             .hint("`aosk audit verify` says whether the journal is whole")
     }
+}
+
+/// A node of the budget tree as readers of the store see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetView {
+    /// The node above; none for the root.
+    pub parent: Option<BudgetId>,
+    /// What may be spent here and below.
+    pub limits: Limits,
+    /// What was spent here and below.
+    pub used: Spend,
+    /// What is held for calls in flight.
+    pub reserved: Spend,
 }
 
 impl Kernel {
@@ -319,6 +332,15 @@ impl Kernel {
             mailbox: BTreeMap::new(),
             children: BTreeSet::new(),
         })
+    }
+
+    /// A node of the budget tree as its row shows it, for readers of the store.
+    ///
+    /// # Errors
+    /// If the row does not parse or is of a newer version.
+    pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
+        let Budget { parent, limits, used, reserved, .. } = parse(RowKey::Budget(id), text)?;
+        Ok(BudgetView { parent, limits, used, reserved })
     }
 
     /// A page's address as its row shows it.

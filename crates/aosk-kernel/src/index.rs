@@ -127,9 +127,9 @@ impl Index {
         self.move_deadline(Owner::Budget(id), old, at);
     }
 
-    /// When devices that are left alone are tried again.
-    pub(crate) fn device_deadlines(&self) -> impl Iterator<Item = (DeviceId, Timestamp)> {
-        self.device_deadlines.iter().map(|(id, at)| (*id, *at))
+    /// Whether a device that is left alone will be tried again, and is not yet.
+    pub(crate) fn has_device_deadline(&self, id: DeviceId) -> bool {
+        self.device_deadlines.contains_key(&id)
     }
 
     fn move_deadline(&mut self, owner: Owner, old: Option<Timestamp>, new: Option<Timestamp>) {

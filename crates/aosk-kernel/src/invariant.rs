@@ -5,8 +5,8 @@
 //! 2. Families: a child's parent is in the table and has it as a child; an ended process that is not
 //!    `Exiting` has no children; a child may nothing that its parent may not.
 //! 3. Waiting: nobody waits on what nobody will answer.
-//! 4. Slots: no device has more calls in flight than slots; none has a free slot, a closed circuit
-//!    and somebody ready.
+//! 4. Slots: no device has more calls in flight than slots; none has a free slot, a circuit that
+//!    admits a call and somebody ready.
 //! 5. Queues and deadlines are what the tables say.
 //! 6. Bounds: mailboxes, depth.
 //!
@@ -203,9 +203,13 @@ impl Kernel {
             ensure(in_use <= device.slots, || {
                 format!("{}: {in_use} calls in {} slots", device.name, device.slots)
             })?;
-            let idle = !self.draining
-                && in_use < device.slots
-                && matches!(device.circuit, Circuit::Closed { .. });
+            let admits = match device.circuit {
+                Circuit::Closed { .. } => true,
+                // Until its deadline no call goes through; without one, nobody would try it again.
+                Circuit::Open { .. } => in_use == 0 && !self.index.has_device_deadline(id),
+                Circuit::HalfOpen => in_use == 0,
+            };
+            let idle = !self.draining && in_use < device.slots && admits;
             ensure(!(idle && self.index.has_ready(id)), || {
                 format!("{}: a slot is free and somebody is ready", device.name)
             })?;

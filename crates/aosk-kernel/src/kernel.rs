@@ -15,6 +15,7 @@ use crate::device::Devices;
 use crate::index::{Index, Owner};
 use crate::mutant::{Broken, broken};
 use crate::process::Process;
+use crate::scheduler::Policy;
 use crate::table::Table;
 
 /// Numbers that only grow. One row.
@@ -137,6 +138,12 @@ impl Kernel {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.index.next_deadline()
+    }
+
+    /// The scheduler policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &'static dyn Policy {
+        self.config.policy
     }
 
     /// Late, duplicate and unknown inputs so far, which were ignored.

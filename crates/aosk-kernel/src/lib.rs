@@ -37,7 +37,7 @@ mod syscall;
 mod table;
 
 pub use config::{Config, ModelConfig};
-pub use image::RestoreError;
+pub use image::{BudgetView, RestoreError};
 pub use invariant::Violation;
 pub use kernel::Kernel;
 pub use mutant::Mutant;

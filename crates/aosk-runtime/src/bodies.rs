@@ -60,11 +60,8 @@ impl Bodies {
             Error::new(ErrorCode::StoreCorrupt, format!("reading the body {hash}: {what}"))
                 .hint("`aosk audit verify` says whether the journal is whole")
         };
-        let bytes = self
-            .reader
-            .body(hash)
-            .map_err(|error| error.public())?
-            .ok_or_else(|| lost("it is not in the store".to_owned()))?;
+        let bytes =
+            self.reader.body(hash)?.ok_or_else(|| lost("it is not in the store".to_owned()))?;
         Body::from_bytes(&bytes).map_err(|error| lost(error.to_string()))
     }
 

@@ -18,7 +18,7 @@ impl Commits {
     pub(crate) fn tell(&self, event: CommitEvent) {
         let word = match event {
             CommitEvent::Committed { through, .. } => Ok(through),
-            CommitEvent::Failed { error } => Err(error.public()),
+            CommitEvent::Failed { error } => Err(error.into()),
         };
         *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
         self.changed.notify_one();

@@ -12,7 +12,7 @@ use aosk_abi::{
     Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
     limits,
 };
-use aosk_kernel::Kernel;
+use aosk_kernel::{Kernel, Policy};
 use aosk_store::{Batch, Committer};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -53,6 +53,8 @@ pub(crate) struct EventLoop {
     /// Bytes of the bodies in `fx`.
     pub(crate) bytes_waiting: usize,
     pub(crate) committing: Option<Committing>,
+    /// The policy in force at the last commit that was handed over.
+    pub(crate) policy: &'static dyn Policy,
     pub(crate) replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     pub(crate) next_request: u64,
 }
@@ -70,6 +72,8 @@ enum Happened {
     Commit(Result<u64, Error>),
     Deadline,
     Request(Request),
+    /// Nothing did, and something is left to be done.
+    More,
     Stop,
 }
 
@@ -86,22 +90,22 @@ pub(crate) enum End {
 impl EventLoop {
     /// Runs until it is stopped or cannot go on.
     pub(crate) async fn run(&mut self, requests: &mut mpsc::Receiver<Request>) -> End {
-        let mut end = self.apply(&Input::Boot).err();
+        let mut end = self.apply(&Input::Boot).and_then(|()| self.commit()).err();
         while end.is_none() {
-            self.commit();
             // While a long commit is under way only so much is taken in.
             let room = self.fx.journal.len() < limits::BATCH_MAX * 4
                 && self.bytes_waiting < limits::BATCH_BYTES_MAX;
             let due = self.kernel.next_deadline();
-            let clock = self.clock;
+            let (clock, more) = (self.clock, self.has_more());
             let happened = tokio::select! { biased;
                 _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
                 outcome = self.commits.wait() => Happened::Commit(outcome),
                 Some(done) = self.devices.next(), if room => Happened::Completion(done),
                 () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
                 Some(request) = requests.recv(), if room => Happened::Request(request),
+                () = tokio::task::yield_now(), if room && more => Happened::More,
             };
-            end = self.handle(happened).err();
+            end = self.handle(happened).and_then(|()| self.commit()).err();
         }
         let end = end.unwrap_or(End::Stopped);
         match end {
@@ -135,20 +139,34 @@ impl EventLoop {
             Happened::Commit(outcome) => self.committed(outcome),
             Happened::Deadline => self.apply(&Input::Tick),
             Happened::Request(request) => self.request(request),
+            Happened::More => self.go_on(),
             Happened::Stop => Err(End::Stopped),
         }
     }
 
-    /// Applies one input and everything pure that follows from it.
+    /// Applies one input and what is pure of what follows from it.
     fn apply(&mut self, input: &Input) -> Result<(), End> {
-        self.turns.begin_batch();
+        if !self.has_more() {
+            self.turns.begin_batch();
+        }
         self.apply_one(input)?;
-        loop {
+        self.go_on()
+    }
+
+    /// Whether something pure is left to be done.
+    fn has_more(&self) -> bool {
+        !self.fx.inline.is_empty() || !self.fx.resumes.is_empty()
+    }
+
+    /// Does what is pure, until nothing is left or it is time for a commit: processes that wake one
+    /// another must not keep the loop from its other work. What is left then stays in `fx` for the
+    /// next turn of the loop.
+    fn go_on(&mut self) -> Result<(), End> {
+        let mut done = 0;
+        while self.has_more() && done < limits::BATCH_MAX {
             let inline = std::mem::take(&mut self.fx.inline);
             let resumes = std::mem::take(&mut self.fx.resumes);
-            if inline.is_empty() && resumes.is_empty() {
-                return Ok(());
-            }
+            done = done.saturating_add(inline.len()).saturating_add(resumes.len());
             for start in inline {
                 if let Some(asker) = self.asker(start.call.pid) {
                     let done = self.devices.call_inline(&start, asker);
@@ -163,25 +181,14 @@ impl EventLoop {
                 }
             }
         }
+        Ok(())
     }
 
     fn apply_one(&mut self, input: &Input) -> Result<(), End> {
         let now = self.clock.now();
         self.flight.record(now, input);
         let bodies_before = self.fx.bodies.len();
-        let applied =
-            catch_unwind(AssertUnwindSafe(|| self.kernel.apply(now, input, &mut self.fx)));
-        if let Err(panic) = applied {
-            let said = panic
-                .downcast_ref::<&str>()
-                .map(|said| (*said).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            return match self.flight.last() {
-                Some(seen) => Err(End::Panicked(seen, said)),
-                None => Err(End::Failed(Error::new(ErrorCode::KernelPanic, said))),
-            };
-        }
+        self.guarded(|this| this.kernel.apply(now, input, &mut this.fx))?;
         for body in self.fx.bodies.iter().skip(bodies_before) {
             self.bytes_waiting = self.bytes_waiting.saturating_add(body.bytes().len());
             self.bodies.insert(body);
@@ -189,10 +196,28 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Does something with the kernel that may panic: only the kernel ends then, not the node.
+    fn guarded(&mut self, does: impl FnOnce(&mut Self)) -> Result<(), End> {
+        catch_unwind(AssertUnwindSafe(|| does(self))).map_err(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .map(|said| (*said).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            match self.flight.last() {
+                Some(seen) => End::Panicked(seen, said),
+                None => End::Failed(Error::new(ErrorCode::KernelPanic, said)),
+            }
+        })
+    }
+
     /// Applies a completion and all others that are there already.
     fn completions(&mut self, first: &Input) -> Result<(), End> {
         self.apply(first)?;
         for _ in 0..limits::BATCH_MAX {
+            if self.has_more() {
+                break;
+            }
             match self.devices.try_next() {
                 Some(done) => self.apply(&done)?,
                 None => break,
@@ -209,10 +234,10 @@ impl EventLoop {
     }
 
     /// Hands everything that came of inputs to the store, unless a commit is under way.
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), End> {
         let nothing = self.fx.journal.is_empty() && self.fx.releases.is_empty();
         if self.committing.is_some() || (nothing && self.kernel.is_flushed()) {
-            return;
+            return Ok(());
         }
         let mut changed: Vec<_> = self
             .kernel
@@ -223,14 +248,20 @@ impl EventLoop {
             self.turns.forget(pid);
             changed.push(Snapshot::of(pid, &process));
         }
-        self.kernel.flush(&mut self.fx);
-        self.shadow.check(&self.kernel, &self.fx.rows);
-        let fx = std::mem::take(&mut self.fx);
+        self.guarded(|this| {
+            this.kernel.flush(&mut this.fx);
+            this.shadow.check(&this.kernel, &this.fx.rows);
+        })?;
+        self.policy = self.kernel.policy();
+        let mut fx = std::mem::take(&mut self.fx);
+        std::mem::swap(&mut fx.inline, &mut self.fx.inline);
+        std::mem::swap(&mut fx.resumes, &mut self.fx.resumes);
         self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
         let ticket = self.committer.submit(batch).unwrap_or(u64::MAX);
         self.committing = Some(Committing { ticket, releases: fx.releases, changed });
+        Ok(())
     }
 
     /// The store has confirmed a commit: what waited for it leaves.
@@ -286,12 +317,11 @@ impl EventLoop {
 
     /// Ends in order: no call is made any more, calls in flight may end, what came of them is
     /// committed. What takes too long is cut off; in the store it is in flight, and the next boot
-    /// takes it up again.
+    /// takes it up again, as it does whatever programs have still to do.
     async fn wind_down(&mut self) -> End {
         let until = self.clock.now().after(self.drain);
-        let mut end = self.apply(&Input::Drain).err();
+        let mut end = self.apply(&Input::Drain).and_then(|()| self.commit()).err();
         while end.is_none() {
-            self.commit();
             if self.committing.is_none() && self.devices.in_flight() == 0 {
                 break;
             }
@@ -302,13 +332,12 @@ impl EventLoop {
                 }
                 () = sleep_until(self.clock, Some(until)) => break,
             };
-            end = self.handle(happened).err();
+            end = self.handle(happened).and_then(|()| self.commit()).err();
         }
         self.devices.shutdown().await;
-        if let Some(end) = end {
+        if let Some(end) = end.or_else(|| self.commit().err()) {
             return end;
         }
-        self.commit();
         while let Some(committing) = &mut self.committing {
             // Time is up: what was decided before the end began and has not left yet stays here.
             committing.releases.retain(|release| match release {
@@ -316,10 +345,9 @@ impl EventLoop {
                 Release::Reply { .. } => true,
             });
             let outcome = self.commits.wait().await;
-            if let Err(end) = self.committed(outcome) {
+            if let Err(end) = self.committed(outcome).and_then(|()| self.commit()) {
                 return end;
             }
-            self.commit();
         }
         End::Stopped
     }

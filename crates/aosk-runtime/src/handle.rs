@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::devices::Growth;
 use crate::event_loop::{REQUESTS_MAX, Request};
+use crate::inspect;
 use crate::published::{Published, Snapshot};
 
 /// A handle on a running kernel. Cheap to clone. Whatever returns `Ok` is committed.
@@ -78,12 +79,20 @@ impl Handle {
     /// Waits until a process has ended.
     ///
     /// # Errors
-    /// If there is no such process, or the kernel ends first.
+    /// If there is no such process, the store cannot be read, or the kernel ends first.
     pub async fn wait(&self, pid: Pid) -> Result<Snapshot, Error> {
-        let unknown =
-            || Error::new(ErrorCode::NoSuchProcess, format!("waiting for {pid}: no such process"));
-        let end = self.published.end_of(pid).ok_or_else(unknown)?;
-        end.await.map_err(|_| gone())
+        if let Some(end) = self.published.end_of(pid) {
+            return end.await.map_err(|_| gone());
+        }
+        // One that ended long ago or under an earlier node is in the store alone.
+        match inspect::process(self.reader.as_ref(), pid) {
+            Ok(snapshot) if snapshot.has_ended => Ok(snapshot),
+            Err(error) if error.code != ErrorCode::NoSuchProcess => Err(error),
+            Ok(_) | Err(_) => {
+                let text = format!("waiting for {pid}: no such process");
+                Err(Error::new(ErrorCode::NoSuchProcess, text))
+            }
+        }
     }
 
     /// Waits until a process changes; at once if it does not live. May return without a change.

@@ -16,7 +16,7 @@ pub fn processes(reader: &dyn Reader, which: Which) -> Result<Vec<Snapshot>, Err
     let mut all = Vec::new();
     let mut query = ProcessQuery { which, ..ProcessQuery::default() };
     loop {
-        let rows = reader.processes(&query).map_err(|error| error.public())?;
+        let rows = reader.processes(&query)?;
         let Some(last) = rows.last() else {
             return Ok(all);
         };
@@ -38,7 +38,7 @@ pub fn processes(reader: &dyn Reader, which: Which) -> Result<Vec<Snapshot>, Err
 /// If there is none, or the store cannot be read.
 pub fn process(reader: &dyn Reader, pid: Pid) -> Result<Snapshot, Error> {
     let query = ProcessQuery { which: Which::All, after: Pid(pid.0.saturating_sub(1)), limit: 1 };
-    let rows = reader.processes(&query).map_err(|error| error.public())?;
+    let rows = reader.processes(&query)?;
     let row = rows.into_iter().find(|row| row.pid == pid).ok_or_else(|| {
         Error::new(ErrorCode::NoSuchProcess, format!("reading {pid}: no such process"))
             .hint("`aosk ps --all` lists processes, ended ones included")
@@ -56,7 +56,7 @@ pub fn process(reader: &dyn Reader, pid: Pid) -> Result<Snapshot, Error> {
 /// # Errors
 /// If the store cannot be read or a body is missing or damaged.
 pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
-    let pages = reader.pages(pid).map_err(|error| error.public())?;
+    let pages = reader.pages(pid)?;
     let mut log = Vec::with_capacity(pages.len());
     for (index, text) in pages {
         let hash = Kernel::read_page(RowKey::Page(pid, index), &text)?;
@@ -74,10 +74,7 @@ pub fn body(reader: &dyn Reader, hash: aosk_abi::Hash) -> Result<Body, Error> {
         Error::new(ErrorCode::StoreCorrupt, format!("reading the body {hash}: {what}"))
             .hint("`aosk audit verify` says whether the journal is whole")
     };
-    let bytes = reader
-        .body(hash)
-        .map_err(|error| error.public())?
-        .ok_or_else(|| lost("it is not in the store".to_owned()))?;
+    let bytes = reader.body(hash)?.ok_or_else(|| lost("it is not in the store".to_owned()))?;
     Body::from_bytes(&bytes).map_err(|error| lost(error.to_string()))
 }
 
@@ -124,7 +121,7 @@ pub fn journal(
 ) -> Result<(), Error> {
     let mut query = query.clone();
     loop {
-        let entries = reader.journal(&query).map_err(|error| error.public())?;
+        let entries = reader.journal(&query)?;
         let Some(last) = entries.last() else {
             return Ok(());
         };

@@ -80,7 +80,7 @@ impl Node {
             Config::new(config.policy, known_models.collect(), known_tools.collect());
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;
-        let image = store.load().map_err(|error| error.public())?;
+        let image = store.load()?;
         let kernel = Kernel::restore(kernel_config.clone(), &image)?;
         let shadow = Shadow::new(&image.rows, &kernel_config);
         drop(image);
@@ -176,10 +176,10 @@ impl Supervisor {
             let (end, returned) = self.run_once(store, kernel, shadow, &mut requests).await;
             match (end, returned) {
                 (End::Stopped, Ok(_)) => break Ok(()),
-                (End::Stopped, Err(error)) => break Err(error.public()),
+                (End::Stopped, Err(error)) => break Err(error.into()),
                 (End::Failed(error), _) => break Err(error),
                 (End::Panicked(seen, said), returned) => {
-                    let again = returned.map_err(|error| error.public());
+                    let again = returned.map_err(Error::from);
                     match again.and_then(|returned| self.restart(returned, seen.pid(), &said)) {
                         Ok((same, restored, rows)) => {
                             (store, kernel, shadow) = (same, restored, rows)
@@ -194,7 +194,7 @@ impl Supervisor {
     }
 
     async fn run_once(
-        &self,
+        &mut self,
         store: Box<dyn Store>,
         kernel: Kernel,
         shadow: Shadow,
@@ -228,6 +228,7 @@ impl Supervisor {
             fx: aosk_abi::Effects::default(),
             bytes_waiting: 0,
             committing: None,
+            policy: self.config.policy,
             replies: HashMap::new(),
             next_request: 0,
         };
@@ -235,6 +236,8 @@ impl Supervisor {
         if matches!(end, End::Panicked(..)) {
             self.report(&event_loop.flight);
         }
+        // The next kernel begins where this one leaves off.
+        self.config.policy = event_loop.policy;
         let EventLoop { committer, .. } = event_loop;
         // The store is closed on its own thread; waiting for it must not hold up other tasks.
         let returned = tokio::task::spawn_blocking(move || committer.shutdown()).await;
@@ -257,7 +260,7 @@ impl Supervisor {
             let text = format!("running the kernel: it panicked {all} times: {said}");
             return Err(Error::new(ErrorCode::KernelPanic, text));
         }
-        let mut image = store.load().map_err(|error| error.public())?;
+        let mut image = store.load()?;
         let mut kernel = Kernel::restore(self.config.clone(), &image)?;
         if let (Some(pid), true) = (pid, count > 1) {
             let kill = Input::Operator {
@@ -268,8 +271,8 @@ impl Supervisor {
             kernel.apply(self.clock.now(), &kill, &mut fx);
             kernel.flush(&mut fx);
             let batch = aosk_store::Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
-            store.commit(&[batch]).map_err(|error| error.public())?;
-            image = store.load().map_err(|error| error.public())?;
+            store.commit(&[batch])?;
+            image = store.load()?;
             kernel = Kernel::restore(self.config.clone(), &image)?;
         }
         self.publish_again(&kernel);

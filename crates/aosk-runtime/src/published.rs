@@ -34,12 +34,8 @@ pub struct Snapshot {
     pub priority: u8,
     /// What it has used so far.
     pub stats: Stats,
-    /// The length of its log.
-    pub pages: u32,
     /// The number of messages ever put into its mailbox.
     pub mail_count: u64,
-    /// The messages that wait in its mailbox.
-    pub mail_waiting: usize,
 }
 
 impl Snapshot {
@@ -84,9 +80,7 @@ impl Snapshot {
             model,
             priority: process.priority,
             stats: process.stats,
-            pages: process.page_count().0,
             mail_count: process.mail_count,
-            mail_waiting: process.mailbox.len(),
         }
     }
 }

@@ -7,7 +7,7 @@ use aosk_abi::{
     Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step,
     Syscall, Tokens, Wake, limits,
 };
-use aosk_kernel::{Kernel, Process};
+use aosk_kernel::{Kernel, Process, State};
 
 use aosk_model::Tokenizer;
 
@@ -47,7 +47,7 @@ impl Turns {
         self.logs.remove(&pid);
     }
 
-    /// Runs the program and gives the step it takes.
+    /// Runs the program and gives the step it takes; none if it was stopped or ended meanwhile.
     pub(crate) fn take(
         &mut self,
         kernel: &Kernel,
@@ -57,6 +57,9 @@ impl Turns {
     ) -> Option<Input> {
         let Resume { pid, turn, wake } = resume;
         let process = kernel.process(pid)?;
+        if process.turn != turn || !matches!(process.state, State::Program { .. }) {
+            return None;
+        }
         let taken = self.taken.entry(pid).or_default();
         *taken = taken.saturating_add(1);
         let step = if *taken > limits::STEPS_PER_BATCH_MAX {

@@ -137,6 +137,12 @@ impl StoreError {
     }
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        error.public()
+    }
+}
+
 fn with_pid(holder: Option<u32>) -> String {
     holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }

@@ -28,7 +28,7 @@ pub(crate) struct Home {
 pub(crate) fn home(place: &Place) -> Result<Home, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let config = crate::config::read(place.config.as_ref())?;
-    let store = Sqlite::open(&dir).map_err(|error| error.public())?;
+    let store = Sqlite::open(&dir)?;
     Ok(Home { dir, config, store: Box::new(store) })
 }
 

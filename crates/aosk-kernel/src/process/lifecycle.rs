@@ -268,7 +268,7 @@ impl Kernel {
             };
             let body = failed_result(wait, ErrorCode::ToolInterrupted, what);
             self.tool_result(cx, call, &body);
-            // An inline call holds no slot and has ended before anybody could cancel it.
+            // An inline call holds no slot, and there is nothing to be cancelled.
             let running = matches!(wait.phase, ToolPhase::InFlight { .. });
             if running && !self.config.is_inline(&wait.tool) {
                 cx.fx.releases.push(Release::Cancel { call, attempt });

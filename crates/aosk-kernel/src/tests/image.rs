@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{BudgetId, Image, PageIndex, Pid, RowKey};
+use aosk_abi::{BudgetId, Image, PageIndex, Pid, RowKey, Spend};
 use expect_test::expect;
 
 use super::scene::*;
 use super::script::*;
-use crate::{Kernel, RestoreError};
+use crate::{BudgetView, Kernel, RestoreError};
 
 #[test]
 fn every_state_comes_back_from_its_rows() {
@@ -31,6 +31,27 @@ fn every_state_comes_back_from_its_rows() {
         assert_eq!(read.spec, s.process(IT).spec);
     }
     assert_eq!(words.len(), LIVING.len() + 3, "{words:?}");
+}
+
+#[test]
+fn a_budget_is_read_from_its_row() {
+    let mut s = Script::new(config());
+    let a = s.spawn(with_limits("a", tokens(1_000)));
+    s.step(a, think("m"));
+    let id = s.process(a).spec.budget;
+    let image = s.image();
+    let row = |id| image.rows.iter().find(|(key, _)| *key == RowKey::Budget(id)).expect("is kept");
+    let node = s.kernel.budgets.get(id).expect("is bounded");
+    assert_ne!(node.reserved, Spend::default());
+    let expected = BudgetView {
+        parent: node.parent,
+        limits: node.limits,
+        used: node.used,
+        reserved: node.reserved,
+    };
+    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(expected));
+    let newer = row(id).1.replace(r#""v":1"#, r#""v":2"#);
+    assert!(Kernel::read_budget(id, &newer).is_err());
 }
 
 /// The rows of a kernel with mail, budgets, a child and a call in flight.

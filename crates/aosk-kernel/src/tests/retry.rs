@@ -241,6 +241,29 @@ fn a_device_that_keeps_failing_is_left_alone_and_then_tried_with_one_call() {
     "#]]);
 }
 
+/// A deadline that is wrong or lost would leave a device alone too long, or for ever.
+#[test]
+fn the_deadline_of_a_failed_device_is_checked() {
+    let mut s = open_circuit();
+    s.signal(Pid(1), Signal::Kill);
+    s.signal(Pid(2), Signal::Kill);
+    s.after(limits::CANCEL_GRACE.0);
+    s.step(Pid(3), think("n"));
+    assert_eq!(s.word(Pid(3)), "ready");
+    let id = s.kernel.devices.find("n").expect("known");
+    let until = circuit(&s).until();
+    assert!(until.is_some());
+    for (at, holds) in [(until, true), (Some(Timestamp::MAX), false), (None, false)] {
+        let mut kernel = s.kernel.clone();
+        kernel.index.set_device_deadline(id, at);
+        assert_eq!(kernel.check().is_ok(), holds, "{at:?}");
+    }
+    let mut kernel = s.kernel.clone();
+    let healthy = kernel.devices.find("m").expect("known");
+    kernel.index.set_device_deadline(healthy, until);
+    assert!(kernel.check().is_err(), "it never failed");
+}
+
 #[test]
 fn a_call_that_was_in_flight_when_the_circuit_opened_does_not_prolong_it() {
     let mut s = Script::new(config());

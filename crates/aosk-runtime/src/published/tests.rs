@@ -28,9 +28,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         model: None,
         priority: 50,
         stats: Stats::default(),
-        pages: 0,
         mail_count: 0,
-        mail_waiting: 0,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aosk_runtime::abi::{ErrorCode, ExitStatus, Pid, Signal};
+use aosk_runtime::abi::{ErrorCode, ExitStatus, Image, Message, Pid, Signal};
 use aosk_runtime::inspect;
 use aosk_runtime::kernel::{Candidate, Policy, Rank};
 use aosk_runtime::store::fault::CommitFault;
-use aosk_runtime::store::{Faults, Faulty, StoreError};
+use aosk_runtime::store::{Batch, Faults, Faulty, Head, Reader, Store, StoreError};
 
 use crate::scene::{Flag, Gate, Say, Scene, agent, code, text, tool};
 
@@ -62,8 +62,45 @@ async fn a_node_does_not_start_on_a_store_that_cannot_be_read() {
     assert_eq!(started.err().map(|error| error.code), Some(ErrorCode::StoreCorrupt));
 }
 
+/// A store that panics in a commit.
+struct Explosive(Box<dyn Store>, Arc<Flag>);
+
+impl Store for Explosive {
+    fn load(&mut self) -> Result<Image, StoreError> {
+        self.0.load()
+    }
+
+    fn commit(&mut self, batches: &[Batch]) -> Result<Head, StoreError> {
+        assert!(!self.1.take(), "the store is told to panic");
+        self.0.commit(batches)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.reader()
+    }
+}
+
+/// Nobody knows what a store holds that panicked in a commit, so the node ends, and says why.
+#[tokio::test]
+async fn a_store_that_panics_ends_the_node() {
+    let flag = Arc::new(Flag::default());
+    let mut scene = Scene::new(|_| Say::Hang);
+    let raised = flag.clone();
+    scene.wrap_store(|store| Box::new(Explosive(store, raised)));
+    let mut node = scene.start();
+    let pid = node.agent("a").await;
+    flag.raise();
+    assert_eq!(code(node.handle.spawn(agent("b")).await), Some(ErrorCode::Interrupted));
+    let error = node.node.failed().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::StoreIo);
+    assert_eq!(error.message, "commit: the store failed: the store panicked");
+    assert_eq!(code(node.handle.wait(pid).await), Some(ErrorCode::Interrupted));
+    inspect::process(&node.memory, pid).unwrap();
+    assert!(inspect::process(&node.memory, Pid(2)).is_err(), "it was never acknowledged");
+}
+
 /// A policy that makes the kernel panic when a flag is raised: the only code of others that the
-/// kernel runs.
+/// kernel runs. Who came last goes first.
 #[derive(Debug)]
 struct Trap(Arc<Flag>);
 
@@ -74,7 +111,7 @@ impl Policy for Trap {
 
     fn rank(&self, candidate: &Candidate) -> Rank {
         assert!(!self.0.take(), "the policy is told to panic");
-        Rank(candidate.since, 0)
+        Rank(u64::MAX - candidate.since, 0)
     }
 }
 
@@ -113,6 +150,63 @@ async fn a_kernel_that_panics_goes_on_from_what_is_committed() {
     let last = report.lines().last().unwrap();
     assert!(last.ends_with("think p1 3"), "{report}");
     assert!(!report.contains("you are"), "what was said is not in it");
+}
+
+/// What is checked of a commit before it is handed over panics like any other part of the kernel. In
+/// release builds nothing is.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_kernel_that_panics_while_it_commits_goes_on_too() {
+    let flag = Arc::new(Flag::default());
+    let gate = Gate::new();
+    let answers = gate.clone();
+    let mut scene = Scene::new(move |_| Say::After(answers.clone(), Box::new(text("done"))));
+    scene.config.models[0].slots = 1;
+    scene.config.policy = Box::leak(Box::new(Trap(flag.clone())));
+    let node = scene.start();
+    let (asks, waits) = (node.agent("asks").await, node.agent("waits").await);
+    node.trace.until("ask asks.1").await;
+    node.state(waits, "ready").await;
+    // To send it a message moves nobody in the queue; to build the queue anew asks the policy.
+    flag.raise();
+    let sent = node.handle.send(asks, Message::user("hello")).await;
+    assert_eq!(code(sent), Some(ErrorCode::KernelPanic));
+    gate.open();
+    assert_eq!(node.end(asks).await.0, ExitStatus::Finished);
+    assert_eq!(node.end(waits).await.0, ExitStatus::Finished);
+    node.shutdown().await.unwrap();
+}
+
+/// The operator's choice of a policy outlives the kernel that it was told to.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_kernel_that_begins_anew_keeps_the_policy() {
+    let flag = Arc::new(Flag::default());
+    let gate = Gate::new();
+    let answers = gate.clone();
+    let mut scene = Scene::new(move |_| Say::After(answers.clone(), Box::new(text("done"))));
+    scene.config.models[0].slots = 1;
+    scene.config.policy = Box::leak(Box::new(Trap(flag.clone())));
+    let node = scene.start();
+    let mut agents = vec![node.agent("a").await];
+    node.trace.until("ask a.1").await;
+    for name in ["b", "c"] {
+        agents.push(node.agent(name).await);
+    }
+    node.handle.set_policy("fifo").await.unwrap();
+    flag.raise();
+    let sent = node.handle.send(agents[0], Message::user("hello")).await;
+    assert_eq!(code(sent), Some(ErrorCode::KernelPanic));
+    node.trace.until("dropped ask a").await;
+    gate.open();
+    for agent in agents {
+        assert_eq!(node.end(agent).await.0, ExitStatus::Finished);
+    }
+    let mut asked = node.trace.all();
+    asked.retain(|told| told.starts_with("ask "));
+    // The one that is called trap would have begun with the last.
+    assert_eq!(asked, ["ask a.1", "ask a.2", "ask b.1", "ask c.1"]);
+    node.shutdown().await.unwrap();
 }
 
 #[tokio::test]

@@ -191,6 +191,66 @@ async fn a_program_that_never_waits_is_ended() {
     node.shutdown().await.unwrap();
 }
 
+/// However much follows from one input, the loop goes back to its commits in between.
+#[tokio::test]
+async fn a_program_that_never_waits_does_not_hold_up_commits() {
+    let node = start();
+    run(&node, &[Do::Spin]).await;
+    let trace = node.trace.all();
+    let commits = trace.iter().filter(|told| told.starts_with("commit: "));
+    let facts = |commit: &String| commit.split(' ').count();
+    let longest = commits.map(facts).max().unwrap();
+    // What a commit in flight lets in, what follows from the last of it, and what comes with it.
+    let most = limits::BATCH_MAX * 5 + 10;
+    assert!(longest <= most, "{longest} facts in one commit");
+    node.shutdown().await.unwrap();
+}
+
+/// The operator is heard in between, too, and whoever is stopped does not go on.
+#[tokio::test]
+async fn a_program_that_never_waits_can_be_stopped() {
+    let node = start();
+    let (spawned, stopped) = tokio::join!(
+        biased;
+        node.handle.spawn(stepping("top", &[Do::Spin])),
+        node.handle.signal(Pid(1), Signal::Stop),
+    );
+    let pid = spawned.unwrap();
+    stopped.unwrap();
+    node.handle.renice(pid, 7).await.unwrap();
+    assert_eq!(node.handle.process(pid).unwrap().state, "stopped");
+    let facts = facts(&node.memory).remove(&pid).unwrap();
+    let refused = facts.iter().filter(|fact| fact.starts_with("syscall.refused"));
+    assert_eq!(refused.count(), limits::BATCH_MAX);
+    node.handle.signal(pid, Signal::Cont).await.unwrap();
+    assert_eq!(node.end(pid).await.0, ExitStatus::Failed(ErrorCode::ProgramFailed));
+    node.shutdown().await.unwrap();
+}
+
+/// A node that is told to stop does so, and what it had still to do is done by the next one.
+#[tokio::test]
+async fn what_a_node_had_still_to_do_is_done_by_the_next() {
+    let node = start();
+    node.hold.set(true);
+    let (memory, trace, hold) = (node.memory.clone(), node.trace.clone(), node.hold.clone());
+    let handle = node.handle.clone();
+    let (_, down) = tokio::join!(handle.spawn(stepping("top", &[Do::Spin])), async {
+        // While the first commit is held up, no more is done than may wait for it.
+        trace.until("commit begins").await;
+        settle().await;
+        let (down, ()) = tokio::join!(biased; node.shutdown(), async { hold.set(false) });
+        down
+    });
+    down.unwrap();
+    assert!(!inspect::process(&memory, Pid(1)).unwrap().has_ended);
+
+    let mut scene = Scene::on(memory, Trace::new(), Arc::new(|_: &_| text("42")));
+    scene.config.programs.add(Steps);
+    let node = scene.start();
+    assert_eq!(node.end(Pid(1)).await.0, ExitStatus::Failed(ErrorCode::ProgramFailed));
+    node.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_program_that_ignores_term_is_killed_after_its_grace() {
     let _frozen = freeze();

@@ -150,6 +150,22 @@ async fn a_handle_says_that_the_node_is_gone() {
     assert_eq!(handle.process(pid).unwrap().state, "timer", "what was known is still there");
 }
 
+/// What ended under an earlier node is in the store alone, and known as well.
+#[tokio::test]
+async fn an_end_under_an_earlier_node_is_told() {
+    let node = Scene::new(|_| text("done")).start();
+    let pid = node.agent("a").await;
+    let end = node.end(pid).await;
+    let memory = node.memory.clone();
+    node.shutdown().await.unwrap();
+
+    let node = again(&memory, |_| text("never asked"));
+    assert_eq!(node.end(pid).await, end);
+    let unknown = node.handle.wait(aosk_runtime::abi::Pid(99)).await;
+    assert_eq!(code(unknown), Some(ErrorCode::NoSuchProcess));
+    node.shutdown().await.unwrap();
+}
+
 /// What has ended but was not waited for when the node went down is still there for its parent.
 #[tokio::test]
 async fn a_zombie_is_waited_for_by_the_next_node() {

@@ -2,7 +2,7 @@
 
 use aosk::abi::{Error, ErrorCode, Hash};
 use aosk::inspect;
-use aosk::store::{Head, JournalQuery, Sqlite, VerifyError, verify};
+use aosk::store::{Head, JournalQuery, Sqlite, verify};
 use serde_json::json;
 
 use super::logs;
@@ -21,8 +21,8 @@ fn check(place: &Place, noted: Option<&str>, json: bool) -> Result<Done, Error> 
     let noted = noted.map(parse_head).transpose()?;
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     // A journal that is not there is no proof of anything, so it is an error here.
-    let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
-    let verified = verify(reader.as_ref(), noted).map_err(|error: VerifyError| error.public())?;
+    let reader = Sqlite::open_reader(&dir)?;
+    let verified = verify(reader.as_ref(), noted)?;
     let bodies = inspect::check_bodies(reader.as_ref())?;
     let Head { length, hash } = verified.head;
     if json {
@@ -68,7 +68,7 @@ fn parse_head(text: &str) -> Result<Head, Error> {
 
 fn show(place: &Place, args: &AuditShowArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
-    let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
+    let reader = Sqlite::open_reader(&dir)?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     if left == 0 {
         return Ok(Done::Well);

@@ -182,7 +182,7 @@ impl Director<'_> {
 
     fn catch_up(&mut self) -> Result<(), Error> {
         if self.reader.is_none() {
-            self.reader = find_reader(&self.stage.data()).map_err(|error| error.public())?;
+            self.reader = find_reader(&self.stage.data())?;
         }
         // The kernel may not have come to it yet.
         let Some(reader) = &self.reader else { return Ok(()) };

@@ -21,7 +21,7 @@ const WORD_MAX: usize = 80;
 
 pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
-    let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
+    let reader = Sqlite::open_reader(&dir)?;
     let reader = reader.as_ref();
     // Says that there is no such process, where a journal would only be empty.
     inspect::process(reader, args.pid)?;

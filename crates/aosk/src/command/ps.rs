@@ -21,7 +21,7 @@ const INDENT_MAX: usize = 8;
 pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let which = if args.all { Which::All } else { Which::Live };
-    let reader = find_reader(&dir).map_err(|error| error.public())?;
+    let reader = find_reader(&dir)?;
     let found = match &reader {
         Some(reader) => inspect::processes(reader.as_ref(), which)?,
         None => Vec::new(),

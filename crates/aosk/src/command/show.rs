@@ -4,10 +4,10 @@ use aosk::abi::{
     BudgetId, Capabilities, Error, ErrorCode, Fact, Grant, Limits, Pid, Risk, RowKey, Spend,
     Timestamp,
 };
-use aosk::kernel::{Kernel, ModelCall, Process, State, Termination, ToolPhase, Wait};
+use aosk::kernel::{BudgetView, Kernel, ModelCall, Process, State, Termination, ToolPhase, Wait};
 use aosk::store::{JournalQuery, Reader, Sqlite};
 use aosk::{Clock, Snapshot, inspect};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{logs, ps};
@@ -23,7 +23,7 @@ const BUDGETS_MAX: usize = 1 + aosk::abi::limits::PROCESS_DEPTH_MAX as usize;
 
 pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
-    let reader = Sqlite::open_reader(&dir).map_err(|error| error.public())?;
+    let reader = Sqlite::open_reader(&dir)?;
     let reader = reader.as_ref();
     let snapshot = inspect::process(reader, args.pid)?;
     let log = inspect::log(reader, args.pid)?;
@@ -63,7 +63,7 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
 /// The process with its state. Its log and mailbox are left out.
 fn process(reader: &dyn Reader, pid: Pid) -> Result<Process, Error> {
     let row = |key| {
-        let text = reader.row(key).map_err(|error| error.public())?;
+        let text = reader.row(key)?;
         text.ok_or_else(|| {
             Error::new(ErrorCode::StoreCorrupt, format!("reading {pid}: a row is missing"))
         })
@@ -81,20 +81,6 @@ struct Budget {
     reserved: Option<Spend>,
 }
 
-/// The row of a node.
-#[derive(Deserialize)]
-struct BudgetRow {
-    row: BudgetFields,
-}
-
-#[derive(Deserialize)]
-struct BudgetFields {
-    parent: Option<BudgetId>,
-    limits: Limits,
-    used: Spend,
-    reserved: Spend,
-}
-
 /// The nodes that bound the process, lowest first. Of a process that is gone, the bounds that it was
 /// started with.
 fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budget>, Error> {
@@ -102,12 +88,9 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
     let mut next = Some(process.spec.budget);
     while let Some(id) = next.take()
         && found.len() < BUDGETS_MAX
-        && let Some(text) = reader.row(RowKey::Budget(id)).map_err(|error| error.public())?
+        && let Some(text) = reader.row(RowKey::Budget(id))?
     {
-        let node = serde_json::from_str::<BudgetRow>(&text).map_err(|error| {
-            Error::new(ErrorCode::StoreCorrupt, format!("reading the budget {id}: {error}"))
-        })?;
-        let BudgetFields { parent, limits, used, reserved } = node.row;
+        let BudgetView { parent, limits, used, reserved } = Kernel::read_budget(id, &text)?;
         next = parent;
         found.push(Budget { budget: Some(id), limits, used: Some(used), reserved: Some(reserved) });
     }
@@ -120,7 +103,7 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
 
 fn limits_at_birth(reader: &dyn Reader, pid: Pid) -> Result<Option<Budget>, Error> {
     let query = JournalQuery { pid: Some(pid), limit: 1, ..JournalQuery::default() };
-    let entries = reader.journal(&query).map_err(|error| error.public())?;
+    let entries = reader.journal(&query)?;
     let born = entries.first().and_then(|entry| Fact::read(&entry.kind, &entry.data));
     let Some(Fact::Spawned { limits, .. }) = born else {
         return Ok(None);

@@ -18,7 +18,7 @@ use crate::setup::{self, Parts};
 pub(super) async fn run(stage: &Stage) -> Result<Done, Error> {
     end_with_the_demo()?;
     let data = stage.data();
-    let store = Sqlite::open(&data).map_err(|error| error.public())?;
+    let store = Sqlite::open(&data)?;
     let is_new = inspect::processes(store.reader().as_ref(), Which::All)?.is_empty();
     let tools = builtin::registry(limits::OUTPUT_BYTES_MAX, stage.launcher()).map_err(|error| {
         Error::new(ErrorCode::ToolFailed, format!("registering tools: {error}"))

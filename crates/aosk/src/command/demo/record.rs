@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aosk::abi::{CallId, Error, ErrorCode, ExitStatus, Hash, Pid, ToolUse};
+use aosk::abi::{Body, CallId, Error, ErrorCode, ExitStatus, Fact, Hash, Pid, ToolUse};
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, StoredEntry};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 /// How the result of a tool call begins that a crash cut off.
 pub(super) const INTERRUPTED: &str = "tool.interrupted";
@@ -44,7 +43,7 @@ pub(super) struct Call {
 }
 
 /// A boot of the kernel.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Booted {
     /// How often it had booted before.
     pub(super) boots: u64,
@@ -75,45 +74,6 @@ pub(super) enum News {
     Failed { pid: Pid, message: String },
     /// An agent ended.
     Exited { pid: Pid, status: ExitStatus },
-}
-
-#[derive(Deserialize)]
-struct Spawned {
-    name: String,
-    parent: Option<Pid>,
-    priority: u8,
-}
-
-#[derive(Deserialize)]
-struct ModelCalled {
-    call: CallId,
-    model: String,
-}
-
-/// The address of a message, and what it answers, if anything.
-#[derive(Deserialize)]
-struct Pointer {
-    call: Option<CallId>,
-    from: Option<Pid>,
-    body: Hash,
-}
-
-#[derive(Deserialize)]
-struct Failed {
-    call: Option<CallId>,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct ToolCalled {
-    call: CallId,
-    tool: String,
-    arguments: Hash,
-}
-
-#[derive(Deserialize)]
-struct Exited {
-    status: ExitStatus,
 }
 
 impl Record {
@@ -161,90 +121,84 @@ impl Record {
     }
 
     fn take(&mut self, reader: &dyn Reader, entry: &StoredEntry) -> Result<Option<News>, Error> {
+        let fact = Fact::read(&entry.kind, &entry.data).ok_or_else(|| {
+            let text = format!("reading entry {}: it is no fact: {}", entry.seq, entry.kind);
+            Error::new(ErrorCode::StoreCorrupt, text)
+        })?;
         let Some(pid) = entry.pid else {
-            if entry.kind != "node.booted" {
-                return Ok(None);
-            }
-            let booted: Booted = fact(entry)?;
-            self.boots.push(booted.clone());
-            return Ok(Some(News::Booted(booted)));
+            return Ok(self.booted(fact));
         };
-        Ok(match entry.kind.as_str() {
-            "process.spawned" => {
-                let Spawned { name, parent, priority } = fact(entry)?;
+        Ok(match fact {
+            Fact::Spawned { name, parent, priority, .. } => {
                 self.agents.insert(pid, name);
                 Some(News::Spawned { by: parent, pid, priority })
             }
-            "model.called" => {
-                let ModelCalled { call, model } = fact(entry)?;
+            Fact::ModelCalled { call, model, .. } => {
                 let call = self.model_calls.entry(call).or_default();
                 call.device = model;
                 call.begun = call.begun.saturating_add(1);
                 None
             }
-            "model.answered" => self.answered(reader, pid, &fact(entry)?)?,
-            "model.failed" | "syscall.refused" => {
-                let Failed { call, message } = fact(entry)?;
-                if let Some(call) = call.and_then(|call| self.model_calls.get_mut(&call)) {
-                    call.ended = call.ended.saturating_add(1);
-                }
+            Fact::ModelAnswered { call, body, .. } => {
+                self.model_ended(call);
+                self.answered(pid, &inspect::body(reader, body)?)
+            }
+            Fact::ModelFailed { call, message, .. } => {
+                self.model_ended(call);
                 Some(News::Failed { pid, message })
             }
-            "tool.called" => {
-                self.called(pid, fact(entry)?);
+            Fact::Refused { message, .. } => Some(News::Failed { pid, message }),
+            Fact::ToolCalled { call, tool, arguments, .. } => {
+                let object = self.wishes.get(&(pid, arguments)).map(object).unwrap_or_default();
+                let call = self.tool_calls.entry(call).or_default();
+                call.device = tool;
+                call.object = object;
+                call.begun = call.begun.saturating_add(1);
                 None
             }
-            "tool.returned" => self.returned(reader, pid, &fact(entry)?)?,
-            "message.sent" => {
-                let Pointer { from, body, .. } = fact(entry)?;
+            Fact::ToolReturned { call, body, .. } => {
+                let call = self.tool_calls.entry(call).or_default();
+                call.ended = call.ended.saturating_add(1);
+                call.result = inspect::body(reader, body)?.message().text();
+                Some(News::Returned { pid, call: call.clone() })
+            }
+            Fact::MessageSent { from, body } => {
                 let text = inspect::body(reader, body)?.message().text();
                 Some(News::Sent { from, to: pid, text })
             }
-            "process.exited" => {
-                let Exited { status } = fact(entry)?;
-                Some(News::Exited { pid, status })
-            }
+            Fact::Exited { status, .. } => Some(News::Exited { pid, status }),
             // The rest is in the journal for those who ask.
-            _ => None,
+            Fact::ModelRetried { .. }
+            | Fact::MessageReceived { .. }
+            | Fact::Signalled { .. }
+            | Fact::Reniced { .. }
+            | Fact::BudgetExpired { .. }
+            | Fact::PolicySet { .. }
+            | Fact::Booted { .. } => None,
         })
     }
 
-    fn answered(
-        &mut self,
-        reader: &dyn Reader,
-        pid: Pid,
-        answer: &Pointer,
-    ) -> Result<Option<News>, Error> {
-        if let Some(call) = answer.call.and_then(|call| self.model_calls.get_mut(&call)) {
+    fn booted(&mut self, fact: Fact) -> Option<News> {
+        let Fact::Booted { boots, processes, asked_again, called_again, interrupted } = fact else {
+            return None;
+        };
+        let booted = Booted { boots, processes, asked_again, called_again, interrupted };
+        self.boots.push(booted.clone());
+        Some(News::Booted(booted))
+    }
+
+    fn model_ended(&mut self, call: CallId) {
+        if let Some(call) = self.model_calls.get_mut(&call) {
             call.ended = call.ended.saturating_add(1);
         }
-        let body = inspect::body(reader, answer.body)?;
-        for wish in body.message().tool_calls() {
+    }
+
+    fn answered(&mut self, pid: Pid, answer: &Body) -> Option<News> {
+        for wish in answer.message().tool_calls() {
             self.wishes.insert((pid, Hash::of(wish.arguments.as_bytes())), wish.clone());
         }
-        let text = body.message().text();
-        Ok((!text.is_empty()).then_some(News::Said { pid, text }))
-    }
-
-    fn called(&mut self, pid: Pid, called: ToolCalled) {
-        let object = self.wishes.get(&(pid, called.arguments)).map(object).unwrap_or_default();
-        let call = self.tool_calls.entry(called.call).or_default();
-        call.device = called.tool;
-        call.object = object;
-        call.begun = call.begun.saturating_add(1);
-    }
-
-    fn returned(
-        &mut self,
-        reader: &dyn Reader,
-        pid: Pid,
-        returned: &Pointer,
-    ) -> Result<Option<News>, Error> {
-        let Some(call) = returned.call else { return Ok(None) };
-        let call = self.tool_calls.entry(call).or_default();
-        call.ended = call.ended.saturating_add(1);
-        call.result = inspect::body(reader, returned.body)?.message().text();
-        Ok(Some(News::Returned { pid, call: call.clone() }))
+        let text = answer.message().text();
+        (!text.is_empty()).then_some(News::Said { pid, text })
     }
 }
 
@@ -257,13 +211,6 @@ fn object(wish: &ToolUse) -> String {
     }
     let arguments: Arguments = serde_json::from_str(&wish.arguments).unwrap_or_default();
     arguments.command.or(arguments.path).unwrap_or_default()
-}
-
-fn fact<T: DeserializeOwned>(entry: &StoredEntry) -> Result<T, Error> {
-    serde_json::from_str(&entry.data).map_err(|error| {
-        let text = format!("reading entry {} ({}): {error}", entry.seq, entry.kind);
-        Error::new(ErrorCode::StoreCorrupt, text)
-    })
 }
 
 #[cfg(test)]

@@ -42,11 +42,11 @@ impl Verdict {
     /// # Errors
     /// If it cannot be read. What can be read and is wrong becomes a problem.
     pub(super) fn reach(stage: &Stage) -> Result<Self, Error> {
-        let reader = Sqlite::open_reader(&stage.data()).map_err(|error| error.public())?;
+        let reader = Sqlite::open_reader(&stage.data())?;
         let reader: &dyn Reader = reader.as_ref();
         let record = Record::read(reader)?;
         let agents = inspect::processes(reader, Which::All)?;
-        let head = reader.head().map_err(|error| error.public())?;
+        let head = reader.head()?;
         let started = stage.commands()?;
         let mut problems = problems(&record, &started);
         if let Err(error) = verify(reader, Some(head)) {

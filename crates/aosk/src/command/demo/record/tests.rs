@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aosk::abi::{Body, Content, Entry, Fact, Message, Risk, Timestamp};
+use aosk::abi::{Content, Entry, Message, Risk, Timestamp};
 use aosk::store::{Batch, Memory, Store};
 
 use super::*;
