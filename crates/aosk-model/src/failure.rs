@@ -237,6 +237,7 @@ pub(crate) fn refused(asked: &str, status: u16, headers: &HeaderMap, body: &[u8]
         message: format!("asked {asked}: {how}: {said}"),
         hint: hint.to_owned(),
         retry_after: if class == Final { None } else { retry_after },
+        usage: None,
     }
 }
 
@@ -263,7 +264,14 @@ fn hint(code: ErrorCode) -> &'static str {
 
 /// A failure without an answer to judge.
 pub(crate) fn failed(class: FailureClass, code: ErrorCode, message: impl Into<String>) -> Failure {
-    Failure { class, code, message: message.into(), hint: hint(code).to_owned(), retry_after: None }
+    Failure {
+        class,
+        code,
+        message: message.into(),
+        hint: hint(code).to_owned(),
+        retry_after: None,
+        usage: None,
+    }
 }
 
 /// `text` as one line of bounded length.

@@ -181,6 +181,7 @@ impl Devices {
             message: error.message.clone(),
             hint: error.hint.clone(),
             retry_after: None,
+            usage: None,
         };
         self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
     }
@@ -360,6 +361,7 @@ fn internal(message: String) -> Failure {
         message,
         hint: String::new(),
         retry_after: None,
+        usage: None,
     }
 }
 

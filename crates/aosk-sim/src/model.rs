@@ -38,17 +38,19 @@ pub fn reports(case: &Case, attempt: &Attempt<'_>) -> Vec<(Millis, ModelOutcome)
     if may(Feature::Outages) && is_down(case, attempt) {
         return vec![(
             Millis(50),
-            failed(FailureClass::Transient, ErrorCode::ModelUnreachable, None),
+            failed(FailureClass::Transient, ErrorCode::ModelUnreachable, None, None),
         )];
     }
     if may(Feature::Hangs) && rng.chance(40) {
         return Vec::new();
     }
     if may(Feature::ModelFinal) && rng.chance(40) {
-        return vec![(delay, failed(FailureClass::Final, ErrorCode::ModelBadRequest, None))];
+        let usage = begun(case, attempt);
+        return vec![(delay, failed(FailureClass::Final, ErrorCode::ModelBadRequest, None, usage))];
     }
     if may(Feature::ModelTransient) && rng.chance(150) {
-        return vec![(delay, failed(FailureClass::Transient, ErrorCode::ModelServer, None))];
+        let usage = begun(case, attempt);
+        return vec![(delay, failed(FailureClass::Transient, ErrorCode::ModelServer, None, usage))];
     }
     if may(Feature::RateLimits) && rng.chance(150) {
         // Sometimes longer than the kernel is willing to wait.
@@ -56,7 +58,7 @@ pub fn reports(case: &Case, attempt: &Attempt<'_>) -> Vec<(Millis, ModelOutcome)
         let asked = rng.chance(800).then_some(Millis(asked));
         return vec![(
             delay,
-            failed(FailureClass::RateLimited, ErrorCode::ModelRateLimited, asked),
+            failed(FailureClass::RateLimited, ErrorCode::ModelRateLimited, asked, None),
         )];
     }
     let answer = answer(case, attempt, &mut rng);
@@ -95,8 +97,22 @@ fn is_down(case: &Case, attempt: &Attempt<'_>) -> bool {
     attempt.options.model == "sim:fast" && (start..start + 60_000).contains(&since)
 }
 
+/// What a failed attempt had used, if the answer had begun. Chance of its own, so that whether there
+/// is such usage changes nothing else of a run.
+fn begun(case: &Case, attempt: &Attempt<'_>) -> Option<Usage> {
+    let parts = [attempt.call.pid.0, u64::from(attempt.call.number), u64::from(attempt.attempt), 1];
+    let mut rng = Rng::of(case.seed, About::Model, &parts);
+    rng.chance(500).then(|| usage(case, attempt, &mut rng))
+}
+
 fn answer(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> ModelOutcome {
     let Attempt { call, attempt: number, .. } = *attempt;
+    let usage = usage(case, attempt, rng);
+    let body = Body::new(Message::assistant(format!("answer to {call}, attempt {number}")));
+    ModelOutcome::Answered(Box::new(ModelReply { body, usage, finish: FinishReason::Stop }))
+}
+
+fn usage(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> Usage {
     let shown = u64::try_from(attempt.pages).unwrap_or(0).saturating_mul(PAGE_TOKENS);
     let mut input = rng.below(shown.saturating_add(1));
     let most = attempt.options.output_max.0;
@@ -108,18 +124,21 @@ fn answer(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> ModelOutcome {
     }
     let cached = rng.below(input.saturating_add(1));
     let written = rng.below(input.saturating_sub(cached).saturating_add(1));
-    let usage = Usage {
+    Usage {
         input_uncached: Tokens(input.saturating_sub(cached).saturating_sub(written)),
         cache_read: Tokens(cached),
         cache_write: Tokens(written),
         output: Tokens(output),
         ..Usage::default()
-    };
-    let body = Body::new(Message::assistant(format!("answer to {call}, attempt {number}")));
-    ModelOutcome::Answered(Box::new(ModelReply { body, usage, finish: FinishReason::Stop }))
+    }
 }
 
-fn failed(class: FailureClass, code: ErrorCode, retry_after: Option<Millis>) -> ModelOutcome {
+fn failed(
+    class: FailureClass,
+    code: ErrorCode,
+    retry_after: Option<Millis>,
+    usage: Option<Usage>,
+) -> ModelOutcome {
     let message = "asking the simulated model: it was told to fail".to_owned();
-    ModelOutcome::Failed(Failure { class, code, message, hint: String::new(), retry_after })
+    ModelOutcome::Failed(Failure { class, code, message, hint: String::new(), retry_after, usage })
 }

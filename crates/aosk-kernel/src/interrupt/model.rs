@@ -32,7 +32,8 @@ impl Kernel {
                 match outcome {
                     ModelOutcome::Answered(reply) => self.answered(cx, id.pid, &call, &held, reply),
                     ModelOutcome::Failed(failure) => {
-                        self.failed(cx, id.pid, call, &held, &Spend::default(), failure);
+                        let usage = failure.usage.unwrap_or_default();
+                        self.failed(cx, id.pid, call, &held, &usage, failure);
                     }
                     ModelOutcome::Cancelled => {
                         // Nobody asked for that; take it as a failure on the way.
@@ -45,8 +46,9 @@ impl Kernel {
                             ),
                             hint: String::new(),
                             retry_after: None,
+                            usage: None,
                         };
-                        self.failed(cx, id.pid, call, &held, &Spend::default(), &failure);
+                        self.failed(cx, id.pid, call, &held, &Usage::default(), &failure);
                     }
                 }
             }
@@ -83,7 +85,7 @@ impl Kernel {
         reply: &ModelReply,
     ) {
         self.device_succeeded(&call.options.model);
-        let spend = self.settle_answer(pid, call, held, &reply.usage);
+        let spend = self.settle_usage(pid, call, held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
         }
@@ -102,13 +104,21 @@ impl Kernel {
         self.wake(cx, pid, Wake::Answered { page, finish: reply.finish });
     }
 
-    /// Charges what a call used in place of what was held for it.
-    fn settle_answer(&mut self, pid: Pid, call: &ModelCall, held: &Spend, usage: &Usage) -> Spend {
+    /// Charges what an attempt used in place of what was held for it. `calls` is 1 where the call
+    /// ends with it, as calls and steps count what the process asked, not how often it was tried.
+    fn settle_usage(
+        &mut self,
+        pid: Pid,
+        call: &ModelCall,
+        held: &Spend,
+        usage: &Usage,
+        calls: u64,
+    ) -> Spend {
         let spend = Spend {
             tokens: usage.input() + usage.output,
-            calls: 1,
+            calls,
             micro_usd: self.config.price(&call.options.model).of(usage),
-            steps: 1,
+            steps: calls,
             children: 0,
         };
         self.settle_call(pid, held, &spend);
@@ -129,28 +139,14 @@ impl Kernel {
         self.budgets.settle(budget, held, spend);
     }
 
-    /// What is charged for a call that was cut off: its input, which the provider has read.
-    fn cut_off(&self, call: &ModelCall) -> Spend {
-        Spend {
-            tokens: call.input,
-            calls: 1,
-            micro_usd: self
-                .config
-                .price(&call.options.model)
-                .of(&Usage { input_uncached: call.input, ..Usage::default() }),
-            steps: 1,
-            children: 0,
-        }
-    }
-
-    /// An attempt used `spend` of what was held for it and failed.
+    /// An attempt failed after it had used so much.
     fn failed(
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
         mut call: ModelCall,
         held: &Spend,
-        spend: &Spend,
+        usage: &Usage,
         failure: &Failure,
     ) {
         self.device_failed(cx.now, &call.options.model, failure.class);
@@ -165,12 +161,12 @@ impl Kernel {
             }
         };
         if again {
-            self.settle_call(pid, &held, spend);
+            self.settle_usage(pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
         } else {
             // A call that fails for good is a step all the same, so that a program that asks again
             // and again runs out of steps.
-            self.settle_call(pid, &held, &Spend { calls: 1, steps: 1, ..*spend });
+            self.settle_usage(pid, &call, &held, usage, /*calls*/ 1);
             cx.fact(
                 pid,
                 Fact::ModelFailed {
@@ -236,16 +232,16 @@ impl Kernel {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
         });
-        // Calls and steps count what the process asked, not how often it was tried.
-        let spend = Spend { calls: 0, steps: 0, ..self.cut_off(&call) };
+        let usage = cut_off(&call);
         let failure = Failure {
             class: FailureClass::Transient,
             code: ErrorCode::ModelTimeout,
             message: format!("asking {}: no answer in time", call.options.model),
             hint: String::new(),
             retry_after: None,
+            usage: None,
         };
-        self.failed(cx, pid, call, &held, &spend, &failure);
+        self.failed(cx, pid, call, &held, &usage, &failure);
     }
 
     /// A call of an ended process no longer runs.
@@ -265,15 +261,16 @@ impl Kernel {
         }
         let confirmed = calls.remove(at);
         if let CancelKind::Model { call, held } = confirmed.kind {
-            match outcome {
-                ModelOutcome::Answered(reply) => {
-                    self.settle_answer(id.pid, &call, &held, &reply.usage);
+            let usage = match outcome {
+                ModelOutcome::Answered(reply) => Some(reply.usage),
+                ModelOutcome::Failed(failure) => failure.usage,
+                ModelOutcome::Cancelled => Some(cut_off(&call)),
+            };
+            match usage {
+                Some(usage) => {
+                    self.settle_usage(id.pid, &call, &held, &usage, /*calls*/ 1);
                 }
-                ModelOutcome::Failed(_) => self.settle_call(id.pid, &held, &Spend::default()),
-                ModelOutcome::Cancelled => {
-                    let spend = self.cut_off(&call);
-                    self.settle_call(id.pid, &held, &spend);
-                }
+                None => self.settle_call(id.pid, &held, &Spend::default()),
             }
         }
         self.finish_if_over(cx, id.pid);
@@ -302,4 +299,9 @@ impl Kernel {
         }
         self.finish_if_over(cx, pid);
     }
+}
+
+/// What is charged for a call that was cut off: its input, which the provider has read.
+fn cut_off(call: &ModelCall) -> Usage {
+    Usage { input_uncached: call.input, estimated: true, ..Usage::default() }
 }

@@ -1,6 +1,9 @@
 //! Failed model calls: when they are made again, when not, and when a device is left alone.
 
-use aosk_abi::{ErrorCode, FailureClass, Millis, ModelOutcome, Pid, Signal, Timestamp, limits};
+use aosk_abi::{
+    ErrorCode, Failure, FailureClass, Millis, ModelOutcome, Pid, Signal, Timestamp, Tokens, Usage,
+    limits,
+};
 use expect_test::expect;
 
 use super::script::*;
@@ -155,6 +158,31 @@ fn a_call_that_is_not_answered_in_time_is_cut_off_and_made_again() {
         "used 40 tokens, 1 calls, 60 micro-dollars, 1 steps, 1 children; reserved nothing; \
          overdraft nothing"
     );
+}
+
+#[test]
+fn what_a_failed_attempt_used_is_charged() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    s.step(a, think("m"));
+    s.forget();
+    s.fail(a, broke_off(Usage { cache_read: Tokens(4), ..usage(6, 5) }));
+    // Calls and steps count what was asked, not how often it was tried.
+    assert_eq!(
+        node(s.budget(a)),
+        "used 15 tokens, 17 micro-dollars, 1 children; reserved nothing; overdraft nothing"
+    );
+    s.until_due();
+    s.fail(a, Failure { class: FailureClass::Final, ..broke_off(usage(10, 7)) });
+    let used = "used 32 tokens, 1 calls, 41 micro-dollars, 1 steps, 1 children; reserved nothing; \
+                overdraft nothing";
+    assert_eq!([node(s.budget(a)), node(s.root())], [used, used]);
+    let stats = &s.process(a).stats;
+    assert_eq!((stats.input, stats.cached, stats.output), (Tokens(20), Tokens(4), Tokens(12)));
+    // An attempt may use more than was held for it, as an answer may.
+    s.step(a, think("m"));
+    s.fail(a, broke_off(usage(300, 7)));
+    assert_eq!(s.process(a).stats.input, Tokens(320));
 }
 
 #[test]

@@ -182,7 +182,13 @@ pub(super) fn failure(class: FailureClass, code: ErrorCode, retry_after: Option<
         message: "it broke".to_owned(),
         hint: String::new(),
         retry_after: retry_after.map(Millis::from_secs),
+        usage: None,
     }
+}
+
+/// A transient failure of an attempt that used so much.
+pub(super) fn broke_off(usage: Usage) -> Failure {
+    Failure { usage: Some(usage), ..transient() }
 }
 
 pub(super) fn call(pid: Pid, number: u32) -> CallId {

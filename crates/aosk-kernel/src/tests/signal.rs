@@ -272,6 +272,12 @@ fn a_cancelled_model_call_is_charged_by_how_it_ends() {
         confirm(ModelOutcome::Failed(transient())),
         "used 2 children; reserved nothing; overdraft nothing"
     );
+    // Failed when the answer had begun: what it used until then.
+    assert_eq!(
+        confirm(ModelOutcome::Failed(broke_off(usage(10, 20)))),
+        "used 30 tokens, 1 calls, 50 micro-dollars, 1 steps, 2 children; reserved nothing; \
+         overdraft nothing"
+    );
     // Never heard of again: all that was held.
     assert_eq!(
         charged(&|s| s.after(5_000)),

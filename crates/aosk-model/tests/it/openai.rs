@@ -346,6 +346,7 @@ async fn a_rate_limit_says_when_to_come_back() {
             message: "asked test:m: HTTP 429: slow down".into(),
             hint: "wait, run fewer agents at once with `--slots`, or use another model".into(),
             retry_after: Some(Millis(7000)),
+            usage: None,
         })
     );
 }

@@ -113,6 +113,7 @@ pub(crate) fn failure(class: FailureClass, retry_after: Option<Millis>) -> Failu
         message: "it broke".to_owned(),
         hint: String::new(),
         retry_after,
+        usage: None,
     }
 }
 

@@ -247,7 +247,8 @@ fn breaker<'a>(breakers: &'a mut BTreeMap<String, Breaker>, model: &str) -> &'a 
     breakers.entry(model.to_owned()).or_insert(Breaker::Closed(0))
 }
 
-/// What an attempt costs that ran out of time: its input. Any other failed attempt costs nothing.
+/// What an attempt costs that ran out of time: its input. Any other failed attempt costs what its
+/// report says.
 fn cut_off(code: ErrorCode, prices: &BTreeMap<String, Price>, model: &str, input: Tokens) -> Spend {
     if code != ErrorCode::ModelTimeout {
         return Spend::default();
@@ -257,7 +258,12 @@ fn cut_off(code: ErrorCode, prices: &BTreeMap<String, Price>, model: &str, input
 
 /// The cost of the input of a call.
 pub(super) fn input_only(prices: &BTreeMap<String, Price>, model: &str, input: Tokens) -> Spend {
+    cost(prices, model, &Usage { input_uncached: input, ..Usage::default() })
+}
+
+/// The cost of what an attempt used.
+pub(super) fn cost(prices: &BTreeMap<String, Price>, model: &str, usage: &Usage) -> Spend {
     let price = prices.get(model).copied().unwrap_or_default();
-    let usage = Usage { input_uncached: input, ..Usage::default() };
-    Spend { tokens: input, micro_usd: price.of(&usage), ..Spend::default() }
+    let tokens = usage.input() + usage.output;
+    Spend { tokens, micro_usd: price.of(usage), ..Spend::default() }
 }

@@ -21,7 +21,7 @@ use aosk_abi::{
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
-use self::books::{Books, Charges, input_only};
+use self::books::{Books, Charges, cost, input_only};
 use self::calls::{Device, awaited, in_flight};
 pub(crate) use self::calls::{has_calls_in_flight, is_awaited};
 use self::commit::Decided;
@@ -177,16 +177,16 @@ impl Checker {
         let one = Spend { calls: 1, steps: 1, ..Spend::default() };
         let model = &asked.options.model;
         match outcome {
-            ModelOutcome::Answered(reply) => {
-                let price = self.prices.get(model).copied().unwrap_or_default();
-                let tokens = reply.usage.input() + reply.usage.output;
-                Spend { tokens, micro_usd: price.of(&reply.usage), ..one }
-            }
+            ModelOutcome::Answered(reply) => cost(&self.prices, model, &reply.usage).plus(&one),
             ModelOutcome::Cancelled if cancelled => {
                 input_only(&self.prices, model, asked.input).plus(&one)
             }
-            // Facts say what a failure costs.
-            ModelOutcome::Failed(_) | ModelOutcome::Cancelled => Spend::default(),
+            // Facts say whether the call ended with it.
+            ModelOutcome::Failed(failure) => {
+                let used = failure.usage.map(|usage| cost(&self.prices, model, &usage));
+                used.map(|used| if cancelled { used.plus(&one) } else { used }).unwrap_or_default()
+            }
+            ModelOutcome::Cancelled => Spend::default(),
         }
     }
 

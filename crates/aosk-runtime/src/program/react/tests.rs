@@ -128,6 +128,7 @@ fn every_event() -> Vec<(&'static str, Event)> {
         message: "no".to_owned(),
         hint: "set a key".to_owned(),
         retry_after: None,
+        usage: None,
     };
     let exited = |status, result: Option<&str>| Event::ChildExited {
         pid: Pid(9),
