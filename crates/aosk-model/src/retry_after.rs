@@ -3,6 +3,8 @@
 //! There is no clock here: a moment given as a date is measured against the answer's own `date`
 //! header, which also makes a wrong clock on either side harmless.
 
+use std::time::Duration;
+
 use aosk_abi::Millis;
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -56,10 +58,15 @@ fn moment(value: &str) -> Option<Timestamp> {
     from_http.or_else(|| value.parse().ok())
 }
 
-/// A number of units as milliseconds, rounded up; none if it is no number or below zero.
+/// A number of units as milliseconds, rounded up; the longest span if it is longer than that. None
+/// if it is no number or below zero.
 fn millis(value: &str, unit_ms: f64) -> Option<Millis> {
-    let number: f64 = value.parse().ok()?;
-    let span = std::time::Duration::try_from_secs_f64(number * unit_ms / 1000.0).ok()?;
+    // Only the names of what is not finite have the letter.
+    let number: f64 = value.parse().ok().filter(|_| !value.contains(['n', 'N']))?;
+    if number < 0.0 {
+        return None;
+    }
+    let span = Duration::try_from_secs_f64(number * unit_ms / 1000.0).unwrap_or(Duration::MAX);
     Some(Millis(u64::try_from(span.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))
 }
 

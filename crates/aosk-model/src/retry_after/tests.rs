@@ -33,8 +33,22 @@ fn seconds_milliseconds_and_dates() {
 }
 
 #[test]
+fn a_wait_beyond_all_bounds_is_the_longest_there_is() {
+    let digits = "9".repeat(400);
+    for endless in ["99999999999999999999", "1e300", &digits] {
+        check(&[DATE, ("retry-after", endless)], Some(u64::MAX));
+        check(&[("retry-after-ms", endless)], Some(u64::MAX));
+    }
+    let endless = [
+        ("x-ratelimit-remaining-tokens", "0"),
+        ("x-ratelimit-reset-tokens", "99999999999999999999h1s"),
+    ];
+    check(&endless, Some(u64::MAX));
+}
+
+#[test]
 fn nonsense_is_no_wait() {
-    for nonsense in ["-5", "NaN", "inf", "1e300", "tomorrow", "", "5x", "6m0"] {
+    for nonsense in ["-5", "NaN", "inf", "-infinity", "tomorrow", "", "5x", "6m0"] {
         check(&[DATE, ("retry-after", nonsense)], None);
     }
     // A date without the answer's own date to measure it against.
