@@ -12,7 +12,7 @@ use aosk_abi::{ErrorCode, Failure, FailureClass};
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
-use crate::retry_after;
+use crate::{retry_after, surrogate};
 
 /// Characters of a vendor's message that are kept. Some servers send a whole stack trace.
 const MESSAGE_CHARS_MAX: usize = 400;
@@ -102,7 +102,7 @@ pub(crate) struct Complaint {
 impl Complaint {
     /// Reads an error body; none if the bytes are not a JSON object that tells of an error.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let value: Value = serde_json::from_slice(body).ok()?;
+        let value: Value = serde_json::from_slice(&surrogate::mended(body)).ok()?;
         match value.get("error") {
             Some(Value::String(message)) => {
                 return Some(Self { message: message.clone(), ..Self::default() });

@@ -13,7 +13,7 @@
 //! | [`price`] | windows and prices of models, from a dated data file |
 //! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
 //! | [`endpoint`] | one provider's address, key and bounds |
-//! | `egress`, `sse`, `text` | the HTTP client, event streams, lenient texts |
+//! | `egress`, `sse`, `text`, `surrogate` | the HTTP client, event streams, lenient texts |
 //! | `failure`, `retry_after` | what a refusal means, and when to come back |
 //!
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
@@ -33,6 +33,7 @@ mod retry_after;
 pub mod script;
 pub mod scripted;
 mod sse;
+mod surrogate;
 mod text;
 pub mod tokenizer;
 pub mod tokens;

@@ -1,10 +1,12 @@
 //! Recorded conversations: one JSON line each, in chat-completions form, as many tools write them.
 //!
 //! Reading is lenient where the meaning is plain (missing ids, `null`, extra fields, the older
-//! `function_call`) and exact about what is wrong where it is not.
+//! `function_call`, halves of surrogate pairs) and exact about what is wrong where it is not.
 
 use aosk_abi::{Content, Error, ErrorCode, Message, Part, ToolUse};
 use serde_json::{Map, Value};
+
+use crate::surrogate;
 
 /// One recorded conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub fn parse_line(line: &str) -> Result<Record, Error> {
     };
     // Some editors begin a file with a byte order mark, which is none of its content.
     let line = line.strip_prefix('\u{feff}').unwrap_or(line);
-    let value: Value =
-        serde_json::from_str(line).map_err(|error| wrong(format!("not JSON: {error}")))?;
+    let value: Value = serde_json::from_slice(&surrogate::mended(line.as_bytes()))
+        .map_err(|error| wrong(format!("not JSON: {error}")))?;
     let Some(object) = value.as_object() else {
         return Err(wrong("the line is not a JSON object".to_owned()));
     };

@@ -97,3 +97,14 @@ fn a_byte_order_mark_is_no_part_of_the_line() {
     assert_eq!(parse_line(&format!("\u{feff}{line}")), read);
     assert!(parse_line(&format!("\u{feff}\u{feff}{line}")).is_err());
 }
+
+/// Python's `json.dumps` writes them.
+#[test]
+fn half_a_surrogate_pair_costs_one_character_and_not_the_record() {
+    let record = parse_line(
+        r#"{"id":"\ud800","messages":[{"role":"user","content":"a\udfff \\ud800 \ud83d\ude00"}]}"#,
+    )
+    .expect("a conversation");
+    assert_eq!(record.id, "\u{fffd}");
+    assert_eq!(record.messages, [Message::user("a\u{fffd} \\ud800 😀")]);
+}
