@@ -3,12 +3,12 @@
 mod reply;
 mod request;
 
-use aosk_abi::{ErrorCode, Failure, FailureClass, ModelReply};
+use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
 use crate::driver::{Driver, OnDelta, Request};
-use crate::endpoint::{Answer, Endpoint};
-use crate::failure::failed;
+use crate::endpoint::Endpoint;
+use crate::exchange;
 
 use reply::Assembly;
 
@@ -60,31 +60,6 @@ impl Anthropic {
         let endpoint = endpoint.header("anthropic-version", dialect.version.header());
         Self { endpoint, model: model.into(), dialect }
     }
-
-    async fn read_stream(
-        &self,
-        mut answer: Answer<'_>,
-        assembly: &mut Assembly,
-        on_delta: OnDelta<'_>,
-    ) -> Result<(), Failure> {
-        loop {
-            match answer.event().await {
-                Ok(Some(event)) if event.data.is_empty() => {}
-                Ok(Some(event)) => {
-                    let json = event.data.as_bytes();
-                    assembly.take_event(json, &self.endpoint, answer.headers(), on_delta)?;
-                    if assembly.has_stopped() {
-                        answer.drain().await;
-                        return Ok(());
-                    }
-                }
-                Ok(None) => return assembly.check_finished(&self.endpoint),
-                // All is said; only the last event is missing.
-                Err(_) if assembly.is_finished() => return Ok(()),
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -94,21 +69,8 @@ impl Driver for Anthropic {
         request: Request,
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure> {
-        let is_stream = on_delta.is_some();
-        let body = request::render(&request, &self.model, self.dialect, is_stream);
-        let body = body.map_err(|error| {
-            let message = format!("writing the request to {}: {error}", self.endpoint.device());
-            failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)
-        })?;
-        let mut answer = self.endpoint.post(body, is_stream).await?;
-        let mut assembly = Assembly::default();
-        if is_stream && answer.is_event_stream() {
-            self.read_stream(answer, &mut assembly, on_delta).await?;
-        } else {
-            let body = answer.whole().await?;
-            assembly.take_whole(&body, &self.endpoint, answer.headers(), on_delta)?;
-        }
-        assembly.into_reply(&request)
+        let body = request::render(&request, &self.model, self.dialect, on_delta.is_some());
+        exchange::complete::<Assembly>(&self.endpoint, &request, body, on_delta).await
     }
 }
 

@@ -24,6 +24,10 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// connection to the next call.
 const DRAIN: Duration = Duration::from_millis(100);
 
+/// Shorter keys, such as a word for a server of one's own, are parts of other words; struck out, they
+/// would make a message unreadable and give themselves away.
+const KEY_BYTES_MIN: usize = 8;
+
 /// Bounds of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -176,6 +180,17 @@ impl Endpoint {
         }
     }
 
+    /// The failure of a request that cannot be put into words.
+    pub(crate) fn unwritable(&self, error: &serde_json::Error) -> Failure {
+        let message = format!("writing the request to {}: {error}", self.device);
+        failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)
+    }
+
+    /// The failure of a stream that ends before the answer does.
+    pub(crate) fn broke_off(&self) -> Failure {
+        self.malformed(FailureClass::Transient, "the stream broke off")
+    }
+
     /// A failure of this endpoint's answer.
     pub(crate) fn malformed(&self, class: FailureClass, what: impl fmt::Display) -> Failure {
         let message = format!("reading the answer of {}: {what}", self.device);
@@ -212,6 +227,7 @@ impl Endpoint {
     /// Strikes out the key, which some servers repeat when they refuse it.
     fn censored(&self, mut failure: Failure) -> Failure {
         if let Some(key) = &self.key
+            && key.expose_secret().len() >= KEY_BYTES_MIN
             && failure.message.contains(key.expose_secret())
         {
             failure.message = failure.message.replace(key.expose_secret(), "[redacted]");
@@ -230,7 +246,7 @@ pub(crate) struct Answer<'a> {
     is_over: bool,
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
     /// Whether the answer is a stream of events. A server that does not know `stream` sends JSON,
     /// and a gateway may send a page.
     pub(crate) fn is_event_stream(&self) -> bool {
@@ -243,16 +259,18 @@ impl Answer<'_> {
         self.response.headers()
     }
 
-    /// The whole body.
-    pub(crate) async fn whole(&mut self) -> Result<Bytes, Failure> {
+    /// Who answers.
+    pub(crate) fn endpoint(&self) -> &'a Endpoint {
+        self.endpoint
+    }
+
+    /// Reads the whole body. What came before a failure is in `body`.
+    pub(crate) async fn whole(&mut self, body: &mut Vec<u8>) -> Result<(), Failure> {
         let bytes_max = self.endpoint.bounds.answer_bytes_max;
-        let Some(first) = self.chunk(bytes_max).await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.chunk(bytes_max).await? else { return Ok(first) };
-        let mut body = [first, second].concat();
         while let Some(chunk) = self.chunk(bytes_max).await? {
             body.extend_from_slice(&chunk);
         }
-        Ok(body.into())
+        Ok(())
     }
 
     /// The next event of the stream; none at its end.

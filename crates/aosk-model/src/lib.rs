@@ -12,16 +12,20 @@
 //! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
 //! | [`price`] | windows and prices of models, from a dated data file |
 //! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
+//! | `counted` | what a provider counted, and whether to believe it |
 //! | [`endpoint`] | one provider's address, key and bounds |
+//! | `exchange` | one attempt over HTTP, as all wire formats make it |
 //! | `egress`, `sse`, `text`, `surrogate` | the HTTP client, event streams, lenient texts |
 //! | `failure`, `retry_after` | what a refusal means, and when to come back |
 //!
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
 
 pub mod anthropic;
+mod counted;
 pub mod driver;
 mod egress;
 pub mod endpoint;
+mod exchange;
 mod failure;
 pub mod openai;
 pub mod price;

@@ -7,12 +7,12 @@ mod prefix;
 mod reply;
 mod request;
 
-use aosk_abi::{ErrorCode, Failure, FailureClass, ModelReply};
+use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
 use crate::driver::{Driver, OnDelta, Request};
-use crate::endpoint::{Answer, Endpoint};
-use crate::failure::failed;
+use crate::endpoint::Endpoint;
+use crate::exchange;
 
 use prefix::Prefixes;
 use reply::Assembly;
@@ -66,31 +66,6 @@ impl OpenAi {
     pub fn new(endpoint: Endpoint, model: impl Into<String>, dialect: Dialect) -> Self {
         Self { endpoint, model: model.into(), dialect, prefixes: Prefixes::default() }
     }
-
-    async fn read_stream(
-        &self,
-        mut answer: Answer<'_>,
-        assembly: &mut Assembly,
-        on_delta: OnDelta<'_>,
-    ) -> Result<(), Failure> {
-        loop {
-            match answer.event().await {
-                Ok(Some(event)) if event.data == "[DONE]" => {
-                    answer.drain().await;
-                    return assembly.check_begun(&self.endpoint);
-                }
-                Ok(Some(event)) if event.data.is_empty() => {}
-                Ok(Some(event)) => {
-                    let json = event.data.as_bytes();
-                    assembly.take(json, &self.endpoint, answer.headers(), on_delta)?;
-                }
-                Ok(None) => return assembly.check_finished(&self.endpoint),
-                // All is said; only usage may be missing.
-                Err(_) if assembly.is_finished() => return Ok(()),
-                Err(failure) => return Err(failure),
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -102,20 +77,7 @@ impl Driver for OpenAi {
     ) -> Result<ModelReply, Failure> {
         let is_stream = on_delta.is_some();
         let body = request::render(&request, &self.model, self.dialect, is_stream, &self.prefixes);
-        let body = body.map_err(|error| {
-            let message = format!("writing the request to {}: {error}", self.endpoint.device());
-            failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)
-        })?;
-        let mut answer = self.endpoint.post(body, is_stream).await?;
-        let mut assembly = Assembly::default();
-        if is_stream && answer.is_event_stream() {
-            self.read_stream(answer, &mut assembly, on_delta).await?;
-        } else {
-            let body = answer.whole().await?;
-            assembly.take(&body, &self.endpoint, answer.headers(), on_delta)?;
-            assembly.check_begun(&self.endpoint)?;
-        }
-        assembly.into_reply(&request, &self.endpoint)
+        exchange::complete::<Assembly>(&self.endpoint, &request, body, on_delta).await
     }
 }
 

@@ -5,18 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{
-    Body, Content, Failure, FailureClass, FinishReason, Message, ModelReply, Tokens, ToolUse, Usage,
-};
-use reqwest::header::HeaderMap;
+use aosk_abi::{Failure, Tokens, ToolUse, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::driver::{Delta, OnDelta, Request};
-use crate::endpoint::Endpoint;
-use crate::failure::Complaint;
+use crate::counted::Counted;
+use crate::driver::Delta;
+use crate::exchange::{self, Context, Ending, Progress, Said};
 use crate::text::Text;
-use crate::tokens;
 
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
@@ -24,7 +20,13 @@ pub(super) struct Assembly {
     blocks: BTreeMap<usize, Block>,
     stop_reason: Option<String>,
     usage: WireUsage,
+    /// Whether the provider has counted the output to its end.
+    output_is_final: bool,
+    /// Whether the provider has said anything at all as an answer.
+    has_begun: bool,
     has_stopped: bool,
+    /// How many calls have begun.
+    calls: usize,
     /// Bytes kept.
     bytes: usize,
 }
@@ -50,55 +52,41 @@ enum Block {
     Other,
 }
 
-impl Assembly {
-    /// Takes a whole message.
-    pub(super) fn take_whole(
-        &mut self,
-        json: &[u8],
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        on_delta: OnDelta<'_>,
-    ) -> Result<(), Failure> {
-        let message: WireMessage<'_> = match serde_json::from_slice(json) {
-            Ok(message) => message,
-            Err(error) => return Err(endpoint.not_understood(json, &error)),
-        };
+impl exchange::Assembly for Assembly {
+    fn take_whole(&mut self, json: &[u8], cx: &Context<'_>) -> Result<(), Failure> {
+        let message: WireMessage<'_> = cx.parse(json)?;
         let Some(content) = message.content else {
-            return Err(match Complaint::read(json) {
-                Some(_) => endpoint.refused(/*status*/ 200, headers, json),
-                None => endpoint.malformed(FailureClass::Transient, "it has no content"),
-            });
+            return Err(cx.lacking(json, "it has no content"));
         };
+        self.has_begun = true;
         for (index, block) in content.into_iter().enumerate() {
-            self.begin_block(index, block, on_delta);
+            self.begin_block(index, block, cx);
         }
         self.stop_reason = message.stop_reason.map(|reason| reason.0.into_owned());
-        self.take_usage(message.usage);
-        endpoint.check_length(self.bytes)
+        self.take_usage(message.usage, /*is_last*/ true);
+        cx.endpoint.check_length(self.bytes)
     }
 
-    /// Takes one event of a stream.
-    pub(super) fn take_event(
-        &mut self,
-        json: &[u8],
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        on_delta: OnDelta<'_>,
-    ) -> Result<(), Failure> {
-        let event: WireEvent<'_> = match serde_json::from_slice(json) {
-            Ok(event) => event,
-            Err(error) => return Err(endpoint.not_understood(json, &error)),
-        };
+    fn take_event(&mut self, json: &[u8], cx: &Context<'_>) -> Result<(), Failure> {
+        let event: WireEvent<'_> = cx.parse(json)?;
         match event.kind.as_ref().map(|kind| kind.0.as_ref()) {
-            Some("message_start") => self.take_usage(event.message.and_then(|start| start.usage)),
+            Some("message_start") => {
+                self.has_begun = true;
+                self.take_usage(
+                    event.message.and_then(|start| start.usage),
+                    /*is_last*/ false,
+                );
+            }
             Some("content_block_start") => {
+                self.has_begun = true;
                 if let Some(block) = event.content_block {
-                    self.begin_block(event.index, block, on_delta);
+                    self.begin_block(event.index, block, cx);
                 }
             }
             Some("content_block_delta") => {
+                self.has_begun = true;
                 if let Some(delta) = event.delta {
-                    self.take_delta(event.index, &delta, on_delta);
+                    self.take_delta(event.index, &delta, cx);
                 }
             }
             Some("message_delta") => {
@@ -106,18 +94,57 @@ impl Assembly {
                 if let Some(reason) = reason {
                     self.stop_reason = Some(reason.0.into_owned());
                 }
-                self.take_usage(event.usage);
+                self.take_usage(event.usage, /*is_last*/ true);
             }
             Some("message_stop") => self.has_stopped = true,
             // `ping`, `content_block_stop` and what the future brings.
             Some(kind) if kind != "error" => {}
             // Errors come in the midst of a stream too, and some servers leave the type out.
-            Some(_) | None => return Err(endpoint.refused(/*status*/ 200, headers, json)),
+            Some(_) | None => return Err(cx.refused(json)),
         }
-        endpoint.check_length(self.bytes)
+        cx.endpoint.check_length(self.bytes)
     }
 
-    fn begin_block(&mut self, index: usize, block: WireBlock<'_>, on_delta: OnDelta<'_>) {
+    fn progress(&self) -> Progress {
+        match (self.has_stopped, &self.stop_reason) {
+            (true, _) => Progress::Over,
+            (false, Some(_)) => Progress::Finished,
+            (false, None) if self.has_begun => Progress::Begun,
+            (false, None) => Progress::Nothing,
+        }
+    }
+
+    fn into_said(self) -> Said {
+        let counted = self.counted();
+        let mut text = String::new();
+        let mut thinking = Vec::new();
+        let mut calls = Vec::new();
+        for block in self.blocks.into_values() {
+            match block {
+                Block::Text(more) => text.push_str(&more),
+                Block::Thinking { text, signature } => {
+                    thinking.push(Thought::Thinking { thinking: text, signature });
+                }
+                Block::Redacted(data) => thinking.push(Thought::RedactedThinking { data }),
+                Block::ToolUse { id, name, whole, fragments } => {
+                    let arguments = if fragments.is_empty() { whole } else { fragments };
+                    calls.push(ToolUse { id, name, arguments });
+                }
+                Block::Other => {}
+            }
+        }
+        let ending = match self.stop_reason.as_deref() {
+            Some("max_tokens" | "model_context_window_exceeded") => Ending::Length,
+            Some("refusal") => Ending::Refused,
+            Some("tool_use") => Ending::Calls,
+            Some(_) | None => Ending::Done,
+        };
+        Said { text, reasoning: reasoning(&thinking), calls, ending, counted }
+    }
+}
+
+impl Assembly {
+    fn begin_block(&mut self, index: usize, block: WireBlock<'_>, cx: &Context<'_>) {
         let own = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned()).unwrap_or_default();
         let kind = block.kind.as_ref().map(|kind| kind.0.as_ref()).unwrap_or_default();
         let begun = match kind {
@@ -132,8 +159,9 @@ impl Assembly {
                 let input = block.input.map(RawValue::get).unwrap_or_default();
                 let (id, name) = (own(block.id), own(block.name));
                 self.bytes += id.len() + name.len() + input.len();
-                let calls = self.blocks.values().filter(|block| block.is_call()).count();
-                tell(on_delta, || Delta::ToolCall { index: calls, name: name.clone() });
+                let index = self.calls;
+                self.calls += 1;
+                cx.tell(|| Delta::ToolCall { index, name: name.clone() });
                 Block::ToolUse { id, name, whole: input.to_owned(), fragments: String::new() }
             }
             _ => Block::Other,
@@ -141,17 +169,17 @@ impl Assembly {
         self.bytes += size_of::<Block>();
         self.blocks.insert(index, begun);
         // A block may begin with its text, or be whole.
-        self.add_text(index, Text::some(block.text.as_ref()), on_delta);
-        self.add_thinking(index, Text::some(block.thinking.as_ref()), on_delta);
+        self.add_text(index, Text::some(block.text.as_ref()), cx);
+        self.add_thinking(index, Text::some(block.thinking.as_ref()), cx);
     }
 
-    fn take_delta(&mut self, index: usize, delta: &WireDelta<'_>, on_delta: OnDelta<'_>) {
+    fn take_delta(&mut self, index: usize, delta: &WireDelta<'_>, cx: &Context<'_>) {
         if delta.text.is_some() {
             // Some servers leave out the start of a text.
             self.blocks.entry(index).or_insert_with(|| Block::Text(String::new()));
         }
-        self.add_text(index, Text::some(delta.text.as_ref()), on_delta);
-        self.add_thinking(index, Text::some(delta.thinking.as_ref()), on_delta);
+        self.add_text(index, Text::some(delta.text.as_ref()), cx);
+        self.add_thinking(index, Text::some(delta.thinking.as_ref()), cx);
         let block = self.blocks.get_mut(&index);
         match (block, &delta.partial_json, &delta.signature) {
             (Some(Block::ToolUse { fragments, .. }), Some(json), _) => {
@@ -166,28 +194,29 @@ impl Assembly {
         }
     }
 
-    fn add_text(&mut self, index: usize, more: Option<&str>, on_delta: OnDelta<'_>) {
+    fn add_text(&mut self, index: usize, more: Option<&str>, cx: &Context<'_>) {
         if let (Some(Block::Text(text)), Some(more)) = (self.blocks.get_mut(&index), more) {
             text.push_str(more);
             self.bytes += more.len();
-            tell(on_delta, || Delta::Text(more.to_owned()));
+            cx.tell(|| Delta::Text(more.to_owned()));
         }
     }
 
-    fn add_thinking(&mut self, index: usize, more: Option<&str>, on_delta: OnDelta<'_>) {
+    fn add_thinking(&mut self, index: usize, more: Option<&str>, cx: &Context<'_>) {
         if let (Some(Block::Thinking { text, .. }), Some(more)) =
             (self.blocks.get_mut(&index), more)
         {
             text.push_str(more);
             self.bytes += more.len();
-            tell(on_delta, || Delta::Reasoning(more.to_owned()));
+            cx.tell(|| Delta::Reasoning(more.to_owned()));
         }
     }
 
     /// Figures are cumulative: a later one replaces an earlier one.
-    fn take_usage(&mut self, raw: Option<&RawValue>) {
+    fn take_usage(&mut self, raw: Option<&RawValue>, is_last: bool) {
         let Some(raw) = raw else { return };
         let Ok(wire) = serde_json::from_str::<WireUsage>(raw.get()) else { return };
+        self.output_is_final |= is_last && wire.output_tokens.is_some();
         let known = &mut self.usage;
         let newer = |new: Option<u64>, known: &mut Option<u64>| *known = new.or(*known);
         newer(wire.input_tokens, &mut known.input_tokens);
@@ -199,84 +228,23 @@ impl Assembly {
         }
     }
 
-    /// Whether the provider has said why the answer ends.
-    pub(super) fn is_finished(&self) -> bool {
-        self.stop_reason.is_some()
-    }
-
-    /// Whether the last event has come.
-    pub(super) fn has_stopped(&self) -> bool {
-        self.has_stopped
-    }
-
-    /// A stream that just ends must have said why.
-    pub(super) fn check_finished(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        if self.is_finished() {
-            return Ok(());
-        }
-        Err(endpoint.malformed(FailureClass::Transient, "the stream broke off"))
-    }
-
-    /// The finished answer.
-    pub(super) fn into_reply(self, request: &Request) -> Result<ModelReply, Failure> {
-        let usage = self.usage();
-        let mut text = String::new();
-        let mut thinking = Vec::new();
-        let mut tool_calls: Vec<ToolUse> = Vec::new();
-        for block in self.blocks.into_values() {
-            match block {
-                Block::Text(more) => text.push_str(&more),
-                Block::Thinking { text, signature } => {
-                    thinking.push(Thought::Thinking { thinking: text, signature });
-                }
-                Block::Redacted(data) => thinking.push(Thought::RedactedThinking { data }),
-                Block::ToolUse { id, name, whole, fragments } => {
-                    let arguments = if fragments.is_empty() { whole } else { fragments };
-                    let is_taken = id.is_empty() || tool_calls.iter().any(|call| call.id == id);
-                    let id = if is_taken { request.use_id(tool_calls.len()) } else { id };
-                    tool_calls.push(ToolUse { id, name, arguments });
-                }
-                Block::Other => {}
-            }
-        }
-        let finish = match self.stop_reason.as_deref() {
-            Some("max_tokens" | "model_context_window_exceeded") => FinishReason::Length,
-            Some("refusal") => FinishReason::Refused,
-            _ if tool_calls.is_empty() => FinishReason::Stop,
-            _ => FinishReason::ToolCalls,
-        };
-        let message = Message::Assistant {
-            content: (!text.is_empty() || tool_calls.is_empty()).then_some(Content::Text(text)),
-            reasoning: reasoning(&thinking),
-            tool_calls,
-        };
-        let usage = usage.unwrap_or_else(|| tokens::of_call(request, &message));
-        Ok(ModelReply { body: Body::new(message), usage, finish })
-    }
-
     /// The usage, if the provider counted. Its parts do not overlap in this format.
-    fn usage(&self) -> Option<Usage> {
+    fn counted(&self) -> Option<Counted> {
         let wire = &self.usage;
-        let input = wire.input_tokens?;
-        let cache_read = wire.cache_read_input_tokens.unwrap_or(0);
-        let cache_write = wire.cache_creation_input_tokens.unwrap_or(0);
-        let output = wire.output_tokens.unwrap_or(0);
+        let tokens = |figure: Option<u64>| Tokens(figure.unwrap_or(0));
         let details = wire.output_tokens_details.as_ref();
-        let reasoning = details.and_then(|details| details.thinking_tokens).unwrap_or(0);
-        (input + cache_read + cache_write > 0).then_some(Usage {
-            input_uncached: Tokens(input),
-            cache_read: Tokens(cache_read),
-            cache_write: Tokens(cache_write),
-            output: Tokens(output),
-            reasoning: Tokens(reasoning.min(output)),
+        let reasoning = tokens(details.and_then(|details| details.thinking_tokens));
+        let output = tokens(wire.output_tokens);
+        let usage = Usage {
+            input_uncached: Tokens(wire.input_tokens?),
+            cache_read: tokens(wire.cache_read_input_tokens),
+            cache_write: tokens(wire.cache_creation_input_tokens),
+            output,
+            reasoning: reasoning.min(output),
             estimated: false,
-        })
-    }
-}
-
-impl Block {
-    fn is_call(&self) -> bool {
-        matches!(self, Self::ToolUse { .. })
+        };
+        let counted = Counted { usage, output_is_final: self.output_is_final };
+        (usage.input() > Tokens::ZERO).then_some(counted)
     }
 }
 
@@ -295,12 +263,6 @@ fn reasoning(thoughts: &[Thought]) -> Option<String> {
         }
     }
     (!plain.is_empty()).then_some(plain)
-}
-
-fn tell(on_delta: OnDelta<'_>, delta: impl FnOnce() -> Delta) {
-    if let Some(on_delta) = on_delta {
-        on_delta(delta());
-    }
 }
 
 #[derive(Serialize)]

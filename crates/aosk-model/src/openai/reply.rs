@@ -3,20 +3,17 @@
 //! A whole reply is taken as a stream of one chunk, so there is one way to understand both.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use aosk_abi::{
-    Body, Content, ErrorCode, Failure, FailureClass, FinishReason, Message, ModelReply, Tokens,
-    ToolUse, Usage,
-};
-use reqwest::header::HeaderMap;
+use aosk_abi::{Failure, Tokens, ToolUse, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::driver::{Delta, OnDelta, Request};
-use crate::endpoint::Endpoint;
-use crate::failure::{Complaint, failed};
+use crate::counted::Counted;
+use crate::driver::Delta;
+use crate::exchange::{self, Context, Ending, Progress, Said};
+use crate::failure::Complaint;
 use crate::text::Text;
-use crate::tokens;
 
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
@@ -24,42 +21,68 @@ pub(super) struct Assembly {
     text: String,
     reasoning: String,
     refusal: String,
-    calls: Vec<Call>,
+    calls: Vec<ToolUse>,
+    /// Where the last call of each index stands.
+    places: BTreeMap<usize, usize>,
+    /// The one call that the format knew before it had `tool_calls`.
+    function: Option<ToolUse>,
     finish: Option<String>,
     usage: Option<Usage>,
     /// Whether the provider has said anything at all as an answer.
     has_begun: bool,
+    /// Whether the provider has said that nothing more comes.
+    is_over: bool,
     /// Bytes kept.
     bytes: usize,
 }
 
-/// A tool call as far as it has come.
-#[derive(Debug)]
-struct Call {
-    index: Option<usize>,
-    id: String,
-    name: String,
-    arguments: String,
+impl exchange::Assembly for Assembly {
+    fn take_whole(&mut self, json: &[u8], cx: &Context<'_>) -> Result<(), Failure> {
+        self.take(json, cx)?;
+        self.check_begun(cx)
+    }
+
+    fn take_event(&mut self, data: &[u8], cx: &Context<'_>) -> Result<(), Failure> {
+        if data == b"[DONE]" {
+            self.is_over = true;
+            return self.check_begun(cx);
+        }
+        self.take(data, cx)
+    }
+
+    fn progress(&self) -> Progress {
+        match (self.is_over, &self.finish) {
+            (true, _) => Progress::Over,
+            (false, Some(_)) => Progress::Finished,
+            (false, None) if self.has_begun => Progress::Begun,
+            (false, None) => Progress::Nothing,
+        }
+    }
+
+    fn into_said(mut self) -> Said {
+        let ending = self.ending();
+        if self.calls.is_empty() {
+            self.calls.extend(self.function);
+        }
+        Said {
+            text: self.text + &self.refusal,
+            reasoning: (!self.reasoning.is_empty()).then_some(self.reasoning),
+            calls: self.calls,
+            ending,
+            counted: self.usage.map(|usage| Counted { usage, output_is_final: true }),
+        }
+    }
 }
 
 impl Assembly {
     /// Takes a whole reply or one chunk of a stream.
-    pub(super) fn take(
-        &mut self,
-        json: &[u8],
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        on_delta: OnDelta<'_>,
-    ) -> Result<(), Failure> {
-        let reply: WireReply<'_> = match serde_json::from_slice(json) {
-            Ok(reply) => reply,
-            Err(error) => return Err(endpoint.not_understood(json, &error)),
-        };
+    fn take(&mut self, json: &[u8], cx: &Context<'_>) -> Result<(), Failure> {
+        let reply: WireReply<'_> = cx.parse(json)?;
         let choices = reply.choices.unwrap_or_default();
         if reply.error.is_some_and(|error| error.get() != "null")
             || choices.is_empty() && reply.usage.is_none() && Complaint::read(json).is_some()
         {
-            return Err(endpoint.refused(/*status*/ 200, headers, json));
+            return Err(cx.refused(json));
         }
         if let Some(usage) = reply.usage.and_then(read_usage) {
             self.usage = Some(usage);
@@ -75,31 +98,32 @@ impl Assembly {
         }
         let is_whole = choice.message.is_some();
         if let Some(said) = choice.message.or(choice.delta) {
-            self.take_said(&said, is_whole, on_delta);
+            self.take_said(&said, is_whole, cx);
         }
-        endpoint.check_length(self.bytes)
+        cx.endpoint.check_length(self.bytes)
     }
 
-    fn take_said(&mut self, said: &WireSaid<'_>, is_whole: bool, on_delta: OnDelta<'_>) {
+    fn take_said(&mut self, said: &WireSaid<'_>, is_whole: bool, cx: &Context<'_>) {
         let reasoning = Text::some(said.reasoning_content.as_ref());
         if let Some(text) = reasoning.or_else(|| Text::some(said.reasoning.as_ref())) {
             self.reasoning.push_str(text);
             self.bytes += text.len();
-            tell(on_delta, || Delta::Reasoning(text.to_owned()));
+            cx.tell(|| Delta::Reasoning(text.to_owned()));
         }
         if let Some(text) = Text::some(said.content.as_ref()) {
             self.text.push_str(text);
             self.bytes += text.len();
-            tell(on_delta, || Delta::Text(text.to_owned()));
+            cx.tell(|| Delta::Text(text.to_owned()));
         }
         if let Some(text) = Text::some(said.refusal.as_ref()) {
             self.refusal.push_str(text);
             self.bytes += text.len();
-            tell(on_delta, || Delta::Text(text.to_owned()));
+            cx.tell(|| Delta::Text(text.to_owned()));
         }
         for fragment in said.tool_calls.iter().flatten() {
-            self.take_call(fragment, is_whole, on_delta);
+            self.take_call(fragment, is_whole, cx);
         }
+        self.take_function(said.function_call, cx);
     }
 
     /// Takes a tool call or a fragment of one.
@@ -107,7 +131,7 @@ impl Assembly {
     /// The standard way is an `index` in every fragment, and `id` and `name` in the first only.
     /// Some vendors repeat id and name, leave the id empty, leave out the index, or send whole
     /// calls that all have index 0 and differ in their ids.
-    fn take_call(&mut self, fragment: &WireCall<'_>, is_whole: bool, on_delta: OnDelta<'_>) {
+    fn take_call(&mut self, fragment: &WireCall<'_>, is_whole: bool, cx: &Context<'_>) {
         let id = Text::some(fragment.id.as_ref()).unwrap_or_default();
         let function = fragment.function.as_ref();
         let name = function.and_then(|function| Text::some(function.name.as_ref()));
@@ -118,12 +142,12 @@ impl Assembly {
 
         let open = match fragment.index {
             _ if is_whole => None,
-            Some(index) => self.calls.iter().rposition(|call| call.index == Some(index)),
+            Some(index) => self.places.get(&index).copied(),
             None if name.is_empty() => self.calls.len().checked_sub(1),
             None => None,
         };
         let open = open.and_then(|at| self.calls.get_mut(at).map(|call| (at, call)));
-        let is_another = |call: &Call| {
+        let is_another = |call: &ToolUse| {
             !id.is_empty() && !name.is_empty() && !call.id.is_empty() && call.id != id
         };
         match open {
@@ -133,89 +157,69 @@ impl Assembly {
                 }
                 if call.name.is_empty() && !name.is_empty() {
                     call.name.push_str(name);
-                    tell(on_delta, || Delta::ToolCall { index: at, name: name.to_owned() });
+                    cx.tell(|| Delta::ToolCall { index: at, name: name.to_owned() });
                 }
                 call.arguments.push_str(&arguments);
             }
             Some(_) | None => {
                 let at = self.calls.len();
                 // Many calls without any text are bounded too.
-                self.bytes += size_of::<Call>();
-                self.calls.push(Call {
-                    index: fragment.index,
+                self.bytes += size_of::<ToolUse>();
+                self.places.extend(fragment.index.map(|index| (index, at)));
+                self.calls.push(ToolUse {
                     id: id.to_owned(),
                     name: name.to_owned(),
                     arguments: arguments.into_owned(),
                 });
                 if !name.is_empty() {
-                    tell(on_delta, || Delta::ToolCall { index: at, name: name.to_owned() });
+                    cx.tell(|| Delta::ToolCall { index: at, name: name.to_owned() });
                 }
             }
         }
     }
 
-    /// Whether the provider has said why the answer ends.
-    pub(super) fn is_finished(&self) -> bool {
-        self.finish.is_some()
+    /// Takes the older form of a call, or a fragment of it. Some vendors send it beside the newer.
+    fn take_function(&mut self, function: Option<&RawValue>, cx: &Context<'_>) {
+        let function: Option<WireFunction<'_>> =
+            function.and_then(|function| serde_json::from_str(function.get()).ok());
+        let Some(function) = function else { return };
+        let name = Text::some(function.name.as_ref()).unwrap_or_default();
+        let arguments = function.arguments.map(arguments).unwrap_or_default();
+        if name.is_empty() && arguments.is_empty() {
+            return;
+        }
+        self.bytes += name.len() + arguments.len();
+        let call = self.function.get_or_insert_with(|| ToolUse {
+            id: String::new(),
+            name: String::new(),
+            arguments: String::new(),
+        });
+        if call.name.is_empty() && !name.is_empty() {
+            call.name.push_str(name);
+            if self.calls.is_empty() {
+                cx.tell(|| Delta::ToolCall { index: 0, name: name.to_owned() });
+            }
+        }
+        call.arguments.push_str(&arguments);
     }
 
     /// An answer must have begun. Some servers never say why it ends, but do say that it does.
-    pub(super) fn check_begun(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        if self.has_begun {
-            return Ok(());
-        }
-        Err(endpoint.malformed(FailureClass::Transient, "it has no choices"))
+    fn check_begun(&self, cx: &Context<'_>) -> Result<(), Failure> {
+        if self.has_begun { Ok(()) } else { Err(cx.odd("it has no choices")) }
     }
 
-    /// A stream that just ends must have said why.
-    pub(super) fn check_finished(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        if self.is_finished() {
-            return Ok(());
-        }
-        Err(endpoint.malformed(FailureClass::Transient, "the stream broke off"))
-    }
-
-    /// The finished answer.
-    pub(super) fn into_reply(
-        self,
-        request: &Request,
-        endpoint: &Endpoint,
-    ) -> Result<ModelReply, Failure> {
-        let finish = match self.finish.as_deref() {
-            Some("length" | "max_tokens" | "model_length") => FinishReason::Length,
-            Some("content_filter" | "sensitive") => FinishReason::Refused,
+    fn ending(&self) -> Ending {
+        match self.finish.as_deref() {
+            Some("length" | "max_tokens" | "model_length") => Ending::Length,
+            Some("content_filter" | "sensitive") => Ending::Refused,
             Some(reason @ ("error" | "insufficient_system_resource" | "network_error")) => {
-                let message = format!("asked {}: it gave up: {reason}", endpoint.device());
-                return Err(failed(FailureClass::Transient, ErrorCode::ModelServer, message));
+                Ending::GaveUp(reason.to_owned())
             }
-            _ if !self.refusal.is_empty() => FinishReason::Refused,
-            // Vendors are not of one mind whether calling tools is a stop; the calls themselves
-            // tell.
-            _ if self.calls.is_empty() => FinishReason::Stop,
-            _ => FinishReason::ToolCalls,
-        };
-        let text = self.text + &self.refusal;
-        let tool_calls = named(self.calls, request);
-        let message = Message::Assistant {
-            content: (!text.is_empty() || tool_calls.is_empty()).then_some(Content::Text(text)),
-            reasoning: (!self.reasoning.is_empty()).then_some(self.reasoning),
-            tool_calls,
-        };
-        let usage = self.usage.unwrap_or_else(|| tokens::of_call(request, &message));
-        Ok(ModelReply { body: Body::new(message), usage, finish })
+            _ if !self.refusal.is_empty() => Ending::Refused,
+            Some("tool_calls" | "function_call") => Ending::Calls,
+            Some(_) | None => Ending::Done,
+        }
     }
-}
-
-/// The calls with an id each. A missing or repeated id is replaced by one that is unique in the
-/// process and the same at every attempt.
-fn named(calls: Vec<Call>, request: &Request) -> Vec<ToolUse> {
-    let mut uses: Vec<ToolUse> = Vec::with_capacity(calls.len());
-    for (index, Call { index: _, id, name, arguments }) in calls.into_iter().enumerate() {
-        let is_taken = id.is_empty() || uses.iter().any(|other| other.id == id);
-        let id = if is_taken { request.use_id(index) } else { id };
-        uses.push(ToolUse { id, name, arguments });
-    }
-    uses
 }
 
 /// The arguments as the model wrote them: a text, or in some vendors' answers the JSON itself.
@@ -225,12 +229,6 @@ fn arguments(raw: &RawValue) -> Cow<'_, str> {
         Ok(Text(text)) if json.starts_with('"') => text,
         _ if json == "null" => Cow::Borrowed(""),
         _ => Cow::Borrowed(json),
-    }
-}
-
-fn tell(on_delta: OnDelta<'_>, delta: impl FnOnce() -> Delta) {
-    if let Some(on_delta) = on_delta {
-        on_delta(delta());
     }
 }
 
@@ -269,6 +267,8 @@ struct WireSaid<'a> {
     refusal: Option<Text<'a>>,
     #[serde(borrow)]
     tool_calls: Option<Vec<WireCall<'a>>>,
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

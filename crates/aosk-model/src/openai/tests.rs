@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use aosk_abi::{
-    Body, CallId, Content, FinishReason, Message, ModelReply, Part, Pid, ThinkOptions, Tokens,
-    ToolUse, Usage,
+    Body, CallId, Content, ErrorCode, FailureClass, FinishReason, Message, ModelReply, Part, Pid,
+    ThinkOptions, Tokens, ToolUse, Usage,
 };
 use reqwest::header::HeaderMap;
 
 use super::*;
 use crate::driver::Delta;
 use crate::endpoint::Bounds;
+use crate::exchange::{Assembly as _, Context};
 
 fn asked(messages: Vec<Message>) -> Request {
     Request {
@@ -34,15 +35,19 @@ fn endpoint() -> Endpoint {
         .expect("an address")
 }
 
+/// What comes of these chunks of a stream.
+fn outcome(chunks: &[&str], on_delta: OnDelta<'_>) -> Result<ModelReply, Failure> {
+    let (endpoint, request) = (endpoint(), asked(vec![Message::user("hi")]));
+    let mut assembly = Assembly::default();
+    let headers = HeaderMap::new();
+    let cx = Context { endpoint: &endpoint, request: &request, headers: &headers, on_delta };
+    let read = chunks.iter().try_for_each(|chunk| assembly.take_event(chunk.as_bytes(), &cx));
+    exchange::conclude(assembly, read, b"", 100, &endpoint, &request)
+}
+
 /// The answer that these chunks of a stream make.
 fn assemble(chunks: &[&str]) -> ModelReply {
-    let (endpoint, mut assembly) = (endpoint(), Assembly::default());
-    for chunk in chunks {
-        assembly
-            .take(chunk.as_bytes(), &endpoint, &HeaderMap::new(), None)
-            .unwrap_or_else(|failure| panic!("{chunk}: {}", failure.message));
-    }
-    assembly.into_reply(&asked(vec![Message::user("hi")]), &endpoint).expect("an answer")
+    outcome(chunks, None).unwrap_or_else(|failure| panic!("{chunks:?}: {}", failure.message))
 }
 
 fn calls(chunks: &[&str]) -> Vec<(String, String, String)> {
@@ -177,7 +182,7 @@ fn usage_in_every_vendors_way() {
         assert!(assemble(&[&chunk]).usage.estimated, "{none}");
     }
     // Older Moonshot models.
-    let inside = r#"{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":7}}]}"#;
+    let inside = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":"stop","usage":{"prompt_tokens":7}}]}"#;
     assert_eq!(assemble(&[inside]).usage.input_uncached, Tokens(7));
 }
 
@@ -188,15 +193,12 @@ fn finish_reasons() {
         assemble(&[&chunk]).finish
     };
     assert_eq!(finish("\"stop\"", r#""content":"x""#), FinishReason::Stop);
-    assert_eq!(finish("null", r#""content":null"#), FinishReason::Stop);
-    assert_eq!(finish("\"tool_calls\"", r#""content":"x","tool_calls":[]"#), FinishReason::Stop);
+    assert_eq!(finish("null", r#""content":"x""#), FinishReason::Stop);
     assert_eq!(finish("\"length\"", r#""content":"x""#), FinishReason::Length);
     assert_eq!(finish("\"content_filter\"", r#""content":"x""#), FinishReason::Refused);
     assert_eq!(finish("\"stop\"", r#""refusal":"I will not""#), FinishReason::Refused);
     let busy = r#"{"choices":[{"message":{"content":""},"finish_reason":"insufficient_system_resource"}]}"#;
-    let (endpoint, mut assembly) = (endpoint(), Assembly::default());
-    assembly.take(busy.as_bytes(), &endpoint, &HeaderMap::new(), None).expect("understood");
-    let failure = assembly.into_reply(&asked(vec![]), &endpoint).expect_err("it gave up");
+    let failure = outcome(&[busy], None).expect_err("it gave up");
     assert_eq!(failure.class, FailureClass::Transient);
 }
 
@@ -205,10 +207,77 @@ fn content_in_parts_is_joined_and_shown() {
     let chunk = r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"},{"type":"text","text":"b"}],"reasoning":"r"}}]}"#;
     let deltas = Mutex::new(Vec::new());
     let on_delta = |delta| deltas.lock().expect("not poisoned").push(delta);
-    let (endpoint, mut assembly) = (endpoint(), Assembly::default());
-    assembly
-        .take(chunk.as_bytes(), &endpoint, &HeaderMap::new(), Some(&on_delta))
-        .expect("understood");
+    outcome(&[chunk], Some(&on_delta)).expect("an answer");
     let shown = deltas.into_inner().expect("not poisoned");
     assert_eq!(shown, [Delta::Reasoning("r".into()), Delta::Text("ab".into())]);
+}
+
+#[test]
+fn the_older_form_of_a_call_is_one_call() {
+    let chunks = [
+        r#"{"choices":[{"delta":{"role":"assistant","content":null,"function_call":{"name":"look","arguments":""}}}]}"#,
+        r#"{"choices":[{"delta":{"function_call":{"arguments":"{\"a\":"}}}]}"#,
+        r#"{"choices":[{"delta":{"function_call":{"arguments":"1}"}}}]}"#,
+        r#"{"choices":[{"delta":{},"finish_reason":"function_call"}]}"#,
+    ];
+    assert_eq!(calls(&chunks), triples(&[("call_p7_3_0", "look", r#"{"a":1}"#)]));
+    assert_eq!(assemble(&chunks).finish, FinishReason::ToolCalls);
+    let deltas = Mutex::new(Vec::new());
+    let on_delta = |delta| deltas.lock().expect("not poisoned").push(delta);
+    outcome(&chunks, Some(&on_delta)).expect("an answer");
+    let shown = deltas.into_inner().expect("not poisoned");
+    assert_eq!(shown, [Delta::ToolCall { index: 0, name: "look".into() }]);
+    // Whole.
+    let whole = r#"{"choices":[{"message":{"content":null,"function_call":{"name":"look","arguments":"{}"}},"finish_reason":"function_call"}]}"#;
+    assert_eq!(calls(&[whole]), triples(&[("call_p7_3_0", "look", "{}")]));
+    // Beside the newer form it is the same call.
+    let both = r#"{"choices":[{"message":{"tool_calls":[{"id":"a","function":{"name":"look","arguments":"{}"}}],"function_call":{"name":"look","arguments":"{}"}}}]}"#;
+    assert_eq!(calls(&[both]), triples(&[("a", "look", "{}")]));
+    // And nothing is none.
+    for nothing in ["null", "{}", "\"auto\"", r#"{"name":null,"arguments":""}"#] {
+        let chunk =
+            format!(r#"{{"choices":[{{"message":{{"content":"x","function_call":{nothing}}}}}]}}"#);
+        assert_eq!(assemble(&[&chunk]).finish, FinishReason::Stop, "{nothing}");
+    }
+}
+
+#[test]
+fn an_answer_without_substance_is_none() {
+    let cases = [
+        (r#""content":"""#, "stop", "it is empty: neither text nor a tool call"),
+        (r#""content":" \n""#, "stop", "it is empty: neither text nor a tool call"),
+        (r#""content":null,"reasoning":"hm""#, "stop", "it is empty: neither text nor a tool call"),
+        (r#""content":"x","tool_calls":[]"#, "tool_calls", "it ends to call tools and calls none"),
+        (r#""content":null"#, "function_call", "it ends to call tools and calls none"),
+    ];
+    for (said, reason, what) in cases {
+        let chunk = format!(
+            r#"{{"choices":[{{"message":{{{said}}},"finish_reason":"{reason}"}}],"usage":{{"prompt_tokens":7,"completion_tokens":2}}}}"#
+        );
+        let failure = outcome(&[&chunk], None).expect_err(said);
+        assert_eq!(
+            (failure.class, failure.code),
+            (FailureClass::Transient, ErrorCode::ModelMalformed)
+        );
+        assert!(failure.message.ends_with(what), "{}", failure.message);
+        let used = failure.usage.expect("it was counted");
+        assert_eq!((used.input(), used.output), (Tokens(7), Tokens(2)));
+    }
+}
+
+#[test]
+fn each_of_many_calls_gets_its_fragments() {
+    let mut chunks = Vec::new();
+    for index in 0..20_000 {
+        chunks.push(delta(&format!(
+            r#"{{"index":{index},"id":"c{index}","function":{{"name":"x","arguments":""}}}}"#
+        )));
+    }
+    for index in 0..20_000 {
+        chunks.push(delta(&format!(r#"{{"index":{index},"function":{{"arguments":"1"}}}}"#)));
+    }
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    let calls = calls(&chunks);
+    assert_eq!(calls.len(), 20_000);
+    assert!(calls.iter().all(|(_, _, arguments)| arguments == "1"));
 }

@@ -161,3 +161,56 @@ async fn what_is_no_answer_is_malformed() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_attempt_that_breaks_off_says_what_it_used() {
+    let delta = format!(
+        "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{}\"}}}}\n\n",
+        "word ".repeat(4000)
+    );
+    let (begun, _) = STREAM.split_once("event: content_block_delta").expect("has it");
+    let server = Server::events(&format!("{begun}{delta}"), 1000).await;
+    let (reply, _) = ask_streaming(&driver(&server.base_url), hello()).await;
+    let failure = reply.expect_err("broke off");
+    // The figure of the output is from the beginning, that of the input is right.
+    let usage = failure.usage.expect("it had begun");
+    assert_eq!((usage.input_uncached, usage.cache_read), (Tokens(10), Tokens(3)));
+    assert!(usage.output > Tokens(4000) && usage.estimated, "{usage:?}");
+
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let server = Server::events(&format!("data: {overloaded}\n\n"), 1000).await;
+    let (reply, _) = ask_streaming(&driver(&server.base_url), hello()).await;
+    assert_eq!(reply.expect_err("overloaded").usage, None);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_wrong_shape_is_asked_for_once_more() {
+    let shapes = [
+        "[]",
+        r#"{"type":"message"}"#,
+        r#"{"content":[null]}"#,
+        r#"{"content":[],"stop_reason":"end_turn"}"#,
+        r#"{"content":[{"type":"text","text":"x"}],"stop_reason":"tool_use"}"#,
+    ];
+    for body in shapes {
+        for (attempt, class) in [(1, FailureClass::Transient), (2, FailureClass::Final)] {
+            let server = Server::json(200, body).await;
+            let asked = aosk_model::Request { attempt, ..hello() };
+            let failure = driver(&server.base_url).complete(asked, None).await.expect_err(body);
+            assert_eq!(
+                (failure.class, failure.code),
+                (class, ErrorCode::ModelMalformed),
+                "{body}, attempt {attempt}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn figures_that_cannot_be_are_estimated() {
+    let body = r#"{"content":[{"type":"text","text":"x\ud800"}],"stop_reason":"end_turn","usage":{"input_tokens":18446744073709551615,"cache_read_input_tokens":18446744073709551615,"output_tokens":18446744073709551615}}"#;
+    let server = Server::json(200, body).await;
+    let reply = driver(&server.base_url).complete(hello(), None).await.expect("answers");
+    assert_eq!(reply.body.message().text(), "x\u{fffd}");
+    assert!(reply.usage.estimated && reply.usage.input() < Tokens(1000), "{:?}", reply.usage);
+}

@@ -38,6 +38,12 @@ fn hello() -> aosk_model::Request {
     request(vec![Message::user("hello")], vec![])
 }
 
+/// The failure of a streaming call that is answered with these events.
+async fn broken_stream(events: &str) -> Failure {
+    let server = Server::events(events, 1000).await;
+    ask_streaming(&driver(&server.base_url), hello()).await.0.expect_err("it fails")
+}
+
 async fn ask(server: &Server) -> Result<ModelReply, Failure> {
     driver(&server.base_url).complete(hello(), None).await
 }
@@ -373,4 +379,152 @@ async fn the_key_shows_nowhere() {
     let error = Endpoint::new("test:m", "http://127.0.0.1/", PATH, bad, Bounds::default());
     let error = error.expect_err("a key of two lines");
     assert!(!format!("{error} {error:?}").contains("very-secret"));
+}
+
+/// A text of 4,000 words in 40 events.
+fn long_text() -> String {
+    let words = "word ".repeat(100);
+    format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{words}\"}}}}]}}\n\n").repeat(40)
+}
+
+#[tokio::test]
+async fn an_attempt_that_breaks_off_says_what_it_used() {
+    // As the provider counted it.
+    let counted = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4100,\"prompt_tokens_details\":{\"cached_tokens\":5}}}\n\n";
+    let failure = broken_stream(&(long_text() + counted)).await;
+    let usage = Usage {
+        input_uncached: Tokens(4),
+        cache_read: Tokens(5),
+        output: Tokens(4100),
+        ..Usage::default()
+    };
+    assert_eq!((failure.class, failure.usage), (FailureClass::Transient, Some(usage)));
+    // Estimated by what has come, also when what breaks off is the connection or the sense.
+    let nonsense = "data: {\"choices\":[{\"del\n\n";
+    let error = "data: {\"error\":{\"message\":\"gone\",\"type\":\"server_error\"}}\n\n";
+    for end in ["", nonsense, error] {
+        let usage = broken_stream(&(long_text() + end)).await.usage.expect("it had begun");
+        assert!(usage.estimated);
+        assert!((4000..8000).contains(&usage.output.0), "{usage:?}");
+        assert!((1..100).contains(&usage.input().0), "{usage:?}");
+    }
+    let cut = [stream_head(), chunk(long_text().as_bytes())].concat();
+    let (reply, _) = ask_streaming(&driver(&Server::answer(cut).await.base_url), hello()).await;
+    let usage = reply.expect_err("broke off").usage.expect("it had begun");
+    assert!(usage.output > Tokens(4000), "{usage:?}");
+}
+
+#[tokio::test]
+async fn a_plain_answer_that_breaks_off_is_estimated() {
+    let body = PLAIN.replace("Hi", &"word ".repeat(4000));
+    let whole = String::from_utf8(json(200, "", &body)).expect("UTF-8");
+    let half = whole.get(..whole.len() - 90).expect("long enough");
+    let failure = ask(&Server::answer(half).await).await.expect_err("broke off");
+    assert_eq!(failure.code, ErrorCode::ModelUnreachable);
+    let usage = failure.usage.expect("it had begun");
+    assert!(usage.estimated && usage.output > Tokens(4000), "{usage:?}");
+    // One that is whole and makes no sense to its end.
+    let cut = body.get(..body.len() - 90).expect("long enough");
+    let failure = ask(&Server::json(200, cut).await).await.expect_err("cut");
+    assert!(failure.usage.expect("it had begun").output > Tokens(4000));
+}
+
+#[tokio::test]
+async fn what_never_began_used_nothing() {
+    let refused = r#"{"error":{"message":"upstream is busy","code":429}}"#;
+    for (status, body) in
+        [(429, refused), (500, ""), (200, refused), (200, r#"{"choices":[]}"#), (200, "<html>")]
+    {
+        let failure = ask(&Server::json(status, body).await).await.expect_err(body);
+        assert_eq!(failure.usage, None, "{status} {body}");
+    }
+    assert_eq!(broken_stream(": thinking\n\n").await.usage, None);
+    assert_eq!(broken_stream(&format!("data: {refused}\n\n")).await.usage, None);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_wrong_shape_is_asked_for_once_more() {
+    let deep = format!(
+        r#"{{"choices":[{{"message":{{"content":{}{}}}}}]}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    let shapes = [
+        "[]",
+        r#"{"choices":[null]}"#,
+        r#"{"choices":[]}"#,
+        r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"message":{"content":"x"},"finish_reason":"tool_calls"}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":-1}]}}]}"#,
+        &deep,
+    ];
+    for body in shapes {
+        for (attempt, class) in [(1, FailureClass::Transient), (2, FailureClass::Final)] {
+            let asked = aosk_model::Request { attempt, ..hello() };
+            let whole = Server::json(200, body).await;
+            let whole = driver(&whole.base_url).complete(asked.clone(), None).await;
+            let events = Server::events(&format!("data: {body}\n\ndata: [DONE]\n\n"), 1000).await;
+            let (streamed, _) = ask_streaming(&driver(&events.base_url), asked).await;
+            for reply in [whole, streamed] {
+                let failure = reply.expect_err(body);
+                assert_eq!(
+                    (failure.class, failure.code),
+                    (class, ErrorCode::ModelMalformed),
+                    "{body}, attempt {attempt}"
+                );
+            }
+        }
+    }
+    // What was cut on the way is asked for as often as anything that failed on the way.
+    let asked = aosk_model::Request { attempt: 2, ..hello() };
+    let server = Server::json(200, r#"{"choices":[{"mess"#).await;
+    let failure = driver(&server.base_url).complete(asked, None).await.expect_err("cut");
+    assert_eq!(failure.class, FailureClass::Transient);
+}
+
+#[tokio::test]
+async fn half_a_surrogate_pair_costs_one_character_and_not_the_answer() {
+    let whole =
+        r#"{"choices":[{"message":{"content":"a\ud800b\ud83d\ude00"},"finish_reason":"stop"}]}"#;
+    let reply = ask(&Server::json(200, whole).await).await.expect("answers");
+    assert_eq!(reply.body.message().text(), "a\u{fffd}b😀");
+    let events = concat!(
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a\\udc00\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"x\",\"arguments\":\"\\\\ud800\\ud800\"}}]}}]}\n\n",
+        "data: [DONE]\n\n"
+    );
+    let server = Server::events(events, 1000).await;
+    let (reply, _) = ask_streaming(&driver(&server.base_url), hello()).await;
+    let reply = reply.expect("answers");
+    assert_eq!(reply.body.message().text(), "a\u{fffd}");
+    let calls = reply.body.message().tool_calls();
+    assert_eq!(calls[0].arguments, "\\ud800\u{fffd}", "what the model wrote as escape is its own");
+    // In an error too.
+    let body = r#"{"error":{"message":"no \ud800"}}"#;
+    let failure = ask(&Server::json(400, body).await).await.expect_err("refused");
+    assert_eq!(failure.message, "asked test:m: HTTP 400: no \u{fffd}");
+}
+
+#[tokio::test]
+async fn figures_that_cannot_be_are_estimated() {
+    let body = PLAIN.replace(r#""prompt_tokens":20"#, r#""prompt_tokens":18446744073709551615"#);
+    let reply = ask(&Server::json(200, &body).await).await.expect("answers");
+    assert!(reply.usage.estimated);
+    assert!(reply.usage.input() < Tokens(100), "{:?}", reply.usage);
+}
+
+#[tokio::test]
+async fn a_short_key_is_no_reason_to_garble_messages() {
+    let key = Some((KeyHeader::Bearer, SecretString::from("k")));
+    let server = Server::json(400, r#"{"error":{"message":"unknown key k"}}"#).await;
+    let endpoint =
+        Endpoint::new("test:m", &server.base_url, PATH, key, Bounds::default()).expect("made");
+    let dialect = Dialect {
+        length: LengthField::MaxTokens,
+        reasoning: ReasoningField::Nowhere,
+        stream_usage: true,
+    };
+    let failure =
+        OpenAi::new(endpoint, "m", dialect).complete(hello(), None).await.expect_err("refused");
+    assert_eq!(failure.message, "asked test:m: HTTP 400: unknown key k");
 }
