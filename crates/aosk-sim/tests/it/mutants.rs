@@ -75,7 +75,7 @@ fn a_failing_run_keeps_commits_in_flight_only_if_it_needs_them() {
     let needs = Defect::Shell(ShellMutant::HeldBackForgotten);
     let failure = first_failure(needs, in_flight).expect("this mutant is found");
     assert!(shrink(failure).case.has(Feature::InFlight));
-    let needs_not = Defect::Kernel(Mutant::MailFilterIgnored);
+    let needs_not = Defect::Kernel(Mutant::SlotOversubscribed);
     let failure = first_failure(needs_not, in_flight).expect("this mutant is found");
     let after = shrink(failure);
     assert!(!after.case.has(Feature::InFlight), "{after}");

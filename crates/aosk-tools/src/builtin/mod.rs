@@ -58,7 +58,9 @@ pub fn registry(output_bytes_max: usize, launcher: Launcher) -> Result<Registry,
 
 /// The traits of a tool that stays inside the workspace.
 fn file_traits(risk: Risk, idempotent: bool) -> ToolTraits {
-    ToolTraits { risk, idempotent, inline: false, timeout: limits::FILE_TIMEOUT }
+    // What only reads may run beside others that do.
+    let parallel = risk <= Risk::Low;
+    ToolTraits { risk, idempotent, inline: false, parallel, timeout: limits::FILE_TIMEOUT }
 }
 
 /// Lines of output up to a number of bytes.
