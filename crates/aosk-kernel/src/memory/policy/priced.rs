@@ -1,0 +1,355 @@
+//! Cuts by price. The policy a kernel begins with.
+//!
+//! A cut at some place behind which pages are evicted makes the provider read anew what survives
+//! there, and whatever is evicted may be missed. Both are paid once in a cycle from one cut to the
+//! next, in which the log regains what was freed. So of all cuts, the one that is cheapest by the
+//! call is chosen:
+//!
+//! ```text
+//! (rewrite price * survivors to be read anew + expected loss) * growth / freed - read price * freed / 2
+//! ```
+//!
+//! The last term is what is saved by carrying less through the cycle. When it is larger than the
+//! first, a cut pays for itself before the window is full: the rent paid for what is dead has reached
+//! the price of being rid of it.
+
+use aosk_abi::Tokens;
+
+use super::super::page::PageId;
+use super::super::plan::{Cause, Cut, Memo, Plan, Prefer, Replacement, Situation};
+use super::fifo_batch;
+use super::place::breakpoints;
+use super::scan::{Scan, Unit};
+
+#[derive(Debug)]
+pub(super) struct Priced;
+
+/// What a preference comes to.
+struct Setting {
+    /// The part of the window, in thousandths, above which a cut is made.
+    high: u64,
+    /// The part of the window that stays filled by a cut.
+    keep: u64,
+    /// What a fault costs beside its tokens, in input tokens: a call more, and the chance that the
+    /// model does not ask.
+    fault: u64,
+    /// How many times its price a rewritten token counts, in thousandths: it is latency too.
+    weight: u64,
+    /// Whether a cut may be made before the window is full.
+    early: bool,
+}
+
+fn setting(prefer: Prefer) -> Setting {
+    match prefer {
+        Prefer::Cost => {
+            Setting { high: 990, keep: 0, fault: 10_000, weight: 4_000, early: true }
+        }
+        Prefer::Quality => {
+            Setting { high: 990, keep: 400, fault: 50_000, weight: 4_000, early: true }
+        }
+        Prefer::Utilisation => {
+            Setting { high: 995, keep: 860, fault: 5_000, weight: 1_000, early: false }
+        }
+    }
+}
+
+/// Below the high watermark by so many thousandths of the window the next cut is looked for, so that
+/// a breakpoint can be placed before it.
+const AHEAD: u64 = 60;
+
+/// What a fault takes beside its pages: the call that asks for them.
+const FAULT_TOKENS: u64 = 200;
+
+/// A token of a stub that goes counts as little, in thousandths: what it stands for can be searched.
+const STUB_LOSS: u64 = 20;
+
+/// Places that are weighed.
+const PLACES_MAX: usize = 128;
+
+/// Classes of units by loss for each token, four to the power of two.
+const BUCKETS: usize = 80;
+
+impl Replacement for Priced {
+    fn name(&self) -> &'static str {
+        "priced"
+    }
+
+    fn plan(&self, situation: &Situation<'_>, memo: &mut Memo) -> Plan {
+        let setting = setting(situation.prefer);
+        let window = situation.window.0;
+        let total = situation.space.total().0;
+        let part = |thousandths: u64| window.saturating_mul(thousandths) / 1000;
+        let (high, keep) = (part(setting.high), part(setting.keep));
+        let is_over = total > high;
+        let is_near = total > high.saturating_sub(part(AHEAD));
+        if !is_over && !is_near && !setting.early {
+            return keep_all(situation, memo);
+        }
+        let weighing = Weighing::new(situation, memo, &setting);
+        let most = total.saturating_sub(keep).max(total.saturating_sub(high));
+        if is_over {
+            let least = total.saturating_sub(high).max(part(10));
+            let choice = weighing.choose(least, most, /*ahead*/ false);
+            return match choice {
+                Some(choice) => weighing.cut(&choice, Cause::Pressure, memo),
+                None => fifo_batch::emergency(situation, memo, high),
+            };
+        }
+        if setting.early
+            && let Some(choice) = weighing.choose(part(20), most, /*ahead*/ false)
+            && choice.value <= 0
+        {
+            return weighing.cut(&choice, Cause::Price, memo);
+        }
+        let next = weighing.choose(part(20), most, /*ahead*/ true);
+        if let Some(choice) = next.filter(|choice| is_near || choice.value <= 0) {
+            weighing.anchor(&choice, memo);
+        }
+        keep_all(situation, memo)
+    }
+}
+
+fn keep_all(situation: &Situation<'_>, memo: &Memo) -> Plan {
+    Plan { breakpoints: breakpoints(situation, memo, |_| false), ..Plan::default() }
+}
+
+/// A cut that was weighed.
+struct Choice {
+    /// What it costs by the call, less what it saves.
+    value: i128,
+    /// The first unit that may go.
+    from: usize,
+    /// Units of lower buckets go.
+    bucket: usize,
+    /// Of this bucket, as many as free so much in all.
+    freed: u64,
+    rewritten: u64,
+    price: u64,
+    loss: u64,
+}
+
+/// All that is rendered, with its figures.
+struct Weighing<'a> {
+    situation: &'a Situation<'a>,
+    scan: Scan,
+    /// For each unit: what its eviction is expected to cost, what it frees, its bucket.
+    figures: Vec<Figure>,
+    /// What the provider finds in its cache if nothing is cut.
+    cached: u64,
+    rewrite: u64,
+    growth: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Figure {
+    loss: u64,
+    frees: u64,
+    bucket: usize,
+    /// What stands before it.
+    before: u64,
+    /// The part of that which ends with a live entry of the cache.
+    live: u64,
+    /// The page with which that entry ends.
+    anchor: Option<PageId>,
+}
+
+impl<'a> Weighing<'a> {
+    fn new(situation: &'a Situation<'a>, memo: &Memo, setting: &Setting) -> Self {
+        let scan = Scan::new(situation, None);
+        let space = situation.space;
+        let rules = situation.rules;
+        let total = space.total().0;
+        let fault = setting
+            .fault
+            .saturating_add(FAULT_TOKENS)
+            .saturating_mul(1000)
+            .saturating_add(rules.read.saturating_mul(total));
+        let stub = u64::from(space.stub_tokens());
+        let is_warm = memo.last.is_some_and(|at| situation.now.since(at) <= rules.lifetime);
+        let sent = if is_warm { space.unchanged().tokens.0 } else { 0 };
+        let by_block = rules.breakpoints() == 0;
+        let mut anchors = memo.anchors.pages().peekable();
+        let (mut live, mut anchor, mut before) = (0, None, 0_u64);
+        let mut shown = space.shown();
+        let mut figures = Vec::with_capacity(scan.units.len());
+        for unit in &scan.units {
+            while let Some(page) = anchors.next_if(|page| *page < unit.page) {
+                (live, anchor) = (before, Some(page));
+            }
+            let mut loss = 0_u64;
+            for one in shown.by_ref().take(unit.entries) {
+                loss = loss.saturating_add(if unit.stub {
+                    u64::from(one.tokens).saturating_mul(STUB_LOSS)
+                } else {
+                    let need = situation.needs.need(one.page, space.step(), space.turns());
+                    let dear = fault.saturating_mul(500 + u64::from(one.page.importance)) / 1000;
+                    let back = rules.write.saturating_mul(u64::from(one.tokens));
+                    u64::from(need.chance_ppm).saturating_mul(dear.saturating_add(back)) / 1_000_000
+                });
+            }
+            let frees = if unit.stub { unit.tokens } else { unit.tokens.saturating_sub(stub) };
+            let bucket = bucket(loss / frees.max(1));
+            let live = if by_block { before.min(sent) } else { live };
+            figures.push(Figure { loss, frees, bucket, before, live, anchor });
+            before = before.saturating_add(unit.tokens);
+        }
+        let cached = if by_block { sent } else { anchors.last().map_or(live, |_| sent).max(live) };
+        let rewrite = rules.rewrite().saturating_mul(setting.weight) / 1000;
+        Self { situation, scan, figures, cached, rewrite, growth: memo.growth() }
+    }
+
+    fn units(&self) -> impl DoubleEndedIterator<Item = (usize, (&Unit, &Figure))> {
+        self.scan.units.iter().zip(&self.figures).collect::<Vec<_>>().into_iter().enumerate()
+    }
+
+    /// The best cut that frees at least `least` and no more than about `most` tokens. With `ahead`,
+    /// as if there were a live entry wherever it is made.
+    fn choose(&self, least: u64, most: u64, ahead: bool) -> Option<Choice> {
+        let places = self.scan.units.iter().filter(|unit| unit.free && unit.starts_block).count();
+        let stride = places.div_ceil(PLACES_MAX).max(1);
+        let mut sums = [(0_u64, 0_u64); BUCKETS];
+        let mut best: Option<Choice> = None;
+        let mut place = 0_usize;
+        for (at, (unit, figure)) in self.units().rev() {
+            if !unit.free {
+                continue;
+            }
+            if let Some((freed, loss)) = sums.get_mut(figure.bucket) {
+                *freed = freed.saturating_add(figure.frees);
+                *loss = loss.saturating_add(figure.loss);
+            }
+            if !unit.starts_block {
+                continue;
+            }
+            place = place.saturating_add(1);
+            if !place.is_multiple_of(stride) {
+                continue;
+            }
+            let live = if ahead { figure.before.min(self.cached) } else { figure.live };
+            self.weigh(at, live, &sums, (least, most), &mut best);
+        }
+        best
+    }
+
+    fn weigh(
+        &self,
+        from: usize,
+        live: u64,
+        sums: &[(u64, u64)],
+        (least, most): (u64, u64),
+        best: &mut Option<Choice>,
+    ) {
+        let read = i128::from(self.situation.rules.read);
+        let behind = self.cached.saturating_sub(live);
+        let (mut freed, mut loss) = (0_u64, 0_u64);
+        for (bucket, (more, costs)) in sums.iter().enumerate().filter(|(_, (more, _))| *more > 0) {
+            let room = most.saturating_sub(freed);
+            if room == 0 {
+                break;
+            }
+            let takes = room.min(*more);
+            freed = freed.saturating_add(takes);
+            loss = loss.saturating_add(costs.saturating_mul(takes) / more);
+            if freed < least {
+                continue;
+            }
+            let rewritten = behind.saturating_sub(freed);
+            let price = self.rewrite.saturating_mul(rewritten);
+            let once = i128::from(price.saturating_add(loss));
+            let value = once.saturating_mul(i128::from(self.growth)) / i128::from(freed.max(1))
+                - read.saturating_mul(i128::from(freed)) / 2;
+            if best.as_ref().is_none_or(|best| value < best.value) {
+                *best = Some(Choice { value, from, bucket, freed, rewritten, price, loss });
+            }
+        }
+    }
+
+    /// Which units go with a choice, by their place.
+    fn chosen(&self, choice: &Choice) -> Vec<bool> {
+        let mut goes = vec![false; self.scan.units.len()];
+        let mut left = choice.freed;
+        for last in [false, true] {
+            for ((unit, figure), goes) in
+                self.scan.units.iter().zip(&self.figures).zip(&mut goes).skip(choice.from).rev()
+            {
+                let fits = if last {
+                    figure.bucket == choice.bucket && left > 0
+                } else {
+                    figure.bucket < choice.bucket
+                };
+                if unit.free && fits {
+                    *goes = true;
+                    left = left.saturating_sub(figure.frees);
+                }
+            }
+        }
+        goes
+    }
+
+    fn cut(&self, choice: &Choice, cause: Cause, memo: &mut Memo) -> Plan {
+        let goes = self.chosen(choice);
+        let chosen = |at: usize| goes.get(at).copied().unwrap_or_default();
+        let loss = |at: usize| self.figures.get(at).map_or(0, |figure| figure.loss);
+        let evict = self.scan.evictions(self.situation, chosen, loss);
+        let cut = Cut {
+            cause,
+            freed: Tokens(choice.freed),
+            rewritten: Tokens(choice.rewritten),
+            price: choice.price,
+            loss: choice.loss,
+            growth: Tokens(self.growth).0,
+        };
+        if let Some(first) = goes.iter().position(|goes| *goes) {
+            self.settle(first, memo);
+        }
+        let gone: Vec<PageId> = evict.iter().map(|one| one.page).collect();
+        let breakpoints = breakpoints(self.situation, memo, |page| gone.binary_search(&page).is_ok());
+        Plan { evict, cut: Some(cut), breakpoints, ..Plan::default() }
+    }
+
+    /// Forgets what a cut at a unit makes void, and keeps alive the entry it was made behind.
+    fn settle(&self, first: usize, memo: &mut Memo) {
+        let Some(unit) = self.scan.units.get(first) else { return };
+        let (lifetime, now) = (self.situation.rules.lifetime, self.situation.now);
+        memo.anchors.expire(Some(unit.page), lifetime, now);
+        memo.spare.retain(|page| *page < unit.page);
+        let anchor = self.figures.get(first).and_then(|figure| figure.anchor);
+        for page in [self.page_before(first), anchor].into_iter().flatten() {
+            keep_alive(memo, page);
+        }
+    }
+
+    /// Places a breakpoint before a cut that is to come.
+    fn anchor(&self, choice: &Choice, memo: &mut Memo) {
+        let first = self.chosen(choice).iter().position(|goes| *goes);
+        if let Some(page) = first.and_then(|first| self.page_before(first)) {
+            keep_alive(memo, page);
+        }
+    }
+
+    /// The page that ends before a unit. Before a stub, since a cut behind it changes it too.
+    fn page_before(&self, first: usize) -> Option<PageId> {
+        let before = self.scan.units.iter().take(first).rev();
+        let unit = before.skip_while(|unit| unit.stub).find(|unit| unit.first > 0 || !unit.stub)?;
+        let last = unit.first.saturating_add(unit.entries).checked_sub(1)?;
+        self.situation.space.shown().nth(last).map(|one| one.id)
+    }
+}
+
+/// Breakpoints to spare in the memo; a request has place for two or three.
+const SPARES_MAX: usize = 3;
+
+fn keep_alive(memo: &mut Memo, page: PageId) {
+    memo.spare.retain(|spare| *spare != page);
+    memo.spare.insert(0, page);
+    memo.spare.truncate(SPARES_MAX);
+}
+
+/// The class of a loss for each token.
+fn bucket(density: u64) -> usize {
+    let value = density.saturating_add(1);
+    let power = value.ilog2();
+    let quarter = if power >= 2 { (value >> (power - 2)) & 3 } else { (value << (2 - power)) & 3 };
+    let class = u64::from(power).saturating_mul(4).saturating_add(quarter);
+    usize::try_from(class).unwrap_or(BUCKETS).min(BUCKETS - 1)
+}
