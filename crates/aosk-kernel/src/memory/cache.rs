@@ -44,7 +44,7 @@ pub struct CacheRules {
 const MINUTE: u64 = 60_000;
 
 /// Every class there is.
-const RULES: [CacheRules; 8] = [
+static RULES: [CacheRules; 7] = [
     CacheRules {
         name: "anthropic5m",
         matching: Matching::Breakpoints { max: 4, look_back: 20 },
@@ -108,24 +108,32 @@ const RULES: [CacheRules; 8] = [
         write: 1_000,
         output: 0,
     },
-    CacheRules {
-        name: "none",
-        matching: Matching::Blocks { tokens: 1 },
-        minimum: u32::MAX,
-        lifetime: Millis::ZERO,
-        read: 1_000,
-        write: 1_000,
-        output: 5_000,
-    },
 ];
+
+/// A provider that caches nothing.
+static NONE: CacheRules = CacheRules {
+    name: "none",
+    matching: Matching::Blocks { tokens: 1 },
+    minimum: u32::MAX,
+    lifetime: Millis::ZERO,
+    read: 1_000,
+    write: 1_000,
+    output: 5_000,
+};
 
 /// The rules of this name.
 #[must_use]
 pub fn rules(name: &str) -> Option<&'static CacheRules> {
-    RULES.iter().find(|rules| rules.name == name)
+    RULES.iter().chain([&NONE]).find(|rules| rules.name == name)
 }
 
 impl CacheRules {
+    /// Those of a provider that caches nothing.
+    #[must_use]
+    pub fn none() -> &'static Self {
+        &NONE
+    }
+
     /// The names there are.
     pub fn names() -> impl Iterator<Item = &'static str> {
         RULES.iter().map(|rules| rules.name)

@@ -34,7 +34,7 @@ pub use cache::{CacheRules, Matching, rules};
 pub use learn::Learner;
 pub use page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 pub use plan::{Cause, Cut, Eviction, Memo, Plan, Prefer, Replacement, Situation};
-pub use policy::{Scan, Unit, replacement};
+pub use policy::{Priced, Scan, Setting, Unit, replacement};
 pub use space::{AddressSpace, Leave, MemoryError, Prefix, Shown};
 pub use value::{Class, Feature, Need, NeedTable, Needs};
 #[cfg(test)]

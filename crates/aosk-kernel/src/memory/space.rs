@@ -22,8 +22,11 @@ const CHUNK: usize = 128;
 /// What is left in the place of what is evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
-    /// A stub for every run.
+    /// A stub for every run. It takes in the stubs next to it, so that as few stand as can.
     Stub,
+    /// A stub for every run that has none before it. Stubs that are there stay as they are, byte for
+    /// byte.
+    Apart,
     /// Nothing.
     Nothing,
 }
@@ -189,14 +192,16 @@ impl AddressSpace {
             let goes = at >= self.fixed && !page.pinned && pages.binary_search(&id).is_ok();
             let is_stub = page.residency == Residency::Stub;
             // A stub that stands next to one of this batch is taken in too.
-            let into = if is_stub && goes { beside.or(last) } else { beside };
-            if !goes && !(is_stub && beside.is_some() && last == beside) {
+            let taken = leave == Leave::Stub && is_stub && beside.is_some() && last == beside;
+            if !goes && !taken {
                 beside = is_stub.then_some(id);
                 kept.push(id);
                 continue;
             }
+            let into = if is_stub { beside.or(last) } else { beside };
             let leaves = match leave {
                 Leave::Nothing => false,
+                Leave::Apart => !is_stub && page.original == id && beside.is_none(),
                 Leave::Stub => page.original == id,
             };
             if leaves && into.is_none() {
@@ -297,8 +302,17 @@ impl AddressSpace {
             let group = GroupId(self.pages_u32() | COPY_GROUP);
             let kind = PageKind::Recalled;
             let Page { tokens, arena, source, part, importance, .. } = page;
-            let copy =
-                NewPage { kind, tokens, group, block, arena, source, part, importance, pinned: false };
+            let copy = NewPage {
+                kind,
+                tokens,
+                group,
+                block,
+                arena,
+                source,
+                part,
+                importance,
+                pinned: false,
+            };
             back.push(self.append_copy(copy, page.original));
         }
         Ok(back)

@@ -27,6 +27,7 @@ const CLASSES: usize = 3;
 const IDLES: usize = 11;
 const REFS: usize = 4;
 const TURNS: usize = 3;
+const CELLS: usize = CLASSES * IDLES * REFS * TURNS;
 
 /// What is observed of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,6 +109,9 @@ const ONE: u32 = 256;
 /// Counts beyond which a cell is halved: about so many pages are remembered.
 const SEEN_MAX: u32 = 400 * ONE;
 
+/// Counts that seeds bring at most, so that what a process shows itself soon weighs more.
+const SEED_MAX: u32 = 100;
+
 /// What a cell that has seen nothing says: one in fifty, after twenty calls.
 const PRIOR: Need = Need { chance_ppm: 20_000, gap_16ths: 320 };
 
@@ -115,28 +119,31 @@ const PRIOR: Need = Need { chance_ppm: 20_000, gap_16ths: 320 };
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeedTable {
     cells: Vec<Cell>,
-    /// Whether it goes on counting.
-    learns: bool,
+    /// What each cell comes to.
+    needs: Vec<Need>,
+    /// Counts beyond which a cell is halved; none if it does not count.
+    most: Option<u32>,
 }
 
-/// A cell as data.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    #[serde(flatten)]
-    feature: Feature,
-    /// Pages that had the feature.
-    seen: u32,
-    /// Those of them that were needed again.
-    needed: u32,
-    /// Calls until then, summed over them.
-    gap: u32,
-}
+/// A cell as data: class, idle, refs and turns; pages that had this feature, those of them that were
+/// needed again, and the calls until then, summed.
+type Line = (Class, u8, u8, u8, u32, u32, u32);
 
 impl NeedTable {
     /// A table that has seen nothing.
     #[must_use]
     pub fn empty() -> Self {
-        Self { cells: vec![Cell::default(); CLASSES * IDLES * REFS * TURNS], learns: true }
+        Self {
+            cells: vec![Cell::default(); CELLS],
+            needs: vec![PRIOR; CELLS],
+            most: Some(SEEN_MAX),
+        }
+    }
+
+    /// A table that has seen nothing and forgets nothing, to be fitted to recorded runs.
+    #[must_use]
+    pub fn unfitted() -> Self {
+        Self { most: Some(u32::MAX), ..Self::empty() }
     }
 
     /// The table that comes along.
@@ -155,14 +162,17 @@ impl NeedTable {
                 .hint("make one from recorded runs with `aosk bench needs`")
         })?;
         let mut table = Self::empty();
-        for line in lines {
+        for (class, idle, refs, turns, seen, needed, gap) in lines {
+            let feature = Feature { class, idle, refs, turns };
             // Larger counts keep their ratio and their limit.
-            let scale = line.seen.div_ceil(SEEN_MAX / ONE).max(1);
-            if let Some(cell) = table.cells.get_mut(line.feature.at()) {
-                let fixed = |count: u32| count.saturating_mul(ONE) / scale;
-                cell.seen = fixed(line.seen);
-                cell.needed = fixed(line.needed);
-                cell.gap = fixed(line.gap);
+            let scale = u64::from(seen.div_ceil(SEED_MAX).max(1));
+            let fixed = |count: u32| {
+                let scaled = u64::from(count).saturating_mul(u64::from(ONE)) / scale;
+                u32::try_from(scaled).unwrap_or(u32::MAX)
+            };
+            if let Some(cell) = table.cells.get_mut(feature.at()) {
+                *cell =
+                    Cell { seen: fixed(seen), needed: fixed(needed.min(seen)), gap: fixed(gap) };
             }
         }
         Ok(table)
@@ -178,7 +188,8 @@ impl NeedTable {
                 continue;
             }
             let [seen, needed, gap] = [cell.seen, cell.needed, cell.gap].map(|one| one / ONE);
-            let line = Line { feature, seen, needed, gap };
+            let Feature { class, idle, refs, turns } = feature;
+            let line: Line = (class, idle, refs, turns, seen, needed, gap);
             lines.push(serde_json::to_string(&line).unwrap_or_default());
         }
         format!("[\n{}\n]\n", lines.join(",\n"))
@@ -198,61 +209,55 @@ impl NeedTable {
 
     /// Sets what is expected of one feature, and stops counting.
     pub fn fix(&mut self, feature: Feature, need: Need) {
-        self.learns = false;
-        let weight = u64::from(SEEN_MAX);
-        let needed = weight * u64::from(need.chance_ppm) / 1_000_000;
-        if let Some(cell) = self.cells.get_mut(feature.at()) {
-            cell.seen = SEEN_MAX;
-            cell.needed = u32::try_from(needed).unwrap_or(u32::MAX);
-            let gap = needed.saturating_mul(u64::from(need.gap_16ths)) / 16;
-            cell.gap = u32::try_from(gap).unwrap_or(u32::MAX);
-        }
-    }
-
-    /// Without an end to what is remembered, for fitting to many runs.
-    pub fn count_all(&mut self, feature: Feature, needed_after: Option<u32>) {
-        if let Some(cell) = self.cells.get_mut(feature.at()) {
-            cell.seen = cell.seen.saturating_add(ONE);
-            if let Some(gap) = needed_after {
-                cell.needed = cell.needed.saturating_add(ONE);
-                cell.gap = cell.gap.saturating_add(gap.saturating_mul(ONE));
-            }
+        self.most = None;
+        if let Some(fixed) = self.needs.get_mut(feature.at()) {
+            *fixed = need;
         }
     }
 
     /// Counts a page that has come to have a feature.
     pub fn seen(&mut self, feature: Feature) {
-        if let Some(cell) = self.cells.get_mut(feature.at()).filter(|_| self.learns) {
+        let Some(most) = self.most else { return };
+        self.change(feature, |cell| {
             cell.seen = cell.seen.saturating_add(ONE);
-            if cell.seen > SEEN_MAX {
+            if cell.seen > most {
                 *cell = Cell { seen: cell.seen / 2, needed: cell.needed / 2, gap: cell.gap / 2 };
             }
-        }
+        });
     }
 
     /// Counts that a page that had a feature was needed so many calls later.
     pub fn needed(&mut self, feature: Feature, gap: u32) {
-        if let Some(cell) = self.cells.get_mut(feature.at()).filter(|_| self.learns) {
+        if self.most.is_none() {
+            return;
+        }
+        self.change(feature, |cell| {
             cell.needed = cell.needed.saturating_add(ONE).min(cell.seen);
             cell.gap = cell.gap.saturating_add(gap.saturating_mul(ONE));
-        }
+        });
     }
 
     /// What is expected of pages with a feature.
     #[must_use]
     pub fn expect(&self, feature: Feature) -> Need {
-        let cell = self.cell(feature);
-        if cell.seen == 0 {
-            return PRIOR;
-        }
+        self.needs.get(feature.at()).copied().unwrap_or(PRIOR)
+    }
+
+    fn change(&mut self, feature: Feature, how: impl FnOnce(&mut Cell)) {
+        let at = feature.at();
+        let (Some(cell), Some(need)) = (self.cells.get_mut(at), self.needs.get_mut(at)) else {
+            return;
+        };
+        how(cell);
         let (seen, needed) = (u64::from(cell.seen), u64::from(cell.needed));
-        // One page more was seen, and a fiftieth of it was needed.
-        let chance = (needed * 1_000_000 + u64::from(ONE) * 20_000) / (seen + u64::from(ONE));
+        // As if one page more had been seen, and a fiftieth of it needed.
+        let one = u64::from(ONE);
+        let chance = (needed * 1_000_000 + one * u64::from(PRIOR.chance_ppm)) / (seen + one);
         let gap = (u64::from(cell.gap) * 16).checked_div(needed);
-        Need {
+        *need = Need {
             chance_ppm: u32::try_from(chance).unwrap_or(u32::MAX),
             gap_16ths: gap.and_then(|gap| u32::try_from(gap).ok()).unwrap_or(PRIOR.gap_16ths),
-        }
+        };
     }
 
     fn cell(&self, feature: Feature) -> Cell {

@@ -10,13 +10,14 @@ mod summarise;
 
 use aosk_abi::{Error, ErrorCode};
 
+pub use priced::{Priced, Setting};
 pub use scan::{Scan, Unit};
 
 use super::plan::Replacement;
 
 /// Every policy there is; the first is the one a kernel begins with.
 const POLICIES: [&dyn Replacement; 5] = [
-    &priced::Priced,
+    &Priced { setting: None },
     &fifo_batch::FifoBatch::USUAL,
     &lru::Lru,
     &sliding::Sliding::USUAL,

@@ -21,37 +21,58 @@ use super::fifo_batch;
 use super::place::breakpoints;
 use super::scan::{Scan, Unit};
 
-#[derive(Debug)]
-pub(super) struct Priced;
-
-/// What a preference comes to.
-struct Setting {
-    /// The part of the window, in thousandths, above which a cut is made.
-    high: u64,
-    /// The part of the window that stays filled by a cut.
-    keep: u64,
-    /// What a fault costs beside its tokens, in input tokens: a call more, and the chance that the
-    /// model does not ask.
-    fault: u64,
-    /// How many times its price a rewritten token counts, in thousandths: it is latency too.
-    weight: u64,
-    /// Whether a cut may be made before the window is full.
-    early: bool,
+/// With settings of its own, or with those of the preference.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Priced {
+    /// In the place of those of the preference.
+    pub setting: Option<Setting>,
 }
 
-fn setting(prefer: Prefer) -> Setting {
-    match prefer {
-        Prefer::Cost => {
-            Setting { high: 990, keep: 0, fault: 10_000, weight: 4_000, early: true }
+/// What a preference comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The part of the window, in thousandths, above which a cut is made.
+    pub high: u64,
+    /// The part of the window that stays filled by a cut.
+    pub keep: u64,
+    /// What a fault costs beside its tokens, in input tokens: a call more, and the chance that the
+    /// model does not ask.
+    pub fault: u64,
+    /// How many times its price a rewritten token counts, in thousandths: it is latency too. In a
+    /// window of 32,000 tokens, if cuts may be early; it falls with the root of the window.
+    pub weight: u64,
+    /// Whether a cut may be made before the window is full.
+    pub early: bool,
+}
+
+impl Setting {
+    /// Of a preference. Tuned on recorded runs in windows of 32,000 and 128,000 tokens.
+    #[must_use]
+    pub const fn of(prefer: Prefer) -> Self {
+        match prefer {
+            Prefer::Cost => Self { high: 990, keep: 0, fault: 15_000, weight: 14_000, early: true },
+            Prefer::Quality => {
+                Self { high: 990, keep: 300, fault: 100_000, weight: 10_000, early: true }
+            }
+            Prefer::Utilisation => {
+                Self { high: 995, keep: 865, fault: 5_000, weight: 1_000, early: false }
+            }
         }
-        Prefer::Quality => {
-            Setting { high: 990, keep: 400, fault: 50_000, weight: 4_000, early: true }
-        }
-        Prefer::Utilisation => {
-            Setting { high: 995, keep: 860, fault: 5_000, weight: 1_000, early: false }
+    }
+
+    /// The weight of a rewritten token in a window. The larger the window, the less of it a cycle
+    /// fills, and the more is carried for nothing if cuts are put off.
+    fn weight_in(&self, window: Tokens) -> u64 {
+        if self.early {
+            self.weight.saturating_mul(WEIGHT_WINDOW.isqrt()) / window.0.isqrt().max(1)
+        } else {
+            self.weight
         }
     }
 }
+
+/// The window in which a weight is what it says.
+const WEIGHT_WINDOW: u64 = 32_000;
 
 /// Below the high watermark by so many thousandths of the window the next cut is looked for, so that
 /// a breakpoint can be placed before it.
@@ -64,10 +85,10 @@ const FAULT_TOKENS: u64 = 200;
 const STUB_LOSS: u64 = 20;
 
 /// Places that are weighed.
-const PLACES_MAX: usize = 128;
+const PLACES_MAX: usize = 64;
 
-/// Classes of units by loss for each token, four to the power of two.
-const BUCKETS: usize = 80;
+/// Classes of units by loss for each token, two to the power of two.
+const BUCKETS: usize = 48;
 
 impl Replacement for Priced {
     fn name(&self) -> &'static str {
@@ -75,7 +96,7 @@ impl Replacement for Priced {
     }
 
     fn plan(&self, situation: &Situation<'_>, memo: &mut Memo) -> Plan {
-        let setting = setting(situation.prefer);
+        let setting = self.setting.unwrap_or_else(|| Setting::of(situation.prefer));
         let window = situation.window.0;
         let total = situation.space.total().0;
         let part = |thousandths: u64| window.saturating_mul(thousandths) / 1000;
@@ -89,21 +110,23 @@ impl Replacement for Priced {
         let most = total.saturating_sub(keep).max(total.saturating_sub(high));
         if is_over {
             let least = total.saturating_sub(high).max(part(10));
-            let choice = weighing.choose(least, most, /*ahead*/ false);
-            return match choice {
+            return match weighing.choose(least, most, /*ahead*/ false) {
                 Some(choice) => weighing.cut(&choice, Cause::Pressure, memo),
                 None => fifo_batch::emergency(situation, memo, high),
             };
         }
-        if setting.early
-            && let Some(choice) = weighing.choose(part(20), most, /*ahead*/ false)
-            && choice.value <= 0
+        // The best there could be, if there were a live entry wherever the cut is made.
+        let Some(next) = weighing.choose(part(20), most, /*ahead*/ true) else {
+            return keep_all(situation, memo);
+        };
+        let pays = |choice: &Choice| setting.early && choice.value <= 0;
+        if pays(&next)
+            && let Some(choice) = weighing.choose(part(20), most, /*ahead*/ false).filter(pays)
         {
             return weighing.cut(&choice, Cause::Price, memo);
         }
-        let next = weighing.choose(part(20), most, /*ahead*/ true);
-        if let Some(choice) = next.filter(|choice| is_near || choice.value <= 0) {
-            weighing.anchor(&choice, memo);
+        if is_near || pays(&next) {
+            weighing.anchor(&next, memo);
         }
         keep_all(situation, memo)
     }
@@ -116,7 +139,7 @@ fn keep_all(situation: &Situation<'_>, memo: &Memo) -> Plan {
 /// A cut that was weighed.
 struct Choice {
     /// What it costs by the call, less what it saves.
-    value: i128,
+    value: i64,
     /// The first unit that may go.
     from: usize,
     /// Units of lower buckets go.
@@ -194,12 +217,8 @@ impl<'a> Weighing<'a> {
             before = before.saturating_add(unit.tokens);
         }
         let cached = if by_block { sent } else { anchors.last().map_or(live, |_| sent).max(live) };
-        let rewrite = rules.rewrite().saturating_mul(setting.weight) / 1000;
+        let rewrite = rules.rewrite().saturating_mul(setting.weight_in(situation.window)) / 1000;
         Self { situation, scan, figures, cached, rewrite, growth: memo.growth() }
-    }
-
-    fn units(&self) -> impl DoubleEndedIterator<Item = (usize, (&Unit, &Figure))> {
-        self.scan.units.iter().zip(&self.figures).collect::<Vec<_>>().into_iter().enumerate()
     }
 
     /// The best cut that frees at least `least` and no more than about `most` tokens. With `ahead`,
@@ -210,7 +229,8 @@ impl<'a> Weighing<'a> {
         let mut sums = [(0_u64, 0_u64); BUCKETS];
         let mut best: Option<Choice> = None;
         let mut place = 0_usize;
-        for (at, (unit, figure)) in self.units().rev() {
+        let units = self.scan.units.iter().zip(&self.figures).enumerate();
+        for (at, (unit, figure)) in units.rev() {
             if !unit.free {
                 continue;
             }
@@ -239,25 +259,25 @@ impl<'a> Weighing<'a> {
         (least, most): (u64, u64),
         best: &mut Option<Choice>,
     ) {
-        let read = i128::from(self.situation.rules.read);
         let behind = self.cached.saturating_sub(live);
         let (mut freed, mut loss) = (0_u64, 0_u64);
-        for (bucket, (more, costs)) in sums.iter().enumerate().filter(|(_, (more, _))| *more > 0) {
-            let room = most.saturating_sub(freed);
-            if room == 0 {
-                break;
+        for (bucket, (more, costs)) in sums.iter().enumerate() {
+            let takes = most.saturating_sub(freed).min(*more);
+            if takes == 0 {
+                continue;
             }
-            let takes = room.min(*more);
             freed = freed.saturating_add(takes);
-            loss = loss.saturating_add(costs.saturating_mul(takes) / more);
+            // Of the last bucket only a part may go.
+            let share = costs.saturating_mul(takes).checked_div(*more).unwrap_or_default();
+            loss = loss.saturating_add(if takes == *more { *costs } else { share });
             if freed < least {
                 continue;
             }
             let rewritten = behind.saturating_sub(freed);
             let price = self.rewrite.saturating_mul(rewritten);
-            let once = i128::from(price.saturating_add(loss));
-            let value = once.saturating_mul(i128::from(self.growth)) / i128::from(freed.max(1))
-                - read.saturating_mul(i128::from(freed)) / 2;
+            let by_call = price.saturating_add(loss).saturating_mul(self.growth) / freed.max(1);
+            let saved = self.situation.rules.read.saturating_mul(freed) / 2;
+            let value = signed(by_call).saturating_sub(signed(saved));
             if best.as_ref().is_none_or(|best| value < best.value) {
                 *best = Some(Choice { value, from, bucket, freed, rewritten, price, loss });
             }
@@ -303,7 +323,8 @@ impl<'a> Weighing<'a> {
             self.settle(first, memo);
         }
         let gone: Vec<PageId> = evict.iter().map(|one| one.page).collect();
-        let breakpoints = breakpoints(self.situation, memo, |page| gone.binary_search(&page).is_ok());
+        let breakpoints =
+            breakpoints(self.situation, memo, |page| gone.binary_search(&page).is_ok());
         Plan { evict, cut: Some(cut), breakpoints, ..Plan::default() }
     }
 
@@ -349,7 +370,11 @@ fn keep_alive(memo: &mut Memo, page: PageId) {
 fn bucket(density: u64) -> usize {
     let value = density.saturating_add(1);
     let power = value.ilog2();
-    let quarter = if power >= 2 { (value >> (power - 2)) & 3 } else { (value << (2 - power)) & 3 };
-    let class = u64::from(power).saturating_mul(4).saturating_add(quarter);
+    let half = power.checked_sub(1).map_or(0, |below| (value >> below) & 1);
+    let class = u64::from(power).saturating_mul(2).saturating_add(half);
     usize::try_from(class).unwrap_or(BUCKETS).min(BUCKETS - 1)
+}
+
+fn signed(figure: u64) -> i64 {
+    i64::try_from(figure).unwrap_or(i64::MAX)
 }

@@ -132,10 +132,37 @@ impl<'a> Paged<'a> {
         }
     }
 
+    /// One that evicts nothing.
+    pub(crate) fn unlimited(knowledge: Knowledge, fixed: u32) -> Self {
+        Self::new(&Append, (Tokens::MAX, CacheRules::none(), Prefer::Cost), knowledge, fixed, false)
+    }
+
+    /// What it learned.
+    pub(crate) fn into_table(self) -> NeedTable {
+        match self.knowledge {
+            Knowledge::Table(table) => table,
+            Knowledge::Oracle(_) => NeedTable::empty(),
+        }
+    }
+
     /// The page of the history that a page of the table holds.
     fn carried(&self, page: &Page) -> Option<usize> {
         let at = usize::try_from(page.source.0.checked_sub(1)?).ok()?;
         (at < self.first_pages.len()).then_some(at)
+    }
+}
+
+/// Evicts nothing.
+#[derive(Debug)]
+struct Append;
+
+impl Replacement for Append {
+    fn name(&self) -> &'static str {
+        "append"
+    }
+
+    fn plan(&self, _: &Situation<'_>, _: &mut Memo) -> Plan {
+        Plan::default()
     }
 }
 

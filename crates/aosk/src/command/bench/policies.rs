@@ -161,7 +161,7 @@ impl Replacement for Study {
             .map(|item| eviction(item.page, item.tokens as u64, item.need))
             .collect();
         let freed: f64 = gone.iter().filter_map(|at| items.get(*at)).map(|item| item.frees).sum();
-        let mut leave = Leave::Stub;
+        let mut leave = Leave::Apart;
         if total - if is_over { freed } else { 0.0 } > window * self.high && evict.is_empty() {
             let plan = oldest(situation, self.high, self.low, (situation.window.0 / 10).min(4_000));
             (evict, leave) = (plan.evict, plan.leave);
@@ -201,8 +201,8 @@ fn items(situation: &Situation<'_>) -> Vec<Item> {
         })
         .collect();
     for item in items.iter_mut().skip(space.fixed()).rev() {
-        left -= item.tokens;
         item.free = left < 0.0;
+        left -= item.tokens;
     }
     items
 }
