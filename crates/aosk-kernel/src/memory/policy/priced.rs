@@ -19,7 +19,7 @@ use super::super::page::PageId;
 use super::super::plan::{Cause, Cut, Memo, Plan, Prefer, Replacement, Situation};
 use super::fifo_batch;
 use super::place::breakpoints;
-use super::scan::{Scan, Unit};
+use super::scan::Scan;
 
 /// With settings of its own, or with those of the preference.
 #[derive(Debug, Default, Clone, Copy)]
@@ -39,7 +39,7 @@ pub struct Setting {
     /// model does not ask.
     pub fault: u64,
     /// How many times its price a rewritten token counts, in thousandths: it is latency too. In a
-    /// window of 32,000 tokens, if cuts may be early; it falls with the root of the window.
+    /// window of 32,000 tokens; it falls in larger ones if cuts may be early.
     pub weight: u64,
     /// Whether a cut may be made before the window is full.
     pub early: bool,
@@ -50,7 +50,7 @@ impl Setting {
     #[must_use]
     pub const fn of(prefer: Prefer) -> Self {
         match prefer {
-            Prefer::Cost => Self { high: 990, keep: 0, fault: 15_000, weight: 14_000, early: true },
+            Prefer::Cost => Self { high: 990, keep: 0, fault: 30_000, weight: 12_000, early: true },
             Prefer::Quality => {
                 Self { high: 990, keep: 300, fault: 100_000, weight: 10_000, early: true }
             }
@@ -63,16 +63,17 @@ impl Setting {
     /// The weight of a rewritten token in a window. The larger the window, the less of it a cycle
     /// fills, and the more is carried for nothing if cuts are put off.
     fn weight_in(&self, window: Tokens) -> u64 {
-        if self.early {
-            self.weight.saturating_mul(WEIGHT_WINDOW.isqrt()) / window.0.isqrt().max(1)
-        } else {
-            self.weight
+        if !self.early {
+            return self.weight;
         }
+        let falling = self.weight.saturating_mul(WEIGHT_WINDOW) / window.0.max(WEIGHT_WINDOW);
+        falling.max(self.weight.min(WEIGHT_MIN))
     }
 }
 
-/// The window in which a weight is what it says.
+/// The largest window in which a weight is what it says, and what it falls to in larger ones.
 const WEIGHT_WINDOW: u64 = 32_000;
+const WEIGHT_MIN: u64 = 5_000;
 
 /// Below the high watermark by so many thousandths of the window the next cut is looked for, so that
 /// a breakpoint can be placed before it.

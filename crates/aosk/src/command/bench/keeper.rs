@@ -8,6 +8,7 @@ use aosk::kernel::memory::{
     Page, PageId, PageKind, Plan, Prefer, Replacement, Situation,
 };
 
+use super::fit::Oracle;
 use super::pages::{Role, TracePage};
 use super::provider::Sent;
 
@@ -70,7 +71,7 @@ pub(crate) enum Knowledge {
     /// A table that learns.
     Table(NeedTable),
     /// All of it.
-    Oracle(Box<dyn Needs>),
+    Oracle(Box<Oracle>),
 }
 
 /// The kernel's page table under a policy.
@@ -270,6 +271,9 @@ impl Keeper for Paged<'_> {
     fn sent(&mut self, now: f64) {
         self.memo.sent(&self.space, &self.plan.breakpoints, timestamp(now));
         self.space.sent();
+        if let Knowledge::Oracle(oracle) = &self.knowledge {
+            oracle.called();
+        }
     }
 
     fn touch(&mut self, entry: &Entry) {
@@ -287,6 +291,9 @@ impl Keeper for Paged<'_> {
             for id in &ids {
                 self.learner.touch(&mut self.space, table, *id);
             }
+        }
+        if let Knowledge::Oracle(oracle) = &self.knowledge {
+            oracle.faulted();
         }
         self.recalls = self.recalls.saturating_add(1);
         for id in &ids {

@@ -57,8 +57,9 @@ impl History {
     /// Reads a page trace.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let failed = |what: String| {
-            Error::new(ErrorCode::TraceInvalid, format!("reading {}: {what}", path.display()))
-                .hint("a page trace is {\"static\", \"pages\": [{\"r\", \"n\", \"g\", \"k\", \"ids\"}]}")
+            Error::new(ErrorCode::TraceInvalid, format!("reading {}: {what}", path.display())).hint(
+                "a page trace is {\"static\", \"pages\": [{\"r\", \"n\", \"g\", \"k\", \"ids\"}]}",
+            )
         };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         let mut history: Self =

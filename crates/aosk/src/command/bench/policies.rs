@@ -49,13 +49,16 @@ fn oldest(situation: &Situation<'_>, high: f64, low: f64, protect: u64) -> Plan 
     let mut plan = Plan { leave: Leave::Nothing, ..Plan::default() };
     if left > window * high {
         let scan = Scan::new(situation, Some(protect));
-        for unit in scan.units.iter().filter(|unit| unit.free) {
+        let mut end = 0;
+        for (at, unit) in scan.units.iter().enumerate().filter(|(_, unit)| unit.free) {
             if left <= window * low {
                 break;
             }
             left -= unit.tokens as f64;
-            plan.evict.push(eviction(unit.page, unit.tokens, Need::default()));
+            end = at + 1;
         }
+        let goes = |at: usize| at < end && scan.units.get(at).is_some_and(|unit| unit.free);
+        plan.evict = scan.evictions(situation, goes, |_| 0);
     }
     plan.breakpoints = ends(situation, &plan.evict, &[]);
     plan
@@ -81,18 +84,18 @@ fn ends(situation: &Situation<'_>, gone: &[Eviction], more: &[PageId]) -> Vec<Pa
 /// The batch eviction and the rent-or-buy rule of the study, as it simulated them.
 #[derive(Debug)]
 pub(crate) struct Study {
-    pub(crate) high: f64,
-    pub(crate) low: f64,
+    high: f64,
+    low: f64,
     /// What a fault costs beside its tokens.
-    pub(crate) fault: f64,
+    fault: f64,
     /// Calls of rent for each call that a page has been idle; none without the rule.
-    pub(crate) rent: Option<f64>,
-    pub(crate) state: Mutex<StudyState>,
+    rent: Option<f64>,
+    state: Mutex<StudyState>,
 }
 
 /// What it remembers.
 #[derive(Debug, Default)]
-pub(crate) struct StudyState {
+struct StudyState {
     anchor: Option<PageId>,
     waits_for: Option<PageId>,
     planned: Option<PageId>,
@@ -132,7 +135,8 @@ impl Replacement for Study {
         let mut gone: Vec<usize> = Vec::new();
         if self.rent.is_some() {
             gone = self.rule(situation, &items, &mut state);
-            total -= gone.iter().filter_map(|at| items.get(*at)).map(|item| item.frees).sum::<f64>();
+            total -=
+                gone.iter().filter_map(|at| items.get(*at)).map(|item| item.frees).sum::<f64>();
         }
         let is_over = total > window * self.high;
         if gone.is_empty() && (is_over || total > window * (self.high - AHEAD)) {
@@ -247,8 +251,9 @@ fn tight(
             *sum = after + item.tokens;
         }
     }
-    let places: Vec<usize> =
-        (0..items.len()).filter(|at| items.get(*at).is_some_and(|i| i.free) && starts(items, *at)).collect();
+    let places: Vec<usize> = (0..items.len())
+        .filter(|at| items.get(*at).is_some_and(|i| i.free) && starts(items, *at))
+        .collect();
     let places: Vec<usize> = match known {
         Some(page) => {
             places.into_iter().filter(|at| items.get(*at).is_some_and(|i| i.page == page)).collect()
@@ -288,6 +293,11 @@ fn prices(situation: &Situation<'_>) -> (f64, f64) {
 }
 
 impl Study {
+    /// Between two parts of the window, at a price of a fault; with the rule, if rent is given.
+    pub(crate) fn new((high, low): (f64, f64), fault: f64, rent: Option<f64>) -> Self {
+        Self { high, low, fault, rent, state: Mutex::default() }
+    }
+
     fn horizon(situation: &Situation<'_>) -> f64 {
         f64::from(situation.space.step()).clamp(5.0, HORIZON)
     }

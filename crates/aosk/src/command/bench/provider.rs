@@ -155,8 +155,8 @@ impl Provider {
 
     fn is_alive(&self, hash: u64, now: f64) -> bool {
         let lifetime = self.rules.lifetime.0;
-        self.entries.get(&hash).is_some_and(|used| {
-            lifetime == u64::MAX || (now - used) * 1000.0 <= lifetime as f64
-        })
+        self.entries
+            .get(&hash)
+            .is_some_and(|used| lifetime == u64::MAX || (now - used) * 1000.0 <= lifetime as f64)
     }
 }

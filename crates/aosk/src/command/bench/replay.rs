@@ -57,6 +57,49 @@ impl Account {
         self.filled / (self.full_calls.max(1) as f64)
     }
 
+    /// The part of the input that was read from a cache.
+    pub(crate) fn hit_rate(&self, cache: usize) -> f64 {
+        let provider = self.providers.get(cache);
+        provider.map_or(0.0, |one| one.cached.0 as f64 / one.input.0.max(1) as f64)
+    }
+
+    /// What was paid, in parts of what a client without a cache pays.
+    pub(crate) fn cost_ratio(&self, cache: usize) -> f64 {
+        let paid = self.providers.get(cache).map_or(0.0, |one| one.cost as f64 / 1000.0);
+        paid / self.plain.max(1) as f64
+    }
+
+    /// How often what entered was read by the model anew.
+    pub(crate) fn amplification(&self, cache: usize) -> f64 {
+        let read =
+            self.providers.get(cache).map_or(0, |one| one.input.saturating_sub(one.cached).0);
+        read as f64 / self.entered.max(1) as f64
+    }
+
+    /// Takes in the account of another history under the same policy.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (one, more) in self.providers.iter_mut().zip(&other.providers) {
+            one.input += more.input;
+            one.cached += more.cached;
+            one.cost += more.cost;
+        }
+        self.requests += other.requests;
+        self.plain += other.plain;
+        self.filled += other.filled;
+        self.full_calls += other.full_calls;
+        self.needs += other.needs;
+        self.missed += other.missed;
+        self.needs_anywhere += other.needs_anywhere;
+        self.missed_anywhere += other.missed_anywhere;
+        self.faults += other.faults;
+        self.evicted += other.evicted;
+        self.cuts += other.cuts;
+        self.entered += other.entered;
+        self.breaks += other.breaks;
+        self.overruns += other.overruns;
+        self.thought.extend(other.thought);
+    }
+
     pub(crate) fn resident(&self) -> f64 {
         1.0 - self.missed as f64 / self.needs.max(1) as f64
     }
@@ -227,9 +270,8 @@ impl Run<'_> {
         for id in missing {
             let last = self.carried_by.get(id).and_then(|pages| pages.last()).copied();
             let Some(last) = last else { continue };
-            let has = |at: &usize| {
-                self.history.pages.get(*at).is_some_and(|page| page.ids.contains(id))
-            };
+            let has =
+                |at: &usize| self.history.pages.get(*at).is_some_and(|page| page.ids.contains(id));
             if !wanted.iter().any(has) {
                 wanted.push(last);
             }
