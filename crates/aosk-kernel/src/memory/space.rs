@@ -198,7 +198,11 @@ impl AddressSpace {
                 kept.push(id);
                 continue;
             }
-            let into = if is_stub { beside.or(last) } else { beside };
+            // A stub that answers a call stays by it.
+            let answers = kept.last().and_then(|before| self.page(*before)).is_some_and(|before| {
+                before.residency == Residency::Resident && before.group == page.group
+            });
+            let into = if is_stub && !answers { beside.or(last) } else { beside };
             let leaves = match leave {
                 Leave::Nothing => false,
                 Leave::Apart => !is_stub && page.original == id && beside.is_none(),

@@ -217,6 +217,14 @@ impl<'a> Weighing<'a> {
             figures.push(Figure { loss, frees, bucket, before, live, anchor });
             before = before.saturating_add(unit.tokens);
         }
+        // A call goes no sooner than the last of its results.
+        for at in 0..figures.len() {
+            let call = scan.units.get(at).and_then(|unit| unit.call);
+            let result = figures.get(at).map_or(0, |figure: &Figure| figure.bucket);
+            if let Some(figure) = call.and_then(|call| figures.get_mut(call)) {
+                figure.bucket = figure.bucket.max(result);
+            }
+        }
         let cached = if by_block { sent } else { anchors.last().map_or(live, |_| sent).max(live) };
         let rewrite = rules.rewrite().saturating_mul(setting.weight_in(situation.window)) / 1000;
         Self { situation, scan, figures, cached, rewrite, growth: memo.growth() }

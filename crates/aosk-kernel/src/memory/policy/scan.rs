@@ -1,6 +1,10 @@
 //! What is rendered, in units that stay or go together.
+//!
+//! A message of the model is one unit, since its tool calls must not be torn. Each page of a result is
+//! a unit: when it goes, its stub still answers the call. A message of the model goes only when all
+//! the results of its calls go with it or have gone.
 
-use super::super::page::{GroupId, PageId};
+use super::super::page::{GroupId, PageId, PageKind};
 use super::super::plan::{Eviction, Situation};
 use super::super::space::Shown;
 
@@ -26,7 +30,10 @@ pub struct Unit {
     pub free: bool,
     /// When any of it was last used.
     pub last_used: u32,
+    /// For a page of a result: the unit with the call, which cannot go without it.
+    pub call: Option<usize>,
     group: GroupId,
+    kind: PageKind,
 }
 
 /// What is rendered before a call.
@@ -63,7 +70,9 @@ impl Scan {
                     starts_block,
                     free,
                     last_used: shown.page.last_used,
+                    call: None,
                     group: shown.page.group,
+                    kind: shown.page.kind,
                 }),
             }
         }
@@ -75,7 +84,39 @@ impl Scan {
             let Some(rest) = left.checked_sub(unit.tokens) else { break };
             left = rest;
         }
-        Self { units }
+        let mut scan = Self { units };
+        scan.join_calls();
+        scan
+    }
+
+    /// Finds the calls of results. A call is not free while a result of it is not.
+    fn join_calls(&mut self) {
+        let mut call: Option<(usize, GroupId)> = None;
+        let mut held = Vec::new();
+        for (at, unit) in self.units.iter_mut().enumerate() {
+            if unit.kind == PageKind::Assistant {
+                call = (!unit.stub).then_some((at, unit.group));
+                continue;
+            }
+            unit.call =
+                call.filter(|(_, group)| *group == unit.group && !unit.stub).map(|(at, _)| at);
+            held.extend(unit.call.filter(|_| !unit.free));
+        }
+        for at in held {
+            if let Some(unit) = self.units.get_mut(at) {
+                unit.free = false;
+            }
+        }
+    }
+
+    /// Whether results of the calls of a unit would stay without it.
+    fn is_awaited(&self, at: usize, unit: &Unit, chosen: &impl Fn(usize) -> bool) -> bool {
+        if unit.kind != PageKind::Assistant || unit.stub {
+            return false;
+        }
+        let after = self.units.iter().enumerate().skip(at.saturating_add(1));
+        let mut results = after.take_while(|(_, one)| one.group == unit.group);
+        results.any(|(at, one)| !one.stub && !chosen(at))
     }
 
     /// What is known of the pages of chosen units, as evictions.
@@ -89,7 +130,7 @@ impl Scan {
         let mut shown = situation.space.shown();
         let mut evictions = Vec::new();
         for (at, unit) in self.units.iter().enumerate() {
-            if !chosen(at) {
+            if !chosen(at) || self.is_awaited(at, unit, &chosen) {
                 let Some(skip) = unit.entries.checked_sub(1) else { continue };
                 shown.nth(skip);
                 continue;
@@ -112,6 +153,8 @@ impl Scan {
 
 impl Unit {
     fn joins(&self, next: &Shown<'_>) -> bool {
-        !self.stub && !next.is_stub() && self.group == next.page.group
+        let are_of_model =
+            self.kind == PageKind::Assistant && next.page.kind == PageKind::Assistant;
+        are_of_model && !self.stub && !next.is_stub() && self.group == next.page.group
     }
 }

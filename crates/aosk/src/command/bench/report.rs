@@ -37,6 +37,7 @@ fn policy(account: &Account) -> Value {
         "evictions": account.evicted,
         "plan_us_p50": rounded(account.thought(50)),
         "plan_us_p99": rounded(account.thought(99)),
+        "needs": account.needs,
         "ncr_across_tasks": rounded(account.resident_anywhere()),
         "prefill_amplification": by_cache(&|at| account.amplification(at)),
         "cuts": account.cuts,
