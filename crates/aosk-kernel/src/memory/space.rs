@@ -8,6 +8,7 @@
 //! counted pointers: a fork copies a pointer for every 128 pages, and the first write to a chunk
 //! copies 7 KB. Writes go to recent pages, so most of a long table stays shared for good.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -268,7 +269,11 @@ impl AddressSpace {
         source: PageIndex,
     ) -> Tokens {
         let before = self.total;
-        let range = self.shown().map(|one| one.id).filter(|id| (first..=last).contains(id));
+        let held = self.shown().filter(|one| one.page.pinned).map(|one| one.page.group);
+        let held: BTreeSet<GroupId> = held.collect();
+        let range = self.shown().filter(|one| (first..=last).contains(&one.id));
+        // A call stays with a result that is pinned.
+        let range = range.filter(|one| !held.contains(&one.page.group)).map(|one| one.id);
         let range: Vec<PageId> = range.collect();
         self.evict(&range, Leave::Stub);
         let is_stub = |one: &Shown<'_>| one.is_stub() && (first..=last).contains(&one.id);

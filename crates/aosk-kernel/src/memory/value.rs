@@ -170,10 +170,10 @@ impl NeedTable {
                 let scaled = u64::from(count).saturating_mul(u64::from(ONE)) / scale;
                 u32::try_from(scaled).unwrap_or(u32::MAX)
             };
-            if let Some(cell) = table.cells.get_mut(feature.at()) {
+            table.change(feature, |cell| {
                 *cell =
                     Cell { seen: fixed(seen), needed: fixed(needed.min(seen)), gap: fixed(gap) };
-            }
+            });
         }
         Ok(table)
     }

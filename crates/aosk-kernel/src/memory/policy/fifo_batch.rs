@@ -66,6 +66,14 @@ pub(super) fn oldest(
         // One stub stays for all.
         left = left.saturating_sub(unit.tokens).saturating_add(std::mem::take(&mut kept_stub));
     }
+    // A call that goes takes all its results along.
+    for (at, unit) in scan.units.iter().enumerate().skip(end) {
+        if end == 0 || !unit.free || unit.call.is_none_or(|call| call >= end) {
+            break;
+        }
+        end = at.saturating_add(1);
+        left = left.saturating_sub(unit.tokens);
+    }
     let evict = scan.evictions(
         situation,
         |at| at < end && scan.units.get(at).is_some_and(|unit| unit.free),

@@ -42,11 +42,13 @@ impl Replacement for Lru {
             *goes = true;
             left = left.saturating_sub(unit.tokens.saturating_sub(stub));
         }
+        let chosen = |at: usize| goes.get(at).copied().unwrap_or_default();
+        let evict = scan.evictions(situation, chosen, |_| 0);
+        let freed = evict.iter().map(|one| u64::from(one.tokens).saturating_sub(stub)).sum();
+        left = total.saturating_sub(freed);
         if left > part(HIGH) {
             return fifo_batch::emergency(situation, memo, part(LOW));
         }
-        let chosen = |at: usize| goes.get(at).copied().unwrap_or_default();
-        let evict = scan.evictions(situation, chosen, |_| 0);
         if let Some(first) = evict.first().map(|one| one.page) {
             memo.anchors.expire(Some(first), situation.rules.lifetime, situation.now);
         }

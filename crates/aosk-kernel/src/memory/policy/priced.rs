@@ -50,12 +50,12 @@ impl Setting {
     #[must_use]
     pub const fn of(prefer: Prefer) -> Self {
         match prefer {
-            Prefer::Cost => Self { high: 990, keep: 0, fault: 30_000, weight: 12_000, early: true },
+            Prefer::Cost => Self { high: 990, keep: 0, fault: 50_000, weight: 13_000, early: true },
             Prefer::Quality => {
-                Self { high: 990, keep: 300, fault: 100_000, weight: 10_000, early: true }
+                Self { high: 990, keep: 200, fault: 300_000, weight: 6_000, early: true }
             }
             Prefer::Utilisation => {
-                Self { high: 995, keep: 865, fault: 5_000, weight: 1_000, early: false }
+                Self { high: 997, keep: 862, fault: 6_000, weight: 1_000, early: false }
             }
         }
     }
@@ -81,6 +81,9 @@ const AHEAD: u64 = 60;
 
 /// What a fault takes beside its pages: the call that asks for them.
 const FAULT_TOKENS: u64 = 200;
+
+/// A page of so many tokens is dear as a fault is; a larger one more, a smaller one less.
+const USUAL_TOKENS: u64 = 256;
 
 /// A token of a stub that goes counts as little, in thousandths: what it stands for can be searched.
 const STUB_LOSS: u64 = 20;
@@ -206,7 +209,10 @@ impl<'a> Weighing<'a> {
                     u64::from(one.tokens).saturating_mul(STUB_LOSS)
                 } else {
                     let need = situation.needs.need(one.page, space.step(), space.turns());
-                    let dear = fault.saturating_mul(500 + u64::from(one.page.importance)) / 1000;
+                    // What is missed is half the call and half what the page carries.
+                    let carries = USUAL_TOKENS.saturating_add(u64::from(one.tokens));
+                    let dear = fault.saturating_mul(carries) / (2 * USUAL_TOKENS);
+                    let dear = dear.saturating_mul(500 + u64::from(one.page.importance)) / 1000;
                     let back = rules.write.saturating_mul(u64::from(one.tokens));
                     u64::from(need.chance_ppm).saturating_mul(dear.saturating_add(back)) / 1_000_000
                 });

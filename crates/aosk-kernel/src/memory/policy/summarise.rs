@@ -4,7 +4,7 @@ use super::super::page::PageId;
 use super::super::plan::{Memo, Plan, Replacement, Situation};
 use super::fifo_batch;
 use super::place::breakpoints;
-use super::scan::Scan;
+use super::scan::{Scan, Unit};
 
 #[derive(Debug)]
 pub(super) struct Summarise;
@@ -29,8 +29,11 @@ impl Replacement for Summarise {
             return plan;
         }
         let scan = Scan::new(situation, Some(part(KEEP)));
+        // Results do not go into it without their call.
+        let calls = |unit: &Unit| unit.call.and_then(|at| scan.units.get(at));
         let mut free = scan.units.iter().filter(|unit| unit.free);
-        let (first, last) = (free.next(), free.next_back());
+        let first = free.next();
+        let last = free.rfind(|unit| calls(unit).is_none_or(|call| call.free));
         let (Some(first), Some(last)) = (first, last) else {
             return fifo_batch::emergency(situation, memo, part(HIGH));
         };

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use aosk::abi::Tokens;
 use aosk::kernel::memory::{
-    Cause, Cut, Eviction, Leave, Memo, Need, PageId, Plan, Replacement, Scan, Situation,
+    Cause, Cut, Eviction, Leave, Memo, Need, PageId, Plan, Replacement, Situation,
 };
 
 /// Tokens above which a client truncates, as a part of the window.
@@ -48,17 +48,21 @@ fn oldest(situation: &Situation<'_>, high: f64, low: f64, protect: u64) -> Plan 
     let mut left = situation.space.total().0 as f64;
     let mut plan = Plan { leave: Leave::Nothing, ..Plan::default() };
     if left > window * high {
-        let scan = Scan::new(situation, Some(protect));
-        let mut end = 0;
-        for (at, unit) in scan.units.iter().enumerate().filter(|(_, unit)| unit.free) {
+        let mut spared = 0;
+        let new = situation.space.shown().rev().take_while(|one| {
+            let spares = spared <= protect;
+            spared += u64::from(one.tokens);
+            spares
+        });
+        let old = situation.space.entries().saturating_sub(new.count());
+        let fixed = situation.space.fixed();
+        for one in situation.space.shown().take(old).skip(fixed) {
             if left <= window * low {
                 break;
             }
-            left -= unit.tokens as f64;
-            end = at + 1;
+            left -= f64::from(one.tokens);
+            plan.evict.push(eviction(one.id, u64::from(one.tokens), Need::default()));
         }
-        let goes = |at: usize| at < end && scan.units.get(at).is_some_and(|unit| unit.free);
-        plan.evict = scan.evictions(situation, goes, |_| 0);
     }
     plan.breakpoints = ends(situation, &plan.evict, &[]);
     plan
