@@ -363,7 +363,8 @@ pub(crate) struct BenchContextArgs {
     /// A task's pages leave when it ends, as those of a child process do.
     #[arg(long)]
     pub(crate) tasks: bool,
-    /// A table of needs in the place of the kernel's; one made by another program does not learn.
+    /// A table of needs in the place of the kernel's. In the form of `aosk bench needs` it goes on
+    /// learning; as {"u,0,1": [chance, gap]}, also under a name in FILE#NAME, it stays as it is.
     #[arg(long, value_name = "FILE")]
     pub(crate) need_table: Option<PathBuf>,
     /// Print one JSON object at the end.

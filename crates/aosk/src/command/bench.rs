@@ -43,11 +43,15 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
 fn context(args: &BenchContextArgs) -> Result<Done, Error> {
     let histories = histories(args)?;
     let caches = caches(&args.cache)?;
-    let table = args.need_table.as_deref().map(|path| read_table(path)).transpose()?;
+    let table = args.need_table.as_deref().map(read_table).transpose()?;
     let bench = Bench {
         window: args.window,
         // Where several are asked for, what is planned for breakpoints does well by block too.
-        rules: caches.iter().find(|rules| rules.breakpoints() > 0).or(caches.first()).copied(),
+        rules: caches
+            .iter()
+            .find(|rules| rules.breakpoints() > 0)
+            .or_else(|| caches.first())
+            .copied(),
         caches,
         prefer: prefer(args.prefer),
         table: table.unwrap_or_else(NeedTable::seeded),
@@ -104,8 +108,10 @@ fn caches(names: &[String]) -> Result<Vec<&'static CacheRules>, Error> {
 }
 
 /// Reads a table in the form of `aosk bench needs`, or the form of the study: `{"u,0,1": [chance,
-/// gap]}` with kind, idle bucket and references.
+/// gap]}` with kind, idle bucket and references, which may stand under a name that follows a `#`.
 fn read_table(path: &Path) -> Result<NeedTable, Error> {
+    let text = path.to_str().and_then(|path| path.rsplit_once('#'));
+    let (path, name) = text.map_or((path, None), |(path, name)| (Path::new(path), Some(name)));
     let failed = |what: String| {
         Error::new(ErrorCode::ConfigInvalid, format!("reading {}: {what}", path.display()))
             .hint("make a table with `aosk bench needs`")
@@ -115,6 +121,10 @@ fn read_table(path: &Path) -> Result<NeedTable, Error> {
     if value.is_array() {
         return NeedTable::parse(&text);
     }
+    let value = match name {
+        Some(name) => value.get(name).cloned().ok_or_else(|| failed(format!("no {name} in it")))?,
+        None => value,
+    };
     let mut table = NeedTable::empty();
     for feature in NeedTable::features() {
         table.fix(feature, studied(&value, feature));
@@ -235,3 +245,6 @@ fn wrong_figures(name: &str) -> Error {
              rob:0.97/0.85/10000/0.5",
         )
 }
+
+#[cfg(test)]
+mod tests;

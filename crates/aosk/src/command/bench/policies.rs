@@ -3,10 +3,7 @@
 
 use std::sync::Mutex;
 
-use aosk::abi::Tokens;
-use aosk::kernel::memory::{
-    Cause, Cut, Eviction, Leave, Memo, Need, PageId, Plan, Replacement, Situation,
-};
+use aosk::kernel::memory::{Eviction, Leave, Memo, Need, PageId, Plan, Replacement, Situation};
 
 /// Tokens above which a client truncates, as a part of the window.
 const FILLED: f64 = 0.97;
@@ -61,15 +58,14 @@ fn oldest(situation: &Situation<'_>, high: f64, low: f64, protect: u64) -> Plan 
                 break;
             }
             left -= f64::from(one.tokens);
-            plan.evict.push(eviction(one.id, u64::from(one.tokens), Need::default()));
+            plan.evict.push(eviction(one.id, one.tokens, Need::default()));
         }
     }
     plan.breakpoints = ends(situation, &plan.evict, &[]);
     plan
 }
 
-fn eviction(page: PageId, tokens: u64, need: Need) -> Eviction {
-    let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+fn eviction(page: PageId, tokens: u32, need: Need) -> Eviction {
     Eviction { page, tokens, chance_ppm: need.chance_ppm, gap_16ths: need.gap_16ths, loss: 0 }
 }
 
@@ -118,6 +114,7 @@ const PLACES: usize = 32;
 struct Item {
     page: PageId,
     block: u32,
+    size: u32,
     tokens: f64,
     frees: f64,
     stub: bool,
@@ -166,7 +163,7 @@ impl Replacement for Study {
         let mut evict: Vec<Eviction> = gone
             .iter()
             .filter_map(|at| items.get(*at))
-            .map(|item| eviction(item.page, item.tokens as u64, item.need))
+            .map(|item| eviction(item.page, item.size, item.need))
             .collect();
         let freed: f64 = gone.iter().filter_map(|at| items.get(*at)).map(|item| item.frees).sum();
         let mut leave = Leave::Apart;
@@ -174,17 +171,9 @@ impl Replacement for Study {
             let plan = oldest(situation, self.high, self.low, (situation.window.0 / 10).min(4_000));
             (evict, leave) = (plan.evict, plan.leave);
         }
-        let cut = (!evict.is_empty()).then(|| Cut {
-            cause: Cause::Pressure,
-            freed: Tokens(freed as u64),
-            rewritten: Tokens::ZERO,
-            price: 0,
-            loss: 0,
-            growth: 0,
-        });
         let anchor: Vec<PageId> = state.anchor.into_iter().collect();
         let breakpoints = ends(situation, &evict, &anchor);
-        Plan { evict, leave, cut, breakpoints, ..Plan::default() }
+        Plan { evict, leave, breakpoints, ..Plan::default() }
     }
 }
 
@@ -199,6 +188,7 @@ fn items(situation: &Situation<'_>) -> Vec<Item> {
             Item {
                 page: one.id,
                 block: one.page.block.0,
+                size: one.tokens,
                 tokens,
                 frees: if one.is_stub() { tokens } else { tokens - stub },
                 stub: one.is_stub(),

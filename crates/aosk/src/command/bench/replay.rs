@@ -20,7 +20,7 @@ const FAULT_PAGES_MAX: usize = 8;
 
 /// The part of the window that a client without a kernel fills, and the part from which on the window
 /// counts as full.
-const FILLED: f64 = 0.97;
+const FILLED_PERCENT: u64 = 97;
 const FULL: f64 = 0.98;
 
 /// The account of a replay.
@@ -129,6 +129,7 @@ pub(crate) fn replay(
     let mut run = Run {
         history,
         window: window as f64,
+        filled: window.saturating_mul(FILLED_PERCENT) / 100,
         keeper,
         account: Account { providers, entered: u64::from(history.fixed), ..Account::default() },
         request: Request::default(),
@@ -146,6 +147,8 @@ pub(crate) fn replay(
 struct Run<'a> {
     history: &'a History,
     window: f64,
+    /// What a client without a kernel sends at most.
+    filled: u64,
     keeper: &'a mut dyn Keeper,
     account: Account,
     request: Request,
@@ -194,7 +197,7 @@ impl Run<'_> {
         self.send();
         self.touch(&needs);
         self.keeper.sent(self.now);
-        self.account.plain += self.size.min((self.window * FILLED) as u64);
+        self.account.plain += self.size.min(self.filled);
     }
 
     fn plan(&mut self) {

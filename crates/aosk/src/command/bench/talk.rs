@@ -81,11 +81,11 @@ fn history(records: &[Record]) -> History {
             }
         }
     }
-    number(drafts, &fixed_words, u32::try_from(fixed).unwrap_or(u32::MAX))
+    number(&drafts, &fixed_words, u32::try_from(fixed).unwrap_or(u32::MAX))
 }
 
 /// Numbers the identifiers, and leaves out what tells nothing.
-fn number(drafts: Vec<Draft>, fixed_words: &BTreeSet<String>, fixed: u32) -> History {
+fn number(drafts: &[Draft], fixed_words: &BTreeSet<String>, fixed: u32) -> History {
     let mut pages_with: BTreeMap<&str, usize> = BTreeMap::new();
     for word in drafts.iter().flat_map(|draft| &draft.words) {
         *pages_with.entry(word).or_default() += 1;
@@ -109,7 +109,7 @@ fn number(drafts: Vec<Draft>, fixed_words: &BTreeSet<String>, fixed: u32) -> His
 
 /// All that a message says, its tool calls included.
 fn text(message: &Message) -> String {
-    let mut text = message.text().to_string();
+    let mut text = message.text();
     for call in message.tool_calls() {
         text.push('\n');
         text.push_str(&call.name);
