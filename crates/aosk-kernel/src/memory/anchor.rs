@@ -52,8 +52,13 @@ impl Anchors {
         });
     }
 
-    /// The pages with which live prefixes end, in order.
-    pub fn pages(&self) -> impl DoubleEndedIterator<Item = PageId> {
-        self.anchors.iter().map(|anchor| anchor.page)
+    /// The pages with which prefixes end that are alive, in order.
+    pub fn live(
+        &self,
+        lifetime: Millis,
+        now: Timestamp,
+    ) -> impl DoubleEndedIterator<Item = PageId> {
+        let live = move |anchor: &&Anchor| now.since(anchor.used) <= lifetime;
+        self.anchors.iter().filter(live).map(|anchor| anchor.page)
     }
 }

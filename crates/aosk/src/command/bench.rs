@@ -146,8 +146,13 @@ fn studied(value: &Value, feature: Feature) -> Need {
             .and_then(|number| number.as_f64())
             .map_or(0, whole)
     };
-    Need { chance_ppm: figure(0, 0.02, 1e6), gap_16ths: figure(1, 20.0, 16.0) }
+    // The file has four digits; what is rounded to none was not nothing.
+    let chance_ppm = figure(0, 0.02, 1e6).max(ROUNDED_PPM);
+    Need { chance_ppm, gap_16ths: figure(1, 20.0, 16.0) }
 }
+
+/// A chance that four digits do not show, in millionths.
+const ROUNDED_PPM: u32 = 10;
 
 /// A figure that is known to be small and not negative.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was clamped")]

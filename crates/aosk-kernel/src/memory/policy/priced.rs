@@ -50,7 +50,7 @@ impl Setting {
     #[must_use]
     pub const fn of(prefer: Prefer) -> Self {
         match prefer {
-            Prefer::Cost => Self { high: 990, keep: 0, fault: 50_000, weight: 13_000, early: true },
+            Prefer::Cost => Self { high: 990, keep: 0, fault: 50_000, weight: 14_500, early: true },
             Prefer::Quality => {
                 Self { high: 990, keep: 200, fault: 300_000, weight: 6_000, early: true }
             }
@@ -106,8 +106,12 @@ impl Replacement for Priced {
         let part = |thousandths: u64| window.saturating_mul(thousandths) / 1000;
         let (high, keep) = (part(setting.high), part(setting.keep));
         let is_over = total > high;
-        let is_near = total > high.saturating_sub(part(AHEAD));
-        if !is_over && !is_near && !setting.early {
+        // Breakpoints are placed ahead where there are any; where reading is free, nothing that
+        // is carried along costs anything.
+        let rules = situation.rules;
+        let is_near = rules.breakpoints() > 0 && total > high.saturating_sub(part(AHEAD));
+        let may_pay = setting.early && rules.read > 0;
+        if !is_over && !is_near && !may_pay {
             return keep_all(situation, memo);
         }
         let weighing = Weighing::new(situation, memo, &setting);
@@ -123,7 +127,7 @@ impl Replacement for Priced {
         let Some(next) = weighing.choose(part(20), most, /*ahead*/ true) else {
             return keep_all(situation, memo);
         };
-        let pays = |choice: &Choice| setting.early && choice.value <= 0;
+        let pays = |choice: &Choice| may_pay && choice.value <= 0;
         if pays(&next)
             && let Some(choice) = weighing.choose(part(20), most, /*ahead*/ false).filter(pays)
         {
@@ -195,7 +199,7 @@ impl<'a> Weighing<'a> {
         let is_warm = memo.last.is_some_and(|at| situation.now.since(at) <= rules.lifetime);
         let sent = if is_warm { space.unchanged().tokens.0 } else { 0 };
         let by_block = rules.breakpoints() == 0;
-        let mut anchors = memo.anchors.pages().peekable();
+        let mut anchors = memo.anchors.live(rules.lifetime, situation.now).peekable();
         let (mut live, mut anchor, mut before) = (0, None, 0_u64);
         let mut shown = space.shown();
         let mut figures = Vec::with_capacity(scan.units.len());

@@ -242,3 +242,38 @@ fn calls_are_answered(space: &AddressSpace) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+#[test]
+fn entries_of_the_cache_live_as_long_as_the_rules_say_and_end_with_a_cut() {
+    let mut anchors = super::super::Anchors::default();
+    anchors.written(&ids(&[3, 9]), Timestamp(1_000));
+    anchors.written(&ids(&[5]), Timestamp(2_000));
+    anchors.written(&ids(&[3]), Timestamp(3_000));
+    let lifetime = aosk_abi::Millis(1_500);
+    let live = |anchors: &super::super::Anchors, now: u64| -> Vec<PageId> {
+        anchors.live(lifetime, Timestamp(now)).collect()
+    };
+    assert_eq!(live(&anchors, 2_500), ids(&[3, 5, 9]));
+    assert_eq!(live(&anchors, 3_000), ids(&[3, 5]));
+    anchors.expire(Some(PageId(5)), lifetime, Timestamp(3_000));
+    assert_eq!(live(&anchors, 3_000), ids(&[3]));
+    for page in 0..1_000 {
+        anchors.written(&ids(&[page]), Timestamp(4_000 + u64::from(page)));
+    }
+    assert_eq!(live(&anchors, 5_000).len(), 64);
+}
+
+/// A pause longer than the lifetime makes a cut free: all is read anew anyway.
+#[test]
+fn after_a_pause_what_is_dead_goes() {
+    let first_cut = |pause_at: Option<u32>| {
+        let mut scene = scene("priced", 1_000_000, "anthropic5m");
+        (1..1_000).find(|block| {
+            scene.space.append(page(PageKind::ToolResult, 600, *block));
+            scene.now += if pause_at == Some(*block) { 400_000 } else { 0 };
+            scene.call().cut.is_some()
+        })
+    };
+    let usual = first_cut(None).unwrap();
+    assert_eq!(first_cut(Some(usual * 3 / 4)), Some(usual * 3 / 4));
+}
