@@ -15,9 +15,9 @@ use super::rival::Sorted;
 use super::{Bench, parse_figures, read_table};
 
 /// Entries of these sizes, a block each, with keys that begin at `first`.
-fn entries(first: u64, sizes: &[u32]) -> Vec<Sent> {
+fn entries(first: u32, sizes: &[u32]) -> Vec<Sent> {
     let keyed = sizes.iter().zip(first..);
-    keyed.map(|(tokens, key)| Sent { key, tokens: *tokens, block: key as u32 }).collect()
+    keyed.map(|(tokens, at)| Sent { key: at.into(), tokens: *tokens, block: at }).collect()
 }
 
 /// What a provider says to requests of these entries, ten seconds apart: cached tokens of each.
