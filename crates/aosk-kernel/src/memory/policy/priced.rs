@@ -55,7 +55,7 @@ impl Setting {
                 Self { high: 990, keep: 200, fault: 300_000, weight: 6_000, early: true }
             }
             Prefer::Utilisation => {
-                Self { high: 997, keep: 862, fault: 6_000, weight: 1_000, early: false }
+                Self { high: 997, keep: 862, fault: 6_000, weight: 1_300, early: false }
             }
         }
     }
