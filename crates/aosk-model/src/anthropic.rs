@@ -3,12 +3,11 @@
 mod reply;
 mod request;
 
-use aosk_abi::{ErrorCode, Failure, FailureClass, ModelReply};
+use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::{Answer, Endpoint};
-use crate::failure::failed;
 
 use reply::Assembly;
 
@@ -78,9 +77,9 @@ impl Anthropic {
                         return Ok(());
                     }
                 }
-                Ok(None) => return assembly.check_finished(&self.endpoint),
                 // All is said; only the last event is missing.
-                Err(_) if assembly.is_finished() => return Ok(()),
+                Ok(None) | Err(_) if assembly.is_finished() => return Ok(()),
+                Ok(None) => return Err(self.endpoint.broke_off()),
                 Err(failure) => return Err(failure),
             }
         }
@@ -96,10 +95,7 @@ impl Driver for Anthropic {
     ) -> Result<ModelReply, Failure> {
         let is_stream = on_delta.is_some();
         let body = request::render(&request, &self.model, self.dialect, is_stream);
-        let body = body.map_err(|error| {
-            let message = format!("writing the request to {}: {error}", self.endpoint.device());
-            failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)
-        })?;
+        let body = body.map_err(|error| self.endpoint.unwritable(&error))?;
         let mut answer = self.endpoint.post(body, is_stream).await?;
         let mut assembly = Assembly::default();
         if is_stream && answer.is_event_stream() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Body, CallId, Failure, ModelReply, ThinkOptions, ToolSpec};
+use aosk_abi::{Body, CallId, Failure, ModelReply, ThinkOptions, ToolSpec, ToolUse};
 use async_trait::async_trait;
 
 /// One attempt of a model call.
@@ -31,6 +31,14 @@ impl Request {
     pub fn use_id(&self, index: usize) -> String {
         format!("call_{}_{}_{index}", self.call.pid, self.call.number)
     }
+
+    /// Adds a tool call to those of the answer, with an id that no other has.
+    pub(crate) fn add_use(&self, uses: &mut Vec<ToolUse>, mut call: ToolUse) {
+        if call.id.is_empty() || uses.iter().any(|other| other.id == call.id) {
+            call.id = self.use_id(uses.len());
+        }
+        uses.push(call);
+    }
 }
 
 /// A piece of an answer that is still being written.
@@ -51,6 +59,13 @@ pub enum Delta {
 
 /// Who wants to see an answer while it is written; nobody if none.
 pub type OnDelta<'a> = Option<&'a (dyn Fn(Delta) + Send + Sync)>;
+
+/// Shows a piece of an answer to whoever wants to see it.
+pub(crate) fn tell(on_delta: OnDelta<'_>, delta: impl FnOnce() -> Delta) {
+    if let Some(on_delta) = on_delta {
+        on_delta(delta());
+    }
+}
 
 /// A model that can be asked.
 #[async_trait]

@@ -176,6 +176,17 @@ impl Endpoint {
         }
     }
 
+    /// The failure of a request that cannot be put into words.
+    pub(crate) fn unwritable(&self, error: &serde_json::Error) -> Failure {
+        let message = format!("writing the request to {}: {error}", self.device);
+        failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)
+    }
+
+    /// The failure of a stream that ends before the answer does.
+    pub(crate) fn broke_off(&self) -> Failure {
+        self.malformed(FailureClass::Transient, "the stream broke off")
+    }
+
     /// A failure of this endpoint's answer.
     pub(crate) fn malformed(&self, class: FailureClass, what: impl fmt::Display) -> Failure {
         let message = format!("reading the answer of {}: {what}", self.device);

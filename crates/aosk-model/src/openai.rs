@@ -7,12 +7,11 @@ mod prefix;
 mod reply;
 mod request;
 
-use aosk_abi::{ErrorCode, Failure, FailureClass, ModelReply};
+use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::{Answer, Endpoint};
-use crate::failure::failed;
 
 use prefix::Prefixes;
 use reply::Assembly;
@@ -84,9 +83,9 @@ impl OpenAi {
                     let json = event.data.as_bytes();
                     assembly.take(json, &self.endpoint, answer.headers(), on_delta)?;
                 }
-                Ok(None) => return assembly.check_finished(&self.endpoint),
                 // All is said; only usage may be missing.
-                Err(_) if assembly.is_finished() => return Ok(()),
+                Ok(None) | Err(_) if assembly.is_finished() => return Ok(()),
+                Ok(None) => return Err(self.endpoint.broke_off()),
                 Err(failure) => return Err(failure),
             }
         }
@@ -102,10 +101,7 @@ impl Driver for OpenAi {
     ) -> Result<ModelReply, Failure> {
         let is_stream = on_delta.is_some();
         let body = request::render(&request, &self.model, self.dialect, is_stream, &self.prefixes);
-        let body = body.map_err(|error| {
-            let message = format!("writing the request to {}: {error}", self.endpoint.device());
-            failed(FailureClass::Final, ErrorCode::ModelBadRequest, message)
-        })?;
+        let body = body.map_err(|error| self.endpoint.unwritable(&error))?;
         let mut answer = self.endpoint.post(body, is_stream).await?;
         let mut assembly = Assembly::default();
         if is_stream && answer.is_event_stream() {

@@ -61,7 +61,6 @@ pub(crate) struct EventLoop {
 
 /// A commit in flight, and what it holds back.
 pub(crate) struct Committing {
-    ticket: u64,
     releases: Vec<Release>,
     changed: Vec<Snapshot>,
 }
@@ -69,7 +68,7 @@ pub(crate) struct Committing {
 /// What the loop woke up for.
 enum Happened {
     Completion(Input),
-    Commit(Result<u64, Error>),
+    Commit(Result<(), Error>),
     Deadline,
     Request(Request),
     /// Nothing did, and something is left to be done.
@@ -259,15 +258,15 @@ impl EventLoop {
         self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
-        let ticket = self.committer.submit(batch).unwrap_or(u64::MAX);
-        self.committing = Some(Committing { ticket, releases: fx.releases, changed });
+        let _failed = self.committer.submit(batch);
+        self.committing = Some(Committing { releases: fx.releases, changed });
         Ok(())
     }
 
     /// The store has confirmed a commit: what waited for it leaves.
-    fn committed(&mut self, outcome: Result<u64, Error>) -> Result<(), End> {
-        let through = outcome.map_err(End::Failed)?;
-        let Some(committing) = self.committing.take_if(|c| c.ticket <= through) else {
+    fn committed(&mut self, outcome: Result<(), Error>) -> Result<(), End> {
+        outcome.map_err(End::Failed)?;
+        let Some(committing) = self.committing.take() else {
             return Ok(());
         };
         self.bodies.committed();

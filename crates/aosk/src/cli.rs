@@ -91,6 +91,7 @@ impl Cli {
             Command::Audit(AuditArgs { command: AuditCommand::Verify { json, .. } }) => *json,
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Doctor(args) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
             Command::Version { json } => *json,
@@ -326,6 +327,8 @@ pub(crate) enum BenchCommand {
     Context(BenchContextArgs),
     /// Print a table of what is needed again, made from page traces.
     Needs(BenchNeedsArgs),
+    /// Ask questions of conversations, and say how much of the evidence is found.
+    Recall(BenchRecallArgs),
 }
 
 /// What the kernel's policy is to prefer.
@@ -398,6 +401,22 @@ pub(crate) struct BenchNeedsArgs {
     /// Page traces.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A file has one conversation a line: {\"id\", \"turns\": [{\"id\", \"session\", \
+\"time\", \"speaker\", \"text\"}], \"questions\": [{\"question\", \"evidence\", \"category\"}]}. A \
+question is asked of its own conversation.\n\nExamples:\n  aosk bench recall conversations.jsonl\n  \
+aosk bench recall conversations.jsonl --json"
+)]
+pub(crate) struct BenchRecallArgs {
+    /// Files of conversations with questions.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print one JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

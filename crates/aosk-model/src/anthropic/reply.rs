@@ -12,7 +12,7 @@ use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::driver::{Delta, OnDelta, Request};
+use crate::driver::{Delta, OnDelta, Request, tell};
 use crate::endpoint::Endpoint;
 use crate::failure::Complaint;
 use crate::text::Text;
@@ -209,20 +209,12 @@ impl Assembly {
         self.has_stopped
     }
 
-    /// A stream that just ends must have said why.
-    pub(super) fn check_finished(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        if self.is_finished() {
-            return Ok(());
-        }
-        Err(endpoint.malformed(FailureClass::Transient, "the stream broke off"))
-    }
-
     /// The finished answer.
     pub(super) fn into_reply(self, request: &Request) -> Result<ModelReply, Failure> {
         let usage = self.usage();
         let mut text = String::new();
         let mut thinking = Vec::new();
-        let mut tool_calls: Vec<ToolUse> = Vec::new();
+        let mut tool_calls = Vec::new();
         for block in self.blocks.into_values() {
             match block {
                 Block::Text(more) => text.push_str(&more),
@@ -232,9 +224,7 @@ impl Assembly {
                 Block::Redacted(data) => thinking.push(Thought::RedactedThinking { data }),
                 Block::ToolUse { id, name, whole, fragments } => {
                     let arguments = if fragments.is_empty() { whole } else { fragments };
-                    let is_taken = id.is_empty() || tool_calls.iter().any(|call| call.id == id);
-                    let id = if is_taken { request.use_id(tool_calls.len()) } else { id };
-                    tool_calls.push(ToolUse { id, name, arguments });
+                    request.add_use(&mut tool_calls, ToolUse { id, name, arguments });
                 }
                 Block::Other => {}
             }
@@ -295,12 +285,6 @@ fn reasoning(thoughts: &[Thought]) -> Option<String> {
         }
     }
     (!plain.is_empty()).then_some(plain)
-}
-
-fn tell(on_delta: OnDelta<'_>, delta: impl FnOnce() -> Delta) {
-    if let Some(on_delta) = on_delta {
-        on_delta(delta());
-    }
 }
 
 #[derive(Serialize)]

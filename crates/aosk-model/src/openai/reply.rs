@@ -12,7 +12,7 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::driver::{Delta, OnDelta, Request};
+use crate::driver::{Delta, OnDelta, Request, tell};
 use crate::endpoint::Endpoint;
 use crate::failure::{Complaint, failed};
 use crate::text::Text;
@@ -167,14 +167,6 @@ impl Assembly {
         Err(endpoint.malformed(FailureClass::Transient, "it has no choices"))
     }
 
-    /// A stream that just ends must have said why.
-    pub(super) fn check_finished(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        if self.is_finished() {
-            return Ok(());
-        }
-        Err(endpoint.malformed(FailureClass::Transient, "the stream broke off"))
-    }
-
     /// The finished answer.
     pub(super) fn into_reply(
         self,
@@ -195,7 +187,10 @@ impl Assembly {
             _ => FinishReason::ToolCalls,
         };
         let text = self.text + &self.refusal;
-        let tool_calls = named(self.calls, request);
+        let mut tool_calls = Vec::with_capacity(self.calls.len());
+        for Call { index: _, id, name, arguments } in self.calls {
+            request.add_use(&mut tool_calls, ToolUse { id, name, arguments });
+        }
         let message = Message::Assistant {
             content: (!text.is_empty() || tool_calls.is_empty()).then_some(Content::Text(text)),
             reasoning: (!self.reasoning.is_empty()).then_some(self.reasoning),
@@ -206,18 +201,6 @@ impl Assembly {
     }
 }
 
-/// The calls with an id each. A missing or repeated id is replaced by one that is unique in the
-/// process and the same at every attempt.
-fn named(calls: Vec<Call>, request: &Request) -> Vec<ToolUse> {
-    let mut uses: Vec<ToolUse> = Vec::with_capacity(calls.len());
-    for (index, Call { index: _, id, name, arguments }) in calls.into_iter().enumerate() {
-        let is_taken = id.is_empty() || uses.iter().any(|other| other.id == id);
-        let id = if is_taken { request.use_id(index) } else { id };
-        uses.push(ToolUse { id, name, arguments });
-    }
-    uses
-}
-
 /// The arguments as the model wrote them: a text, or in some vendors' answers the JSON itself.
 fn arguments(raw: &RawValue) -> Cow<'_, str> {
     let json = raw.get();
@@ -225,12 +208,6 @@ fn arguments(raw: &RawValue) -> Cow<'_, str> {
         Ok(Text(text)) if json.starts_with('"') => text,
         _ if json == "null" => Cow::Borrowed(""),
         _ => Cow::Borrowed(json),
-    }
-}
-
-fn tell(on_delta: OnDelta<'_>, delta: impl FnOnce() -> Delta) {
-    if let Some(on_delta) = on_delta {
-        on_delta(delta());
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use aosk_abi::{
-    Body, CallId, Content, FinishReason, Message, ModelReply, Part, Pid, ThinkOptions, Tokens,
-    ToolUse, Usage,
+    Body, CallId, Content, FailureClass, FinishReason, Message, ModelReply, Part, Pid,
+    ThinkOptions, Tokens, ToolUse, Usage,
 };
 use reqwest::header::HeaderMap;
 

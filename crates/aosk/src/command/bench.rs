@@ -1,13 +1,15 @@
-//! `aosk bench`: policies of replacement held against recorded histories.
+//! `aosk bench`: replacement and retrieval held against recorded data.
 //!
 //! `context` replays a history through the kernel's page table and says what providers' caches would
-//! have answered. `needs` makes the table of needs that the kernel begins with.
+//! have answered. `needs` makes the table of needs that the kernel begins with. `recall` asks
+//! questions of conversations and counts the evidence that is found.
 
 mod fit;
 mod keeper;
 mod pages;
 mod policies;
 mod provider;
+mod recall;
 mod replay;
 mod report;
 mod rival;
@@ -37,6 +39,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
     match &args.command {
         BenchCommand::Context(args) => context(args),
         BenchCommand::Needs(args) => needs(args),
+        BenchCommand::Recall(args) => recall::run(args),
     }
 }
 

@@ -174,3 +174,59 @@ fn the_policy_of_the_kernel_is_better_than_those_of_the_study() {
     let tau = run("tauA", "32000", "cost");
     assert!(tau("/hit_rate/anthropic5m") > 0.98 && tau("/cost_ratio/anthropic5m") < 0.07);
 }
+
+/// A conversation whose answers stand in single turns.
+fn asked() -> String {
+    let turns = [
+        ("Ann", "The spare key of the boat lies under the blue flowerpot."),
+        ("Ben", "Good to know, I will be at the harbour on Sunday."),
+        ("Ann", "My sister Rosa moved to Lisbon last spring."),
+        ("Ben", "我上个月在上海的博物馆工作。"),
+    ];
+    let turns: Vec<Value> = (1..)
+        .zip(turns)
+        .map(|(at, (speaker, text))| {
+            let id = format!("D1:{at}");
+            serde_json::json!({
+                "id": id, "session": 1, "time": "2:10 pm on 3 May, 2023", "speaker": speaker, "text": text,
+            })
+        })
+        .collect();
+    let question = |question: &str, evidence: &str| serde_json::json!({"question": question, "evidence": [evidence], "category": 1});
+    let questions = [
+        question("Where is the key of the boat?", "D1:1"),
+        question("Which city does Ann's sister live in?", "D1:3"),
+        question("谁在上海的博物馆工作？", "D1:4"),
+        question("What is not said at all?", "D9:9"),
+    ];
+    serde_json::json!({"id": "1", "turns": turns, "questions": questions}).to_string()
+}
+
+#[test]
+fn recall_is_counted() {
+    let machine = Machine::new();
+    let file = machine.write("asked.jsonl", asked());
+    let json = machine.aosk(&["bench", "recall", &file, "--json"]).expect(0).json();
+    assert_eq!((&json["questions"], &json["skipped"]), (&3.into(), &1.into()));
+    for figure in ["recall_at_1", "recall_at_10", "recall_at_4000_tokens"] {
+        assert_eq!(json[figure], 1.0, "{json}");
+    }
+    assert!(json["query_ms_p50"].as_f64().unwrap() >= 0.0 && json["embedder"].is_null(), "{json}");
+    let table = machine.aosk(&["bench", "recall", &file]).expect(0);
+    assert!(table.stdout.contains("1 question without evidence"), "{table:#?}");
+    let broken = machine.write("broken.jsonl", "{\"id\": 1}");
+    let ran = machine.aosk(&["bench", "recall", &broken]).expect(2);
+    assert!(ran.stderr.contains("trace.invalid") && ran.stderr.contains("line 1"), "{ran:#?}");
+}
+
+#[test]
+fn the_retrieval_set_is_recalled() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/retrieval/locomo-5.jsonl");
+    let (Some(path), true) = (file.to_str(), file.exists()) else {
+        return skip("the retrieval set", "it is not on this machine");
+    };
+    let json = Machine::new().aosk(&["bench", "recall", path, "--json"]).expect(0).json();
+    assert!(json["recall_at_10"].as_f64().unwrap() > 0.80, "{json}");
+    assert!(json["recall_at_4000_tokens"].as_f64().unwrap() > 0.94, "{json}");
+}

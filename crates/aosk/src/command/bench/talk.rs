@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk::abi::{Message, Tokens};
-use aosk::model::{Record, tokens};
+use aosk::abi::Message;
+use aosk::model::{Record, Tokenizer};
 
 use super::pages::{History, Role, TracePage};
 
@@ -119,11 +119,12 @@ fn text(message: &Message) -> String {
     text
 }
 
-/// The tokens of a text. The kernel's estimate errs on the side of too many: by a third on recorded
-/// conversations of either kind, held against the o200k vocabulary.
+/// What counts the tokens: the vocabulary of OpenAI's models, whoever made the conversation.
+const COUNTED_AS: &str = "gpt-4o";
+
+/// The tokens of a text.
 fn count(text: &str) -> u64 {
-    let Tokens(tokens) = tokens::of_text(text);
-    (tokens * 3 / 4).max(1)
+    Tokenizer::of_model(COUNTED_AS).of_text(text).0.max(1)
 }
 
 /// The text in pieces of about a page at most, cut at ends of lines where there are any.
