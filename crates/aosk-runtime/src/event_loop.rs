@@ -161,11 +161,12 @@ impl EventLoop {
     /// another must not keep the loop from its other work. What is left then stays in `fx` for the
     /// next turn of the loop.
     fn go_on(&mut self) -> Result<(), End> {
-        let mut done = 0;
-        while self.has_more() && done < limits::BATCH_MAX {
-            let inline = std::mem::take(&mut self.fx.inline);
-            let resumes = std::mem::take(&mut self.fx.resumes);
-            done = done.saturating_add(inline.len()).saturating_add(resumes.len());
+        let mut left = limits::BATCH_MAX;
+        while self.has_more() && left > 0 {
+            let inline = take_first(&mut self.fx.inline, left);
+            left = left.saturating_sub(inline.len());
+            let resumes = take_first(&mut self.fx.resumes, left);
+            left = left.saturating_sub(resumes.len());
             for start in inline {
                 if let Some(asker) = self.asker(start.call.pid) {
                     let done = self.devices.call_inline(&start, asker);
@@ -253,6 +254,7 @@ impl EventLoop {
         })?;
         self.policy = self.kernel.policy();
         let mut fx = std::mem::take(&mut self.fx);
+        // What is still to be done is no part of the commit.
         std::mem::swap(&mut fx.inline, &mut self.fx.inline);
         std::mem::swap(&mut fx.resumes, &mut self.fx.resumes);
         self.bytes_waiting = 0;
@@ -350,6 +352,12 @@ impl EventLoop {
         }
         End::Stopped
     }
+}
+
+/// Takes the first of a list out of it, at most `count`.
+fn take_first<T>(list: &mut Vec<T>, count: usize) -> Vec<T> {
+    let rest = list.split_off(count.min(list.len()));
+    std::mem::replace(list, rest)
 }
 
 async fn sleep_until(clock: Clock, at: Option<Timestamp>) {
