@@ -148,7 +148,12 @@ impl Checker {
                 let flight = kernel.process(call.pid).and_then(|p| awaited(p, *call, *attempt));
                 before.stale = flight.is_none();
                 if let Some(Device::Model { call: asked, .. }) = flight.map(|f| f.device) {
-                    let cancelled = flight.is_some_and(|flight| flight.cancelled.is_some());
+                    // TERM cancels the call of a process that goes on.
+                    let asked_to_end = kernel.process(call.pid).is_some_and(|process| {
+                        matches!(process.termination, Termination::Asked { .. })
+                    });
+                    let ended = flight.is_some_and(|flight| flight.cancelled.is_some());
+                    let cancelled = ended || asked_to_end;
                     let spend = self.cost_of_report(asked, cancelled, outcome);
                     before.charges.push((call.pid, spend));
                 }
