@@ -41,6 +41,10 @@ pub struct ToolTraits {
     /// The call is pure and takes microseconds: it may run on the event loop and before the commit,
     /// because nobody outside can tell whether it ran.
     pub inline: bool,
+    /// Calls of one turn may run at the same time as others that may. Of a tool that changes what
+    /// another one reads, each call waits until those before it have returned: a model that writes a
+    /// file and runs a test in one turn means the one and then the other.
+    pub parallel: bool,
     /// How long one call may take.
     pub timeout: Millis,
 }

@@ -5,6 +5,7 @@ mod idle;
 mod latency;
 mod measure;
 mod model_server;
+mod plan;
 mod steps;
 
 use clap::Parser;
@@ -19,6 +20,8 @@ enum Bench {
     Latency(latency::Args),
     /// Memory of waiting agents, and how long `aosk ps` takes to start.
     Idle(idle::Args),
+    /// How long the kernel thinks about what leaves the window, before each call.
+    Plan(plan::Args),
     /// The model server that the benchmarks start for themselves.
     #[command(hide = true)]
     ModelServer {
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
             Bench::Steps(args) => steps::run(&args).await,
             Bench::Latency(args) => latency::run(&args).await,
             Bench::Idle(args) => idle::run(&args).await,
+            Bench::Plan(args) => plan::run(&args),
             Bench::ModelServer { steps, latency_ms } => {
                 model_server::serve(steps, std::time::Duration::from_millis(latency_ms)).await
             }

@@ -1,6 +1,7 @@
 //! What happens to work that was in flight when the kernel died.
 //!
-//! A model call is asked again: an answer that nobody committed never was. A tool call that is
+//! A model call is asked again, unless its process was asked to end: an answer that nobody committed
+//! never was. A tool call that is
 //! idempotent is made again under the same call id. Of any other tool call nobody knows whether it
 //! happened, so its process is told that and decides. A process that waits for a model this
 //! configuration does not have keeps waiting: a later boot may have it.
@@ -62,8 +63,12 @@ impl Kernel {
                     call.attempt = call.attempt.saturating_sub(1);
                 }
                 self.budgets.settle(budget, &held, &Spend::default());
-                calls.asked_again.push(Self::call_id(pid, call.number));
+                let id = Self::call_id(pid, call.number);
                 self.set_state(pid, State::Ready { call });
+                // One that was asked to end would have been told instead of answered.
+                if !self.interrupt(cx, pid) {
+                    calls.asked_again.push(id);
+                }
             }
             State::Waiting { on: Wait::Tools { calls: waits } } => {
                 self.boot_tools(cx, pid, waits, calls);

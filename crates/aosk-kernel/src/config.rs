@@ -72,6 +72,12 @@ impl Config {
         self.tools.get(tool).is_none_or(|tool| tool.inline)
     }
 
+    /// Whether calls of the tool may run while others of the same turn do. A tool that is not known
+    /// does nothing.
+    pub(crate) fn is_parallel(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_none_or(|tool| tool.parallel || tool.inline)
+    }
+
     pub(crate) fn broken(&self) -> Broken {
         Broken {
             #[cfg(feature = "misbehave")]

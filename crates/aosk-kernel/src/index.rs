@@ -8,8 +8,10 @@ use aosk_abi::{BudgetId, CallId, Pid, Timestamp};
 
 use crate::config::Config;
 use crate::device::{DeviceId, Devices};
-use crate::mutant::broken;
-use crate::process::{CancelKind, ModelCall, Process, State, Termination, ToolPhase, Wait};
+use crate::mutant::{Mutant, broken};
+use crate::process::{
+    CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
+};
 use crate::scheduler::{Candidate, Rank};
 
 /// Whose deadline it is.
@@ -242,9 +244,10 @@ impl Place {
         match process.state.inner() {
             State::Running { call, .. } => place.model_slot = devices.find(&call.options.model),
             State::Waiting { on: Wait::Tools { calls } } => {
-                for call in calls {
+                let startable = startable(calls, config);
+                for (at, call) in calls.iter().enumerate() {
                     match call.phase {
-                        ToolPhase::Queued { since } if !stopped => {
+                        ToolPhase::Queued { since } if !stopped && at < startable => {
                             place.queued_tools.push((since, CallId { pid, number: call.number }));
                         }
                         ToolPhase::InFlight { .. } if !config.is_inline(&call.tool) => {
@@ -281,6 +284,22 @@ impl Place {
         }
         place
     }
+}
+
+/// How many of a turn's first calls may be under way now. Those that may run together do, up to one
+/// that may not; that one runs when all before it have returned, and alone.
+pub(crate) fn startable(calls: &[ToolWait], config: &Config) -> usize {
+    let has_returned = |call: &ToolWait| matches!(call.phase, ToolPhase::Returned { .. });
+    let Some(first) = calls.iter().position(|call| !has_returned(call)) else {
+        return calls.len();
+    };
+    let together = calls.iter().skip(first);
+    let together =
+        together.take_while(|call| has_returned(call) || config.is_parallel(&call.tool)).count();
+    if config.broken().is(Mutant::TurnUnordered) {
+        return calls.len();
+    }
+    first.saturating_add(together.max(1))
 }
 
 /// The process as a candidate, if it wants a slot.

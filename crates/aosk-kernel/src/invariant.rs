@@ -9,6 +9,7 @@
 //!    admits a call and somebody ready.
 //! 5. Queues and deadlines are what the tables say.
 //! 6. Bounds: mailboxes, depth.
+//! 7. Turns: of the tool calls of a turn only those that may run together do, in their order.
 //!
 //! Checked elsewhere, since they need more than the kernel: `restore(load()) == kernel`, every page
 //! has its body in the store, journal order is commit order, every call ends exactly once.
@@ -21,7 +22,7 @@ use aosk_abi::{BudgetId, Limits, MicroUsd, Pid, Spend, Tokens, limits};
 use crate::budget::ROOT;
 use crate::device::Circuit;
 use crate::kernel::Kernel;
-use crate::process::{CancelKind, Process, State, ToolPhase, Wait};
+use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
 
 /// Something that must never be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +140,8 @@ impl Kernel {
                 }
                 Wait::Tools { calls } => {
                     let open = calls.iter().any(|c| !matches!(c.phase, ToolPhase::Returned { .. }));
-                    ensure(open, || format!("{pid}: waits for tools that have all returned"))
+                    ensure(open, || format!("{pid}: waits for tools that have all returned"))?;
+                    self.check_turn(pid, calls)
                 }
                 Wait::Child { child, .. } => {
                     let zombie = process.children.iter().find(|pid| {
@@ -195,6 +197,26 @@ impl Kernel {
         })?;
         ensure(process.spec.depth <= limits::PROCESS_DEPTH_MAX, || format!("{pid}: too deep"))?;
         ensure(process.priority <= 100, || format!("{pid}: priority {}", process.priority))
+    }
+
+    /// A call that may not run beside others runs when those before it in the turn have returned,
+    /// and none after it runs meanwhile.
+    fn check_turn(&self, pid: Pid, calls: &[ToolWait]) -> Check {
+        let mut open_before = 0_usize;
+        let mut alone_before = 0_usize;
+        // Inline calls are pure and no part of the order.
+        for call in calls.iter().filter(|call| !self.config.is_inline(&call.tool)) {
+            let parallel = self.config.is_parallel(&call.tool);
+            if let ToolPhase::InFlight { .. } = call.phase {
+                let in_turn = alone_before == 0 && (parallel || open_before == 0);
+                ensure(in_turn, || format!("{pid}: call {} runs out of turn", call.number))?;
+            }
+            if !matches!(call.phase, ToolPhase::Returned { .. }) {
+                open_before = open_before.saturating_add(1);
+                alone_before = alone_before.saturating_add(usize::from(!parallel));
+            }
+        }
+        Ok(())
     }
 
     fn check_slots(&self) -> Check {

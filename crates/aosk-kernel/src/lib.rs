@@ -15,6 +15,7 @@
 //! | `device` | slots and circuit breakers |
 //! | `budget` | reserve, settle, release in the budget tree |
 //! | `index` | queues and deadlines, all derived from the process table |
+//! | [`memory`] | page tables: what of a log is in the model's window, and what leaves it when |
 //! | `boot` | what happens to work in flight after a crash |
 //! | `image` | the durable form: rows out, rows in |
 //! | `invariant` | what must always hold |
@@ -30,6 +31,7 @@ mod index;
 mod interrupt;
 mod invariant;
 pub mod kernel;
+pub mod memory;
 mod mutant;
 mod process;
 mod scheduler;

@@ -65,6 +65,8 @@ pub enum Mutant {
     UrgencyAmplified,
     /// Calls are made although the kernel is being stopped.
     DrainIgnored,
+    /// The calls of a turn are all made at once.
+    TurnUnordered,
 }
 
 impl Mutant {
@@ -100,6 +102,7 @@ impl Mutant {
         Self::AttemptReused,
         Self::UrgencyAmplified,
         Self::DrainIgnored,
+        Self::TurnUnordered,
     ];
 }
 

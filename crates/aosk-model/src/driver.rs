@@ -52,6 +52,13 @@ pub enum Delta {
 /// Who wants to see an answer while it is written; nobody if none.
 pub type OnDelta<'a> = Option<&'a (dyn Fn(Delta) + Send + Sync)>;
 
+/// Shows a piece of an answer to whoever wants to see it.
+pub(crate) fn tell(on_delta: OnDelta<'_>, delta: impl FnOnce() -> Delta) {
+    if let Some(on_delta) = on_delta {
+        on_delta(delta());
+    }
+}
+
 /// A model that can be asked.
 #[async_trait]
 pub trait Driver: Send + Sync {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::counted::{self, Counted};
-use crate::driver::{Delta, OnDelta, Request};
+use crate::driver::{Delta, OnDelta, Request, tell};
 use crate::endpoint::{Answer, Endpoint};
 use crate::failure::{Complaint, failed};
 use crate::surrogate;
@@ -242,9 +242,7 @@ impl Context<'_> {
 
     /// Shows a piece of the answer to whoever wants to see it.
     pub(crate) fn tell(&self, delta: impl FnOnce() -> Delta) {
-        if let Some(on_delta) = self.on_delta {
-            on_delta(delta());
-        }
+        tell(self.on_delta, delta);
     }
 }
 

@@ -3,29 +3,26 @@
 use std::sync::{Mutex, PoisonError};
 
 use aosk_abi::Error;
-use aosk_store::CommitEvent;
+use aosk_store::{Head, StoreError};
 use tokio::sync::Notify;
 
 /// The last word.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
-    word: Mutex<Option<Result<u64, Error>>>,
+    word: Mutex<Option<Result<(), Error>>>,
     changed: Notify,
 }
 
 impl Commits {
     /// Takes word from the commit thread.
-    pub(crate) fn tell(&self, event: CommitEvent) {
-        let word = match event {
-            CommitEvent::Committed { through, .. } => Ok(through),
-            CommitEvent::Failed { error } => Err(error.into()),
-        };
+    pub(crate) fn tell(&self, kept: Result<Head, StoreError>) {
+        let word = kept.map(drop).map_err(Error::from);
         *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
         self.changed.notify_one();
     }
 
-    /// Waits for word: the last ticket that is kept, or why nothing more will be.
-    pub(crate) async fn wait(&self) -> Result<u64, Error> {
+    /// Waits for word: what was handed over is kept, or why nothing more will be.
+    pub(crate) async fn wait(&self) -> Result<(), Error> {
         loop {
             let word = self.word.lock().unwrap_or_else(PoisonError::into_inner).take();
             match word {

@@ -61,7 +61,6 @@ pub(crate) struct EventLoop {
 
 /// A commit in flight, and what it holds back.
 pub(crate) struct Committing {
-    ticket: u64,
     releases: Vec<Release>,
     changed: Vec<Snapshot>,
 }
@@ -69,7 +68,7 @@ pub(crate) struct Committing {
 /// What the loop woke up for.
 enum Happened {
     Completion(Input),
-    Commit(Result<u64, Error>),
+    Commit(Result<(), Error>),
     Deadline,
     Request(Request),
     /// Nothing did, and something is left to be done.
@@ -162,11 +161,12 @@ impl EventLoop {
     /// another must not keep the loop from its other work. What is left then stays in `fx` for the
     /// next turn of the loop.
     fn go_on(&mut self) -> Result<(), End> {
-        let mut done = 0;
-        while self.has_more() && done < limits::BATCH_MAX {
-            let inline = std::mem::take(&mut self.fx.inline);
-            let resumes = std::mem::take(&mut self.fx.resumes);
-            done = done.saturating_add(inline.len()).saturating_add(resumes.len());
+        let mut left = limits::BATCH_MAX;
+        while self.has_more() && left > 0 {
+            let inline = take_first(&mut self.fx.inline, left);
+            left = left.saturating_sub(inline.len());
+            let resumes = take_first(&mut self.fx.resumes, left);
+            left = left.saturating_sub(resumes.len());
             for start in inline {
                 if let Some(asker) = self.asker(start.call.pid) {
                     let done = self.devices.call_inline(&start, asker);
@@ -254,20 +254,21 @@ impl EventLoop {
         })?;
         self.policy = self.kernel.policy();
         let mut fx = std::mem::take(&mut self.fx);
+        // What is still to be done is no part of the commit.
         std::mem::swap(&mut fx.inline, &mut self.fx.inline);
         std::mem::swap(&mut fx.resumes, &mut self.fx.resumes);
         self.bytes_waiting = 0;
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
-        let ticket = self.committer.submit(batch).unwrap_or(u64::MAX);
-        self.committing = Some(Committing { ticket, releases: fx.releases, changed });
+        let _failed = self.committer.submit(batch);
+        self.committing = Some(Committing { releases: fx.releases, changed });
         Ok(())
     }
 
     /// The store has confirmed a commit: what waited for it leaves.
-    fn committed(&mut self, outcome: Result<u64, Error>) -> Result<(), End> {
-        let through = outcome.map_err(End::Failed)?;
-        let Some(committing) = self.committing.take_if(|c| c.ticket <= through) else {
+    fn committed(&mut self, outcome: Result<(), Error>) -> Result<(), End> {
+        outcome.map_err(End::Failed)?;
+        let Some(committing) = self.committing.take() else {
             return Ok(());
         };
         self.bodies.committed();
@@ -351,6 +352,12 @@ impl EventLoop {
         }
         End::Stopped
     }
+}
+
+/// Takes the first of a list out of it, at most `count`.
+fn take_first<T>(list: &mut Vec<T>, count: usize) -> Vec<T> {
+    let rest = list.split_off(count.min(list.len()));
+    std::mem::replace(list, rest)
 }
 
 async fn sleep_until(clock: Clock, at: Option<Timestamp>) {

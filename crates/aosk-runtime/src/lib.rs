@@ -34,6 +34,7 @@ mod turns;
 pub use aosk_abi as abi;
 pub use aosk_kernel as kernel;
 pub use aosk_model as model;
+pub use aosk_search as search;
 pub use aosk_store as store;
 pub use aosk_tools as tools;
 pub use clock::Clock;

@@ -202,7 +202,7 @@ impl Supervisor {
     ) -> (End, Result<Box<dyn Store>, aosk_store::StoreError>) {
         let commits = Arc::new(Commits::default());
         let word = commits.clone();
-        let committer = match Committer::start(store, Box::new(move |event| word.tell(event))) {
+        let committer = match Committer::start(store, Box::new(move |kept| word.tell(kept))) {
             Ok(committer) => committer,
             Err(error) => return (End::Failed(error.public()), Err(error)),
         };

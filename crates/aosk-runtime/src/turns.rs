@@ -2,6 +2,7 @@
 //! program's action becomes a system call.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aosk_abi::{
     Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step,
@@ -80,6 +81,8 @@ impl Turns {
         process: &Process,
         wake: Wake,
     ) -> Result<Step, Error> {
+        let event = event(bodies, process, wake)?;
+        let answer = answer(bodies, process, &event)?;
         let view = ProcessView {
             pid,
             name: &process.spec.name,
@@ -88,9 +91,9 @@ impl Turns {
             priority: process.priority,
             parent: process.spec.parent,
             capabilities: &process.spec.capabilities,
+            answer: answer.as_deref(),
         };
         let program = &process.spec.program.name;
-        let event = event(bodies, process, wake)?;
         let Stepped { append, call, state } =
             self.programs.step(program, &process.program_state, &view, event)?;
         let call = match call {
@@ -146,6 +149,25 @@ fn give_up(process: &Process, error: &Error) -> Step {
         },
         state: process.program_state.clone(),
     }
+}
+
+/// What the model said last. It stands near the end of the log: behind it are results of its calls,
+/// and messages that came since.
+fn answer(
+    bodies: &mut Bodies,
+    process: &Process,
+    event: &Event,
+) -> Result<Option<Arc<Message>>, Error> {
+    if let Event::Answered { message, .. } = event {
+        return Ok(Some(message.clone()));
+    }
+    for page in process.pages.iter().rev() {
+        let body = bodies.get(page.hash)?;
+        if let Message::Assistant { .. } = body.message().as_ref() {
+            return Ok(Some(body.message().clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// The wake with the content it points to.

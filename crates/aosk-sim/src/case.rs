@@ -31,14 +31,34 @@ pub struct SimTool {
     pub idempotent: bool,
     /// Whether it runs before the commit.
     pub inline: bool,
+    /// Whether its calls run beside others of the same turn.
+    pub parallel: bool,
 }
 
 /// The tools of every run. Programs also call `ghost`, which nobody has.
 pub const TOOLS: [SimTool; 4] = [
-    SimTool { name: "calculator", risk: Risk::Safe, idempotent: true, inline: true },
-    SimTool { name: "read_file", risk: Risk::Low, idempotent: true, inline: false },
-    SimTool { name: "write_file", risk: Risk::Medium, idempotent: false, inline: false },
-    SimTool { name: "run_command", risk: Risk::High, idempotent: false, inline: false },
+    SimTool {
+        name: "calculator",
+        risk: Risk::Safe,
+        idempotent: true,
+        inline: true,
+        parallel: true,
+    },
+    SimTool { name: "read_file", risk: Risk::Low, idempotent: true, inline: false, parallel: true },
+    SimTool {
+        name: "write_file",
+        risk: Risk::Medium,
+        idempotent: false,
+        inline: false,
+        parallel: false,
+    },
+    SimTool {
+        name: "run_command",
+        risk: Risk::High,
+        idempotent: false,
+        inline: false,
+        parallel: false,
+    },
 ];
 
 /// A run.
@@ -131,6 +151,7 @@ impl Case {
                 risk: tool.risk,
                 idempotent: tool.idempotent,
                 inline: tool.inline,
+                parallel: tool.parallel,
                 timeout: Millis::from_secs(6),
             };
             (tool.name.to_owned(), traits)

@@ -27,6 +27,10 @@ pub enum ShellMutant {
     FailureIgnored,
     /// A batch in flight is kept in part when the kernel dies.
     BatchTorn,
+    /// A shutdown does not wait for calls in flight.
+    CallsNotAwaited,
+    /// Calls leave although the time for a shutdown is over.
+    CutOffIgnored,
 }
 
 impl ShellMutant {
@@ -37,6 +41,8 @@ impl ShellMutant {
         Self::HeldBackForgotten,
         Self::FailureIgnored,
         Self::BatchTorn,
+        Self::CallsNotAwaited,
+        Self::CutOffIgnored,
     ];
 }
 

@@ -89,7 +89,7 @@ features! {
     /// A commit takes time, and the kernel goes on deciding while it is in flight.
     InFlight = "in-flight",
     /// The kernel is stopped in order and begins again.
-    Drain = "drain",
+    Shutdowns = "shutdowns",
 }
 
 /// The features of one run.

@@ -142,7 +142,8 @@ fn summary(
     took: Duration,
     failed: bool,
 ) -> io::Result<()> {
-    let Report { inputs, commits, crashes, processes, model_calls, tool_calls, state, .. } = total;
+    let Report { inputs, commits, crashes, shutdowns, processes, model_calls, .. } = total;
+    let Report { tool_calls, state, .. } = total;
     let seconds = took.as_secs_f64();
     let hours = total.virtual_time.duration().as_secs_f64() / 3600.0;
     let per_second = f64::from(runs) / seconds;
@@ -150,8 +151,8 @@ fn summary(
         let figures = serde_json::json!({
             "mutant": defect.map(|defect| defect.to_string()), "failed": failed, "seeds": runs,
             "seconds": seconds, "seeds_per_second": per_second, "virtual_hours": hours,
-            "inputs": inputs, "commits": commits, "crashes": crashes, "processes": processes,
-            "model_calls": model_calls, "tool_calls": tool_calls, "state": state.to_string(),
+            "inputs": inputs, "commits": commits, "crashes": crashes,
+            "shutdowns": shutdowns, "processes": processes, "model_calls": model_calls, "tool_calls": tool_calls, "state": state.to_string(),
         });
         return writeln!(out, "{figures}");
     }
@@ -163,8 +164,8 @@ fn summary(
     writeln!(
         out,
         "{verdict}: {runs} seeds in {seconds:.1} s ({per_second:.1} seeds/s), {hours:.1} simulated \
-         hours, {inputs} inputs, {commits} commits, {crashes} crashes, {processes} processes, \
-         {model_calls} model calls, {tool_calls} tool calls, state {state}"
+         hours, {inputs} inputs, {commits} commits, {crashes} crashes, {shutdowns} shutdowns, \
+         {processes} processes, {model_calls} model calls, {tool_calls} tool calls, state {state}"
     )
 }
 

@@ -18,12 +18,14 @@ pub struct Report {
     pub commits: u64,
     /// Times the kernel died.
     pub crashes: u64,
+    /// Times the kernel was stopped in order, cut off or not.
+    pub shutdowns: u64,
     /// Entries of the journal.
     pub facts: u64,
     /// Processes that lived.
     pub processes: u64,
-    /// Times it was stopped in order.
-    pub stops: u64,
+    /// Processes whose end was written down.
+    pub exits: u64,
     /// Model calls that devices were given.
     pub model_calls: u64,
     /// Tool calls that devices were given.
@@ -45,9 +47,10 @@ impl Default for Report {
             batches: 0,
             commits: 0,
             crashes: 0,
+            shutdowns: 0,
             facts: 0,
             processes: 0,
-            stops: 0,
+            exits: 0,
             model_calls: 0,
             tool_calls: 0,
             replies: 0,
@@ -65,9 +68,10 @@ impl Report {
         self.batches += other.batches;
         self.commits += other.commits;
         self.crashes += other.crashes;
+        self.shutdowns += other.shutdowns;
         self.facts += other.facts;
         self.processes += other.processes;
-        self.stops += other.stops;
+        self.exits += other.exits;
         self.model_calls += other.model_calls;
         self.tool_calls += other.tool_calls;
         self.replies += other.replies;

@@ -33,7 +33,7 @@ pub enum About {
     /// How long one commit takes, and what becomes of it when the kernel dies meanwhile.
     Commit,
     /// When the kernel is stopped in order, and how long that may take.
-    Drain,
+    Shutdown,
 }
 
 impl Rng {

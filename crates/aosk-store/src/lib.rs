@@ -6,24 +6,24 @@
 //! | [`memory`] | a store that lasts as long as its handles, for tests and simulation |
 //! | [`sqlite`] | the embedded store: one directory, one writer |
 //! | [`journal`] | the hash chain over the journal, and the check of it |
-//! | [`group`] | the thread that turns many waiting batches into one transaction |
+//! | [`committer`] | the thread that commits, so that the kernel goes on meanwhile |
 //! | [`fault`] | a store that fails when told to |
 //!
 //! A store knows nothing of what is in a row: it keeps JSON text under typed keys. It never decides
 //! anything, and it never says that something is kept before it is.
 
+pub mod committer;
 mod error;
 pub mod fault;
-pub mod group;
 pub mod journal;
 pub mod limits;
 pub mod memory;
 pub mod sqlite;
 mod store;
 
+pub use committer::Committer;
 pub use error::StoreError;
 pub use fault::{Faults, Faulty};
-pub use group::{CommitEvent, Committer};
 pub use journal::{Verified, VerifyError, verify};
 pub use memory::Memory;
 pub use sqlite::Sqlite;

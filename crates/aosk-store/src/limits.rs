@@ -6,10 +6,6 @@ use std::time::Duration;
 /// At a few hundred bytes each this stays within some megabytes.
 pub const ROWS_PER_READ_MAX: u32 = 10_000;
 
-/// Batches that wait for the commit thread. At 100 batches a transaction is within some percent of
-/// its best cost per batch, so a longer queue adds delay and nothing else.
-pub const QUEUE_BATCHES_MAX: usize = 256;
-
 /// How often a commit that found the disk full or the database busy is tried again.
 pub const COMMIT_RETRIES_MAX: u32 = 5;
 

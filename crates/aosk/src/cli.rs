@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Check or read the journal.
     Audit(AuditArgs),
+    /// Measure how the context is kept, on recorded histories.
+    Bench(BenchArgs),
     /// Check this machine: store, models, tools.
     Doctor(DoctorArgs),
     /// Print the version.
@@ -88,7 +90,10 @@ impl Cli {
             Command::Logs(args) => args.json,
             Command::Audit(AuditArgs { command: AuditCommand::Verify { json, .. } }) => *json,
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Doctor(args) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
             Command::Version { json } => *json,
             Command::Completions { .. } | Command::Exec { .. } => false,
         }
@@ -306,6 +311,110 @@ pub(crate) struct AuditShowArgs {
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(Fact::KINDS))]
     pub(crate) kind: Option<String>,
     /// Print JSON, one entry a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Replay histories through a window, and say what providers' caches would answer.
+    Context(BenchContextArgs),
+    /// Print a table of what is needed again, made from page traces.
+    Needs(BenchNeedsArgs),
+    /// Ask questions of conversations, and say how much of the evidence is found.
+    Recall(BenchRecallArgs),
+}
+
+/// What the kernel's policy is to prefer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchPrefer {
+    /// What is paid.
+    Cost,
+    /// That nothing that is needed is missing.
+    Quality,
+    /// That the window is full.
+    Utilisation,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Policies: priced (the kernel's), fifo-batch, lru, sliding, summarise; to compare \
+with: naive (the oldest is dropped at each call), readme (sorted by use at each call), clairvoyant \
+(priced, and knows the future), and two of the study that priced grew from: cvb:HIGH/LOW/FAULT, \
+rob:HIGH/LOW/FAULT/RENT. fifo-batch:HIGH/LOW and priced:HIGH/KEEP/FAULT/WEIGHT take figures too.\n\n\
+Examples:\n  aosk bench context runs.jsonl --chain --window 32000\n  aosk bench context --pages \
+history.json --policy priced,naive --prefer quality --json"
+)]
+pub(crate) struct BenchContextArgs {
+    /// Files of recorded conversations, as for `aosk trace run`.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The files are page traces: {"static", "pages": [{"r", "n", "g", "k", "ids"}]}.
+    #[arg(long, conflicts_with = "chain")]
+    pub(crate) pages: bool,
+    /// Join the conversations into one long history, one task each.
+    #[arg(long)]
+    pub(crate) chain: bool,
+    /// Tokens that a request may take.
+    #[arg(long, value_name = "N", default_value_t = 32_000, value_parser = clap::value_parser!(u64).range(256..))]
+    pub(crate) window: u64,
+    /// The policies, separated by commas.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "priced,naive,readme,clairvoyant"
+    )]
+    pub(crate) policy: Vec<String>,
+    /// The caches, separated by commas. Cuts are planned for the first that wants breakpoints, or
+    /// else for the first: anthropic5m, anthropic1h, openai56, openai, deepseek, gemini, vllm16.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "anthropic5m,openai,deepseek,vllm16"
+    )]
+    pub(crate) cache: Vec<String>,
+    /// What the kernel's policy prefers.
+    #[arg(long, value_enum, default_value = "cost")]
+    pub(crate) prefer: BenchPrefer,
+    /// A task's pages leave when it ends, as those of a child process do.
+    #[arg(long)]
+    pub(crate) tasks: bool,
+    /// A table of needs in the place of the kernel's. In the form of `aosk bench needs` it goes on
+    /// learning; as {"u,0,1": [chance, gap]}, also under a name in FILE#NAME, it stays as it is.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) need_table: Option<PathBuf>,
+    /// Print one JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchNeedsArgs {
+    /// Page traces.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A file has one conversation a line: {\"id\", \"turns\": [{\"id\", \"session\", \
+\"time\", \"speaker\", \"text\"}], \"questions\": [{\"question\", \"evidence\", \"category\"}]}. A \
+question is asked of its own conversation.\n\nExamples:\n  aosk bench recall conversations.jsonl\n  \
+aosk bench recall conversations.jsonl --json"
+)]
+pub(crate) struct BenchRecallArgs {
+    /// Files of conversations with questions.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print one JSON object at the end.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -29,6 +29,7 @@ fn main() -> std::process::ExitCode {
         Command::Exec { argv } => launch::exec(&argv),
         Command::Version { json } => command::version::run(json),
         Command::Completions { shell } => command::completions::run(shell),
+        Command::Bench(args) => command::bench::run(&args),
         Command::Ps(args) => command::ps::run(&cli.place, &args),
         Command::Show(args) => command::show::run(&cli.place, &args),
         Command::Logs(args) => command::logs::run(&cli.place, &args),

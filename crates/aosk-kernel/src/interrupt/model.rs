@@ -8,7 +8,7 @@ use aosk_abi::{
 use crate::device::backoff;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{CancelKind, ModelCall, State, Wait};
+use crate::process::{CancelKind, ModelCall, State, Termination, Wait};
 
 impl Kernel {
     /// A model call ended.
@@ -23,6 +23,7 @@ impl Kernel {
             self.ignore();
             return;
         };
+        let asked_to_end = matches!(process.termination, Termination::Asked { .. });
         let any_attempt = broken!(self, LateAnswerTaken);
         match process.state.inner() {
             State::Running { call, held, .. }
@@ -34,6 +35,9 @@ impl Kernel {
                     ModelOutcome::Failed(failure) => {
                         let usage = failure.usage.unwrap_or_default();
                         self.failed(cx, id.pid, call, &held, &usage, failure);
+                    }
+                    ModelOutcome::Cancelled if asked_to_end => {
+                        self.interrupted(cx, id.pid, &call, &held);
                     }
                     ModelOutcome::Cancelled => {
                         // Nobody asked for that; take it as a failure on the way.
@@ -217,6 +221,13 @@ impl Kernel {
                 self.model_call_abandoned(cx, pid, number);
             }
         }
+    }
+
+    /// A call was cancelled because its process was asked to end.
+    fn interrupted(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &ModelCall, held: &Spend) {
+        self.settle_usage(pid, call, held, &cut_off(call), /*calls*/ 1);
+        self.model_call_abandoned(cx, pid, call.number);
+        self.tell_termination(cx, pid);
     }
 
     /// A call ran out of time: it is cut off and counts as failed on the way.

@@ -1,7 +1,8 @@
 //! Signals, priorities and deadlines of one process.
 
 use aosk_abi::{
-    Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Resume, Signal, Timestamp, Wake, limits,
+    Error, ErrorCode, ExitStatus, Fact, Pid, Release, Resource, Resume, Signal, Timestamp, Wake,
+    limits,
 };
 
 use super::{Cause, Process, State, Termination, Wait};
@@ -58,7 +59,7 @@ impl Kernel {
     }
 
     /// Asks a process to end within the grace time. What it waits for is interrupted, unless it is
-    /// the end of a call in flight.
+    /// the end of tool calls: what those do to the world it must know.
     pub(crate) fn terminate(&mut self, cx: &mut Ctx<'_>, pid: Pid, cause: Cause) {
         let forgotten = broken!(self, GraceForgotten);
         let Some(process) = self.processes.get_mut(pid) else {
@@ -72,14 +73,15 @@ impl Kernel {
         self.interrupt(cx, pid);
     }
 
-    /// Tells a process that was asked to end, if it waits for something other than the end of a
-    /// call in flight. One that is stopped is told after CONT.
-    fn interrupt(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+    /// Tells a process that was asked to end, if it waits for something other than the end of tool
+    /// calls. A model call in flight is cancelled, and the process told when that is confirmed. One
+    /// that is stopped is told after CONT. Returns whether it was told.
+    pub(crate) fn interrupt(&mut self, cx: &mut Ctx<'_>, pid: Pid) -> bool {
         let Some(process) = self.processes.get(pid) else {
-            return;
+            return false;
         };
         if !matches!(process.termination, Termination::Asked { .. }) {
-            return;
+            return false;
         }
         let abandoned = match &process.state {
             State::Ready { call }
@@ -89,17 +91,21 @@ impl Kernel {
             State::Waiting {
                 on: Wait::Child { .. } | Wait::Message { .. } | Wait::Timer { .. },
             } => None,
+            State::Running { call, .. } => {
+                let (call, attempt) = (Self::call_id(pid, call.number), call.attempt);
+                cx.fx.releases.push(Release::Cancel { call, attempt });
+                return false;
+            }
             State::Waiting { on: Wait::Tools { .. } }
             | State::Program { .. }
-            | State::Running { .. }
             | State::Stopped { .. }
             | State::Exiting { .. }
-            | State::Zombie { .. } => return,
+            | State::Zombie { .. } => return false,
         };
         if let Some(number) = abandoned {
             self.model_call_abandoned(cx, pid, number);
         }
-        self.tell_termination(cx, pid);
+        self.tell_termination(cx, pid)
     }
 
     /// Tells the program that it must end, if it does not know yet. Returns whether it was told.

@@ -405,3 +405,19 @@ fn a_completion_that_comes_in_the_first_batch_after_a_crash_is_late() {
         assert_eq!(s.word(IT), "running");
     }
 }
+
+/// A process that was asked to end while its call ran is told, and its call not made again.
+#[test]
+fn a_call_that_term_cut_off_is_not_asked_again() {
+    let mut s = scene("running");
+    s.signal(IT, Signal::Term);
+    s.forget();
+    s.crash();
+    s.expect(&expect![[r#"
+        0s crash and boot
+            * p2 model.failed p2.c1 model.cancelled: the process no longer wants the answer
+            * node node.booted after 1 boots with 2 processes, asked again [], called again [], interrupted []
+            p1#1 <- started
+            p2#2 <- terminated
+    "#]]);
+}

@@ -324,6 +324,26 @@ fn a_process_may_obey_the_end_of_its_wall_time() {
     "#]]);
 }
 
+/// A call in flight does not use up the time in which it may say its last words.
+#[test]
+fn the_end_of_wall_time_cuts_off_a_call() {
+    let mut s = Script::new(config());
+    let limits = Limits { wall: Some(Millis::from_secs(30)), ..Limits::default() };
+    let a = s.spawn(with_limits("a", limits));
+    s.step(a, think("m"));
+    s.forget();
+    s.after(30_000);
+    s.model_done_of(a, 1, 1, ModelOutcome::Cancelled);
+    s.expect(&expect![[r#"
+        30s tick
+            * node budget.expired b2
+            cancel p1.c1/1
+        30s p1.c1/1 cancelled
+            * p1 model.failed p1.c1 model.cancelled: the process no longer wants the answer
+            p1#2 <- out of budget: Wall
+    "#]]);
+}
+
 #[test]
 fn a_node_goes_with_its_last_member() {
     let mut s = Script::new(config());

@@ -41,7 +41,7 @@ pub(super) struct Script {
 }
 
 /// Two models, `m` with one slot and prices and `n` with two slots and none; an inline tool, one
-/// that can be called again and one that cannot, in two slots.
+/// that can be called again and one that cannot, in two slots; and one whose calls run alone.
 pub(super) fn config() -> Config {
     let price = Price::flat(Rates {
         input: MicroUsd(1_000_000),
@@ -53,6 +53,7 @@ pub(super) fn config() -> Config {
         risk,
         idempotent,
         inline,
+        parallel: true,
         timeout: Millis::from_secs(seconds),
     };
     Config {
@@ -67,6 +68,10 @@ pub(super) fn config() -> Config {
             ("calc".to_owned(), tool(Risk::Safe, true, true, 1)),
             ("read".to_owned(), tool(Risk::Low, true, false, 10)),
             ("shell".to_owned(), tool(Risk::High, false, false, 30)),
+            (
+                "edit".to_owned(),
+                ToolTraits { parallel: false, ..tool(Risk::Medium, false, false, 10) },
+            ),
         ]),
         tool_slots: 2,
         ..Config::default()

@@ -1,6 +1,6 @@
 //! TERM, KILL, STOP and CONT in every state.
 
-use aosk_abi::{Error, ErrorCode, ModelOutcome, Pid, Reply, Signal, ToolOutcome};
+use aosk_abi::{Error, ErrorCode, ModelOutcome, Pid, Reply, Signal, Spend, Tokens, ToolOutcome};
 use expect_test::expect;
 
 use super::scene::*;
@@ -14,10 +14,7 @@ fn term_is_heard_where_a_process_can_hear() {
         // Those that have something in flight hear of it when that has ended.
         match word {
             "program" => s.step(IT, think("m")),
-            "running" => {
-                s.answer(IT, 10, 1);
-                s.step(IT, think("m"));
-            }
+            "running" => s.model_done_of(IT, 1, 1, ModelOutcome::Cancelled),
             "tool" => {
                 for number in 1..=3 {
                     s.tool_returns(IT, number, "ok");
@@ -48,13 +45,12 @@ fn term_is_heard_where_a_process_can_hear() {
         -- running
         0s operator signals p2 Term
             * p2 process.signalled Term
+            cancel p2.c1/1
             reply: done
-        0s p2.c1/1 answered
-            * p2 model.answered p2.c1 @1 used 10+1 for $0.000012
-            p2#2 <- answered @1 Stop
-        0s p2#2 think m 10+90
-            p2#3 <- terminated
-        0s p2#3 sleep 1.0 s
+        0s p2.c1/1 cancelled
+            * p2 model.failed p2.c1 model.cancelled: the process no longer wants the answer
+            p2#2 <- terminated
+        0s p2#2 sleep 1.0 s
         -- backoff
         0s operator signals p2 Term
             * p2 process.signalled Term
@@ -106,6 +102,37 @@ fn term_is_heard_where_a_process_can_hear() {
     .assert_eq(&heard);
 }
 
+/// A call that is cut off at TERM costs what any cancelled call does.
+#[test]
+fn a_call_that_term_cuts_off_is_charged_for_its_input() {
+    let mut s = scene("running");
+    s.signal(IT, Signal::Term);
+    s.model_done_of(IT, 1, 1, ModelOutcome::Cancelled);
+    let spend = s.process(IT).stats.spend;
+    assert_eq!((spend.tokens, spend.calls, spend.steps), (Tokens(10), 1, 1));
+    assert!(s.budget(IT).reserved == Spend::default());
+}
+
+/// A device may have answered before it heard that the call was cancelled.
+#[test]
+fn an_answer_that_comes_after_term_is_kept() {
+    let mut s = scene("running");
+    s.signal(IT, Signal::Term);
+    s.answer(IT, 10, 1);
+    s.step(IT, think("m"));
+    s.expect(&expect![[r#"
+        0s operator signals p2 Term
+            * p2 process.signalled Term
+            cancel p2.c1/1
+            reply: done
+        0s p2.c1/1 answered
+            * p2 model.answered p2.c1 @1 used 10+1 for $0.000012
+            p2#2 <- answered @1 Stop
+        0s p2#2 think m 10+90
+            p2#3 <- terminated
+    "#]]);
+}
+
 #[test]
 fn a_call_that_fails_after_term_is_not_made_again() {
     let mut s = scene("running");
@@ -114,6 +141,7 @@ fn a_call_that_fails_after_term_is_not_made_again() {
     s.expect(&expect![[r#"
         0s operator signals p2 Term
             * p2 process.signalled Term
+            cancel p2.c1/1
             reply: done
         0s p2.c1/1 failed
             * p2 model.retried p2.c1/1 model.server again in 402 ms
@@ -521,6 +549,7 @@ fn term_of_a_stopped_process_is_heard_at_cont() {
         9s tick
         9s operator signals p2 Cont
             * p2 process.signalled Cont
+            cancel p2.c1/1
             reply: done
         -- backoff
         0s operator signals p2 Term

@@ -283,3 +283,47 @@ fn an_inline_call_holds_no_slot_even_when_its_process_is_killed() {
     "#]]);
     assert!(s.kernel.process(Pid(2)).is_none());
 }
+
+/// A model that writes a file and then runs a test, all in one turn, means them in this order.
+#[test]
+fn calls_that_change_something_are_made_in_turn() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    s.forget();
+    s.step(a, call_tools(&["read", "read", "edit", "read", "calc", "edit"]));
+    s.tool_returns(a, 2, "second");
+    s.tool_returns(a, 1, "first"); // now the edit may run, and nothing beside it
+    s.tool_returns(a, 3, "edited");
+    s.tool_returns(a, 5, "calculated");
+    s.tool_returns(a, 4, "third");
+    s.crash(); // the last edit is in flight
+    s.expect(&expect![[r#"
+        0s p1#1 call read read edit read calc edit
+            * p1 tool.called p1.c1 read Low
+            * p1 tool.called p1.c2 read Low
+            * p1 tool.called p1.c3 edit Medium
+            * p1 tool.called p1.c4 read Low
+            * p1 tool.called p1.c5 calc Safe
+            * p1 tool.called p1.c6 edit Medium
+            inline p1.c5/1 calc ordinal 4
+            tool p1.c1/1 read ordinal 0
+            tool p1.c2/1 read ordinal 1
+        0s p1.c2/1 returned
+            * p1 tool.returned p1.c2
+        0s p1.c1/1 returned
+            * p1 tool.returned p1.c1
+            tool p1.c3/1 edit ordinal 2
+        0s p1.c3/1 returned
+            * p1 tool.returned p1.c3
+            tool p1.c4/1 read ordinal 3
+        0s p1.c5/1 returned
+            * p1 tool.returned p1.c5
+        0s p1.c4/1 returned
+            * p1 tool.returned p1.c4
+            tool p1.c6/1 edit ordinal 5
+        0s crash and boot
+            * p1 tool.returned p1.c6 an error
+            * node node.booted after 1 boots with 1 processes, asked again [], called again [], interrupted [p1.c6]
+            p1#2 <- tools returned @1 x6
+    "#]]);
+}

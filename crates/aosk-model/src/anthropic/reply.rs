@@ -96,6 +96,7 @@ impl exchange::Assembly for Assembly {
                 }
                 self.take_usage(event.usage, /*is_last*/ true);
             }
+            Some("message_stop") if !self.has_begun => return Err(cx.odd("it has no content")),
             Some("message_stop") => self.has_stopped = true,
             // `ping`, `content_block_stop` and what the future brings.
             Some(kind) if kind != "error" => {}

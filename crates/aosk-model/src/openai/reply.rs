@@ -44,8 +44,9 @@ impl exchange::Assembly for Assembly {
 
     fn take_event(&mut self, data: &[u8], cx: &Context<'_>) -> Result<(), Failure> {
         if data == b"[DONE]" {
+            self.check_begun(cx)?;
             self.is_over = true;
-            return self.check_begun(cx);
+            return Ok(());
         }
         self.take(data, cx)
     }

@@ -439,6 +439,7 @@ async fn what_never_began_used_nothing() {
         assert_eq!(failure.usage, None, "{status} {body}");
     }
     assert_eq!(broken_stream(": thinking\n\n").await.usage, None);
+    assert_eq!(broken_stream("data: [DONE]\n\n").await.usage, None);
     assert_eq!(broken_stream(&format!("data: {refused}\n\n")).await.usage, None);
 }
 

@@ -80,6 +80,8 @@ pub struct ProcessView<'a> {
     pub parent: Option<Pid>,
     /// What it may touch.
     pub capabilities: &'a aosk_abi::Capabilities,
+    /// What the model said last, if it said anything: a program need not remember it.
+    pub answer: Option<&'a Message>,
 }
 
 /// Why a program is run: [`aosk_abi::Wake`] with the content it points to.

@@ -37,9 +37,9 @@ pub struct Param {
 /// Where it is within a turn.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct State {
-    /// Calls of the model's last answer that are still to be made.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    queue: Vec<ToolUse>,
+    /// How many calls of the model's last answer have been made. The calls are in the answer.
+    #[serde(default)]
+    made: usize,
     /// The system call that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<Asked>,
@@ -124,7 +124,7 @@ fn answered(
     finish: FinishReason,
 ) -> Action {
     if !message.tool_calls().is_empty() {
-        state.queue = message.tool_calls().to_vec();
+        state.made = 0;
         return go_on(state, process, param, Vec::new());
     }
     match finish {
@@ -164,20 +164,22 @@ fn go_on(
     param: &Param,
     mut append: Vec<Message>,
 ) -> Action {
+    let calls = process.answer.map(Message::tool_calls).unwrap_or_default();
     loop {
+        let left = calls.get(state.made..).unwrap_or_default();
         let is_kernel_call = |wanted: &ToolUse| kernel_calls::spec(&wanted.name).is_some();
         let is_too_long = |wanted: &ToolUse| wanted.arguments.len() > limits::ARGUMENTS_BYTES_MAX;
         let tools =
-            state.queue.iter().take_while(|wanted| !is_kernel_call(wanted) && !is_too_long(wanted));
-        let tools = tools.take(limits::TOOL_CALLS_PER_TURN_MAX).count();
-        if tools > 0 {
-            let calls = state.queue.drain(..tools).collect();
-            return Action { append, call: Call::CallTools(calls) };
+            left.iter().take_while(|wanted| !is_kernel_call(wanted) && !is_too_long(wanted));
+        let tools: Vec<_> = tools.take(limits::TOOL_CALLS_PER_TURN_MAX).cloned().collect();
+        if !tools.is_empty() {
+            state.made = state.made.saturating_add(tools.len());
+            return Action { append, call: Call::CallTools(tools) };
         }
-        if state.queue.is_empty() {
+        let Some(wanted) = left.first().cloned() else {
             return think(param, append);
-        }
-        let wanted = state.queue.remove(0);
+        };
+        state.made = state.made.saturating_add(1);
         if is_too_long(&wanted) {
             let text = format!(
                 "the arguments have {} bytes, more than {}; do it in smaller parts",
@@ -224,10 +226,11 @@ fn system_call(
         KernelCall::Finish(finish) => {
             // The log stays well-formed, so that it can be read and continued.
             append.push(Message::returned(wanted.id, wanted.name, r#"{"finished":true}"#));
-            for unmade in state.queue.drain(..) {
+            let calls = process.answer.map(Message::tool_calls).unwrap_or_default();
+            for unmade in calls.iter().skip(state.made) {
                 let (code, what) =
                     (ErrorCode::ToolInterrupted, "the agent finished before this call");
-                append.push(Message::failed(unmade.id, unmade.name, code, what));
+                append.push(Message::failed(&unmade.id, &unmade.name, code, what));
             }
             let result = Some(Message::assistant(finish.result));
             return Action { append, call: Call::Exit { status: ExitStatus::Finished, result } };

@@ -14,6 +14,7 @@ fn view(capabilities: &aosk_abi::Capabilities) -> ProcessView<'_> {
         priority: 50,
         parent: None,
         capabilities,
+        answer: None,
     }
 }
 

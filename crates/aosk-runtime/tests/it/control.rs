@@ -94,6 +94,18 @@ async fn term_ends_one_that_waits() {
     node.shutdown().await.unwrap();
 }
 
+/// A model that is slow to answer does not use up the grace time.
+#[tokio::test]
+async fn term_ends_one_that_is_being_answered() {
+    let node = Scene::new(|_| Say::Hang).start();
+    let pid = node.agent("a").await;
+    node.trace.until("ask a.1").await;
+    node.handle.signal(pid, Signal::Term).await.unwrap();
+    assert_eq!(node.end(pid).await.0, ExitStatus::Signalled(Signal::Term));
+    assert_eq!(node.trace.count("dropped ask a"), 1);
+    node.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_message_from_the_operator_arrives() {
     let node = Scene::new(|request| match request.messages.len() {

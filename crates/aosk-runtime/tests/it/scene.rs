@@ -362,6 +362,7 @@ impl Scene {
             risk: Risk::Safe,
             idempotent: false,
             inline: false,
+            parallel: true,
             timeout: Millis::from_secs(20),
         };
         change(&mut traits);

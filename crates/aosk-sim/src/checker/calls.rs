@@ -26,11 +26,6 @@ pub(super) enum Device<'a> {
     },
 }
 
-/// Whether devices have calls of the process.
-pub(crate) fn has_calls_in_flight(process: &Process) -> bool {
-    !in_flight(process).is_empty()
-}
-
 /// The calls of a process that devices have.
 pub(super) fn in_flight(process: &Process) -> Vec<InFlight<'_>> {
     match process.state.inner() {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::books::Books;
 use super::calls::{Device, in_flight};
+use super::shutdown::Shutdown;
 use super::{Checker, Rule, ensure};
 
 /// As much of the rows as the checker looks at.
@@ -99,7 +100,7 @@ impl Checker {
         ensure(self.due.is_empty(), "what is committed happens", || format!("{:?}", self.due))?;
         self.kept = books;
         self.kept_rows = rows;
-        self.due = decided.releases.into();
+        self.due = self.still_due(decided.releases).into();
         Ok(())
     }
 
@@ -146,6 +147,9 @@ impl Checker {
             Release::Cancel { .. } | Release::Reply { .. } => None,
         });
         let held_back: BTreeSet<_> = held_back.collect();
+        if self.shutdown == Shutdown::CutOff {
+            return Ok(());
+        }
         for (pid, process) in kernel.processes() {
             for flight in in_flight(process) {
                 // A cancelled call is not waited for, only its confirmation, and not for long.

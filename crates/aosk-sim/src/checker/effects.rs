@@ -43,6 +43,7 @@ impl Checker {
         releases: &[Release],
     ) -> Result<(), Rule> {
         for release in releases {
+            self.check_drains(release)?;
             match release {
                 Release::Think { call, options, .. } => {
                     self.check_allowed(kernel, call.pid, |may| may.models.allows(&options.model))?;

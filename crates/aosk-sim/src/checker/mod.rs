@@ -11,21 +11,24 @@ mod books;
 mod calls;
 mod commit;
 mod effects;
+mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use aosk_abi::{
-    CallId, Effects, Entry, Fact, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey,
+    CallId, Effects, Fact, Failure, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey,
     Signal, Spend, Syscall, Timestamp, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
 use self::books::{Books, Charges, cost, input_only};
+pub(crate) use self::calls::is_awaited;
 use self::calls::{Device, awaited, in_flight};
-pub(crate) use self::calls::{has_calls_in_flight, is_awaited};
 use self::commit::Decided;
 pub(crate) use self::commit::HandedOver;
+use self::shutdown::Shutdown;
+pub(crate) use self::shutdown::leaves_after_cut_off;
 use crate::case::Case;
 use crate::faults::Feature;
 
@@ -97,14 +100,11 @@ pub(crate) struct Checker {
     kept_rows: Vec<(RowKey, String)>,
     /// What may leave and has not: the effects of the last commit.
     due: VecDeque<Release>,
+    shutdown: Shutdown,
     /// Attempts that devices were given in this life of the kernel.
     started: BTreeSet<(CallId, u32)>,
     /// Attempts that devices were ever given.
     ever_started: BTreeSet<(CallId, u32)>,
-    /// The kernel is being stopped.
-    draining: bool,
-    /// The last kernel was stopped in order, and nothing was in flight then.
-    ended_whole: bool,
     /// What was seen at least once, to know that the runs are worth something.
     pub(crate) seen: BTreeSet<String>,
 }
@@ -121,11 +121,10 @@ impl Checker {
             kept: books.clone(),
             kept_rows: Vec::new(),
             due: VecDeque::new(),
+            shutdown: Shutdown::Not,
             books,
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
-            draining: false,
-            ended_whole: false,
             seen: BTreeSet::new(),
             config,
         }
@@ -149,8 +148,18 @@ impl Checker {
                 let flight = kernel.process(call.pid).and_then(|p| awaited(p, *call, *attempt));
                 before.stale = flight.is_none();
                 if let Some(Device::Model { call: asked, .. }) = flight.map(|f| f.device) {
-                    let cancelled = flight.is_some_and(|flight| flight.cancelled.is_some());
-                    let spend = self.cost_of_report(asked, cancelled, outcome);
+                    // TERM cancels the call of a process that goes on.
+                    let asked_to_end = kernel.process(call.pid).is_some_and(|process| {
+                        matches!(process.termination, Termination::Asked { .. })
+                    });
+                    let ended = flight.is_some_and(|flight| flight.cancelled.is_some());
+                    let cancelled = ended || asked_to_end;
+                    let mut spend = self.cost_of_report(asked, cancelled, outcome);
+                    // Where the process goes on, a fact says whether its call ended.
+                    let has_used = |failure: &Failure| failure.usage.is_some();
+                    if ended && matches!(outcome, ModelOutcome::Failed(f) if has_used(f)) {
+                        spend = spend.plus(&Spend { calls: 1, steps: 1, ..Spend::default() });
+                    }
                     before.charges.push((call.pid, spend));
                 }
             }
@@ -181,10 +190,9 @@ impl Checker {
             ModelOutcome::Cancelled if cancelled => {
                 input_only(&self.prices, model, asked.input).plus(&one)
             }
-            // Facts say whether the call ended with it.
             ModelOutcome::Failed(failure) => {
-                let used = failure.usage.map(|usage| cost(&self.prices, model, &usage));
-                used.map(|used| if cancelled { used.plus(&one) } else { used }).unwrap_or_default()
+                let usage = failure.usage.unwrap_or_default();
+                cost(&self.prices, model, &usage)
             }
             ModelOutcome::Cancelled => Spend::default(),
         }
@@ -214,6 +222,7 @@ impl Checker {
         let mut returned = BTreeSet::new();
         for entry in facts {
             self.seen.insert(entry.fact.kind().to_owned());
+            self.check_boot(&entry.fact)?;
             let charges = self.books.enter(entry, &self.prices)?;
             self.books.charge(&charges);
             if let (Fact::ToolReturned { .. }, Some(pid)) = (&entry.fact, entry.pid) {
@@ -239,7 +248,6 @@ impl Checker {
             self.check_tool_start(kernel, start)?;
         }
         let releases = fx.releases.get(mark.releases..).unwrap_or_default();
-        self.check_drain(input, facts, releases)?;
         self.check_releases(kernel, now, before, releases)?;
         self.decided.facts.extend_from_slice(facts);
         self.decided.releases.extend_from_slice(releases);
@@ -403,52 +411,17 @@ impl Checker {
         ensure(holds, "what is committed is not lost", || {
             format!("{} entries, of {}", image.journal_length, self.kept.entries)
         })?;
-        self.draining = false;
         self.config = config;
         self.books = self.kept.clone();
         self.decided = Decided::default();
         self.due.clear();
+        if self.shutdown != Shutdown::InOrder {
+            self.shutdown = Shutdown::Not;
+        }
         self.books.breakers.clear();
         self.started.clear();
         let same = image.rows.is_empty() || kernel.rows() == image.rows;
         ensure(same, "a restored kernel is the kernel", || "after a crash".to_owned())
-    }
-
-    /// What is committed and has not left will not leave in this life of the kernel: its time is up.
-    pub(crate) fn stays_here(&mut self) {
-        self.due.clear();
-    }
-
-    /// The kernel was stopped in order; whether nothing was in flight any more.
-    pub(crate) fn ended(&mut self, whole: bool) {
-        self.ended_whole = whole;
-    }
-
-    /// Judges an orderly end: a kernel that is being stopped makes no call, and the one after it
-    /// finds none in flight.
-    fn check_drain(
-        &mut self,
-        input: &Input,
-        facts: &[Entry],
-        releases: &[Release],
-    ) -> Result<(), Rule> {
-        self.draining |= *input == Input::Drain;
-        if self.draining {
-            let is_call =
-                |release: &&Release| matches!(release, Release::Think { .. } | Release::Tool(_));
-            let made = releases.iter().find(is_call);
-            ensure(made.is_none(), "a kernel that is being stopped makes no call", || {
-                format!("{made:?}")
-            })?;
-        }
-        if !std::mem::take(&mut self.ended_whole) {
-            return Ok(());
-        }
-        let leaves_doubt = facts.iter().any(|entry| {
-            matches!(&entry.fact, Fact::Booted { asked_again, called_again, interrupted, .. }
-                if [asked_again, called_again, interrupted].iter().any(|calls| !calls.is_empty()))
-        });
-        ensure(!leaves_doubt, "an orderly end leaves no doubt", || format!("{facts:?}"))
     }
 
     /// Nothing happens any more and nothing is due: whoever is left must wait for what only another

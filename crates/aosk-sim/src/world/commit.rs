@@ -1,12 +1,12 @@
 //! Commit and act: a batch is handed to the store, and what waits for it leaves when the store has
 //! confirmed it. At most one commit is in flight; nothing leaves earlier.
 
-use aosk_abi::{CallId, Effects, Millis, Release};
+use aosk_abi::{CallId, Effects, Fact, Millis, Release};
 use aosk_store::{Batch, StoreError};
 
 use super::fate::Fate;
-use super::{Event, World};
-use crate::checker::{HandedOver, Rule, is_awaited};
+use super::{Event, Phase, World};
+use crate::checker::{HandedOver, Rule, is_awaited, leaves_after_cut_off};
 use crate::defect::{Defect, ShellMutant};
 use crate::rng::{About, Rng};
 use crate::store::Committed;
@@ -70,7 +70,7 @@ impl World<'_> {
             return self.die("in flight");
         }
         self.confirm(fate)?;
-        if self.down { Ok(()) } else { self.begin_commit() }
+        if self.phase == Phase::Down { Ok(()) } else { self.begin_commit() }
     }
 
     /// The store takes the batch or does not, and says so unless the kernel dies first.
@@ -94,6 +94,9 @@ impl World<'_> {
         if self.is_broken(ShellMutant::HeldBackForgotten) {
             self.fx = Effects::default();
         }
+        if self.phase == Phase::CutOff && !self.is_broken(ShellMutant::CutOffIgnored) {
+            releases.retain(leaves_after_cut_off);
+        }
         self.release(releases, fate)
     }
 
@@ -104,6 +107,8 @@ impl World<'_> {
         let committed = self.disk.commit(&batch).map_err(failed)?;
         if committed != Committed::Lost {
             self.report.commits += 1;
+            let exits = batch.journal.iter().filter(|e| matches!(e.fact, Fact::Exited { .. }));
+            self.report.exits += u64::try_from(exits.count()).unwrap_or(0);
             self.report.facts += u64::try_from(batch.journal.len()).unwrap_or(0);
             let image = self.disk.load().map_err(failed)?;
             self.checker.committed(then, &image, self.disk.reader().as_ref(), &batch.rows)?;
@@ -170,7 +175,7 @@ impl World<'_> {
         true
     }
 
-    fn is_broken(&self, mutant: ShellMutant) -> bool {
+    pub(super) fn is_broken(&self, mutant: ShellMutant) -> bool {
         self.case.defect == Some(Defect::Shell(mutant))
     }
 }

@@ -17,6 +17,7 @@ impl World<'_> {
     ) -> Result<(), Rule> {
         self.checker.given(call, attempt)?;
         self.report.model_calls += 1;
+        self.running.insert((call, attempt));
         let started =
             Attempt { call, attempt, pages, options, now: self.now, healthy: self.healthy };
         for (delay, outcome) in model::reports(self.case, &started) {
@@ -29,6 +30,7 @@ impl World<'_> {
         let ToolStart { call, attempt, .. } = *start;
         self.checker.given(call, attempt)?;
         self.report.tool_calls += 1;
+        self.running.insert((call, attempt));
         for (delay, outcome) in self.tools.start(self.case, start, self.healthy) {
             self.report_later(call, attempt, delay, Input::ToolDone { call, attempt, outcome });
         }
@@ -39,9 +41,10 @@ impl World<'_> {
         })
     }
 
-    /// Stops a call, if the device obeys.
+    /// Stops a call, if the device obeys. Nobody waits for one of which nothing will be heard.
     pub(super) fn cancel(&mut self, call: CallId, attempt: u32) {
         let Some(keys) = self.under_way.remove(&(call, attempt)) else {
+            self.running.remove(&(call, attempt));
             return;
         };
         let (confirmed, comes_anyway) = model::cancelled(self.case, call, attempt, self.healthy);
@@ -53,6 +56,9 @@ impl World<'_> {
             if !comes_anyway {
                 self.events.remove(&key);
             }
+        }
+        if confirmed.is_none() && !comes_anyway {
+            self.running.remove(&(call, attempt));
         }
         if let Some(delay) = confirmed {
             let input = if is_tool {

@@ -4,7 +4,7 @@ use aosk_abi::{Effects, Input, Millis};
 use aosk_kernel::Kernel;
 use aosk_store::StoreError;
 
-use super::{Event, World};
+use super::{Event, Phase, World};
 use crate::checker::Rule;
 use crate::faults::Feature;
 use crate::rng::{About, Rng};
@@ -42,10 +42,19 @@ impl World<'_> {
     pub(super) fn die(&mut self, moment: &str) -> Result<(), Rule> {
         self.report.crashes += 1;
         self.checker.seen.insert(format!("dies {moment}"));
-        self.down = true;
-        self.draining = None;
+        if let Phase::Draining { .. } = self.phase {
+            self.checker.seen.insert("dies draining".to_owned());
+        }
+        self.phase = Phase::Down;
         self.fx = Effects::default();
         self.abandon_commit()?;
+        self.leave_devices();
+        Ok(())
+    }
+
+    /// Whatever devices do, a kernel that is gone does not learn of it.
+    pub(super) fn leave_devices(&mut self) {
+        self.running.clear();
         let mut rng = Rng::of(self.case.seed, About::Restart, &[self.report.batches]);
         // Some reports are lost with the kernel, some reach its next life.
         let lost: Vec<_> = self
@@ -59,7 +68,6 @@ impl World<'_> {
             self.events.remove(&key);
         }
         self.now = self.now.after(Millis(rng.below(15_000)));
-        Ok(())
     }
 
     /// The kernel begins again from what is stored.
@@ -71,7 +79,7 @@ impl World<'_> {
         self.kernel = Kernel::restore(config.clone(), &image)
             .map_err(|error| Rule("what is stored can be restored", error.to_string()))?;
         self.checker.restored(config, &self.kernel, &image)?;
-        self.down = false;
+        self.phase = Phase::Up;
         self.batch(vec![Input::Boot])
     }
 }

@@ -5,10 +5,10 @@
 mod batch;
 mod commit;
 mod devices;
-mod drain;
 mod fate;
+mod shutdown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{CallId, Command, Effects, Hash, Input, Millis, Pid, RequestId, Signal, Timestamp};
 use aosk_kernel::Kernel;
@@ -43,6 +43,22 @@ enum Event {
     Action(u32),
     /// The commit in flight is done.
     Commit,
+    /// The kernel is asked to stop in order.
+    Stop(u64),
+}
+
+/// How the kernel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is gone and must be restored.
+    Down,
+    Up,
+    /// It is stopped in order: calls in flight may end until then.
+    Draining {
+        until: Timestamp,
+    },
+    /// The time for that is over; what was decided is still committed.
+    CutOff,
 }
 
 /// The world.
@@ -54,13 +70,12 @@ struct World<'a> {
     healthy: bool,
     /// How often the kernel began.
     life: u64,
-    /// The kernel is dead and must be restored.
-    down: bool,
-    /// The kernel is being stopped in order; until when that may take.
-    draining: Option<Timestamp>,
+    phase: Phase,
     events: BTreeMap<(Timestamp, u64), Event>,
     /// Reports that are under way, to be taken back when their call is cancelled.
     under_way: BTreeMap<(CallId, u32), Vec<(Timestamp, u64)>>,
+    /// Calls that devices have, of which the kernel has heard nothing yet.
+    running: BTreeSet<(CallId, u32)>,
     /// Numbers events and requests.
     order: u64,
     kernel: Kernel,
@@ -83,10 +98,10 @@ pub fn run(case: &Case) -> Result<Report, Box<Failure>> {
         now: BEGIN,
         healthy: false,
         life: 0,
-        down: true,
-        draining: None,
+        phase: Phase::Down,
         events: BTreeMap::new(),
         under_way: BTreeMap::new(),
+        running: BTreeSet::new(),
         order: 0,
         kernel: Kernel::new(case.config(0)),
         fx: Effects::default(),
@@ -117,8 +132,9 @@ impl World<'_> {
             let at = workload::moment(self.case, *action);
             self.schedule(at, Event::Action(*action));
         }
+        self.plan_shutdowns();
         let horizon = BEGIN.after(HORIZON);
-        while self.is_between_lives() || self.next_moment().is_some_and(|at| at < horizon) {
+        while self.phase != Phase::Up || self.next_moment().is_some_and(|at| at < horizon) {
             self.turn()?;
         }
         self.healthy = true;
@@ -128,15 +144,10 @@ impl World<'_> {
         self.close()
     }
 
-    /// Whether the kernel is dead, or being stopped to begin again.
-    fn is_between_lives(&self) -> bool {
-        self.down || self.draining.is_some()
-    }
-
     /// Lets everything that can happen happen.
     fn come_to_rest(&mut self) -> Result<(), Rule> {
         let latest = self.now.after(REST_MAX);
-        while self.is_between_lives() || self.next_moment().is_some() {
+        while self.phase != Phase::Up || self.next_moment().is_some() {
             self.turn()?;
             ensure(self.now <= latest, "a healthy world comes to rest", || {
                 let states = self.kernel.processes().map(|(pid, p)| (pid, p.state.word()));
@@ -212,8 +223,18 @@ impl World<'_> {
 
     /// When something happens next.
     fn next_moment(&self) -> Option<Timestamp> {
-        let event = self.events.keys().next().map(|(at, _)| *at);
-        match (event, self.kernel.next_deadline()) {
+        let first = |of: fn(&Event) -> bool| {
+            self.events.iter().find(|(_, event)| of(event)).map(|((at, _), _)| *at)
+        };
+        match self.phase {
+            Phase::Down | Phase::Up => {}
+            Phase::Draining { until } => {
+                let event = first(|event| matches!(event, Event::Report(_) | Event::Commit));
+                return Some(event.map_or(until, |at| at.min(until)));
+            }
+            Phase::CutOff => return first(|event| matches!(event, Event::Commit)),
+        }
+        match (first(|_| true), self.kernel.next_deadline()) {
             (Some(event), Some(deadline)) => Some(event.min(deadline)),
             (event, deadline) => event.or(deadline),
         }
@@ -225,14 +246,8 @@ impl World<'_> {
         ensure(self.report.batches < BATCHES_MAX, "a healthy world comes to rest", || {
             format!("{BATCHES_MAX} batches")
         })?;
-        if self.down {
+        if self.phase == Phase::Down {
             return self.restart();
-        }
-        if let Some(until) = self.draining {
-            return self.drain(until);
-        }
-        if self.is_asked_to_stop() {
-            return self.begin_drain();
         }
         let Some(next) = self.next_moment() else {
             return Ok(());
@@ -246,28 +261,36 @@ impl World<'_> {
             late += rng.below(3_000);
         }
         self.now = self.now.max(next).after(Millis(late));
+        if self.phase != Phase::Up {
+            return self.wind_down();
+        }
         if let Some(first) = self.events.first_entry()
             && first.key().0 <= self.now
-            && matches!(first.get(), Event::Commit)
+            && let Event::Commit | Event::Stop(_) = first.get()
         {
-            first.remove();
-            return self.commit_done();
+            return match first.remove() {
+                Event::Stop(number) => self.shut_down(number),
+                Event::Commit | Event::Report(_) | Event::Action(_) => self.commit_done(),
+            };
         }
         let inputs = self.take_due();
         self.batch(inputs)
     }
 
-    /// What is due before the commit in flight is done: reports before timers before what the
+    /// What is due before the commit in flight is done or the kernel is stopped: reports before timers before what the
     /// operator asks.
     fn take_due(&mut self) -> Vec<Input> {
         let mut reports = Vec::new();
         let mut commands = Vec::new();
         while let Some(entry) = self.events.first_entry() {
-            if entry.key().0 > self.now || matches!(entry.get(), Event::Commit) {
+            if entry.key().0 > self.now || matches!(entry.get(), Event::Commit | Event::Stop(_)) {
                 break;
             }
             match entry.remove() {
-                Event::Report(input) => reports.push(input),
+                Event::Report(input) => {
+                    shutdown::ended(&mut self.running, &input);
+                    reports.push(input);
+                }
                 Event::Action(action) => {
                     self.order += 1;
                     let request = RequestId(self.order);
@@ -275,7 +298,7 @@ impl World<'_> {
                     commands.extend(command.map(|command| Input::Operator { request, command }));
                 }
                 // Not taken, see above.
-                Event::Commit => {}
+                Event::Commit | Event::Stop(_) => {}
             }
         }
         if self.kernel.next_deadline().is_some_and(|at| at <= self.now) {

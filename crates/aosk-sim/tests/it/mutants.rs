@@ -53,11 +53,29 @@ fn what_leaves_before_its_commit_is_confirmed_is_found() {
 }
 
 #[test]
+fn what_breaks_a_shutdown_is_found_by_the_rule_it_breaks() {
+    let ignored = Defect::Kernel(Mutant::DrainIgnored);
+    let not_awaited = Defect::Shell(ShellMutant::CallsNotAwaited);
+    let too_late = Defect::Shell(ShellMutant::CutOffIgnored);
+    for (defect, rule) in [
+        (ignored, "a draining kernel starts no call"),
+        (not_awaited, "a shutdown in order leaves no call in flight"),
+        (too_late, "effects leave after their commit, in order"),
+    ] {
+        let failure = first_failure(defect, in_flight).expect("this mutant is found");
+        assert_eq!(failure.rule, rule, "{failure}");
+    }
+    let failure = first_failure(ignored, at_once).expect("this mutant is found");
+    let after = shrink(failure);
+    assert!(after.case.has(Feature::Shutdowns) && !after.case.has(Feature::InFlight), "{after}");
+}
+
+#[test]
 fn a_failing_run_keeps_commits_in_flight_only_if_it_needs_them() {
     let needs = Defect::Shell(ShellMutant::HeldBackForgotten);
     let failure = first_failure(needs, in_flight).expect("this mutant is found");
     assert!(shrink(failure).case.has(Feature::InFlight));
-    let needs_not = Defect::Kernel(Mutant::MailFilterIgnored);
+    let needs_not = Defect::Kernel(Mutant::SlotOversubscribed);
     let failure = first_failure(needs_not, in_flight).expect("this mutant is found");
     let after = shrink(failure);
     assert!(!after.case.has(Feature::InFlight), "{after}");

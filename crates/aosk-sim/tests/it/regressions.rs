@@ -24,9 +24,10 @@ const SEEDS: &[(u64, &str)] = &[
 fn seeds_that_failed_once() {
     for (seed, found) in SEEDS {
         let case = Case::of_seed(*seed);
-        // They were found with commits at once; in flight they are other runs.
-        let at_once = case.features.without(Feature::InFlight);
-        for features in [at_once, at_once.with(Feature::InFlight)] {
+        // They were found with commits at once and no shutdowns; otherwise they are other runs.
+        let found_in = case.features.without(Feature::InFlight).without(Feature::Shutdowns);
+        let in_flight = found_in.with(Feature::InFlight);
+        for features in [found_in, in_flight, in_flight.with(Feature::Shutdowns)] {
             if let Err(failure) = run(&Case { features, ..case.clone() }) {
                 panic!("again: {found}\n{failure}");
             }

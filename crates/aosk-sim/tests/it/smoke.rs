@@ -14,17 +14,17 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
     let expected = [
         "budget.expired",
         "cancel",
+        "cut off before it left",
         "decided in flight",
         "dies after hand-over",
         "dies before hand-over",
         "dies deciding",
+        "dies draining",
         "dies in flight",
         "dies not kept",
         "dies releasing",
         "dies unconfirmed",
         "given up before it left",
-        "ends cut off",
-        "ends whole",
         "gone before its call left",
         "in flight, kept",
         "in flight, lost",
@@ -40,6 +40,8 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
         "process.signalled",
         "process.spawned",
         "scheduler.policy",
+        "shutdown cut off",
+        "shutdown in order",
         "signal Cont",
         "signal Kill",
         "signal Stop",
@@ -83,6 +85,7 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
     let missed: Vec<_> = expected.iter().filter(|what| !total.seen.contains(**what)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");
     assert!(total.crashes > 100, "{} crashes", total.crashes);
+    assert!(total.shutdowns > 100, "{} shutdowns", total.shutdowns);
     assert!(total.virtual_time.duration().as_secs() > 10 * 3600, "{}", total.virtual_time);
 }
 

@@ -20,6 +20,7 @@ use crate::journal::Chain;
 use crate::limits::{BUSY_TIMEOUT, WAL_FRAMES_BUSY, WAL_FRAMES_IDLE};
 use crate::store::{Batch, Head, Reader, Store};
 use block::Marks;
+use witness::Witness;
 
 mod block;
 pub mod presence;
@@ -27,6 +28,7 @@ mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod witness;
 mod write;
 
 const DATABASE: &str = "aosk.db";
@@ -41,6 +43,7 @@ pub struct Sqlite {
     head: Option<Head>,
     /// What the sparse indexes were told as of the last commit.
     marks: Marks,
+    witness: Witness,
     /// The last field, so that it goes after the database is closed.
     _lock: Lock,
 }
@@ -108,6 +111,7 @@ impl Sqlite {
     pub fn open_with(dir: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
         make_private(dir).map_err(|e| StoreError::from_io("make the data directory", &e))?;
         let lock = lock(dir)?;
+        let noted = witness::read(dir);
         let path = dir.join(DATABASE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -122,7 +126,9 @@ impl Sqlite {
             connection.busy_timeout(options.busy_timeout)
         };
         set().map_err(|e| failed(OPEN, &path, &e))?;
-        Ok(Self { connection, path, head: None, marks: Marks::default(), _lock: lock })
+        witness::check(noted, read::head(&connection).map_err(|e| failed(OPEN, &path, &e))?)?;
+        let (marks, witness) = (Marks::default(), Witness::open(dir));
+        Ok(Self { connection, path, head: None, marks, witness, _lock: lock })
     }
 
     /// Opens the store in `dir` for reading only. Does not need the lock: a kernel may be running.
@@ -138,10 +144,14 @@ impl Sqlite {
             Ok(false) => return Err(absent()),
             Err(error) => return Err(StoreError::from_io("read the data directory", &error)),
         }
+        // Before the database is looked at, where a kernel may add to both.
+        let noted = witness::read(dir);
         let reader = read::SqliteReader::new(path);
         if reader.format()? == 0 {
+            witness::check(noted, Head::default())?;
             return Err(absent());
         }
+        witness::check(noted, reader.head()?)?;
         Ok(Arc::new(reader))
     }
 
@@ -158,6 +168,16 @@ const OPEN: &str = "open the data directory";
 const LOAD: &str = "load";
 const COMMIT: &str = "commit";
 const MAINTAIN: &str = "move the write-ahead log";
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // What is committed is safe in the log; in the database file it is safe from whoever copies
+        // that file alone. A reader that is in the way keeps some of it in the log.
+        drop(self.connection.busy_timeout(Duration::ZERO));
+        let moved = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        drop(moved);
+    }
+}
 
 impl Store for Sqlite {
     fn load(&mut self) -> Result<Image, StoreError> {
@@ -185,6 +205,7 @@ impl Store for Sqlite {
         transaction.commit().map_err(|e| failed(COMMIT, path, &e))?;
         self.head = Some(chain.head);
         self.marks = marks;
+        self.witness.note(chain.head);
         Ok(chain.head)
     }
 

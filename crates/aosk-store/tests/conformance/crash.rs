@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aosk_abi::{PageIndex, Pid, RowKey};
 use aosk_store::sqlite::SqliteOptions;
-use aosk_store::{Batch, CommitEvent, Committer, Sqlite, Store, StoreError, verify};
+use aosk_store::{Batch, Committer, Head, Sqlite, Store, StoreError, verify};
 use tempfile::TempDir;
 
 use crate::sample::{body, fact, put};
@@ -36,13 +36,11 @@ fn victim() {
     let Ok(dir) = std::env::var(VICTIM) else { return };
     let mut store = Sqlite::open(Path::new(&dir)).expect("opens");
     let before = store.load().expect("loads").journal_length / 2;
-    let acknowledge = move |event| match event {
-        CommitEvent::Committed { through, .. } => {
-            let mut out = std::io::stdout().lock();
-            // A parent that has enough closes the pipe.
-            drop(writeln!(out, "\nkept {}", before + through).and_then(|()| out.flush()));
-        }
-        CommitEvent::Failed { error } => panic!("{error}"),
+    let acknowledge = move |kept: Result<Head, StoreError>| {
+        let kept = kept.expect("commits").length / 2;
+        let mut out = std::io::stdout().lock();
+        // A parent that has enough closes the pipe.
+        drop(writeln!(out, "\nkept {kept}").and_then(|()| out.flush()));
     };
     let committer = Committer::start(Box::new(store), Box::new(acknowledge)).expect("starts");
     let mut number = before;

@@ -1,6 +1,7 @@
 //! What only a store in a directory can do: be locked, be foreign, be full.
 
 use std::fs;
+use std::path::Path;
 
 use aosk_abi::{ErrorCode, Hash, RowKey};
 use aosk_store::sqlite::SqliteOptions;
@@ -150,4 +151,68 @@ fn damage_is_told_from_absence() {
     let error = reader.body(damaged.hash()).expect_err("is damaged");
     assert_eq!(error.public().code, ErrorCode::StoreCorrupt);
     assert_eq!(reader.body(Hash::ZERO), Ok(None));
+}
+
+/// The files of a store: the database, its log and the rest.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(dir).expect("reads").map(|entry| entry.expect("reads"));
+    let named = entries.map(|entry| {
+        let name = entry.file_name().into_string().expect("is text");
+        (name, fs::read(entry.path()).expect("reads"))
+    });
+    named.filter(|(name, _)| name != "lock").collect()
+}
+
+/// A copy of a store that was killed with everything still in its log.
+fn killed() -> TempDir {
+    let (dir, copy) = (directory(), directory());
+    let mut store = Sqlite::open(dir.path()).expect("opens");
+    for number in 1..=20 {
+        let bodies = vec![body(&format!("{number} {}", "x".repeat(2_000)))];
+        let journal = vec![fact(number, None)];
+        store.commit(&[Batch { journal, bodies, ..Batch::default() }]).expect("commits");
+    }
+    for (name, bytes) in files(dir.path()) {
+        fs::write(copy.path().join(name), bytes).expect("writes");
+    }
+    copy
+}
+
+#[test]
+fn a_log_that_lost_commits_is_noticed() {
+    let whole = killed();
+    assert_eq!(Sqlite::open_reader(whole.path()).expect("opens").head().expect("reads").length, 20);
+    type Damage = fn(&mut Vec<u8>);
+    let cut: Damage = |log| log.truncate(log.len() / 2);
+    let scribbled: Damage = |log| log[5_000..9_000].fill(7);
+    let gone: Damage = Vec::clear;
+    for damage in [cut, scribbled, gone] {
+        let dir = killed();
+        let path = dir.path().join("aosk.db-wal");
+        let mut log = fs::read(&path).expect("reads");
+        assert!(log.len() > 20_000, "everything is in the log");
+        damage(&mut log);
+        fs::write(&path, log).expect("writes");
+        let reading = Sqlite::open_reader(dir.path()).err().expect("is damaged");
+        let writing = Sqlite::open(dir.path()).expect_err("is damaged");
+        for error in [reading, writing] {
+            let error = error.public();
+            assert_eq!(error.code, ErrorCode::StoreCorrupt, "{error}");
+            assert!(error.message.contains("20 were kept"), "{error}");
+        }
+        // Whoever means it goes on without.
+        fs::remove_file(dir.path().join("head")).expect("removes");
+        Sqlite::open(dir.path()).expect("opens");
+    }
+}
+
+#[test]
+fn a_store_that_was_closed_is_whole_in_its_database_file() {
+    let dir = killed();
+    drop(Sqlite::open(dir.path()).expect("opens"));
+    let log = dir.path().join("aosk.db-wal");
+    assert_eq!(log.metadata().map_or(0, |log| log.len()), 0);
+    let copy = directory();
+    fs::copy(dir.path().join("aosk.db"), copy.path().join("aosk.db")).expect("copies");
+    assert_eq!(Sqlite::open_reader(copy.path()).expect("opens").head().expect("reads").length, 20);
 }

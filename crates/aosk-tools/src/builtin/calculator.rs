@@ -60,6 +60,7 @@ impl Calculator {
             risk: Risk::Safe,
             idempotent: true,
             inline: true,
+            parallel: true,
             timeout: Millis::from_secs(1),
         };
         Self { spec, traits }

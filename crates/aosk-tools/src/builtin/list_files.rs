@@ -1,34 +1,21 @@
 //! Lists the files of a directory.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use aosk_abi::tool::{Risk, ToolSpec, ToolTraits};
-use async_trait::async_trait;
+use aosk_abi::tool::{Risk, ToolSpec};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::file_tool::{FileCall, FileTool};
 use super::walk::{End, Entry, Kind, walk};
-use super::{Page, WORKSPACE, file_traits};
-use crate::arguments::typed;
-use crate::blocking::{Cancel, blocking};
 use crate::error::ToolError;
 use crate::glob::Glob;
 use crate::limits;
-use crate::tool::{Invocation, Need, Output, Tool};
-use crate::workspace::Workspace;
-
-/// Lists the files of a directory.
-#[derive(Debug)]
-pub struct ListFiles {
-    spec: ToolSpec,
-    traits: ToolTraits,
-    page_bytes_max: usize,
-}
+use crate::tool::Output;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     #[serde(default = "here")]
     path: String,
     #[serde(default)]
@@ -41,76 +28,47 @@ fn here() -> String {
     ".".into()
 }
 
-impl ListFiles {
-    /// The tool `list_files`, of which one call shows about `page_bytes_max` bytes.
-    #[must_use]
-    pub fn new(page_bytes_max: usize) -> Self {
-        let spec = ToolSpec {
-            name: "list_files".into(),
-            description: format!(
-                "Lists a directory of the workspace, sorted by name: one path a line, relative to \
-                 the workspace; files with a tab and their size in bytes, directories with `/` at \
-                 the end, symbolic links with `@`. At most {} entries: narrow a larger listing \
-                 down with path or glob.",
-                limits::LIST_ENTRIES_MAX
-            ),
-            parameters: json!({
-                "type": "object",
-                "properties": {
-                    "path": {
-                        "type": "string",
-                        "minLength": 1,
-                        "description": "The directory, relative to the workspace. Default: all of it."
-                    },
-                    "recursive": {
-                        "type": "boolean",
-                        "description": "Also list what lies in directories below, except inside \
-                            .git. Default false."
-                    },
-                    "glob": {
-                        "type": "string",
-                        "minLength": 1,
-                        "maxLength": 1000,
-                        "description": "Only list files that fit, such as `*.rs` (any directory) or \
-                            `src/**/*.{ts,vue}` (whole path)."
-                    }
+/// The tool `list_files`, of which one call shows about `page_bytes_max` bytes.
+pub(super) fn list_files(page_bytes_max: usize) -> FileTool<Arguments> {
+    let spec = ToolSpec {
+        name: "list_files".into(),
+        description: format!(
+            "Lists a directory of the workspace, sorted by name: one path a line, relative to \
+             the workspace; files with a tab and their size in bytes, directories with `/` at \
+             the end, symbolic links with `@`. At most {} entries: narrow a larger listing \
+             down with path or glob.",
+            limits::LIST_ENTRIES_MAX
+        ),
+        parameters: json!({
+            "type": "object",
+            "properties": {
+                "path": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "The directory, relative to the workspace. Default: all of it."
                 },
-                "required": [],
-                "additionalProperties": false
-            }),
-        };
-        Self { spec, traits: file_traits(Risk::Low, true), page_bytes_max }
-    }
+                "recursive": {
+                    "type": "boolean",
+                    "description": "Also list what lies in directories below, except inside \
+                        .git. Default false."
+                },
+                "glob": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1000,
+                    "description": "Only list files that fit, such as `*.rs` (any directory) or \
+                        `src/**/*.{ts,vue}` (whole path)."
+                }
+            },
+            "required": [],
+            "additionalProperties": false
+        }),
+    };
+    FileTool::new(spec, Risk::Low, /*idempotent*/ true, list).with_page(page_bytes_max)
 }
 
-#[async_trait]
-impl Tool for ListFiles {
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
-    }
-
-    fn traits(&self) -> &ToolTraits {
-        &self.traits
-    }
-
-    fn needs(&self) -> &[Need] {
-        WORKSPACE
-    }
-
-    async fn call(&self, invocation: &Invocation, arguments: Value) -> Result<Output, ToolError> {
-        let arguments: Arguments = typed(arguments)?;
-        let workspace = Arc::clone(&invocation.workspace);
-        let page = Page::new(self.page_bytes_max);
-        blocking(move |cancel| list(&workspace, &arguments, page, cancel)).await
-    }
-}
-
-fn list(
-    workspace: &Workspace,
-    arguments: &Arguments,
-    mut page: Page,
-    cancel: &Cancel,
-) -> Result<Output, ToolError> {
+fn list(arguments: &Arguments, call: &FileCall<'_>) -> Result<Output, ToolError> {
+    let (workspace, cancel, mut page) = (call.workspace, call.cancel, call.page());
     let start = workspace.relative(&arguments.path)?;
     let glob = arguments.glob.as_deref().map(Glob::new).transpose()?;
     let mut count = 0;

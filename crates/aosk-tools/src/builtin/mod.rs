@@ -3,6 +3,7 @@
 mod append_file;
 mod calculator;
 mod command;
+mod file_tool;
 mod list_files;
 mod read_file;
 mod run_command;
@@ -12,25 +13,16 @@ mod write_file;
 
 use std::sync::Arc;
 
-use aosk_abi::tool::{Risk, ToolTraits};
 use aosk_abi::unit::Millis;
 
 use crate::error::RegisterError;
 use crate::limits;
 use crate::registry::Registry;
-use crate::tool::{Need, Tool};
+use crate::tool::Tool;
 
-pub use append_file::AppendFile;
 pub use calculator::Calculator;
 pub use command::{CommandTimes, Launcher, environment};
-pub use list_files::ListFiles;
-pub use read_file::ReadFile;
 pub use run_command::RunCommand;
-pub use search_files::SearchFiles;
-pub use write_file::WriteFile;
-
-/// What file tools need.
-const WORKSPACE: &[Need] = &[Need::Workspace];
 
 /// A registry of all built-in tools. Results keep at most `output_bytes_max` bytes of output;
 /// commands are started through `launcher`.
@@ -42,11 +34,11 @@ pub fn registry(output_bytes_max: usize, launcher: Launcher) -> Result<Registry,
     let page = output_bytes_max - limits::OUTPUT_BYTES_SLACK;
     let tools: [Arc<dyn Tool>; 7] = [
         Arc::new(Calculator::new()),
-        Arc::new(ReadFile::new(page)),
-        Arc::new(WriteFile::new()),
-        Arc::new(AppendFile::new()),
-        Arc::new(ListFiles::new(page)),
-        Arc::new(SearchFiles::new(page)),
+        Arc::new(read_file::read_file(page)),
+        Arc::new(write_file::write_file()),
+        Arc::new(append_file::append_file()),
+        Arc::new(list_files::list_files(page)),
+        Arc::new(search_files::search_files(page)),
         Arc::new(RunCommand::new(launcher, CommandTimes::default(), page)),
     ];
     let mut registry = Registry::with_output_bytes_max(output_bytes_max);
@@ -54,35 +46,6 @@ pub fn registry(output_bytes_max: usize, launcher: Launcher) -> Result<Registry,
         registry.add(tool)?;
     }
     Ok(registry)
-}
-
-/// The traits of a tool that stays inside the workspace.
-fn file_traits(risk: Risk, idempotent: bool) -> ToolTraits {
-    ToolTraits { risk, idempotent, inline: false, timeout: limits::FILE_TIMEOUT }
-}
-
-/// Lines of output up to a number of bytes.
-#[derive(Debug)]
-struct Page {
-    text: String,
-    bytes_max: usize,
-}
-
-impl Page {
-    fn new(bytes_max: usize) -> Self {
-        Self { text: String::new(), bytes_max }
-    }
-
-    /// Adds `line`, unless it does not fit any more. The first one always fits.
-    fn push(&mut self, line: &str) -> bool {
-        let full = self.text.len() + line.len() + 1 > self.bytes_max;
-        if full && !self.text.is_empty() {
-            return false;
-        }
-        self.text.push_str(line);
-        self.text.push('\n');
-        true
-    }
 }
 
 /// `seconds` as a span, for schemas that speak in seconds.

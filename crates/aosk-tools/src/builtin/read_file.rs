@@ -3,33 +3,21 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
 
-use aosk_abi::tool::{Risk, ToolSpec, ToolTraits};
-use async_trait::async_trait;
+use aosk_abi::tool::{Risk, ToolSpec};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Page, WORKSPACE, file_traits};
-use crate::arguments::typed;
-use crate::blocking::{Cancel, blocking};
+use super::file_tool::{FileCall, FileTool};
 use crate::bound::{clean_prefix, grouped, without_broken_end};
 use crate::error::ToolError;
 use crate::limits;
-use crate::tool::{Invocation, Need, Output, Tool};
-use crate::workspace::{Workspace, fault};
-
-/// Reads lines of a text file.
-#[derive(Debug)]
-pub struct ReadFile {
-    spec: ToolSpec,
-    traits: ToolTraits,
-    page_bytes_max: usize,
-}
+use crate::tool::Output;
+use crate::workspace::fault;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     path: String,
     #[serde(default = "first_line")]
     offset: u64,
@@ -47,78 +35,49 @@ fn lines_default() -> u64 {
     limits::READ_LINES_DEFAULT
 }
 
-impl ReadFile {
-    /// The tool `read_file`, of which one call shows about `page_bytes_max` bytes.
-    #[must_use]
-    pub fn new(page_bytes_max: usize) -> Self {
-        let spec = ToolSpec {
-            name: "read_file".into(),
-            description: format!(
-                "Reads a text file of the workspace and returns its lines. Long files come in \
-                 parts of about {} KB: the last line says at which offset to go on. Lines longer \
-                 than {} bytes are cut. Binary files are refused.",
-                page_bytes_max / 1024,
-                limits::LINE_BYTES_MAX
-            ),
-            parameters: json!({
-                "type": "object",
-                "properties": {
-                    "path": {
-                        "type": "string",
-                        "minLength": 1,
-                        "description": "The file, relative to the workspace."
-                    },
-                    "offset": {
-                        "type": "integer",
-                        "minimum": 1,
-                        "description": "The first line to return, counted from 1. Default 1."
-                    },
-                    "limit": {
-                        "type": "integer",
-                        "minimum": 1,
-                        "description": "How many lines to return at most. Default 2000."
-                    },
-                    "line_numbers": {
-                        "type": "boolean",
-                        "description": "Put its number and a tab before each line. Default false."
-                    }
+/// The tool `read_file`, of which one call shows about `page_bytes_max` bytes.
+pub(super) fn read_file(page_bytes_max: usize) -> FileTool<Arguments> {
+    let spec = ToolSpec {
+        name: "read_file".into(),
+        description: format!(
+            "Reads a text file of the workspace and returns its lines. Long files come in \
+             parts of about {} KB: the last line says at which offset to go on. Lines longer \
+             than {} bytes are cut. Binary files are refused.",
+            page_bytes_max / 1024,
+            limits::LINE_BYTES_MAX
+        ),
+        parameters: json!({
+            "type": "object",
+            "properties": {
+                "path": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "The file, relative to the workspace."
                 },
-                "required": ["path"],
-                "additionalProperties": false
-            }),
-        };
-        Self { spec, traits: file_traits(Risk::Low, true), page_bytes_max }
-    }
+                "offset": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "The first line to return, counted from 1. Default 1."
+                },
+                "limit": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "How many lines to return at most. Default 2000."
+                },
+                "line_numbers": {
+                    "type": "boolean",
+                    "description": "Put its number and a tab before each line. Default false."
+                }
+            },
+            "required": ["path"],
+            "additionalProperties": false
+        }),
+    };
+    FileTool::new(spec, Risk::Low, /*idempotent*/ true, read).with_page(page_bytes_max)
 }
 
-#[async_trait]
-impl Tool for ReadFile {
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
-    }
-
-    fn traits(&self) -> &ToolTraits {
-        &self.traits
-    }
-
-    fn needs(&self) -> &[Need] {
-        WORKSPACE
-    }
-
-    async fn call(&self, invocation: &Invocation, arguments: Value) -> Result<Output, ToolError> {
-        let arguments: Arguments = typed(arguments)?;
-        let workspace = Arc::clone(&invocation.workspace);
-        let page = Page::new(self.page_bytes_max);
-        blocking(move |cancel| read(&workspace, &arguments, page, cancel)).await
-    }
-}
-
-fn read(
-    workspace: &Workspace,
-    arguments: &Arguments,
-    mut page: Page,
-    cancel: &Cancel,
-) -> Result<Output, ToolError> {
+fn read(arguments: &Arguments, call: &FileCall<'_>) -> Result<Output, ToolError> {
+    let (workspace, cancel, mut page) = (call.workspace, call.cancel, call.page());
     let path = workspace.relative(&arguments.path)?;
     let (file, metadata) = workspace.open_file(&path)?;
     let mut reader = BufReader::with_capacity(64 * 1024, file.take(limits::READ_BYTES_MAX));

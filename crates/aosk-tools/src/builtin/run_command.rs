@@ -75,6 +75,7 @@ impl RunCommand {
             risk: Risk::High,
             idempotent: false,
             inline: false,
+            parallel: false,
             // So late that the command's own timeout always comes first, with the output so far.
             timeout: times.timeout_max + times.grace + times.drain + Millis::from_secs(1),
         };

@@ -3,36 +3,24 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
-use aosk_abi::tool::{Risk, ToolSpec, ToolTraits};
-use async_trait::async_trait;
+use aosk_abi::tool::{Risk, ToolSpec};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::file_tool::{FileCall, FileTool, Page};
 use super::walk::{End, Entry, Kind, walk};
-use super::{Page, WORKSPACE, file_traits};
-use crate::arguments::typed;
-use crate::blocking::{Cancel, blocking};
 use crate::bound::clean_prefix;
 use crate::error::ToolError;
 use crate::glob::Glob;
 use crate::limits;
-use crate::tool::{Invocation, Need, Output, Tool};
+use crate::tool::Output;
 use crate::workspace::{Workspace, fault};
-
-/// Searches text files for a regular expression.
-#[derive(Debug)]
-pub struct SearchFiles {
-    spec: ToolSpec,
-    traits: ToolTraits,
-    page_bytes_max: usize,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     pattern: String,
     #[serde(default = "here")]
     path: String,
@@ -52,89 +40,60 @@ fn matches_default() -> u64 {
     limits::SEARCH_MATCHES_DEFAULT
 }
 
-impl SearchFiles {
-    /// The tool `search_files`, of which one call shows about `page_bytes_max` bytes.
-    #[must_use]
-    pub fn new(page_bytes_max: usize) -> Self {
-        let spec = ToolSpec {
-            name: "search_files".into(),
-            description: format!(
-                "Searches the text files of the workspace for a regular expression and returns \
-                 the lines that match as `path:line: text`, sorted by path. Use it to find where \
-                 something is before you read a file. Binary files and files over {} MB are \
-                 skipped; long lines are cut.",
-                limits::SEARCH_FILE_BYTES_MAX / 1024 / 1024
-            ),
-            parameters: json!({
-                "type": "object",
-                "properties": {
-                    "pattern": {
-                        "type": "string",
-                        "minLength": 1,
-                        "maxLength": 1000,
-                        "description": "A regular expression (Rust or RE2 syntax, no look-around), \
-                            matched within one line."
-                    },
-                    "path": {
-                        "type": "string",
-                        "minLength": 1,
-                        "description": "A directory or one file, relative to the workspace. \
-                            Default: all of it."
-                    },
-                    "glob": {
-                        "type": "string",
-                        "minLength": 1,
-                        "maxLength": 1000,
-                        "description": "Only search files that fit, such as `*.rs` (any directory) \
-                            or `src/**/*.{ts,vue}` (whole path)."
-                    },
-                    "ignore_case": {
-                        "type": "boolean",
-                        "description": "Take upper and lower case as the same. Default false."
-                    },
-                    "max_matches": {
-                        "type": "integer",
-                        "minimum": 1,
-                        "maximum": limits::SEARCH_MATCHES_MAX,
-                        "description": "How many lines to return at most. Default 100."
-                    }
+/// The tool `search_files`, of which one call shows about `page_bytes_max` bytes.
+pub(super) fn search_files(page_bytes_max: usize) -> FileTool<Arguments> {
+    let spec = ToolSpec {
+        name: "search_files".into(),
+        description: format!(
+            "Searches the text files of the workspace for a regular expression and returns \
+             the lines that match as `path:line: text`, sorted by path. Use it to find where \
+             something is before you read a file. Binary files and files over {} MB are \
+             skipped; long lines are cut.",
+            limits::SEARCH_FILE_BYTES_MAX / 1024 / 1024
+        ),
+        parameters: json!({
+            "type": "object",
+            "properties": {
+                "pattern": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1000,
+                    "description": "A regular expression (Rust or RE2 syntax, no look-around), \
+                        matched within one line."
                 },
-                "required": ["pattern"],
-                "additionalProperties": false
-            }),
-        };
-        Self { spec, traits: file_traits(Risk::Low, true), page_bytes_max }
-    }
+                "path": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "A directory or one file, relative to the workspace. \
+                        Default: all of it."
+                },
+                "glob": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1000,
+                    "description": "Only search files that fit, such as `*.rs` (any directory) \
+                        or `src/**/*.{ts,vue}` (whole path)."
+                },
+                "ignore_case": {
+                    "type": "boolean",
+                    "description": "Take upper and lower case as the same. Default false."
+                },
+                "max_matches": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": limits::SEARCH_MATCHES_MAX,
+                    "description": "How many lines to return at most. Default 100."
+                }
+            },
+            "required": ["pattern"],
+            "additionalProperties": false
+        }),
+    };
+    FileTool::new(spec, Risk::Low, /*idempotent*/ true, search).with_page(page_bytes_max)
 }
 
-#[async_trait]
-impl Tool for SearchFiles {
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
-    }
-
-    fn traits(&self) -> &ToolTraits {
-        &self.traits
-    }
-
-    fn needs(&self) -> &[Need] {
-        WORKSPACE
-    }
-
-    async fn call(&self, invocation: &Invocation, arguments: Value) -> Result<Output, ToolError> {
-        let arguments: Arguments = typed(arguments)?;
-        let workspace = Arc::clone(&invocation.workspace);
-        let page = Page::new(self.page_bytes_max);
-        blocking(move |cancel| search(&workspace, &arguments, page, cancel)).await
-    }
-}
-
-fn search(
-    workspace: &Workspace,
-    arguments: &Arguments,
-    page: Page,
-    cancel: &Cancel,
-) -> Result<Output, ToolError> {
+fn search(arguments: &Arguments, call: &FileCall<'_>) -> Result<Output, ToolError> {
+    let (workspace, cancel, page) = (call.workspace, call.cancel, call.page());
     let regex = RegexBuilder::new(&arguments.pattern)
         .case_insensitive(arguments.ignore_case)
         .size_limit(limits::REGEX_BYTES_MAX)

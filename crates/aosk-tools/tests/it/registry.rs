@@ -47,6 +47,7 @@ impl Probe {
                 risk: Risk::Safe,
                 idempotent: true,
                 inline: false,
+                parallel: false,
                 timeout: Millis::from_secs(5),
             },
             act,

@@ -5,7 +5,7 @@
 //! is needed to go on after a crash is in the store: which conversations have a process, and how many
 //! messages each was sent.
 
-mod input;
+pub(crate) mod input;
 mod totals;
 
 use std::collections::BTreeMap;

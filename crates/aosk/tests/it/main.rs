@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod bench;
 mod conversation;
 mod crash;
 mod ends;

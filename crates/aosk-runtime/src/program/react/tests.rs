@@ -25,12 +25,13 @@ struct Scene {
     state: State,
     param: String,
     may: Capabilities,
+    answer: Option<Arc<Message>>,
 }
 
 impl Scene {
     fn new() -> Self {
         let may = PermissionLevel::Standard.capabilities();
-        Self { state: State::default(), param: param(false), may }
+        Self { state: State::default(), param: param(false), may, answer: None }
     }
 
     fn chat() -> Self {
@@ -38,6 +39,9 @@ impl Scene {
     }
 
     fn next(&mut self, event: Event) -> Action {
+        if let Event::Answered { message, .. } = &event {
+            self.answer = Some(message.clone());
+        }
         let view = ProcessView {
             pid: Pid(7),
             name: "worker",
@@ -46,6 +50,7 @@ impl Scene {
             priority: 40,
             parent: Some(Pid(1)),
             capabilities: &self.may,
+            answer: self.answer.as_deref(),
         };
         // The state is written and read between two steps, as it is in a kernel.
         let text = serde_json::to_string(&self.state).unwrap();
@@ -507,4 +512,17 @@ fn the_log_stays_well_formed_whatever_is_called_together() {
             }
         }
     }
+}
+
+/// The calls that are left are in the answer, not in the state: a state has a bound, and one long
+/// argument behind a system call passed it.
+#[test]
+fn the_state_is_small_however_much_is_asked() {
+    let mut scene = Scene::new();
+    let long =
+        format!(r#"{{"path":"a","text":"{}"}}"#, "x".repeat(limits::PROGRAM_STATE_BYTES_MAX));
+    scene.next(answered(wants(&[("sleep", r#"{"seconds":0}"#), ("write_file", &long)])));
+    assert!(serde_json::to_string(&scene.state).unwrap().len() < 1_000);
+    check(&scene.next(Event::Slept), &expect![[r#"c0={"slept":true} -> tools c1:write_file"#]]);
+    check(&scene.next(Event::ToolsReturned(vec![])), &expect![[r#"-> think m ["calculator"]"#]]);
 }

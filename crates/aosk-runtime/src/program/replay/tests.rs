@@ -28,6 +28,7 @@ fn play(turns: &str, events: Vec<Event>) -> Vec<Action> {
         priority: 50,
         parent: None,
         capabilities: &may,
+        answer: None,
     };
     let mut state = State::default();
     let mut next = |event| {

@@ -1,0 +1,98 @@
+//! The oldest goes, in batches. Needs to know nothing of pages.
+
+use aosk_abi::Tokens;
+
+use super::super::plan::{Cause, Cut, Memo, Plan, Replacement, Situation};
+use super::place::breakpoints;
+use super::scan::Scan;
+
+/// From above one part of the window to another, in thousandths.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FifoBatch {
+    /// Above this a cut is made.
+    pub high: u64,
+    /// It frees down to this.
+    pub low: u64,
+}
+
+impl FifoBatch {
+    pub(super) const USUAL: Self = Self { high: 970, low: 600 };
+}
+
+/// The last tokens of the log stay: a tenth of the window or so many, whichever is less.
+const PROTECTED_MAX: u64 = 4_000;
+
+impl Replacement for FifoBatch {
+    fn name(&self) -> &'static str {
+        "fifo-batch"
+    }
+
+    fn plan(&self, situation: &Situation<'_>, memo: &mut Memo) -> Plan {
+        let part = |thousandths: u64| situation.window.0.saturating_mul(thousandths) / 1000;
+        if situation.space.total().0 <= part(self.high) {
+            let breakpoints = breakpoints(situation, memo, |_| false);
+            return Plan { breakpoints, ..Plan::default() };
+        }
+        let scan = Scan::new(situation, Some(PROTECTED_MAX.min(situation.window.0 / 10)));
+        oldest(situation, memo, &scan, part(self.low), Cause::Pressure)
+    }
+}
+
+/// What is left to do when a policy frees too little: the oldest goes until the rest fits. Only the
+/// newest block is spared.
+pub(super) fn emergency(situation: &Situation<'_>, memo: &mut Memo, to: u64) -> Plan {
+    let scan = Scan::new(situation, Some(0));
+    oldest(situation, memo, &scan, to, Cause::Emergency)
+}
+
+/// Evicts the oldest units until no more than `to` tokens are left.
+pub(super) fn oldest(
+    situation: &Situation<'_>,
+    memo: &mut Memo,
+    scan: &Scan,
+    to: u64,
+    cause: Cause,
+) -> Plan {
+    let total = situation.space.total().0;
+    let mut left = total;
+    let (mut first, mut end) = (None, 0);
+    let mut kept_stub = u64::from(situation.space.stub_tokens());
+    for (at, unit) in scan.units.iter().enumerate().filter(|(_, unit)| unit.free) {
+        if left <= to {
+            break;
+        }
+        first = first.or(Some((at, unit.page)));
+        end = at.saturating_add(1);
+        // One stub stays for all.
+        left = left.saturating_sub(unit.tokens).saturating_add(std::mem::take(&mut kept_stub));
+    }
+    // A call that goes takes all its results along.
+    for (at, unit) in scan.units.iter().enumerate().skip(end) {
+        if end == 0 || !unit.free || unit.call.is_none_or(|call| call >= end) {
+            break;
+        }
+        end = at.saturating_add(1);
+        left = left.saturating_sub(unit.tokens);
+    }
+    let evict = scan.evictions(
+        situation,
+        |at| at < end && scan.units.get(at).is_some_and(|unit| unit.free),
+        |_| 0,
+    );
+    if let Some((_, page)) = first {
+        memo.anchors.expire(Some(page), situation.rules.lifetime, situation.now);
+        memo.spare.retain(|spare| *spare < page);
+    }
+    let gone: Vec<_> = evict.iter().map(|one| one.page).collect();
+    let breakpoints = breakpoints(situation, memo, |page| gone.binary_search(&page).is_ok());
+    let cut = (!evict.is_empty()).then(|| Cut {
+        cause,
+        freed: Tokens(total.saturating_sub(left)),
+        rewritten: Tokens(left),
+        price: situation.rules.rewrite().saturating_mul(left),
+        loss: 0,
+        growth: memo.growth(),
+    });
+    let excess = Tokens(left.saturating_sub(situation.window.0));
+    Plan { evict, cut, breakpoints, excess, ..Plan::default() }
+}

@@ -1,0 +1,410 @@
+//! The page table of one process.
+//!
+//! What is rendered is the static part, then the log in the order in which it was appended, then the
+//! volatile tail. Pages leave and stubs take their place; nothing is ever moved, and what was evicted
+//! comes back as a copy at the end.
+//!
+//! A fork shares the table with its parent until one of them writes. Entries stand in chunks behind
+//! counted pointers: a fork copies a pointer for every 128 pages, and the first write to a chunk
+//! copies 7 KB. Writes go to recent pages, so most of a long table stays shared for good.
+
+mod leave;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aosk_abi::{PageIndex, Tokens};
+
+use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
+use super::plan::Plan;
+
+/// Entries in a chunk.
+const CHUNK: usize = 128;
+
+/// What is left in the place of what is evicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// A stub for every run. It takes in the stubs next to it, so that as few stand as can.
+    Stub,
+    /// A stub for every run that has none before it. Stubs that are there stay as they are, byte for
+    /// byte.
+    Apart,
+    /// Nothing.
+    Nothing,
+}
+
+/// What an operation on pages could not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryError {
+    /// The process has no such page.
+    NoSuchPage(PageId),
+    /// The page was forgotten.
+    Forgotten(PageId),
+    /// The page is part of what stands before the log.
+    Static(PageId),
+}
+
+impl fmt::Display for MemoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchPage(page) => write!(f, "no such page: {}", page.0),
+            Self::Forgotten(page) => write!(f, "page {} was forgotten", page.0),
+            Self::Static(page) => write!(f, "page {} is part of the static part", page.0),
+        }
+    }
+}
+
+impl std::error::Error for MemoryError {}
+
+/// An entry as it is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown<'a> {
+    /// Which page.
+    pub id: PageId,
+    /// The page; resident, or a stub.
+    pub page: &'a Page,
+    /// What it takes in the request.
+    pub tokens: u32,
+}
+
+impl Shown<'_> {
+    /// Whether it is rendered as a stub.
+    #[must_use]
+    pub fn is_stub(&self) -> bool {
+        self.page.residency == Residency::Stub
+    }
+
+    /// What tells its rendered bytes from those of any other entry of the process.
+    #[must_use]
+    pub fn identity(&self) -> (PageId, u32) {
+        (self.id, self.page.extent)
+    }
+}
+
+/// How much of what is rendered is as it was sent last.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// Entries.
+    pub entries: usize,
+    /// Their tokens.
+    pub tokens: Tokens,
+}
+
+/// The page table of one process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AddressSpace {
+    chunks: Vec<Arc<Vec<Page>>>,
+    /// What is rendered, in order.
+    shown: Vec<PageId>,
+    /// Leading entries of `shown` that are the static part.
+    fixed: usize,
+    /// What `shown` takes.
+    total: u64,
+    /// What was ever appended.
+    appended: u64,
+    tail: u64,
+    stub_tokens: u32,
+    step: u32,
+    turns: u32,
+    /// The block of the last page that opened a turn.
+    turn_block: Option<BlockId>,
+    sent: Prefix,
+}
+
+impl AddressSpace {
+    /// An empty one, where a stub takes `stub_tokens`.
+    #[must_use]
+    pub fn new(stub_tokens: u32) -> Self {
+        Self {
+            chunks: Vec::new(),
+            shown: Vec::new(),
+            fixed: 0,
+            total: 0,
+            appended: 0,
+            tail: 0,
+            stub_tokens,
+            step: 0,
+            turns: 0,
+            turn_block: None,
+            sent: Prefix::default(),
+        }
+    }
+
+    /// Appends a page to the log, or to the static part while there is nothing else.
+    pub fn append(&mut self, new: NewPage) -> PageId {
+        let id = PageId(self.pages_u32());
+        self.append_copy(new, id)
+    }
+
+    fn append_copy(&mut self, new: NewPage, original: PageId) -> PageId {
+        let id = PageId(self.pages_u32());
+        if new.kind.opens_turn() && self.turn_block != Some(new.block) {
+            self.turns = self.turns.saturating_add(1);
+            self.turn_block = Some(new.block);
+        }
+        let page = Page {
+            kind: new.kind,
+            residency: Residency::Resident,
+            pinned: new.pinned,
+            importance: new.importance,
+            refs: 0,
+            part: new.part,
+            tokens: new.tokens,
+            group: new.group,
+            block: new.block,
+            arena: new.arena,
+            source: new.source,
+            born: self.step,
+            last_used: self.step,
+            turn: self.turns,
+            extent: 0,
+            stand_in: 0,
+            summary: None,
+            original,
+        };
+        if new.kind.is_static() && self.fixed == self.shown.len() {
+            self.fixed = self.fixed.saturating_add(1);
+        }
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(page),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(page);
+                self.chunks.push(Arc::new(chunk));
+            }
+        }
+        self.shown.push(id);
+        self.total = self.total.saturating_add(u64::from(new.tokens));
+        self.appended = self.appended.saturating_add(u64::from(new.tokens));
+        id
+    }
+
+    /// Brings pages back as copies at the end, in one block. Those that are resident stay where they
+    /// are.
+    ///
+    /// # Errors
+    /// If the process has not all of them, or one was forgotten; then nothing is changed.
+    pub fn recall(&mut self, pages: &[PageId], block: BlockId) -> Result<Vec<PageId>, MemoryError> {
+        for id in pages {
+            let page = self.page(*id).ok_or(MemoryError::NoSuchPage(*id))?;
+            if page.residency == Residency::Forgotten {
+                return Err(MemoryError::Forgotten(*id));
+            }
+        }
+        let mut back = Vec::with_capacity(pages.len());
+        for id in pages {
+            let Some(page) = self.page(*id).copied() else { continue };
+            if page.residency == Residency::Resident {
+                back.push(*id);
+                continue;
+            }
+            // A copy stands by itself: what it was called with is in the past.
+            let group = GroupId(self.pages_u32() | COPY_GROUP);
+            let kind = PageKind::Recalled;
+            let Page { tokens, arena, source, part, importance, .. } = page;
+            let copy = NewPage {
+                kind,
+                tokens,
+                group,
+                block,
+                arena,
+                source,
+                part,
+                importance,
+                pinned: false,
+            };
+            back.push(self.append_copy(copy, page.original));
+        }
+        Ok(back)
+    }
+
+    /// Appends a copy of an evicted page in a form of the caller's.
+    pub fn recall_as(&mut self, id: PageId, copy: NewPage) -> PageId {
+        let original = self.page(id).map_or(id, |page| page.original);
+        self.append_copy(copy, original)
+    }
+
+    /// Lets pages be evicted, or keeps them from it.
+    ///
+    /// # Errors
+    /// If the process has no such page.
+    pub fn pin(&mut self, id: PageId, pinned: bool) -> Result<(), MemoryError> {
+        self.page_mut(id).ok_or(MemoryError::NoSuchPage(id))?.pinned = pinned;
+        Ok(())
+    }
+
+    /// Takes a page out for good, with the rest of its group and every copy.
+    ///
+    /// # Errors
+    /// If the process has no such page, or it is in the static part.
+    pub fn forget(&mut self, id: PageId) -> Result<(), MemoryError> {
+        let page = *self.page(id).ok_or(MemoryError::NoSuchPage(id))?;
+        if self.shown.iter().take(self.fixed).any(|fixed| *fixed == id) {
+            return Err(MemoryError::Static(id));
+        }
+        let goes: Vec<PageId> = self
+            .pages()
+            .filter(|(at, one)| {
+                one.group == page.group || one.original == page.original || *at == page.original
+            })
+            .map(|(at, _)| at)
+            .collect();
+        self.remove(&goes, Residency::Forgotten);
+        Ok(())
+    }
+
+    /// Evicts all that belongs to an arena, pinned or not, without a stub: its result, which the
+    /// caller appends, stands for it.
+    pub fn close_arena(&mut self, arena: ArenaId) -> Tokens {
+        let before = self.total;
+        let of_arena = |page: &Page| page.arena == arena;
+        let goes: Vec<PageId> =
+            self.shown().filter(|one| of_arena(one.page)).map(|one| one.id).collect();
+        self.remove(&goes, Residency::Evicted);
+        Tokens(before.saturating_sub(self.total))
+    }
+
+    /// Notes that newer content used a page.
+    pub fn touch(&mut self, id: PageId) {
+        let (step, turns) = (self.step, self.turns);
+        if let Some(page) = self.page_mut(id) {
+            page.refs = page.refs.saturating_add(1);
+            page.last_used = step;
+            page.turn = turns;
+        }
+    }
+
+    /// Sets what stands behind the log and is new at every call.
+    pub fn set_tail(&mut self, tokens: Tokens) {
+        self.tail = tokens.0;
+    }
+
+    /// Carries out a plan.
+    pub fn apply(&mut self, plan: &Plan) -> Tokens {
+        if plan.evict.is_empty() {
+            return Tokens::ZERO;
+        }
+        let pages: Vec<PageId> = plan.evict.iter().map(|eviction| eviction.page).collect();
+        self.evict(&pages, plan.leave)
+    }
+
+    /// Notes that a call was made with what is rendered now.
+    pub fn sent(&mut self) {
+        self.sent = Prefix { entries: self.shown.len(), tokens: Tokens(self.total) };
+        self.step = self.step.saturating_add(1);
+    }
+
+    /// How much of what is rendered is as it was sent last.
+    #[must_use]
+    pub fn unchanged(&self) -> Prefix {
+        self.sent
+    }
+
+    /// A page table of its own that begins as this one is.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        self.clone()
+    }
+
+    /// What is rendered, in order; the volatile tail is not in it.
+    pub fn shown(&self) -> impl DoubleEndedIterator<Item = Shown<'_>> + ExactSizeIterator {
+        self.shown.iter().map(|id| {
+            let page = self.page(*id).unwrap_or(&NOWHERE);
+            let stub = page.residency == Residency::Stub;
+            Shown { id: *id, page, tokens: if stub { page.stand_in } else { page.tokens } }
+        })
+    }
+
+    /// Every page there ever was, in order.
+    pub fn pages(&self) -> impl Iterator<Item = (PageId, &Page)> {
+        let pages = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        (0..=u32::MAX).map(PageId).zip(pages)
+    }
+
+    /// A page.
+    #[must_use]
+    pub fn page(&self, id: PageId) -> Option<&Page> {
+        let at = usize::try_from(id.0).ok()?;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    fn page_mut(&mut self, id: PageId) -> Option<&mut Page> {
+        let at = usize::try_from(id.0).ok()?;
+        Arc::make_mut(self.chunks.get_mut(at / CHUNK)?).get_mut(at % CHUNK)
+    }
+
+    /// How many pages there ever were.
+    #[must_use]
+    pub fn pages_u32(&self) -> u32 {
+        let full = self.chunks.len().saturating_sub(1).saturating_mul(CHUNK);
+        let pages = self.chunks.last().map_or(0, |last| full.saturating_add(last.len()));
+        u32::try_from(pages).unwrap_or(u32::MAX)
+    }
+
+    /// Entries that are rendered.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Leading entries that are the static part.
+    #[must_use]
+    pub fn fixed(&self) -> usize {
+        self.fixed
+    }
+
+    /// What a request with all that is rendered takes, its volatile tail included.
+    #[must_use]
+    pub fn total(&self) -> Tokens {
+        Tokens(self.total.saturating_add(self.tail))
+    }
+
+    /// What was ever appended, copies included.
+    #[must_use]
+    pub fn appended(&self) -> Tokens {
+        Tokens(self.appended)
+    }
+
+    /// What a stub takes.
+    #[must_use]
+    pub fn stub_tokens(&self) -> u32 {
+        self.stub_tokens
+    }
+
+    /// Calls made.
+    #[must_use]
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// Turns of the user begun.
+    #[must_use]
+    pub fn turns(&self) -> u32 {
+        self.turns
+    }
+}
+
+/// Copies are in groups of their own, beyond those that callers number.
+const COPY_GROUP: u32 = 1 << 31;
+
+/// What stands for a page that is rendered and does not exist, which cannot be.
+static NOWHERE: Page = Page {
+    kind: PageKind::Recalled,
+    residency: Residency::Evicted,
+    pinned: true,
+    importance: 0,
+    refs: 0,
+    part: 0,
+    tokens: 0,
+    group: GroupId(0),
+    block: BlockId(0),
+    arena: ArenaId(0),
+    source: PageIndex(0),
+    born: 0,
+    last_used: 0,
+    turn: 0,
+    extent: 0,
+    stand_in: 0,
+    summary: None,
+    original: PageId(0),
+};

@@ -1,0 +1,146 @@
+//! How pages leave the window, and what stands in their place.
+
+use std::collections::BTreeSet;
+
+use aosk_abi::{PageIndex, Tokens};
+
+use super::{AddressSpace, Leave, Prefix, Shown};
+use crate::memory::page::{GroupId, PageId, Residency};
+
+impl AddressSpace {
+    /// Evicts pages, in one batch. Static and pinned pages stay. Stubs among them are merged into the
+    /// stub before them, if that is in the same batch.
+    pub fn evict(&mut self, pages: &[PageId], leave: Leave) -> Tokens {
+        let before = self.total;
+        let mut pages = pages.to_vec();
+        pages.sort_unstable();
+        let mut kept: Vec<PageId> = Vec::with_capacity(self.shown.len());
+        let mut changed = None;
+        // The stub that takes in what is evicted next to it, and the last one of this batch.
+        let (mut beside, mut last): (Option<PageId>, Option<PageId>) = (None, None);
+        for (at, id) in std::mem::take(&mut self.shown).into_iter().enumerate() {
+            let Some(page) = self.page(id).copied() else { continue };
+            let goes = at >= self.fixed && !page.pinned && pages.binary_search(&id).is_ok();
+            let is_stub = page.residency == Residency::Stub;
+            // A stub that stands next to one of this batch is taken in too.
+            let taken = leave == Leave::Stub && is_stub && beside.is_some() && last == beside;
+            if !goes && !taken {
+                beside = is_stub.then_some(id);
+                kept.push(id);
+                continue;
+            }
+            // A stub that answers a call stays by it.
+            let answers = kept.last().and_then(|before| self.page(*before)).is_some_and(|before| {
+                before.residency == Residency::Resident && before.group == page.group
+            });
+            let into = if is_stub && !answers { beside.or(last) } else { beside };
+            let leaves = match leave {
+                Leave::Nothing => false,
+                Leave::Apart => !is_stub && page.original == id && beside.is_none(),
+                Leave::Stub => page.original == id,
+            };
+            if leaves && into.is_none() {
+                if !is_stub {
+                    changed = changed.or(Some(kept.len()));
+                    self.make_stub(id);
+                    last = Some(id);
+                }
+                beside = Some(id);
+                kept.push(id);
+                continue;
+            }
+            let place = match into {
+                Some(stub) if leaves => {
+                    self.extend_stub(stub, page.extent.max(1));
+                    last = Some(stub);
+                    kept.iter().rposition(|one| *one == stub).unwrap_or(kept.len())
+                }
+                Some(_) | None => kept.len(),
+            };
+            changed = Some(changed.map_or(place, |first: usize| first.min(place)));
+            self.hide(id, Residency::Evicted);
+        }
+        self.shown = kept;
+        self.note_change(changed);
+        Tokens(before.saturating_sub(self.total))
+    }
+
+    fn make_stub(&mut self, id: PageId) {
+        let stub = u64::from(self.stub_tokens);
+        let Some(page) = self.page_mut(id) else { return };
+        page.residency = Residency::Stub;
+        page.extent = 1;
+        page.stand_in = u32::try_from(stub).unwrap_or(u32::MAX);
+        let tokens = u64::from(page.tokens);
+        self.total = self.total.saturating_sub(tokens).saturating_add(stub);
+    }
+
+    fn extend_stub(&mut self, id: PageId, by: u32) {
+        if let Some(page) = self.page_mut(id) {
+            page.extent = page.extent.saturating_add(by);
+        }
+    }
+
+    /// Takes a page that is rendered out of the total; the caller takes it out of `shown`.
+    fn hide(&mut self, id: PageId, to: Residency) {
+        let Some(page) = self.page_mut(id) else { return };
+        let tokens = if page.residency == Residency::Stub { page.stand_in } else { page.tokens };
+        page.residency = to;
+        page.extent = 0;
+        self.total = self.total.saturating_sub(u64::from(tokens));
+    }
+
+    /// Evicts what is shown from `first` to `last`, and lets a summary stand in its place: its tokens,
+    /// and the page of the log that holds it. Returns what that frees.
+    pub fn summarise(
+        &mut self,
+        (first, last): (PageId, PageId),
+        tokens: u32,
+        source: PageIndex,
+    ) -> Tokens {
+        let before = self.total;
+        let held = self.shown().filter(|one| one.page.pinned).map(|one| one.page.group);
+        let held: BTreeSet<GroupId> = held.collect();
+        let range = self.shown().filter(|one| (first..=last).contains(&one.id));
+        // A call stays with a result that is pinned.
+        let range = range.filter(|one| !held.contains(&one.page.group)).map(|one| one.id);
+        let range: Vec<PageId> = range.collect();
+        self.evict(&range, Leave::Stub);
+        let is_stub = |one: &Shown<'_>| one.is_stub() && (first..=last).contains(&one.id);
+        let Some(stub) = self.shown().find(is_stub).map(|one| one.id) else {
+            return Tokens(before.saturating_sub(self.total));
+        };
+        if let Some(page) = self.page_mut(stub) {
+            let stand_in = u64::from(std::mem::replace(&mut page.stand_in, tokens));
+            page.summary = Some(source);
+            self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(tokens));
+        }
+        Tokens(before.saturating_sub(self.total))
+    }
+
+    pub(super) fn remove(&mut self, goes: &[PageId], to: Residency) {
+        let mut changed = None;
+        let mut kept = Vec::with_capacity(self.shown.len());
+        for (at, id) in std::mem::take(&mut self.shown).into_iter().enumerate() {
+            if at >= self.fixed && goes.binary_search(&id).is_ok() {
+                changed = changed.or(Some(kept.len()));
+                self.hide(id, to);
+            } else {
+                kept.push(id);
+            }
+        }
+        self.shown = kept;
+        for id in goes {
+            if let Some(page) = self.page_mut(*id) {
+                page.residency = to;
+            }
+        }
+        self.note_change(changed);
+    }
+
+    fn note_change(&mut self, first: Option<usize>) {
+        let Some(first) = first.filter(|first| *first < self.sent.entries) else { return };
+        let tokens = self.shown().take(first).map(|one| u64::from(one.tokens)).sum();
+        self.sent = Prefix { entries: first, tokens: Tokens(tokens) };
+    }
+}

@@ -1,0 +1,258 @@
+//! `aosk bench`: replacement and retrieval held against recorded data.
+//!
+//! `context` replays a history through the kernel's page table and says what providers' caches would
+//! have answered. `needs` makes the table of needs that the kernel begins with. `recall` asks
+//! questions of conversations and counts the evidence that is found.
+
+mod fit;
+mod keeper;
+mod pages;
+mod policies;
+mod provider;
+mod recall;
+mod replay;
+mod report;
+mod rival;
+mod talk;
+
+use std::path::Path;
+
+use aosk::abi::{Error, ErrorCode, Tokens};
+use aosk::kernel::memory::{
+    CacheRules, Feature, Need, NeedTable, Prefer, Priced, Replacement, Setting, replacement, rules,
+};
+use serde_json::Value;
+
+use crate::cli::{BenchArgs, BenchCommand, BenchContextArgs, BenchNeedsArgs, BenchPrefer};
+use crate::command::trace::input;
+use crate::fail::Done;
+use crate::term::{json as print_json, line};
+
+use fit::Oracle;
+use keeper::{Keeper, Knowledge, Paged};
+use pages::History;
+use policies::{Batch, Naive, Study};
+use replay::{Account, replay};
+use rival::Sorted;
+
+pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
+    match &args.command {
+        BenchCommand::Context(args) => context(args),
+        BenchCommand::Needs(args) => needs(args),
+        BenchCommand::Recall(args) => recall::run(args),
+    }
+}
+
+fn context(args: &BenchContextArgs) -> Result<Done, Error> {
+    let histories = histories(args)?;
+    let caches = caches(&args.cache)?;
+    let table = args.need_table.as_deref().map(read_table).transpose()?;
+    let bench = Bench {
+        window: args.window,
+        // Where several are asked for, what is planned for breakpoints does well by block too.
+        rules: caches
+            .iter()
+            .find(|rules| rules.breakpoints() > 0)
+            .or_else(|| caches.first())
+            .copied(),
+        caches,
+        prefer: prefer(args.prefer),
+        table: table.unwrap_or_else(NeedTable::seeded),
+        tasks: args.tasks,
+    };
+    let mut policies: Vec<(String, Account)> = Vec::new();
+    for name in &args.policy {
+        let accounts: Result<Vec<Account>, Error> =
+            histories.iter().map(|history| bench.account(name, history)).collect();
+        policies.push((name.clone(), report::joined(accounts?)));
+    }
+    if args.json {
+        let calls = histories.iter().map(History::calls).sum();
+        print_json(&report::object(args.window, calls, &policies));
+    } else {
+        line(&report::lines(&policies));
+    }
+    Ok(Done::Well)
+}
+
+fn needs(args: &BenchNeedsArgs) -> Result<Done, Error> {
+    let histories: Result<Vec<History>, Error> =
+        args.files.iter().map(|path| History::read(path)).collect();
+    line(fit::fit(&histories?).print().trim_end());
+    Ok(Done::Well)
+}
+
+fn histories(args: &BenchContextArgs) -> Result<Vec<History>, Error> {
+    if args.pages {
+        return args.files.iter().map(|path| History::read(path)).collect();
+    }
+    let (conversations, _) = input::read(&args.files)?;
+    let records: Vec<_> = conversations.into_iter().map(|one| one.record).collect();
+    Ok(talk::histories(&records, args.chain))
+}
+
+fn prefer(prefer: BenchPrefer) -> Prefer {
+    match prefer {
+        BenchPrefer::Cost => Prefer::Cost,
+        BenchPrefer::Quality => Prefer::Quality,
+        BenchPrefer::Utilisation => Prefer::Utilisation,
+    }
+}
+
+fn caches(names: &[String]) -> Result<Vec<&'static CacheRules>, Error> {
+    let known = |name: &String| {
+        rules(name).ok_or_else(|| {
+            let names: Vec<_> = CacheRules::names().collect();
+            Error::new(ErrorCode::Usage, format!("choosing a cache: no such cache: {name}"))
+                .hint(format!("caches: {}", names.join(", ")))
+        })
+    };
+    names.iter().map(known).collect()
+}
+
+/// Reads a table in the form of `aosk bench needs`, or the form of the study: `{"u,0,1": [chance,
+/// gap]}` with kind, idle bucket and references, which may stand under a name that follows a `#`.
+fn read_table(path: &Path) -> Result<NeedTable, Error> {
+    let text = path.to_str().and_then(|path| path.rsplit_once('#'));
+    let (path, name) = text.map_or((path, None), |(path, name)| (Path::new(path), Some(name)));
+    let failed = |what: String| {
+        Error::new(ErrorCode::ConfigInvalid, format!("reading {}: {what}", path.display()))
+            .hint("make a table with `aosk bench needs`")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    if value.is_array() {
+        return NeedTable::parse(&text);
+    }
+    let value = match name {
+        Some(name) => value.get(name).cloned().ok_or_else(|| failed(format!("no {name} in it")))?,
+        None => value,
+    };
+    let mut table = NeedTable::empty();
+    for feature in NeedTable::features() {
+        table.fix(feature, studied(&value, feature));
+    }
+    Ok(table)
+}
+
+fn studied(value: &Value, feature: Feature) -> Need {
+    use aosk::kernel::memory::Class;
+    let class = match feature.class {
+        Class::User => "u",
+        Class::Assistant => "a",
+        Class::Tool => "t",
+    };
+    let cell = value.get(format!("{class},{},{}", feature.idle, feature.refs));
+    let figure = |at: usize, usual: f64, scale: f64| {
+        let figure = cell.and_then(|cell| cell.get(at)).and_then(Value::as_f64).unwrap_or(usual);
+        serde_json::Number::from_f64((figure * scale).round().clamp(0.0, 1e9))
+            .and_then(|number| number.as_f64())
+            .map_or(0, whole)
+    };
+    // The file has four digits; what is rounded to none was not nothing.
+    let chance_ppm = figure(0, 0.02, 1e6).max(ROUNDED_PPM);
+    Need { chance_ppm, gap_16ths: figure(1, 20.0, 16.0) }
+}
+
+/// A chance that four digits do not show, in millionths.
+const ROUNDED_PPM: u32 = 10;
+
+/// A figure that is known to be small and not negative.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was clamped")]
+fn whole(figure: f64) -> u32 {
+    figure as u32
+}
+
+/// What all policies are replayed under.
+struct Bench {
+    window: u64,
+    caches: Vec<&'static CacheRules>,
+    rules: Option<&'static CacheRules>,
+    prefer: Prefer,
+    table: NeedTable,
+    tasks: bool,
+}
+
+impl Bench {
+    fn account(&self, name: &str, history: &History) -> Result<Account, Error> {
+        let (kind, figures) = name.split_once(':').unwrap_or((name, ""));
+        let figures = parse_figures(name, figures)?;
+        let mut knowledge = Knowledge::Table(self.table.clone());
+        let policy: Box<dyn Replacement> = match (kind, figures.as_slice()) {
+            ("readme", []) => {
+                let mut keeper = Sorted::new(self.window, history.fixed);
+                return Ok(self.replay(history, &mut keeper));
+            }
+            ("naive", []) => Box::new(Naive),
+            ("clairvoyant", []) => {
+                knowledge = Knowledge::Oracle(Box::new(Oracle::of(history)));
+                Box::new(Priced::default())
+            }
+            ("fifo-batch", [high, low]) => Box::new(Batch { high: *high, low: *low }),
+            ("cvb", [high, low, fault]) => Box::new(Study::new((*high, *low), *fault, None)),
+            ("rob", [high, low, fault, rent]) => {
+                Box::new(Study::new((*high, *low), *fault, Some(*rent)))
+            }
+            ("priced", [high, keep, fault, weight]) => {
+                let thousandths = |part: f64| u64::from(whole((part * 1000.0).clamp(0.0, 1e9)));
+                Box::new(Priced {
+                    setting: Some(Setting {
+                        high: thousandths(*high),
+                        keep: thousandths(*keep),
+                        fault: u64::from(whole(fault.clamp(0.0, 1e9))),
+                        weight: thousandths(*weight),
+                        early: self.prefer != Prefer::Utilisation,
+                    }),
+                })
+            }
+            (_, []) => {
+                let policy = known(kind)?;
+                let mut keeper = self.paged(policy, knowledge, history);
+                return Ok(self.replay(history, &mut keeper));
+            }
+            (_, _) => return Err(wrong_figures(name)),
+        };
+        let mut keeper = self.paged(policy.as_ref(), knowledge, history);
+        Ok(self.replay(history, &mut keeper))
+    }
+
+    fn paged<'a>(
+        &self,
+        policy: &'a dyn Replacement,
+        knowledge: Knowledge,
+        history: &History,
+    ) -> Paged<'a> {
+        let rules = self.rules.unwrap_or_else(CacheRules::none);
+        let how = (Tokens(self.window), rules, self.prefer);
+        Paged::new(policy, how, knowledge, history.fixed, self.tasks)
+    }
+
+    fn replay(&self, history: &History, keeper: &mut dyn Keeper) -> Account {
+        replay(history, self.window, &self.caches, keeper)
+    }
+}
+
+fn known(name: &str) -> Result<&'static dyn Replacement, Error> {
+    replacement(name).map_err(|error| {
+        let here = "naive, readme, clairvoyant, cvb:H/L/Q, rob:H/L/Q/B";
+        let there = error.hint.clone();
+        error.hint(format!("{there}, {here}"))
+    })
+}
+
+fn parse_figures(name: &str, figures: &str) -> Result<Vec<f64>, Error> {
+    let figures = figures.split('/').filter(|figure| !figure.is_empty());
+    let parse = |figure: &str| figure.parse::<f64>().ok().filter(|figure| figure.is_finite());
+    figures.map(|figure| parse(figure).ok_or_else(|| wrong_figures(name))).collect()
+}
+
+fn wrong_figures(name: &str) -> Error {
+    Error::new(ErrorCode::Usage, format!("choosing a policy of replacement: wrong figures: {name}"))
+        .hint(
+            "such as fifo-batch:0.97/0.6, priced:0.99/0/30000/12, cvb:0.98/0.88/10000, \
+             rob:0.97/0.85/10000/0.5",
+        )
+}
+
+#[cfg(test)]
+mod tests;

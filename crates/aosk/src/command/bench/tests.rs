@@ -1,0 +1,214 @@
+//! Tests of what a replay counts, on histories small enough to count by hand.
+
+use std::path::Path;
+
+use aosk::abi::Tokens;
+use aosk::kernel::memory::{NeedTable, Prefer, replacement, rules};
+
+use super::fit::{Oracle, fit};
+use super::keeper::{Knowledge, Paged};
+use super::pages::{History, Role, TracePage};
+use super::policies::Naive;
+use super::provider::{Provider, Request, Sent};
+use super::replay::{Account, replay};
+use super::rival::Sorted;
+use super::{Bench, parse_figures, read_table};
+
+/// Entries of these sizes, a block each, with keys that begin at `first`.
+fn entries(first: u32, sizes: &[u32]) -> Vec<Sent> {
+    let keyed = sizes.iter().zip(first..);
+    keyed.map(|(tokens, at)| Sent { key: at.into(), tokens: *tokens, block: at }).collect()
+}
+
+/// What a provider says to requests of these entries, ten seconds apart: cached tokens of each.
+fn cached(cache: &str, requests: &[Vec<Sent>], breakpoints: &[usize]) -> Vec<u64> {
+    let mut provider = Provider::new(rules(cache).unwrap());
+    let mut request = Request::default();
+    let mut before = 0;
+    let mut cached = Vec::new();
+    for (entries, at) in requests.iter().zip(0_u32..) {
+        request.set(entries.iter().copied());
+        provider.call(&request, breakpoints, f64::from(at) * 10.0);
+        cached.push(provider.cached.0 - before);
+        before = provider.cached.0;
+    }
+    cached
+}
+
+#[test]
+fn blocks_are_matched_as_far_as_they_are_the_same() {
+    let first = entries(0, &[1000, 500]);
+    let longer = entries(0, &[1000, 500, 300]);
+    let other = [entries(0, &[1000]), entries(70, &[800])].concat();
+    let requests = [first, longer, other];
+    assert_eq!(cached("vllm16", &requests, &[]), [0, 1488, 992]);
+    // The whole of 1,000 is below the minimum.
+    assert_eq!(cached("openai", &requests, &[]), [0, 1408, 0]);
+}
+
+#[test]
+fn of_the_same_request_again_the_last_token_is_computed() {
+    let same = entries(0, &[1600]);
+    assert_eq!(cached("vllm16", &[same.clone(), same], &[]), [0, 1584]);
+}
+
+#[test]
+fn breakpoints_are_found_where_they_were_written() {
+    let first = entries(0, &[2000, 500]);
+    let longer = entries(0, &[2000, 500, 300]);
+    let cut = [entries(0, &[2000]), entries(70, &[800])].concat();
+    let requests = [first, longer, cut];
+    // Only the end is marked: after the cut, nothing ends where an entry does.
+    assert_eq!(cached("anthropic5m", &requests, &[]), [0, 2500, 0]);
+    assert_eq!(cached("anthropic5m", &requests, &[0]), [0, 2500, 2000]);
+}
+
+#[test]
+fn breakpoints_look_back_twenty_blocks_and_no_further() {
+    let long = |more: usize| entries(0, &vec![2000; 1 + more]);
+    assert_eq!(cached("anthropic5m", &[long(0), long(20)], &[]), [0, 2000]);
+    assert_eq!(cached("anthropic5m", &[long(0), long(21)], &[]), [0, 0]);
+}
+
+#[test]
+fn entries_expire_and_prices_are_as_listed() {
+    let mut provider = Provider::new(rules("anthropic5m").unwrap());
+    let mut request = Request::default();
+    request.set(entries(0, &[2000]).into_iter());
+    provider.call(&request, &[], 0.0);
+    assert_eq!(provider.cost, 2000 * 1250);
+    provider.call(&request, &[], 300.0);
+    assert_eq!(provider.cost, 2000 * 1250 + 2000 * 100);
+    provider.call(&request, &[], 601.0);
+    assert_eq!(provider.cost, 2 * 2000 * 1250 + 2000 * 100);
+}
+
+/// A history of messages: who, tokens, identifiers. All of one task.
+fn history(messages: &[(Role, u32, &[u32])]) -> History {
+    let pages = messages.iter().zip(1..).map(|((role, tokens, ids), message)| TracePage {
+        role: *role,
+        tokens: *tokens,
+        message,
+        task: 0,
+        ids: ids.to_vec(),
+        time: None,
+        group: message,
+    });
+    History { fixed: 100, pages: pages.collect() }
+}
+
+/// Eight pages of 200 tokens with one identifier each, then one that needs the first.
+fn forgetful() -> History {
+    let mut messages: Vec<(Role, u32, &[u32])> = Vec::new();
+    let ids: [[u32; 1]; 8] = [[0], [1], [2], [3], [4], [5], [6], [7]];
+    for id in &ids {
+        messages.push((Role::User, 200, id));
+        messages.push((Role::Assistant, 10, &[]));
+    }
+    messages.push((Role::Assistant, 10, &[0, 7]));
+    history(&messages)
+}
+
+fn naive(history: &History, window: u64) -> Account {
+    let vllm = rules("vllm16").unwrap();
+    let knowledge = Knowledge::Table(NeedTable::seeded());
+    let how = (Tokens(window), vllm, Prefer::Cost);
+    let mut keeper = Paged::new(&Naive, how, knowledge, history.fixed, false);
+    replay(history, window, &[vllm], &mut keeper)
+}
+
+#[test]
+fn a_need_that_is_not_resident_is_a_fault() {
+    let account = naive(&forgetful(), 1_000);
+    assert_eq!((account.needs, account.missed, account.faults), (2, 1, 1));
+    // Nine calls, and one that asks.
+    assert_eq!((account.requests, account.breaks, account.overruns), (10, 0, 0));
+    let account = naive(&forgetful(), 10_000);
+    assert_eq!((account.needs, account.missed, account.faults, account.cuts), (2, 0, 0, 0));
+}
+
+#[test]
+fn a_client_without_a_cache_is_what_is_compared_with() {
+    let history = history(&[
+        (Role::User, 500, &[]),
+        (Role::Assistant, 300, &[]),
+        (Role::User, 500, &[]),
+        (Role::Assistant, 10, &[]),
+    ]);
+    // 600 tokens, then 97 of 100 parts of the window.
+    assert_eq!(naive(&history, 1_000).plain, 600 + 970);
+}
+
+#[test]
+fn in_a_window_without_an_end_every_policy_appends() {
+    let history = forgetful();
+    let vllm = rules("vllm16").unwrap();
+    let mut inputs = Vec::new();
+    for name in ["priced", "fifo-batch", "lru", "summarise"] {
+        let knowledge = Knowledge::Table(NeedTable::seeded());
+        let how = (Tokens(1_000_000), vllm, Prefer::Cost);
+        let policy = replacement(name).unwrap();
+        let mut keeper = Paged::new(policy, how, knowledge, history.fixed, false);
+        inputs.push(replay(&history, 1_000_000, &[vllm], &mut keeper).providers[0].input);
+    }
+    let expected: u64 = (1..=8).map(|call| 100 + 210 * call - 10).sum::<u64>() + 100 + 210 * 8;
+    assert_eq!(inputs, [Tokens(expected); 4]);
+}
+
+#[test]
+fn who_knows_the_future_keeps_what_is_needed() {
+    let history = forgetful();
+    let vllm = rules("vllm16").unwrap();
+    let knowledge = Knowledge::Oracle(Box::new(Oracle::of(&history)));
+    let how = (Tokens(1_000), vllm, Prefer::Cost);
+    let policy = replacement("priced").unwrap();
+    let mut keeper = Paged::new(policy, how, knowledge, history.fixed, false);
+    let account = replay(&history, 1_000, &[vllm], &mut keeper);
+    assert_eq!((account.missed, account.faults), (0, 0));
+    assert!(account.cuts > 0);
+}
+
+#[test]
+fn the_sorted_context_breaks_its_prefix() {
+    let mut messages: Vec<(Role, u32, &[u32])> = vec![(Role::User, 2_000, &[]); 1];
+    for _ in 0..20 {
+        messages.push((Role::User, 300, &[1]));
+        messages.push((Role::Assistant, 10, &[1]));
+    }
+    let history = history(&messages);
+    let vllm = rules("vllm16").unwrap();
+    let mut keeper = Sorted::new(100_000, history.fixed);
+    let sorted = replay(&history, 100_000, &[vllm], &mut keeper);
+    let appended = naive(&history, 100_000);
+    assert!(sorted.hit_rate(0) < appended.hit_rate(0) - 0.3, "{}", sorted.hit_rate(0));
+}
+
+#[test]
+fn a_table_is_fitted_to_what_was_needed() {
+    let text = fit(&[forgetful()]).print();
+    // Of eight pages of the user two were used: one at the ninth call, one at the second.
+    assert!(text.contains("[\"user\",0,0,0,8,2,11]"), "{text}");
+}
+
+#[test]
+fn figures_of_a_policy_are_read_or_refused() {
+    assert_eq!(parse_figures("x", "0.97/0.6").unwrap(), [0.97, 0.6]);
+    assert_eq!(parse_figures("x", "").unwrap(), Vec::<f64>::new());
+    assert!(parse_figures("x", "0.97/inf").is_err());
+    let bench = Bench {
+        window: 1_000,
+        caches: Vec::new(),
+        rules: None,
+        prefer: Prefer::Cost,
+        table: NeedTable::empty(),
+        tasks: false,
+    };
+    let history = forgetful();
+    for wrong in ["lottery", "naive:1", "cvb", "fifo-batch:0.9", "rob:1/2/3"] {
+        assert!(bench.account(wrong, &history).is_err(), "{wrong}");
+    }
+    for right in ["readme", "lru", "priced:0.99/0/100/1", "cvb:0.98/0.88/1e4"] {
+        assert!(bench.account(right, &history).is_ok(), "{right}");
+    }
+    assert!(read_table(Path::new("/nowhere/at-all#x")).is_err());
+}
