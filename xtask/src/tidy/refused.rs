@@ -25,6 +25,9 @@ const IN_TESTS: [(&str, &str); 2] = [
     ("time::sleep", "wait for an event or advance the paused clock"),
 ];
 
+/// What prints. A test that says with one of them that it was skipped says it to nobody.
+const PRINTING: [&str; 4] = ["print!", "println!", "eprint!", "eprintln!"];
+
 /// Refused in comments, and why.
 const IN_COMMENTS: [(&str, &str); 2] =
     [("FIXME", "mend it or file an issue"), ("XXX", "mend it or file an issue")];
@@ -45,6 +48,9 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             findings.extend(find(source, tokens, pattern, reason));
         }
     }
+    for printing in PRINTING {
+        findings.extend(printed_skips(source, &tests, printing));
+    }
     for (line, comment) in source.comments() {
         let words: Vec<_> = comment.split(|c: char| !c.is_alphanumeric()).collect();
         let bad = IN_COMMENTS.iter().filter(|(pattern, _)| words.contains(pattern));
@@ -59,6 +65,21 @@ fn find(source: &Source, tokens: &[Token<'_>], pattern: &str, reason: &str) -> V
     }
     let places = lexer::find(tokens, pattern).into_iter().filter_map(|at| tokens.get(at));
     places.map(|token| finding(source, token.line, pattern, reason)).collect()
+}
+
+/// Where the text that `printing` prints begins with SKIP. The tokens do not have it, so the line is
+/// looked at, or the next where the text begins there.
+fn printed_skips(source: &Source, tokens: &[Token<'_>], printing: &str) -> Vec<Finding> {
+    let places = lexer::find(tokens, printing).into_iter().filter_map(|at| tokens.get(at));
+    let is_skip = |token: &&Token<'_>| {
+        let mut lines = source.text.lines().skip(token.line.saturating_sub(1));
+        let rest = lines.next().and_then(|line| line.split_once(printing)).map(|(_, rest)| rest);
+        let text = rest.filter(|rest| rest.contains('"')).or_else(|| lines.next());
+        text.is_some_and(|text| text.contains("\"SKIP"))
+    };
+    let reason = "append it to the file that AOSK_SKIP_LOG names, where it is counted";
+    let what = format!("{printing}(\"SKIP");
+    places.filter(is_skip).map(|token| finding(source, token.line, &what, reason)).collect()
 }
 
 fn finding(source: &Source, line: usize, pattern: &str, reason: &str) -> Finding {

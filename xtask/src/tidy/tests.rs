@@ -187,6 +187,21 @@ fn refused() {
     ];
     refuses(refused::check, "src/x.rs", &cases);
     refuses(refused::check, "tests/it.rs", &[("tokio::time::sleep(span).await", "time::sleep")]);
+    let good = [
+        "eprintln!(\"{line}\")",
+        "println!(\"skipped: {n}\")",
+        "// println!(\"SKIP x\")",
+        "let line = format!(\"SKIP {feature}: {reason}\");\neprintln!(\"{line}\");",
+    ];
+    accepts(refused::check, "tests/it.rs", &good);
+    let cases = [
+        ("println!(\"SKIP no server here\")", "SKIP"),
+        ("eprintln!(\"SKIP {file}\")", "SKIP"),
+        ("eprint!(\n    \"SKIP {file}\"\n)", "SKIP"),
+        ("println! { r#\"SKIP\"# }", "SKIP"),
+    ];
+    refuses(refused::check, "src/x/tests.rs", &cases);
+    accepts(refused::check, "src/x.rs", &["println!(\"SKIP\")"]);
 }
 
 /// Metadata with our packages and what they depend on; `dev:` marks what only tests need.

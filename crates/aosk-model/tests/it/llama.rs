@@ -10,6 +10,7 @@ use aosk_abi::{Body, ErrorCode, FailureClass, FinishReason, Message, Tokens};
 use aosk_model::{Delta, Driver, resolve};
 
 use crate::server::{ask_streaming, calculator, request};
+use crate::skip::skip;
 
 /// A server that ends with the test.
 struct Llama {
@@ -65,7 +66,7 @@ const PROVIDERS: [&str; 2] = ["llamacpp", "anthropic"];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_server_streams_calls_tools_caches_and_refuses() {
     let Some(folder) = folder() else {
-        println!("SKIP no llama-server here: set AOSK_LLAMA\nSKIPPED 1");
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
         return;
     };
     let chat = start(&folder, "random-tiny.gguf", "2048");

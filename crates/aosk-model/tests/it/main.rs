@@ -7,4 +7,5 @@ mod llama;
 mod openai;
 mod resolve;
 mod server;
+mod skip;
 mod traces;

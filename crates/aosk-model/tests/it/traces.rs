@@ -7,17 +7,16 @@ use aosk_abi::Body;
 use aosk_model::{Driver, Replay, parse_line};
 
 use crate::server::request;
+use crate::skip::skip;
 
 const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/traces");
 
 /// Every line is read, and every answer of it is given when the conversation is played.
 #[tokio::test]
 async fn recorded_conversations_play_to_their_end() {
-    let mut skipped = 0;
     for (file, lines) in [("tau-airline-100.jsonl", 100), ("coding-terminal.jsonl", 92)] {
         let Ok(text) = std::fs::read_to_string(Path::new(TRACES).join(file)) else {
-            println!("SKIP {file} is not here");
-            skipped += 1;
+            skip(file, "it is not on this machine");
             continue;
         };
         let records: Vec<_> =
@@ -49,5 +48,4 @@ async fn recorded_conversations_play_to_their_end() {
         }
         println!("{file}: {} conversations, {calls} tool calls", records.len());
     }
-    println!("SKIPPED {skipped}");
 }
