@@ -165,7 +165,7 @@ pub struct Failure {
     /// How long the device asked to be left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Millis>,
-    /// What the attempt used all the same, if a model had begun to answer.
+    /// What the attempt used all the same, if the model had begun to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
