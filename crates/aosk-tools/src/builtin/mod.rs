@@ -3,10 +3,12 @@
 mod append_file;
 mod calculator;
 mod command;
+mod hold;
 mod list_files;
 mod read_file;
 mod run_command;
 mod search_files;
+mod supervisor;
 mod walk;
 mod write_file;
 
@@ -27,6 +29,7 @@ pub use list_files::ListFiles;
 pub use read_file::ReadFile;
 pub use run_command::RunCommand;
 pub use search_files::SearchFiles;
+pub use supervisor::supervise;
 pub use write_file::WriteFile;
 
 /// What file tools need.

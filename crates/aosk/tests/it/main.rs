@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod commands;
 mod conversation;
 mod crash;
 mod ends;
