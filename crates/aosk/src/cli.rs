@@ -69,7 +69,7 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Become a command that dies with the kernel.
+    /// Supervise a command, so that it dies with the kernel.
     #[command(name = "__exec", hide = true)]
     Exec {
         /// The command.

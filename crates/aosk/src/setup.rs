@@ -112,24 +112,3 @@ pub(crate) fn log_to_stderr() {
     // Only the first one counts.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
-
-/// Waits for the first request to stop: Ctrl-C or SIGTERM. After it, the next one ends the program
-/// at once.
-pub(crate) async fn stop_requested() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(_) => drop(interrupt.await),
-        }
-    }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
-}

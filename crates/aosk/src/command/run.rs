@@ -16,6 +16,7 @@ use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
+use crate::stop::{Stop, stopped};
 use crate::term::{self, count, money, note, plural};
 
 /// How often it is looked whether the agents still get on.
@@ -25,14 +26,14 @@ const LOOK: Duration = Duration::from_millis(500);
 const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
     work in. When it is done, answer with the result, complete but short.";
 
-pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
+pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
     let home = setup::home(place)?;
     let registry = setup::tools()?;
     let granted = grant::choose(&registry, level(args, &home), args.tools.as_deref())?;
     let workspace = workspace(args)?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
-    let model = setup::model(&chosen, &home.config).await?;
+    let model = stop.or(setup::model(&chosen, &home.config)).await?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
         None => None,
@@ -50,9 +51,9 @@ pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let outcome = tokio::select! {
         outcome = work(&handle, spec, left, &model.name) => outcome,
         failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
-        () = setup::stop_requested() => {
+        () = stop.requested() => {
             note("stopping: calls in flight may end; once more to end at once");
-            end_at_once_on_second_request();
+            stop.end_at_once_on_next();
             node.shutdown().await?;
             return Err(stopped().hint("`aosk run --resume` goes on where it was"));
         }
@@ -173,19 +174,6 @@ async fn deadlock(handle: &Handle) -> Error {
         }
         before = now;
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this task ends the program; nothing outlives it")]
-pub(crate) fn end_at_once_on_second_request() {
-    drop(tokio::spawn(async {
-        setup::stop_requested().await;
-        #[expect(clippy::exit, reason = "the person asked twice; what is committed is whole")]
-        std::process::exit(130);
-    }));
-}
-
-pub(crate) fn stopped() -> Error {
-    Error::new(ErrorCode::Interrupted, "running: stopped on request")
 }
 
 fn workspace(args: &RunArgs) -> Result<String, Error> {

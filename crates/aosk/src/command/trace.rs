@@ -9,6 +9,7 @@ pub(crate) mod input;
 mod totals;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aosk::abi::{
@@ -24,9 +25,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
 use crate::cli::{Place, TraceArgs, TraceCommand, TraceRunArgs};
-use crate::command::run::{end_at_once_on_second_request, stopped};
 use crate::fail::Done;
 use crate::setup::{self, Home, Parts};
+use crate::stop::{Stop, stopped};
 use crate::term::{note, plural};
 
 use input::Conversation;
@@ -41,11 +42,11 @@ const OUTPUT_MAX: Tokens = Tokens(65_536);
 /// The priority of every process.
 const PRIORITY: u8 = 50;
 
-pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> {
+pub(crate) async fn run(place: &Place, args: &TraceArgs, mut stop: Stop) -> Result<Done, Error> {
     let TraceCommand::Run(args) = &args.command;
     let clock = Clock::start();
     let began = clock.now();
-    let (conversations, skipped) = input::read(&args.files)?;
+    let (conversations, skipped) = stop.or(read(args.files.clone())).await?;
     let Home { dir, config, store } = setup::home(place)?;
     let reader = store.reader();
     let earlier = earlier(reader.as_ref())?;
@@ -70,9 +71,9 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
     let outcome = tokio::select! {
         outcome = work => outcome,
         failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
-        () = setup::stop_requested() => {
+        () = stop.requested() => {
             note("stopping; once more to end at once");
-            end_at_once_on_second_request();
+            stop.end_at_once_on_next();
             node.shutdown().await?;
             return Err(stopped().hint("the same command with --resume goes on where it was"));
         }
@@ -84,6 +85,14 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
     let before = known.values().map(|known| known.steps).sum();
     let totals = Totals::read(reader.as_ref(), run, before, clock.now().since(began))?;
     totals.report(reader.as_ref(), skipped, args.json)
+}
+
+/// Reads the conversations on a thread that nobody need wait for: a file may be a pipe or a terminal.
+async fn read(files: Vec<PathBuf>) -> Result<(Vec<Conversation>, usize), Error> {
+    let read = tokio::task::spawn_blocking(move || input::read(&files)).await;
+    read.unwrap_or_else(|error| {
+        Err(Error::new(ErrorCode::Io, format!("reading the conversations: {error}")))
+    })
 }
 
 fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {

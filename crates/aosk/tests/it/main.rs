@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod bench;
+mod commands;
 mod conversation;
 mod crash;
 mod ends;
