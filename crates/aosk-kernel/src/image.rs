@@ -366,6 +366,14 @@ impl Kernel {
         Ok(BudgetView { parent, limits, used, reserved })
     }
 
+    /// What the log of a process must be, as its row shows it.
+    ///
+    /// # Errors
+    /// If the row does not parse or is of a newer version.
+    pub fn read_log(pid: Pid, process: &str) -> Result<LogDigest, RestoreError> {
+        parse::<OwnedProcessRow>(RowKey::Process(pid), process).map(|row| row.log)
+    }
+
     /// A page's address as its row shows it.
     ///
     /// # Errors

@@ -244,9 +244,10 @@ fn lock(dir: &Path) -> Result<Lock, StoreError> {
 
 /// What SQLite says, in one line and without the statement.
 fn reason(error: &rusqlite::Error) -> String {
-    let text = match error {
-        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-        other => other.to_string(),
+    let text = if let rusqlite::Error::SqlInputError { msg, .. } = error {
+        msg.clone()
+    } else {
+        error.to_string()
     };
     text.replace(['\r', '\n'], " ")
 }
