@@ -13,6 +13,7 @@
 mod bad_input;
 mod conversation;
 mod crash;
+mod damage;
 mod ends;
 mod machine;
 mod model_server;
