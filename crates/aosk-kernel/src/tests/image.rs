@@ -181,6 +181,8 @@ fn rows_that_lack_others_are_refused() {
     );
 }
 
+type Rows = Vec<(RowKey, String)>;
+
 /// A log of another length or with another page would make the model see another conversation.
 #[test]
 fn a_log_that_is_not_the_one_that_was_written_is_refused() {
@@ -189,7 +191,7 @@ fn a_log_that_is_not_the_one_that_was_written_is_refused() {
     let append = vec![user("one"), user("two")];
     s.step_of(a, 1, aosk_abi::Step { append, call: sleep(1), state: "1".into() });
     let page = |index| RowKey::Page(a, PageIndex(index));
-    let refusal = |change: &dyn Fn(&mut Vec<(RowKey, String)>)| {
+    let refusal = |change: &dyn Fn(&mut Rows)| {
         let mut image = s.image();
         change(&mut image.rows);
         let error = Kernel::restore(config(), &image).expect_err("the log is not whole");

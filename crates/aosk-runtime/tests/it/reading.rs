@@ -227,7 +227,7 @@ async fn a_check_holds_rows_against_the_journal_and_each_other() {
     let gone = "the journal tells of it, and its row is missing".to_owned();
     let cases = [
         (with_parent(2), lives, vec!["its parent p2 is not older than it".to_owned()]),
-        (vec![delete(RowKey::Process(ended))], ended, vec![gone.clone()]),
+        (vec![delete(RowKey::Process(ended))], ended, vec![gone]),
         (
             cut,
             ended,
