@@ -126,9 +126,9 @@ fn a_kernel_does_not_start_on_a_log_that_is_not_the_one_that_was_written() {
 }
 
 #[test]
-fn a_message_that_only_a_log_names_is_checked() {
-    let system = "DELETE FROM blob WHERE bytes LIKE '%two%'";
-    let found = findings(&changed(system));
+fn a_message_that_is_gone_is_told_with_a_process_that_needs_it() {
+    let gone = "DELETE FROM blob WHERE bytes LIKE '%two%'";
+    let found = findings(&changed(gone));
     assert!(!found.is_empty() && found.iter().all(|(pid, _)| *pid == 2), "{found:?}");
     assert!(found[0].1.contains(" names a message that is damaged: "), "{found:?}");
 }
