@@ -44,6 +44,14 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
         let rows = rows.map(|(depth, process)| row(process, depth, now)).collect();
         line(&table(&HEAD, &FIGURES, rows));
     }
+    for process in found.iter().filter(|process| !is_under_older(process)) {
+        let parent = process.spec.parent.unwrap_or(process.pid);
+        note(&format!(
+            "damaged: {} has a parent that is not older than it, {parent}; `aosk audit verify` says \
+            what else is damaged",
+            process.pid
+        ));
+    }
     if found.iter().any(|process| process.state != "exited") && holder(&dir) == Holder::Nobody {
         note("no kernel runs here: live processes are as the last kernel left them");
     }
@@ -122,6 +130,8 @@ fn in_tree_order(processes: &[Snapshot]) -> Vec<(usize, &Snapshot)> {
     let mut children: BTreeMap<Option<Pid>, Vec<Pid>> = BTreeMap::new();
     for process in processes {
         let parent = process.spec.parent.filter(|parent| by_pid.contains_key(parent));
+        // Ids are counted, so the way up ends; one that a damaged row leads round stands by itself.
+        let parent = parent.filter(|_| is_under_older(process));
         children.entry(parent).or_default().push(process.pid);
     }
     let mut order = Vec::with_capacity(processes.len());
@@ -137,6 +147,11 @@ fn in_tree_order(processes: &[Snapshot]) -> Vec<(usize, &Snapshot)> {
         next = children.remove(&Some(pid)).unwrap_or_default();
         depth = at + 1;
     }
+}
+
+/// Whether the process has no parent, or one that was there before it.
+fn is_under_older(process: &Snapshot) -> bool {
+    process.spec.parent.is_none_or(|parent| parent < process.pid)
 }
 
 /// How long ago something was, in its two largest units.

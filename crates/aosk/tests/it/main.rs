@@ -15,6 +15,7 @@ mod bench;
 mod commands;
 mod conversation;
 mod crash;
+mod damage;
 mod ends;
 mod machine;
 mod model_server;
