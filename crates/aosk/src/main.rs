@@ -10,6 +10,7 @@ mod fail;
 mod grant;
 mod launch;
 mod paths;
+mod probe;
 mod progress;
 mod setup;
 mod stop;
@@ -27,6 +28,9 @@ fn main() -> std::process::ExitCode {
         Err(error) => return fail::usage(&error),
     };
     let json = cli.wants_json();
+    if let Err(error) = named_config(&cli) {
+        return fail::exit(Err(error), json);
+    }
     let outcome = match cli.command {
         Command::Exec { argv } => launch::exec(&argv),
         Command::Version { json } => command::version::run(json),
@@ -44,6 +48,28 @@ fn main() -> std::process::ExitCode {
         Command::Demo(args) => on_runtime(|stop| command::demo::run(&cli.place, &args, stop)),
     };
     fail::exit(outcome, json)
+}
+
+/// Reads a configuration that was named, also for a command that needs nothing of it: whoever names a
+/// file that is not there or has a mistake is told so by every command. `doctor` tells it itself.
+fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
+    match cli.command {
+        Command::Ps(_)
+        | Command::Show(_)
+        | Command::Logs(_)
+        | Command::Audit(_)
+        | Command::Demo(_) => {
+            cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
+        }
+        // These read it, or need nothing of what can be set up.
+        Command::Run(_)
+        | Command::Trace(_)
+        | Command::Bench(_)
+        | Command::Doctor(_)
+        | Command::Version { .. }
+        | Command::Completions { .. }
+        | Command::Exec { .. } => Ok(()),
+    }
 }
 
 /// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by

@@ -34,6 +34,7 @@ use tokio::process::{Child, Command};
 
 use crate::cli::{DemoArgs, Place};
 use crate::fail::Done;
+use crate::probe::{self, Probe};
 use crate::stop::Stop;
 use crate::term::note;
 
@@ -72,7 +73,7 @@ async fn direct(
 ) -> Result<Done, Error> {
     let clock = Clock::start();
     let began = clock.now();
-    find_cargo()?;
+    find_cargo().await?;
     let stage = Stage::make(dir, above)?;
     note(
         "Four agents build, test and document a small program. The model is scripted: its answers come",
@@ -254,14 +255,19 @@ async fn end(life: &mut Child, stop: &mut Stop) {
     }
 }
 
-/// The agents need a compiler; it is better to say so before anything is done.
-fn find_cargo() -> Result<(), Error> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&paths).any(|dir| dir.join("cargo").is_file()) {
-        return Ok(());
+/// The agents need a compiler that works; it is better to say so before anything is done.
+async fn find_cargo() -> Result<(), Error> {
+    let wrong = |what: String| {
+        let text = format!("running the demo: its agents build a Rust program, and {what}");
+        Error::new(ErrorCode::ToolFailed, text)
+    };
+    match probe::version("cargo").await {
+        Probe::Works(_) => Ok(()),
+        Probe::Absent => Err(wrong("there is no cargo in PATH".to_owned())
+            .hint("install Rust from https://rustup.rs")),
+        Probe::Broken(why) => Err(wrong(format!("cargo does not work: {why}"))
+            .hint("make `cargo --version` work, for example with `rustup default stable`")),
     }
-    let text = "running the demo: its agents build a Rust program, and there is no cargo in PATH";
-    Err(Error::new(ErrorCode::ToolFailed, text).hint("install Rust from https://rustup.rs"))
 }
 
 /// Makes processes whose parents die with the kernel children of this one, so that they can be waited

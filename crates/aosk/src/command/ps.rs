@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aosk::abi::{Error, Pid, Timestamp};
-use aosk::store::Which;
-use aosk::store::sqlite::presence::{Holder, find_reader, holder};
+use aosk::store::sqlite::presence::{Holder, holder};
+use aosk::store::{Sqlite, Which};
 use aosk::{Clock, Snapshot, inspect};
 use serde_json::{Map, Value, json};
 
@@ -21,20 +21,17 @@ const INDENT_MAX: usize = 8;
 pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let which = if args.all { Which::All } else { Which::Live };
-    let reader = find_reader(&dir)?;
-    let found = match &reader {
-        Some(reader) => inspect::processes(reader.as_ref(), which)?,
-        None => Vec::new(),
-    };
+    let reader = Sqlite::open_reader(&dir)?;
+    let found = inspect::processes(reader.as_ref(), which)?;
     if args.json {
         print_json(&found.iter().map(|process| Value::Object(object(process))).collect());
     }
     if found.is_empty() {
         let dir = dir.display();
-        note(&match reader {
-            None => format!("no kernel has run in {dir}"),
-            Some(_) if args.all => format!("no processes in {dir}"),
-            Some(_) => format!("no live processes in {dir}; `aosk ps --all` lists ended ones"),
+        note(&if args.all {
+            format!("no processes in {dir}")
+        } else {
+            format!("no live processes in {dir}; `aosk ps --all` lists ended ones")
         });
         return Ok(Done::Well);
     }

@@ -8,10 +8,11 @@ use aosk::abi::{
 };
 use aosk::model::provider;
 use aosk::program::react;
-use aosk::store::Which;
+use aosk::store::{Sqlite, Which};
 use aosk::{Handle, ModelDevice, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, RunArgs};
+use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
 use crate::progress::Progress;
@@ -27,10 +28,15 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
     work in. When it is done, answer with the result, complete but short.";
 
 pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
-    let home = setup::home(place)?;
+    let config = config::read(place.config.as_ref())?;
     let registry = setup::tools()?;
-    let granted = grant::choose(&registry, level(args, &home), args.tools.as_deref())?;
+    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref())?;
     let workspace = workspace(args)?;
+    if args.resume {
+        // Where nothing is, nothing can be taken up, and nothing is made.
+        Sqlite::open_reader(&crate::paths::data_dir(place.data_dir.as_ref())?)?;
+    }
+    let home = setup::home(place, config)?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
     let model = stop.or(setup::model(&chosen, &home.config)).await?;
@@ -178,22 +184,29 @@ async fn deadlock(handle: &Handle) -> Error {
 
 fn workspace(args: &RunArgs) -> Result<String, Error> {
     let wanted = args.workspace.clone().unwrap_or_else(|| ".".into());
+    let shown = wanted.display();
     let failed = |what: String| {
-        Error::new(ErrorCode::Io, format!("opening the workspace {}: {what}", wanted.display()))
+        Error::new(ErrorCode::Io, format!("opening the workspace {shown}: {what}"))
             .hint("give a directory that can be read and written with --workspace")
     };
-    if wanted.exists() && !wanted.is_dir() {
+    let path = wanted.canonicalize().map_err(|error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            return failed(error.to_string());
+        }
+        // A slip of the hand must not become a directory in which an agent works.
+        failed("it does not exist".to_owned())
+            .hint(format!("make it with `mkdir -p {shown}`, or name another with --workspace"))
+    })?;
+    if !path.is_dir() {
         return Err(failed("it is not a directory".to_owned()));
     }
-    std::fs::create_dir_all(&wanted).map_err(|error| failed(error.to_string()))?;
-    let path = wanted.canonicalize().map_err(|error| failed(error.to_string()))?;
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
 }
 
 /// What the agent may touch: as the command line says, or the configuration, or the usual.
-fn level(args: &RunArgs, home: &Home) -> PermissionLevel {
+fn level(args: &RunArgs, config: &Config) -> PermissionLevel {
     let named = args.permission.map(PermissionLevel::from);
-    named.or(home.config.permission).unwrap_or(PermissionLevel::Standard)
+    named.or(config.permission).unwrap_or(PermissionLevel::Standard)
 }
 
 fn agent(
@@ -286,7 +299,7 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
     for failure in &failures {
         note(&fail::line(failure));
     }
-    Ok(failures.first().map_or(Done::Well, |failure| Done::Failed(failure.code)))
+    Ok(failures.first().map_or(Done::Well, |failure| Done::AgentFailed(failure.code)))
 }
 
 /// Why an agent did not finish; none if it did. `result` is what it left.

@@ -330,7 +330,7 @@ fn doctor_tells_what_is_there_and_what_is_not() {
     machine.write("broken.yaml", "nonsense: 1\n");
     let broken = machine.path("broken.yaml");
     let ran =
-        machine.aosk(&["doctor", "--config", broken.to_str().expect("UTF-8"), "--json"]).expect(1);
+        machine.aosk(&["doctor", "--config", broken.to_str().expect("UTF-8"), "--json"]).expect(2);
     assert_eq!(ran.json()["ok"], false);
 }
 

@@ -10,7 +10,7 @@ use crate::machine::{Machine, Ran, skip, until};
 use crate::store;
 
 /// The keys of the object that `--json` prints, all of them.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "processes",
     "steps",
     "model_calls",
@@ -25,6 +25,9 @@ const KEYS: [&str; 14] = [
     "journal_ok",
     "failed",
     "lines_skipped",
+    "calls_without_result",
+    "results_without_call",
+    "without_answer",
 ];
 
 /// The object without what a run costs, which differs from run to run.
