@@ -16,7 +16,7 @@ use crate::device::Devices;
 use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::mutant::broken;
-use crate::process::{Mail, Page, Process, Spec, State, Stats, Termination};
+use crate::process::{LogDigest, Mail, Page, Process, Spec, State, Stats, Termination};
 use crate::table::Table;
 
 /// The version of the rows this kernel writes.
@@ -33,6 +33,7 @@ struct ProcessRow<S, P, T> {
     calls: u32,
     mail_count: u64,
     stats: T,
+    log: LogDigest,
 }
 
 type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats>;
@@ -64,7 +65,7 @@ impl std::error::Error for RestoreError {}
 impl From<RestoreError> for aosk_abi::Error {
     fn from(error: RestoreError) -> Self {
         Self::new(ErrorCode::StoreCorrupt, error.to_string())
-            .hint("`aosk audit verify` says whether the journal is whole")
+            .hint("`aosk audit verify` says what else is damaged")
     }
 }
 
@@ -147,6 +148,7 @@ impl Kernel {
             }
         }
         kernel.check_references()?;
+        kernel.check_logs()?;
         kernel.adopt_children();
         kernel.reindex();
         // What was just read need not be written.
@@ -175,6 +177,7 @@ impl Kernel {
                 calls: row.calls,
                 mail_count: row.mail_count,
                 stats: row.stats,
+                log: row.log,
                 pages: Vec::new(),
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
@@ -193,17 +196,35 @@ impl Kernel {
             if self.budgets.get(budget).is_none() {
                 return missing(RowKey::Process(pid), format!("its budget {budget}"));
             }
-            if let Some(parent) = process.spec.parent
-                && !self.processes.contains(parent)
-            {
-                return missing(RowKey::Process(pid), format!("its parent {parent}"));
+            if let Some(parent) = process.spec.parent {
+                if !self.processes.contains(parent) {
+                    return missing(RowKey::Process(pid), format!("its parent {parent}"));
+                }
+                if parent >= pid {
+                    return Err(not_older(RowKey::Process(pid), &parent));
+                }
             }
         }
         for (id, budget) in self.budgets.iter() {
-            if let Some(parent) = budget.parent
-                && self.budgets.get(parent).is_none()
-            {
-                return missing(RowKey::Budget(id), format!("its parent {parent}"));
+            if let Some(parent) = budget.parent {
+                if self.budgets.get(parent).is_none() {
+                    return missing(RowKey::Budget(id), format!("its parent {parent}"));
+                }
+                if parent >= id {
+                    return Err(not_older(RowKey::Budget(id), &parent));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a log that is not the one that was written. A process that went on from it would ask
+    /// the model about another conversation.
+    fn check_logs(&self) -> Result<(), RestoreError> {
+        for (pid, process) in self.processes.iter() {
+            let found = LogDigest::of(process.pages.iter().map(|page| page.hash));
+            if let Some(what) = found.flaw(&process.log) {
+                return Err(RestoreError { key: RowKey::Process(pid), what });
             }
         }
         Ok(())
@@ -282,6 +303,7 @@ impl Kernel {
                     calls: process.calls,
                     mail_count: process.mail_count,
                     stats: &process.stats,
+                    log: process.log,
                 })
             }
             RowKey::Page(pid, index) => {
@@ -328,6 +350,7 @@ impl Kernel {
             calls: row.calls,
             mail_count: row.mail_count,
             stats: row.stats,
+            log: row.log,
             pages: Vec::new(),
             mailbox: BTreeMap::new(),
             children: BTreeSet::new(),
@@ -341,6 +364,14 @@ impl Kernel {
     pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
         let Budget { parent, limits, used, reserved, .. } = parse(RowKey::Budget(id), text)?;
         Ok(BudgetView { parent, limits, used, reserved })
+    }
+
+    /// What the log of a process must be, as its row shows it.
+    ///
+    /// # Errors
+    /// If the row does not parse or is of a newer version.
+    pub fn read_log(pid: Pid, process: &str) -> Result<LogDigest, RestoreError> {
+        parse::<OwnedProcessRow>(RowKey::Process(pid), process).map(|row| row.log)
     }
 
     /// A page's address as its row shows it.
@@ -369,6 +400,11 @@ fn parse<T: DeserializeOwned>(key: RowKey, text: &str) -> Result<T, RestoreError
     }
     let row: Versioned<T> = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     Ok(row.row)
+}
+
+/// Ids are counted, so a parent has the smaller one. Otherwise the way up need not end.
+fn not_older(key: RowKey, parent: &dyn std::fmt::Display) -> RestoreError {
+    RestoreError { key, what: format!("its parent {parent} is not older than it") }
 }
 
 fn orphan(key: RowKey) -> RestoreError {

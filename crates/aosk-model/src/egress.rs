@@ -24,6 +24,10 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(55);
 /// Finds out that the other side is gone while it seems to think.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// What to do about a server that is spoken to in TLS and answers in plain text.
+pub(crate) const PLAIN_SERVER: &str =
+    "the server speaks http there, not https: write http:// in the base URL";
+
 /// A client for calls to the host of `base`.
 pub(crate) fn client(base: &Url) -> Result<Client, reqwest::Error> {
     // Another library may have installed a provider first; any will do.
@@ -73,8 +77,14 @@ pub(crate) fn failure(asked: &str, error: reqwest::Error) -> Failure {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
+    let cause = cause.to_string();
+    // An answer in plain text, read as TLS, has no type that there is; asking again mends nothing.
+    let is_plain = cause.contains("InvalidContentType");
+    let class = if is_plain { FailureClass::Final } else { class };
     let mut failure = failed(class, code, format!("{attempted} {asked}: {cause}"));
-    if code == ErrorCode::ModelUnreachable {
+    if is_plain {
+        failure.hint = PLAIN_SERVER.to_owned();
+    } else if code == ErrorCode::ModelUnreachable {
         failure.hint = "check the network, the base URL, and that the server runs".to_owned();
     }
     failure

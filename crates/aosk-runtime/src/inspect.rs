@@ -1,12 +1,15 @@
 //! Reading a store that another kernel may be running on.
 
-use std::collections::BTreeSet;
-
-use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, RowKey};
-use aosk_kernel::Kernel;
+use aosk_abi::{Body, Error, ErrorCode, Hash, PageIndex, Pid, RowKey};
+use aosk_kernel::{Kernel, LogDigest};
 use aosk_store::{JournalQuery, ProcessQuery, Reader, StoredEntry, Which};
 
 use crate::published::Snapshot;
+
+mod check;
+
+pub use aosk_store::Damage;
+pub use check::{Checked, check};
 
 /// Processes in order of their ids.
 ///
@@ -54,82 +57,96 @@ pub fn process(reader: &dyn Reader, pid: Pid) -> Result<Snapshot, Error> {
 /// The log of a process, bodies and all.
 ///
 /// # Errors
-/// If the store cannot be read or a body is missing or damaged.
+/// If the store cannot be read, the log is not the one that was written, or a body is missing or
+/// damaged.
 pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
-    let pages = reader.pages(pid)?;
-    let mut log = Vec::with_capacity(pages.len());
-    for (index, text) in pages {
-        let hash = Kernel::read_page(RowKey::Page(pid, index), &text)?;
-        log.push(body(reader, hash)?);
+    match log_pages(reader, pid)? {
+        (pages, None) => pages.into_iter().map(|hash| body(reader, hash)).collect(),
+        (_, Some(flaw)) => {
+            Err(Error::new(ErrorCode::StoreCorrupt, format!("reading the log of {pid}: {flaw}"))
+                .hint("`aosk audit verify` says what else is damaged"))
+        }
     }
-    Ok(log)
+}
+
+/// The addresses of the pages of a log, and what is wrong with it by what the process's row says.
+fn log_pages(reader: &dyn Reader, pid: Pid) -> Result<(Vec<Hash>, Option<String>), Error> {
+    let before = log_digest(reader, pid)?;
+    let mut pages = Vec::new();
+    for (index, text) in reader.pages(pid)? {
+        if usize::try_from(index.0) != Ok(pages.len()) {
+            let flaw = format!("page {} of its log is missing", pages.len());
+            return Ok((pages, Some(flaw)));
+        }
+        pages.push(Kernel::read_page(RowKey::Page(pid, index), &text)?);
+    }
+    // A process that runs may have got more pages meanwhile, but never other ones.
+    let digest = |most: PageIndex| {
+        let most = usize::try_from(most.0).unwrap_or(usize::MAX);
+        LogDigest::of(pages.iter().take(most).copied())
+    };
+    let mut flaw = digest(before.pages).flaw(&before);
+    let whole = digest(PageIndex(u32::MAX));
+    if flaw.is_none() && whole.pages > before.pages {
+        let after = log_digest(reader, pid)?;
+        flaw = whole.flaw(&after).filter(|_| whole.pages >= after.pages);
+    }
+    Ok((pages, flaw))
+}
+
+/// What the row of a process says of its log; of a process that is not there, an empty log.
+fn log_digest(reader: &dyn Reader, pid: Pid) -> Result<LogDigest, Error> {
+    match reader.row(RowKey::Process(pid))? {
+        Some(text) => Ok(Kernel::read_log(pid, &text)?),
+        None => Ok(LogDigest::default()),
+    }
 }
 
 /// A body by its address.
 ///
 /// # Errors
 /// If the store cannot be read or the body is missing or damaged.
-pub fn body(reader: &dyn Reader, hash: aosk_abi::Hash) -> Result<Body, Error> {
+pub fn body(reader: &dyn Reader, hash: Hash) -> Result<Body, Error> {
     let lost = |what: String| {
         Error::new(ErrorCode::StoreCorrupt, format!("reading the body {hash}: {what}"))
-            .hint("`aosk audit verify` says whether the journal is whole")
+            .hint("`aosk audit verify` says what else is damaged")
     };
     let bytes = reader.body(hash)?.ok_or_else(|| lost("it is not in the store".to_owned()))?;
     Body::from_bytes(&bytes).map_err(|error| lost(error.to_string()))
 }
 
-/// Reads every body that the journal names, each once, and says how many there are.
-///
-/// # Errors
-/// If an entry cannot be read as a fact, or a body is missing or damaged; the message names the
-/// entry.
-pub fn check_bodies(reader: &dyn Reader) -> Result<usize, Error> {
-    let mut seen = BTreeSet::new();
-    let mut broken = None;
-    journal(reader, &JournalQuery::default(), |entry| {
-        let named = Fact::read(&entry.kind, &entry.data).ok_or_else(|| {
-            Error::new(ErrorCode::StoreCorrupt, format!("it is no fact: {}", entry.kind))
-        });
-        let read = named.and_then(|fact| {
-            for hash in fact.bodies() {
-                if seen.insert(hash) {
-                    body(reader, hash)?;
-                }
-            }
-            Ok(())
-        });
-        broken = read.err().map(|error| (entry.seq, error));
-        broken.is_none()
-    })?;
-    match broken {
-        None => Ok(seen.len()),
-        Some((seq, error)) => Err(Error {
-            message: format!("checking what entry {seq} of the journal names: {}", error.message),
-            ..error
-        }),
-    }
-}
-
 /// Goes through the journal from `query.from` on, entry by entry, until `each` says `false`.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the store cannot be read, or an entry stands where none can.
 pub fn journal(
     reader: &dyn Reader,
     query: &JournalQuery,
     mut each: impl FnMut(StoredEntry) -> bool,
 ) -> Result<(), Error> {
     let mut query = query.clone();
+    let mut length = 0;
     loop {
         let entries = reader.journal(&query)?;
-        let Some(last) = entries.last() else {
+        let Some(last) = entries.last().map(|entry| entry.seq) else {
             return Ok(());
         };
-        query.from = last.seq.saturating_add(1);
+        if last > length {
+            // Read after the entries, so that one that was written meanwhile is within.
+            length = reader.head()?.length;
+        }
         for entry in entries {
+            // One out of place could have any number, and the way past the largest has no end.
+            if entry.seq < query.from || entry.seq > length {
+                let (seq, code) = (entry.seq.cast_signed(), ErrorCode::StoreCorrupt);
+                let what = format!("an entry stands out of place, the end being {length}: {seq}");
+                return Err(Error::new(code, format!("reading the journal: {what}"))
+                    .hint("`aosk audit verify` says where the journal is broken"));
+            }
             if !each(entry) {
                 return Ok(());
             }
         }
+        query.from = last.saturating_add(1);
     }
 }

@@ -28,5 +28,5 @@ pub use journal::{Verified, VerifyError, verify};
 pub use memory::Memory;
 pub use sqlite::Sqlite;
 pub use store::{
-    Batch, Head, JournalQuery, ProcessQuery, ProcessRow, Reader, Store, StoredEntry, Which,
+    Batch, Damage, Head, JournalQuery, ProcessQuery, ProcessRow, Reader, Store, StoredEntry, Which,
 };

@@ -30,6 +30,9 @@ pub const IDLE_CONNECTIONS_MAX: usize = 4;
 /// Entries that [`verify`](crate::verify) reads at a time.
 pub const VERIFY_CHUNK: u32 = 1_000;
 
+/// Findings of one kind that a look for damage gives at most. More of them say nothing new.
+pub const DAMAGE_MAX: u32 = 1_000;
+
 /// Entries from a break onward among which the check looks for the place that a moved entry came
 /// from. The search is quadratic.
 pub const REORDER_WINDOW: u32 = 64;

@@ -82,12 +82,27 @@ pub trait Reader: Send + Sync {
 
     /// The pages of a process's log, in order, of an archived process too.
     fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError>;
+
+    /// What is wrong with what the store keeps for itself beside what it was given, such as an
+    /// index. Reads everything.
+    fn damage(&self) -> Result<Vec<Damage>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Something in a store that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The process that it concerns; the store as a whole if none.
+    pub pid: Option<Pid>,
+    /// What is wrong.
+    pub what: String,
 }
 
 /// Which entries of the journal to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalQuery {
-    /// The first, counted from 1.
+    /// The first, counted from 1. With 0 also what stands before it, where nothing should.
     pub from: u64,
     /// How many; never more than [`ROWS_PER_READ_MAX`](crate::limits::ROWS_PER_READ_MAX).
     pub limit: u32,

@@ -12,9 +12,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     name = "aosk",
     version,
-    after_help = "Exit status: 0 done; 1 an agent, a call or a check failed; 2 wrong usage, \
-configuration or input file; 3 the model or its provider; 4 a file, the disk or the data directory; \
-5 stored data is damaged; 70 a defect of the kernel; 130 interrupted.\n\nExamples:\n  aosk demo\n  \
+    after_help = "Exit status: 0 done; 1 what was begun failed: an agent, a call or a check; 2 what was \
+typed or written is wrong: an option, a name, the configuration, the content of an input file; 3 the \
+model or its provider; 4 a file, a directory, the disk or the data directory; 5 stored data is \
+damaged; 70 a defect of the kernel; 130 interrupted.\n\nExamples:\n  aosk demo\n  \
 aosk run \"Summarise the files here\" --model anthropic:claude-haiku-4-5\n  aosk ps --all\n  \
 aosk logs 1\n  aosk audit verify"
 )]
@@ -69,7 +70,7 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Become a command that dies with the kernel.
+    /// Supervise a command, so that it dies with the kernel.
     #[command(name = "__exec", hide = true)]
     Exec {
         /// The command.
@@ -103,8 +104,8 @@ impl Cli {
 /// Which model answers.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelArgs {
-    /// The model, as provider:name. Without it: the configuration, then API key variables, then a
-    /// local Ollama, then the offline scripted model.
+    /// The model, as provider:name, or scripted:FILE for a script. Without it: the configuration, then
+    /// API key variables, then a local Ollama, then the offline scripted model.
     #[arg(long, value_name = "PROVIDER:NAME")]
     pub(crate) model: Option<String>,
     /// The provider's address, such as http://127.0.0.1:8080/v1.
@@ -118,7 +119,7 @@ pub(crate) struct ModelArgs {
 /// What an agent may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// Only the calculator.
+    /// Only `calculator` and `finish`.
     Restricted,
     /// Reads and writes the workspace; may start other agents.
     Standard,
@@ -160,7 +161,7 @@ pub(crate) struct RunArgs {
     /// What the agent may touch.
     #[arg(long, value_enum, value_name = "LEVEL", ignore_case = true)]
     pub(crate) permission: Option<Level>,
-    /// The directory its tools work in [default: the current one].
+    /// The directory its tools work in, which must be there [default: the current one].
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
     /// Standing instructions for the agent.
@@ -173,16 +174,16 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,
     /// The most steps: model calls asked for, also those that fail; retries are not counted.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_steps: u64,
     /// The most money, in dollars.
     #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
     pub(crate) budget_usd: Option<MicroUsd>,
     /// The most tokens.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) budget_tokens: Option<u64>,
     /// The most wall time, in seconds.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) budget_seconds: Option<u64>,
     /// The most tokens of one answer.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
@@ -197,9 +198,12 @@ fn something(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("it says nothing") } else { Ok(text.to_owned()) }
 }
 
-/// An amount of money.
+/// An amount of money that something can be bought for.
 fn dollars(text: &str) -> Result<MicroUsd, &'static str> {
     match text.parse::<f64>() {
+        Ok(usd) if (0.0..1e-6).contains(&usd) => {
+            Err("it is less than a micro-dollar, so no call could be made")
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -260,6 +264,7 @@ pub(crate) struct PsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The process.
+    #[arg(allow_negative_numbers = true)]
     pub(crate) pid: Pid,
     /// Print JSON.
     #[arg(long)]
@@ -269,6 +274,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// The process.
+    #[arg(allow_negative_numbers = true)]
     pub(crate) pid: Pid,
     /// Print JSON, one entry a line.
     #[arg(long)]

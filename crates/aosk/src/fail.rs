@@ -18,18 +18,29 @@ pub(crate) enum Done {
     Well,
     /// The command worked; what it ran or checked did not: an agent failed, the journal is broken.
     Badly,
-    /// An agent failed, and why is said already.
+    /// What was run or checked failed with this code, and why is said already.
     Failed(ErrorCode),
+    /// An agent failed with this code, and why is said already.
+    AgentFailed(ErrorCode),
 }
 
-/// The exit status of an error. Documented in the README and in `aosk --help`.
+/// The exit status of an agent's failure. A name that the agent got wrong is not one that was typed.
+fn status_of_agent(code: ErrorCode) -> u8 {
+    match (code, status(code)) {
+        // So said the provider: what was typed was good enough to ask it.
+        (ErrorCode::ModelUnknown, _) => 3,
+        (_, 2) => 1,
+        (_, other) => other,
+    }
+}
+
+/// The exit status of an error. Documented in the README, in `docs/errors` and in `aosk --help`.
 fn status(code: ErrorCode) -> u8 {
     match code {
         ErrorCode::ProgramFailed
         | ErrorCode::ProgramInvalid
         | ErrorCode::ReplayDiffers
         | ErrorCode::BudgetExceeded
-        | ErrorCode::NoSuchProcess
         | ErrorCode::Forbidden
         | ErrorCode::Busy
         | ErrorCode::BadSyscall
@@ -41,9 +52,12 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::ToolInterrupted
         | ErrorCode::ToolPathEscape
         | ErrorCode::ToolDenied => 1,
-        ErrorCode::Usage | ErrorCode::ConfigInvalid | ErrorCode::TraceInvalid => 2,
-        ErrorCode::ModelUnknown
-        | ErrorCode::ModelKeyMissing
+        ErrorCode::Usage
+        | ErrorCode::ConfigInvalid
+        | ErrorCode::TraceInvalid
+        | ErrorCode::NoSuchProcess
+        | ErrorCode::ModelUnknown => 2,
+        ErrorCode::ModelKeyMissing
         | ErrorCode::ModelUnauthorized
         | ErrorCode::ModelUnreachable
         | ErrorCode::ModelTimeout
@@ -85,6 +99,7 @@ pub(crate) fn exit(outcome: Result<Done, Error>, json: bool) -> ExitCode {
         Ok(Done::Well) => 0,
         Ok(Done::Badly) => 1,
         Ok(Done::Failed(code)) => status(code),
+        Ok(Done::AgentFailed(code)) => status_of_agent(code),
         Err(error) => {
             if json {
                 term::json(&serde_json::json!({ "error": error }));

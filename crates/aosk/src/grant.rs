@@ -75,7 +75,7 @@ fn too_much(registry: &Registry, level: PermissionLevel, name: &str) -> Error {
     let given = levels.iter().find(|known| PermissionLevel::from(**known) == level);
     let given = given.map(word).unwrap_or_default();
     let text = format!("choosing tools: an agent at level {given} may not use {name}");
-    let error = Error::new(ErrorCode::ToolDenied, text);
+    let error = Error::new(ErrorCode::Usage, text);
     // From the least to the most, as they are declared.
     match levels.iter().find(|level| allows(registry, PermissionLevel::from(**level), name)) {
         Some(needed) => error.hint(format!("allow it with --permission {}", word(needed))),

@@ -1,45 +1,42 @@
-//! `aosk __exec`: stands in front of every command that an agent runs, and makes the command die with
-//! the kernel that started it.
+//! `aosk __exec`: the supervisor of every command that an agent runs, so that nothing of the command
+//! outlives the call or the kernel that made it.
 
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use aosk::abi::{Error, ErrorCode};
-use aosk::tools::builtin::Launcher;
+use aosk::tools::builtin::{Launcher, supervise};
 
 use crate::fail::Done;
+use crate::term::note;
 
-/// The launcher that puts this program in front of commands.
+/// The launcher that makes this program the supervisor of commands.
 pub(crate) fn launcher() -> Launcher {
     match std::env::current_exe() {
-        Ok(path) => Launcher { prefix: vec![path.into(), "__exec".into(), "--".into()] },
+        Ok(path) => Launcher {
+            supervisor: vec![path.into(), "__exec".into(), "--".into()],
+            ..Launcher::default()
+        },
         // Then commands run without it: they only lose dying together with the kernel.
         Err(_) => Launcher::default(),
     }
 }
 
-/// Becomes the program in `argv`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this process becomes the command; nothing is started"
-)]
-pub(crate) fn exec(argv: &[OsString]) -> Result<Done, Error> {
-    let failed =
-        |what: String| Error::new(ErrorCode::ToolFailed, format!("running a command: {what}"));
-    let Some((program, arguments)) = argv.split_first() else {
-        return Err(failed("there is none".to_owned()));
-    };
+/// Keeps the memory of this process, its environment with the keys above all, from other processes of
+/// the account: the agents' commands are such. Core dumps and debuggers that come later go with it.
+pub(crate) fn close_memory() {
     #[cfg(target_os = "linux")]
     {
-        let parent = rustix::process::getppid();
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-            .map_err(|error| failed(error.to_string()))?;
-        // The kernel may have died before the request was in force.
-        if rustix::process::getppid() != parent {
-            return Err(failed("the kernel is gone".to_owned()));
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            note(&format!("the environment of this process is open to commands: {error}"));
         }
     }
-    let error = Command::new(program).args(arguments).exec();
-    Err(failed(error.to_string()))
+}
+
+/// Supervises the command in `argv`.
+pub(crate) fn exec(argv: &[OsString]) -> Result<Done, Error> {
+    supervise(argv).map(|()| Done::Well).map_err(|error| {
+        Error::new(ErrorCode::ToolFailed, format!("supervising a command: {error}"))
+            .hint("this is not for people; the kernel starts it")
+    })
 }

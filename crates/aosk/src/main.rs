@@ -10,22 +10,28 @@ mod fail;
 mod grant;
 mod launch;
 mod paths;
+mod probe;
 mod progress;
 mod setup;
+mod stop;
 mod term;
 
 use clap::Parser;
 
 use cli::{Cli, Command};
+use stop::Stop;
 
 fn main() -> std::process::ExitCode {
+    launch::close_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return fail::usage(&error),
     };
     let json = cli.wants_json();
+    if let Err(error) = named_config(&cli) {
+        return fail::exit(Err(error), json);
+    }
     let outcome = match cli.command {
-        // Before anything else: this process is about to become another program.
         Command::Exec { argv } => launch::exec(&argv),
         Command::Version { json } => command::version::run(json),
         Command::Completions { shell } => command::completions::run(shell),
@@ -34,25 +40,55 @@ fn main() -> std::process::ExitCode {
         Command::Show(args) => command::show::run(&cli.place, &args),
         Command::Logs(args) => command::logs::run(&cli.place, &args),
         Command::Audit(args) => command::audit::run(&cli.place, &args),
-        Command::Doctor(args) => on_runtime(command::doctor::run(&cli.place, &args)),
-        Command::Run(args) => on_runtime(command::run::run(&cli.place, &args)),
-        Command::Trace(args) => on_runtime(command::trace::run(&cli.place, &args)),
-        Command::Demo(args) => on_runtime(command::demo::run(&cli.place, &args)),
+        Command::Doctor(args) => {
+            on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
+        }
+        Command::Run(args) => on_runtime(|stop| command::run::run(&cli.place, &args, stop)),
+        Command::Trace(args) => on_runtime(|stop| command::trace::run(&cli.place, &args, stop)),
+        Command::Demo(args) => on_runtime(|stop| command::demo::run(&cli.place, &args, stop)),
     };
     fail::exit(outcome, json)
 }
 
+/// Reads a configuration that was named, also for a command that needs nothing of it: whoever names a
+/// file that is not there or has a mistake is told so by every command. `doctor` tells it itself.
+fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
+    match cli.command {
+        Command::Ps(_)
+        | Command::Show(_)
+        | Command::Logs(_)
+        | Command::Audit(_)
+        | Command::Demo(_) => {
+            cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
+        }
+        // These read it, or need nothing of what can be set up.
+        Command::Run(_)
+        | Command::Trace(_)
+        | Command::Bench(_)
+        | Command::Doctor(_)
+        | Command::Version { .. }
+        | Command::Completions { .. }
+        | Command::Exec { .. } => Ok(()),
+    }
+}
+
 /// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by
 /// design, waiting for models takes no thread, and commits and commands have threads of their own.
-fn on_runtime(
-    command: impl Future<Output = Result<fail::Done, aosk::abi::Error>>,
-) -> Result<fail::Done, aosk::abi::Error> {
-    setup::log_to_stderr();
+fn on_runtime<C>(command: impl FnOnce(Stop) -> C) -> Result<fail::Done, aosk::abi::Error>
+where
+    C: Future<Output = Result<fail::Done, aosk::abi::Error>>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         aosk::abi::Error::new(aosk::abi::ErrorCode::Io, format!("starting the event loop: {error}"))
     })?;
-    let outcome = runtime.block_on(command);
+    // Before anything that takes time: until then a request to stop ends the program with no word.
+    let stop = {
+        let _context = runtime.enter();
+        Stop::listen()?
+    };
+    setup::log_to_stderr();
+    let outcome = runtime.block_on(command(stop));
     // A blocking read of a terminal or a name look-up must not hold up the end.
     runtime.shutdown_background();
     outcome

@@ -25,9 +25,8 @@ pub(crate) struct Home {
 }
 
 /// Opens the data directory for a kernel.
-pub(crate) fn home(place: &Place) -> Result<Home, Error> {
+pub(crate) fn home(place: &Place, config: Config) -> Result<Home, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
-    let config = crate::config::read(place.config.as_ref())?;
     let store = Sqlite::open(&dir)?;
     Ok(Home { dir, config, store: Box::new(store) })
 }
@@ -37,7 +36,14 @@ pub(crate) fn home(place: &Place) -> Result<Home, Error> {
 pub(crate) async fn model(args: &ModelArgs, config: &Config) -> Result<ModelDevice, Error> {
     let spec = args.model.as_deref().or(config.default_model.as_deref());
     let base_url = args.base_url.as_deref().or(config.base_url.as_deref());
-    let resolved = resolve(spec, base_url, &|name| std::env::var(name).ok()).await?;
+    let resolved = resolve(spec, base_url, &|name| std::env::var(name).ok()).await;
+    let resolved = resolved.map_err(|mut error| {
+        if args.model.is_none() && config.default_model.is_some() {
+            let path = config.path.display();
+            error.message = format!("{} (the default_model of {path})", error.message);
+        }
+        error
+    })?;
     let found = match resolved.how {
         How::Chosen => String::new(),
         How::FromEnvironment(variable) => format!(" (from {variable})"),
@@ -111,25 +117,4 @@ pub(crate) fn log_to_stderr() {
         .finish();
     // Only the first one counts.
     drop(tracing::subscriber::set_global_default(subscriber));
-}
-
-/// Waits for the first request to stop: Ctrl-C or SIGTERM. After it, the next one ends the program
-/// at once.
-pub(crate) async fn stop_requested() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(_) => drop(interrupt.await),
-        }
-    }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
 }

@@ -9,8 +9,8 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, Page, Process, Spec, State, Stats, Termination, ToolPhase,
-    ToolWait, Wait,
+    CancelKind, Cancelling, Cause, LogDigest, Page, Process, Spec, State, Stats, Termination,
+    ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -67,6 +67,7 @@ impl Kernel {
                 calls: 0,
                 mail_count: 0,
                 stats: Stats::default(),
+                log: LogDigest::default(),
                 pages: Vec::new(),
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
@@ -140,6 +141,7 @@ impl Kernel {
         };
         let index = process.page_count();
         process.pages.push(Page { hash });
+        process.log.push(hash);
         self.dirty.insert(RowKey::Page(pid, index));
         index
     }

@@ -3,6 +3,7 @@
 //! Invariant: everything a process waits for is in its [`State`]; queues, slots in use and deadlines
 //! are derived from it by `index` and never kept beside it.
 
+mod digest;
 mod lifecycle;
 mod mailbox;
 mod signal;
@@ -15,6 +16,8 @@ use aosk_abi::{
     Timestamp, Tokens, Wake,
 };
 use serde::{Deserialize, Serialize};
+
+pub use digest::LogDigest;
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +61,8 @@ pub struct Process {
     pub mail_count: u64,
     /// What it has used so far.
     pub stats: Stats,
+    /// What its log must be.
+    pub log: LogDigest,
     /// Its log.
     pub pages: Vec<Page>,
     /// Its mailbox, by number.

@@ -8,7 +8,7 @@ use expect_test::expect;
 
 use super::scene::*;
 use super::script::*;
-use crate::{BudgetView, Kernel, RestoreError};
+use crate::{BudgetView, Kernel, LogDigest, RestoreError};
 
 #[test]
 fn every_state_comes_back_from_its_rows() {
@@ -76,9 +76,9 @@ fn rows_look_like_this() {
         Spec(p2)
             {"v":1,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":3,"spawned":0}}
         Process(p1)
-            {"v":1,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"pages":1,"input":10,"attempt":1,"failures":0,"since":1},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":1,"received":0}}}
+            {"v":1,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"pages":1,"input":10,"attempt":1,"failures":0,"since":1},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":1,"received":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Process(p2)
-            {"v":1,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":0,"received":0}}}
+            {"v":1,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"sent":0,"received":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Page(p1, @0)
             {"v":1,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea"}}
         Page(p2, @0)
@@ -179,6 +179,80 @@ fn rows_that_lack_others_are_refused() {
         refusal(|rows| rows.retain(|(key, _)| key.pid() != Some(Pid(1)))),
         missing(RowKey::Process(Pid(2)), "its parent p1 is missing")
     );
+}
+
+type Rows = Vec<(RowKey, String)>;
+
+/// A log of another length or with another page would make the model see another conversation.
+#[test]
+fn a_log_that_is_not_the_one_that_was_written_is_refused() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    let append = vec![user("one"), user("two")];
+    s.step_of(a, 1, aosk_abi::Step { append, call: sleep(1), state: "1".into() });
+    let page = |index| RowKey::Page(a, PageIndex(index));
+    let refusal = |change: &dyn Fn(&mut Rows)| {
+        let mut image = s.image();
+        change(&mut image.rows);
+        let error = Kernel::restore(config(), &image).expect_err("the log is not whole");
+        assert_eq!(error.key, RowKey::Process(a));
+        error.what
+    };
+    let left =
+        |left: u32| refusal(&|rows| rows.retain(|(key, _)| *key < page(left) || *key > page(9)));
+    assert_eq!(left(2), "its log should have 3 pages and has 2");
+    assert_eq!(left(0), "its log should have 3 pages and has 0");
+    let other = "its log has a page that was not written";
+    let replaced = refusal(&|rows| {
+        let text = row(rows, page(0)).clone();
+        *row(rows, page(2)) = text;
+    });
+    assert_eq!(replaced, other);
+    let swapped = refusal(&|rows| {
+        let (one, two) = (row(rows, page(1)).clone(), row(rows, page(2)).clone());
+        *row(rows, page(1)) = two;
+        *row(rows, page(2)) = one;
+    });
+    assert_eq!(swapped, other);
+    let added = refusal(&|rows| {
+        let text = row(rows, page(2)).clone();
+        let at = rows.partition_point(|(key, _)| *key <= page(2));
+        rows.insert(at, (page(3), text));
+    });
+    assert_eq!(added, "its log should have 3 pages and has 4");
+}
+
+#[test]
+fn a_digest_is_as_documented() {
+    let [one, two] = [b"one", b"two"].map(|bytes| aosk_abi::Hash::of(bytes));
+    let hash = |before: aosk_abi::Hash, page: aosk_abi::Hash| {
+        aosk_abi::Hash::of(&[before.0, page.0].concat())
+    };
+    let digest = LogDigest::of([one, two]);
+    let expected = hash(hash(aosk_abi::Hash::ZERO, one), two);
+    assert_eq!(digest, LogDigest { pages: PageIndex(2), hash: expected });
+    assert_eq!(digest.flaw(&digest), None);
+}
+
+/// A way up the tree that does not end would be followed for ever.
+#[test]
+fn a_parent_that_is_not_older_is_refused() {
+    let refused = |key, what: &str| RestoreError { key, what: what.to_owned() };
+    for (parent, wrong) in [(r#""parent":1"#, 2), (r#""parent":null"#, 1), (r#""parent":null"#, 2)]
+    {
+        let pid = if parent.ends_with('1') { Pid(2) } else { Pid(1) };
+        let error = refusal(|rows| {
+            let spec = row(rows, RowKey::Spec(pid));
+            *spec = spec.replacen(parent, &format!(r#""parent":{wrong}"#), 1);
+        });
+        let what = format!("its parent p{wrong} is not older than it");
+        assert_eq!(error, refused(RowKey::Process(pid), &what));
+    }
+    let error = refusal(|rows| {
+        let budget = row(rows, RowKey::Budget(BudgetId(2)));
+        *budget = budget.replacen(r#""parent":1"#, r#""parent":3"#, 1);
+    });
+    assert_eq!(error, refused(RowKey::Budget(BudgetId(2)), "its parent b3 is not older than it"));
 }
 
 #[test]

@@ -18,10 +18,53 @@ fn ollama_host_is_understood_as_ollama_does() {
 
 #[test]
 fn only_the_first_colon_parts_provider_and_model() {
-    let parsed = |spec| parse(spec).map(|(provider, model)| (provider.name, model));
+    let parsed = |spec| match parse(spec) {
+        Ok(Named::Provider(provider, model)) => Ok((provider.name, model)),
+        Ok(Named::Scripted(file)) => Ok(("scripted", file)),
+        Err(error) => Err(error.code),
+    };
     assert_eq!(parsed("ollama:qwen3:8b"), Ok(("ollama", Some("qwen3:8b"))));
     assert_eq!(parsed("Claude"), Ok(("anthropic", None)));
-    assert!(parsed("ollama: ").is_err());
+    assert_eq!(parsed("scripted"), Ok(("scripted", None)));
+    assert_eq!(parsed("scripted:/a:b.json"), Ok(("scripted", Some("/a:b.json"))));
+    assert_eq!(parsed("ollama: "), Err(ErrorCode::ModelUnknown));
+    assert_eq!(parsed("scripted:"), Err(ErrorCode::ModelUnknown));
+}
+
+#[test]
+fn an_address_with_a_password_is_refused_and_not_repeated() {
+    for url in [
+        "http://u:SECRETPW@host/v1",
+        "https://SECRETPW@host/v1",
+        "http://:SECRETPW@host/v1",
+        "u:SECRETPW@host/v1",
+        "http://u:SECRETPW@host:port/v1",
+    ] {
+        let error = check_base_url(url, "--base-url").expect_err("refused");
+        assert_eq!(error.code, ErrorCode::ConfigInvalid, "{url}");
+        assert!(!format!("{error:?}").contains("SECRETPW"), "{error:?}");
+    }
+    assert_eq!(check_base_url(" https://host:8/v1?version=1 ", "--base-url"), Ok(()));
+}
+
+#[tokio::test]
+async fn what_the_environment_says_of_an_address_is_checked_too() {
+    let resolved = |variable: &'static str, model: Option<&'static str>| async move {
+        let env =
+            |name: &str| (name == variable).then(|| "http://u:SECRETPW@127.0.0.1:1".to_owned());
+        resolve(model, None, &env).await.map(|resolved| resolved.device)
+    };
+    for (variable, model) in [
+        ("OPENAI_BASE_URL", Some("openai:x")),
+        ("ANTHROPIC_BASE_URL", Some("anthropic:x")),
+        ("OLLAMA_HOST", Some("ollama:x")),
+        ("OLLAMA_HOST", None),
+    ] {
+        let error = resolved(variable, model).await.expect_err("refused");
+        assert_eq!(error.code, ErrorCode::ConfigInvalid, "{variable}");
+        assert!(error.message.contains(variable), "{error:?}");
+        assert!(!format!("{error:?}").contains("SECRETPW"), "{error:?}");
+    }
 }
 
 /// A model may be asked for by a name that newer OpenAI models have, at any address.

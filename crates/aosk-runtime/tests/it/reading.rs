@@ -1,8 +1,11 @@
 //! Reading a store from outside, while a node runs on it and after.
 
-use aosk_runtime::abi::{ErrorCode, Hash, Pid};
-use aosk_runtime::inspect;
-use aosk_runtime::store::{JournalQuery, Memory, Which};
+use aosk_runtime::abi::{ErrorCode, Hash, PageIndex, Pid, RowChange, RowKey, RowOp, Timestamp};
+use aosk_runtime::inspect::{self, Checked, Damage};
+use aosk_runtime::store::{
+    Batch, Head, JournalQuery, Memory, ProcessQuery, ProcessRow, Reader, Store, StoreError,
+    StoredEntry, Which,
+};
 
 use crate::scene::{Say, Scene, code, text, tool};
 
@@ -68,7 +71,7 @@ async fn the_journal_is_read_in_pieces() {
     let (node, ended, _) = scene().await;
     let read = |query: JournalQuery, most: usize| {
         let mut seen = Vec::new();
-        let each = |entry: aosk_runtime::store::StoredEntry| {
+        let each = |entry: StoredEntry| {
             seen.push((entry.seq, entry.kind, entry.pid));
             seen.len() < most
         };
@@ -85,4 +88,162 @@ async fn the_journal_is_read_in_pieces() {
     assert_eq!(late, whole[3..]);
     let of_one = read(JournalQuery { pid: Some(ended), ..JournalQuery::default() }, usize::MAX);
     assert!(of_one.len() > 5 && of_one.iter().all(|entry| entry.2 == Some(ended)));
+}
+
+/// A store with an entry in its journal where none can be, which reads give as the database would.
+struct Planted {
+    inner: Memory,
+    seq: u64,
+}
+
+impl Reader for Planted {
+    fn body(&self, hash: Hash) -> Result<Option<String>, StoreError> {
+        self.inner.body(hash)
+    }
+
+    fn journal(&self, query: &JournalQuery) -> Result<Vec<StoredEntry>, StoreError> {
+        let mut entries = self.inner.journal(query)?;
+        let (kind, data) = ("x".to_owned(), "{}".to_owned());
+        let (at, pid, hash) = (Timestamp(0), Some(Pid(1)), Hash::ZERO);
+        entries.push(StoredEntry { seq: self.seq, at, pid, kind, data, hash });
+        Ok(entries)
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        self.inner.head()
+    }
+
+    fn row(&self, key: RowKey) -> Result<Option<String>, StoreError> {
+        self.inner.row(key)
+    }
+
+    fn processes(&self, query: &ProcessQuery) -> Result<Vec<ProcessRow>, StoreError> {
+        self.inner.processes(query)
+    }
+
+    fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError> {
+        self.inner.pages(pid)
+    }
+}
+
+#[tokio::test]
+async fn a_planted_entry_ends_the_way_through_the_journal() {
+    let (node, ended, _) = scene().await;
+    let length = node.memory.head().unwrap().length;
+    for seq in [length + 100, i64::MAX.cast_unsigned(), u64::MAX] {
+        let planted = Planted { inner: node.memory.snapshot(), seq };
+        let mut seen = Vec::new();
+        let read = inspect::journal(&planted, &JournalQuery::default(), |entry| {
+            seen.push(entry.seq);
+            seen.len() < 10_000
+        });
+        assert_eq!(seen, (1..=length).collect::<Vec<_>>());
+        let error = read.unwrap_err();
+        assert_eq!(error.code, ErrorCode::StoreCorrupt);
+        let what = "an entry stands out of place, the end being";
+        let seq = seq.cast_signed();
+        assert_eq!(error.message, format!("reading the journal: {what} {length}: {seq}"));
+        let of_one = JournalQuery { pid: Some(ended), ..JournalQuery::default() };
+        assert!(inspect::journal(&planted, &of_one, |_| true).is_err());
+    }
+}
+
+/// The store of the scene after someone changed rows in it.
+fn changed(memory: &Memory, rows: Vec<RowChange>) -> Memory {
+    let mut store = memory.snapshot();
+    store.commit(&[Batch { rows, ..Batch::default() }]).unwrap();
+    store
+}
+
+fn put(key: RowKey, text: impl Into<String>) -> RowChange {
+    RowChange { key, op: RowOp::Put(text.into()) }
+}
+
+fn delete(key: RowKey) -> RowChange {
+    RowChange { key, op: RowOp::Delete }
+}
+
+fn findings(memory: &Memory) -> Vec<(Option<Pid>, String)> {
+    let damage = inspect::check(memory).unwrap().damage.into_iter();
+    damage.map(|Damage { pid, what }| (pid, what)).collect()
+}
+
+#[tokio::test]
+async fn what_is_whole_has_no_damage() {
+    let (node, _, _) = scene().await;
+    let checked = inspect::check(&node.memory).unwrap();
+    assert_eq!(checked, Checked { processes: 2, bodies: 5, damage: Vec::new() });
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_the_one_that_was_written_is_not_read() {
+    let (node, ended, lives) = scene().await;
+    let page = |pid, index| RowKey::Page(pid, PageIndex(index));
+    let text = |key| node.memory.row(key).unwrap().unwrap();
+    let other = "its log has a page that was not written";
+    let swapped =
+        vec![put(page(ended, 1), text(page(ended, 2))), put(page(ended, 2), text(page(ended, 1)))];
+    let cases = [
+        (ended, vec![delete(page(ended, 3))], "its log should have 4 pages and has 3"),
+        (lives, vec![delete(page(lives, 0))], "its log should have 1 pages and has 0"),
+        (ended, vec![delete(page(ended, 1))], "page 1 of its log is missing"),
+        (ended, vec![put(page(ended, 3), text(page(ended, 0)))], other),
+        (ended, swapped, other),
+        (
+            ended,
+            vec![put(page(ended, 4), text(page(ended, 0)))],
+            "its log should have 4 pages and has 5",
+        ),
+    ];
+    for (pid, rows, flaw) in cases {
+        let store = changed(&node.memory, rows);
+        let error = inspect::log(&store, pid).unwrap_err();
+        assert_eq!(error.code, ErrorCode::StoreCorrupt);
+        assert_eq!(error.message, format!("reading the log of {pid}: {flaw}"));
+        assert_eq!(findings(&store), [(Some(pid), flaw.to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn a_check_holds_rows_against_the_journal_and_each_other() {
+    let (node, ended, lives) = scene().await;
+    let spec = |pid| node.memory.row(RowKey::Spec(pid)).unwrap().unwrap();
+    let process = |pid| node.memory.row(RowKey::Process(pid)).unwrap().unwrap();
+    let with_parent = |parent: u64| {
+        let spec = spec(lives).replace(r#""parent":null"#, &format!(r#""parent":{parent}"#));
+        vec![put(RowKey::Spec(lives), spec)]
+    };
+    let zeros = Hash::of(b"nothing");
+    let page = format!(r#"{{"v":1,"row":{{"hash":"{zeros}"}}}}"#);
+    let digest = aosk_runtime::kernel::LogDigest::of([zeros]);
+    let forged = format!(r#""log":{}}}}}"#, serde_json::to_string(&digest).unwrap());
+    let row = process(ended);
+    let (before, _) = row.split_once(r#""log":"#).unwrap();
+    let mut cut = vec![put(RowKey::Process(ended), format!("{before}{forged}"))];
+    cut.push(put(RowKey::Page(ended, PageIndex(0)), page));
+    cut.extend((1..4).map(|index| delete(RowKey::Page(ended, PageIndex(index)))));
+    let lost = "page 0 of its log names a message that is damaged: ";
+    let lost = format!("{lost}reading the body {zeros}: it is not in the store");
+    let gone = "the journal tells of it, and its row is missing".to_owned();
+    let cases = [
+        (with_parent(2), lives, vec!["its parent p2 is not older than it".to_owned()]),
+        (vec![delete(RowKey::Process(ended))], ended, vec![gone]),
+        (
+            cut,
+            ended,
+            vec!["the journal tells of 4 pages at its end, its row of 1".to_owned(), lost],
+        ),
+        (
+            vec![put(RowKey::Process(lives), "{")],
+            lives,
+            vec![
+                "its row cannot be read: EOF while parsing an object at line 1 column 1".to_owned(),
+            ],
+        ),
+    ];
+    for (rows, pid, expected) in cases {
+        let found = findings(&changed(&node.memory, rows));
+        let expected: Vec<_> = expected.into_iter().map(|what| (Some(pid), what)).collect();
+        assert_eq!(found, expected);
+    }
 }

@@ -65,6 +65,8 @@ pub enum Flaw {
     Appended,
     /// The chain up to here holds, and is not the one that the head was taken from.
     Rewritten,
+    /// It stands before the first, where nothing can.
+    Planted,
     /// It cannot be read.
     Unreadable,
 }
@@ -114,6 +116,10 @@ impl fmt::Display for Break {
             Flaw::Rewritten => {
                 write!(f, "the chain is not the one the head was taken from, up to entry: {seq}")
             }
+            Flaw::Planted => {
+                // A number below zero is kept bit by bit.
+                write!(f, "an entry stands before the first: {}", seq.cast_signed())
+            }
             Flaw::Unreadable => write!(f, "an entry cannot be read: {seq}"),
         }
     }
@@ -126,6 +132,7 @@ impl fmt::Display for Break {
 /// The first break; or a store that cannot be read.
 pub fn verify(reader: &dyn Reader, expected: Option<Head>) -> Result<Verified, VerifyError> {
     let mut chain = Chain::at(Head::default());
+    check_before(reader)?;
     let broken = |seq, flaw| Err(VerifyError::Broken(Break { seq, flaw }));
     loop {
         // The head is read before the entries, so a kernel that writes meanwhile can only make the
@@ -149,6 +156,10 @@ pub fn verify(reader: &dyn Reader, expected: Option<Head>) -> Result<Verified, V
         }
         for entry in &entries {
             let seq = chain.head.length.saturating_add(1);
+            // Entries that are written meanwhile follow those before without a gap.
+            if entry.seq != seq && seq > recorded.length {
+                return broken(entry.seq, Flaw::Appended);
+            }
             if entry.seq != seq {
                 return broken(seq, Flaw::Deleted);
             }
@@ -161,6 +172,22 @@ pub fn verify(reader: &dyn Reader, expected: Option<Head>) -> Result<Verified, V
                 return broken(seq, Flaw::Rewritten);
             }
         }
+    }
+}
+
+/// Looks before the first entry, where the chain does not begin and no other check looks.
+fn check_before(reader: &dyn Reader) -> Result<(), VerifyError> {
+    let first = |from| reader.journal(&JournalQuery { from, limit: 1, pid: None });
+    let planted = |seq| Err(VerifyError::Broken(Break { seq, flaw: Flaw::Planted }));
+    match first(0) {
+        Ok(entries) => match entries.first() {
+            Some(entry) if entry.seq == 0 || entry.seq.cast_signed() < 0 => planted(entry.seq),
+            Some(_) | None => Ok(()),
+        },
+        // It cannot be read, so its place is not known. If it is the first one, the walk finds it.
+        Err(StoreError::Corrupt { .. }) if first(1).is_ok() => planted(0),
+        Err(StoreError::Corrupt { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

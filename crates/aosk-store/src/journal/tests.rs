@@ -196,6 +196,35 @@ fn entries_and_head_that_do_not_belong_together_are_found() {
 }
 
 #[test]
+fn entries_beyond_either_end_are_found() {
+    let at = |seq: i64| {
+        sqlite(&format!("INSERT INTO journal VALUES ({seq}, 0, 5, 'x', '{{}}', zeroblob(32))"))
+    };
+    for seq in [0, -1, i64::MIN] {
+        assert_eq!(at(seq), broken(seq.cast_unsigned(), Flaw::Planted));
+    }
+    for seq in [LENGTH.cast_signed() + 1, 9_999, i64::MAX] {
+        let found = at(seq);
+        if seq == LENGTH.cast_signed() + 1 {
+            assert_eq!(found, broken(13, Flaw::Edited));
+        } else {
+            assert_eq!(found, broken(seq.cast_unsigned(), Flaw::Appended));
+        }
+    }
+    let not_text = "INSERT INTO journal VALUES (-3, 0, 5, CAST(x'ff' AS TEXT), '', zeroblob(32))";
+    assert_eq!(sqlite(not_text), broken(0, Flaw::Planted));
+    assert_eq!(
+        memory(|journal, _| {
+            let first = StoredEntry { seq: 0, ..journal[0].clone() };
+            journal.insert(0, first);
+        }),
+        broken(0, Flaw::Planted)
+    );
+    let told = at(-7).expect_err("is broken").to_string();
+    assert_eq!(told, "verify the journal: an entry stands before the first: -7");
+}
+
+#[test]
 fn an_entry_that_cannot_be_read_is_found_at_its_place() {
     let not_text = "UPDATE journal SET data = CAST(x'7bff7d' AS TEXT) WHERE seq = 5";
     assert_eq!(sqlite(not_text), broken(5, Flaw::Unreadable));

@@ -23,6 +23,7 @@ use block::Marks;
 use witness::Witness;
 
 mod block;
+mod damage;
 pub mod presence;
 mod read;
 mod schema;
@@ -262,16 +263,30 @@ fn lock(dir: &Path) -> Result<Lock, StoreError> {
     Ok(lock)
 }
 
+/// What SQLite says, in one line and without the statement.
+fn reason(error: &rusqlite::Error) -> String {
+    let text = if let rusqlite::Error::SqlInputError { msg, .. } = error {
+        msg.clone()
+    } else {
+        error.to_string()
+    };
+    text.replace(['\r', '\n'], " ")
+}
+
 /// The error that an error of SQLite stands for.
 fn failed(attempted: &'static str, path: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode as Code;
-    let reason = error.to_string();
+    let reason = reason(error);
     match error.sqlite_error_code() {
         Some(Code::DiskFull) => StoreError::Full { attempted, reason },
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => StoreError::Busy { attempted, reason },
         Some(Code::NotADatabase) => StoreError::Foreign { path: path.to_path_buf() },
         // An entry or a row that is where none should be, or has a type it cannot have.
         Some(Code::DatabaseCorrupt | Code::ConstraintViolation | Code::TypeMismatch) => {
+            StoreError::Corrupt { attempted, reason }
+        }
+        // The statements are fixed, so a name that is not there was there once.
+        Some(Code::Unknown) if reason.starts_with("no such ") => {
             StoreError::Corrupt { attempted, reason }
         }
         Some(_) => StoreError::Io { attempted, reason },

@@ -8,10 +8,12 @@ use aosk_abi::{BudgetId, Hash, Image, PageIndex, Pid, RowKey, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
-use super::{NodeKind, failed, schema};
+use super::{NodeKind, damage, failed, schema};
 use crate::error::StoreError;
 use crate::limits::{IDLE_CONNECTIONS_MAX, ROWS_PER_READ_MAX};
-use crate::store::{Head, JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which};
+use crate::store::{
+    Damage, Head, JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which,
+};
 
 const READ: &str = "read the store";
 
@@ -79,7 +81,8 @@ impl Reader for SqliteReader {
     }
 
     fn journal(&self, query: &JournalQuery) -> Result<Vec<StoredEntry>, StoreError> {
-        let (from, limit) = (number(query.from), query.limit.min(ROWS_PER_READ_MAX));
+        let from = if query.from == 0 { i64::MIN } else { number(query.from) };
+        let limit = query.limit.min(ROWS_PER_READ_MAX);
         self.with(|connection| match query.pid {
             Some(pid) => connection
                 .prepare_cached(JOURNAL_OF_PROCESS)?
@@ -165,6 +168,10 @@ impl Reader for SqliteReader {
                 .collect()
         })?;
         Ok(pages.into_iter().collect())
+    }
+
+    fn damage(&self) -> Result<Vec<Damage>, StoreError> {
+        self.with(damage::find)
     }
 }
 

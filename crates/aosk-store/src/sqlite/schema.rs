@@ -17,6 +17,9 @@ const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
 
 /// The newest format this version knows.
 pub(super) const FORMAT: u32 = 1;
+/// The tables that every format has.
+const TABLES: [&str; 9] =
+    ["node", "spec", "process", "page", "page_block", "mail", "blob", "journal", "journal_block"];
 const _: () = assert!(MIGRATIONS.len() == FORMAT as usize);
 
 /// Statements that stay prepared: all there are.
@@ -44,10 +47,29 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<u32, StoreE
         (APPLICATION_ID, found, _) if found > FORMAT => {
             Err(StoreError::Newer { found, known: FORMAT })
         }
-        (APPLICATION_ID, found, _) => Ok(found),
-        (0, 0, 0) => Ok(0),
+        (APPLICATION_ID, found, _) if found > 0 => whole(connection, path).map(|()| found),
+        (APPLICATION_ID | 0, 0, 0) => Ok(0),
+        (APPLICATION_ID, _, _) => {
+            let reason = "the database has tables and no format number".to_owned();
+            Err(StoreError::Corrupt { attempted: OPEN, reason })
+        }
         (_, _, _) => Err(StoreError::Foreign { path: path.to_path_buf() }),
     }
+}
+
+/// Refuses a database that lacks a table, and names it, before a statement stumbles over that.
+fn whole(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let exists = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    for table in TABLES {
+        let found: i64 = connection
+            .query_row(exists, [table], |row| row.get(0))
+            .map_err(|e| failed(OPEN, path, &e))?;
+        if found == 0 {
+            let reason = format!("the database lacks a table: {table}");
+            return Err(StoreError::Corrupt { attempted: OPEN, reason });
+        }
+    }
+    Ok(())
 }
 
 /// What a reader's connection needs.

@@ -118,3 +118,93 @@ fn what_belongs_to_a_process_is_found_across_blocks() {
         .expect("reads");
     assert_eq!(blocks, 7 * 3, "one mark for a process and a block");
 }
+
+/// Pages, specs and facts of two processes in a directory, as many as fill two blocks.
+fn two_processes() -> (TempDir, Sqlite) {
+    let dir = TempDir::new().expect("a temporary directory");
+    let mut store = Sqlite::open(dir.path()).expect("opens");
+    for pid in [1, 2].map(aosk_abi::Pid) {
+        let put = |key| RowChange { key, op: RowOp::Put("{}".to_owned()) };
+        let mut rows = vec![put(RowKey::Spec(pid)), put(RowKey::Process(pid))];
+        rows.extend((0..200).map(|index| put(RowKey::Page(pid, aosk_abi::PageIndex(index)))));
+        let fact = aosk_abi::Fact::Signalled { signal: aosk_abi::Signal::Cont };
+        let entry = aosk_abi::Entry { at: aosk_abi::Timestamp(1), pid: Some(pid), fact };
+        let journal = vec![entry; 200];
+        store.commit(&[Batch { rows, journal, bodies: Vec::new() }]).expect("commits");
+    }
+    (dir, store)
+}
+
+#[test]
+fn rows_that_an_index_does_not_lead_to_are_damage() {
+    let damage = |sql: &str| -> Vec<(u64, String)> {
+        let (_dir, store) = two_processes();
+        store.connection.execute_batch(sql).expect("runs");
+        let found = store.reader().damage().expect("reads").into_iter();
+        found.map(|damage| (damage.pid.expect("is of one process").0, damage.what)).collect()
+    };
+    let is = |pid: u64, what: &str| vec![(pid, what.to_owned())];
+    assert_eq!(damage(""), []);
+    let journal = "the index of the journal does not lead to all it did; entries missed: ";
+    assert_eq!(damage("DELETE FROM journal_block WHERE pid = 2"), is(2, &format!("{journal}200")));
+    let second = "DELETE FROM journal_block WHERE pid = 2 AND block = 1";
+    assert_eq!(damage(second), is(2, &format!("{journal}144")));
+    let pages = "the index of pages does not lead to all of its log; pages missed: ";
+    assert_eq!(
+        damage("UPDATE page_block SET pid = 9 WHERE pid = 1"),
+        is(1, &format!("{pages}200"))
+    );
+    let orphans = "its row is missing, and others that belong to it are there: 201";
+    assert_eq!(damage("DELETE FROM process WHERE pid = 1"), is(1, orphans));
+    // A mark too many hides nothing.
+    assert_eq!(damage("INSERT INTO page_block VALUES (1, 77)"), []);
+}
+
+#[test]
+fn a_database_without_its_format_or_a_table_is_damaged() {
+    let corrupt = |error: &StoreError| {
+        let public = error.public();
+        assert_eq!(public.code, aosk_abi::ErrorCode::StoreCorrupt, "{error}");
+        let line = public.message;
+        let has_sql = ["CREATE", "SELECT", "INSERT", "\n"].iter().any(|word| line.contains(word));
+        assert!(!has_sql, "{line}");
+        line
+    };
+    let opened = |sql: &str| {
+        let (dir, store) = two_processes();
+        store.connection.execute_batch(sql).expect("runs");
+        drop(store);
+        let read = Sqlite::open_reader(dir.path()).err().expect("is damaged");
+        let written = Sqlite::open(dir.path()).expect_err("is damaged");
+        assert_eq!(corrupt(&read), corrupt(&written));
+        corrupt(&read)
+    };
+    let damaged = "open the data directory: the store is damaged: the database";
+    assert_eq!(
+        opened("PRAGMA user_version = 0"),
+        format!("{damaged} has tables and no format number")
+    );
+    let (_dir, store) = two_processes();
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let mut tables = store.connection.prepare(tables).expect("prepares");
+    let tables: Vec<String> = tables
+        .query_map([], |row| row.get(0))
+        .expect("reads")
+        .map(|name| name.expect("is text"))
+        .collect();
+    assert_eq!(tables.len(), 9);
+    for table in tables {
+        let lacks = format!("{damaged} lacks a table: {table}");
+        assert_eq!(opened(&format!("DROP TABLE {table}")), lacks);
+    }
+    // One that goes while the store is open.
+    let (_dir, mut store) = two_processes();
+    store.connection.execute_batch("DROP TABLE page").expect("runs");
+    let line = corrupt(&store.reader().pages(aosk_abi::Pid(1)).expect_err("is damaged"));
+    assert_eq!(line, "read the store: the store is damaged: no such table: page");
+    corrupt(&store.load().expect_err("is damaged"));
+    let page = RowKey::Page(aosk_abi::Pid(1), aosk_abi::PageIndex(200));
+    let rows = vec![RowChange { key: page, op: RowOp::Put("{}".to_owned()) }];
+    let batch = Batch { rows, ..Batch::default() };
+    corrupt(&store.commit(&[batch]).expect_err("is damaged"));
+}

@@ -1,29 +1,41 @@
 //! Runs a command of the host: its environment, its output, its end.
 //!
-//! A command has a process group of its own, and everything in the group is gone when the call is
-//! over, also when the call is dropped. Only a process that leaves the group (`setsid`) outlives it;
-//! holding on to those takes a PID namespace, which is the sandbox's business.
+//! With a supervisor ([`Launcher::supervisor`]) nothing of a command is left when the call is over,
+//! also when the call is dropped or the kernel is killed, and not even daemons (`setsid`) where the
+//! operating system lets the supervisor adopt them, as Linux does. Without one a command has a
+//! process group of its own, and everything in the group is gone when the call is over, also when the
+//! call is dropped; a process that leaves the group, and any process when the kernel is killed,
+//! outlives it.
+//!
+//! All of this is for commands that err. One that means to get away can: it has the rights of the
+//! kernel's account, so it may kill its supervisor or ask a service of the machine to start something.
+//! Holding on to those is a sandbox's business.
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aosk_abi::unit::Millis;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::hold::Hold;
 use crate::bound::Capture;
 use crate::limits;
 
 /// What a command is started through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Launcher {
+    /// A program and its arguments that calls [`supervise`](super::supervise) with the words that
+    /// follow. Empty: the command is started without a supervisor.
+    pub supervisor: Vec<OsString>,
     /// A program and its arguments to put in front of the shell. It must `exec` what follows, so
     /// that it stays the leader of the process group. Empty: the shell is started directly.
     pub prefix: Vec<OsString>,
@@ -99,13 +111,10 @@ pub(super) struct Finished {
 }
 
 /// A running command.
-///
-/// Invariant: while `group` is there, the leader has not been reaped, so its number cannot have been
-/// given to a stranger, and signals go to nobody else.
 #[derive(Debug)]
 pub(super) struct Job {
     child: Child,
-    group: Option<Pid>,
+    hold: Hold,
     stdout: Arc<Mutex<Capture>>,
     stderr: Arc<Mutex<Capture>>,
     readers: JoinSet<()>,
@@ -113,7 +122,7 @@ pub(super) struct Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        self.hold.kill();
     }
 }
 
@@ -127,21 +136,7 @@ impl Job {
         output_bytes_max: usize,
     ) -> io::Result<Self> {
         let shell = ["/bin/sh", "-c", command].map(OsString::from);
-        let mut words = launcher.prefix.iter().chain(&shell);
-        let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut child = Command::new(program)
-            .args(words)
-            .current_dir(directory)
-            .env_clear()
-            .envs(environment(|name| std::env::var_os(name)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            // Reaps the leader if this is dropped; the group is killed by `Drop` above.
-            .kill_on_drop(true)
-            .spawn()?;
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let (mut child, hold) = spawn(launcher, &shell, directory)?;
         let capture = || Arc::new(Mutex::new(Capture::new(output_bytes_max)));
         let (stdout, stderr) = (capture(), capture());
         let mut readers = JoinSet::new();
@@ -151,54 +146,46 @@ impl Job {
         if let Some(pipe) = child.stderr.take() {
             readers.spawn(read(pipe, Arc::clone(&stderr)));
         }
-        Ok(Self { child, group, stdout, stderr, readers })
+        Ok(Self { child, hold, stdout, stderr, readers })
     }
 
-    /// Waits until it has ended, or makes it end after `limit`; then nothing of its group runs.
+    /// Waits until it has ended, or makes it end after `limit`; then nothing that is held runs.
     pub(super) async fn finish(
         mut self,
         limit: Millis,
         times: &CommandTimes,
     ) -> io::Result<Finished> {
-        let timed_out = match timeout(limit.duration(), self.exited()).await {
+        let mut said = None;
+        let timed_out = match timeout(limit.duration(), self.hold.exited()).await {
             Ok(exited) => {
-                exited?;
+                said = exited?;
                 self.drain(times.drain).await;
-                self.signal(Signal::KILL);
+                self.hold.kill();
                 false
             }
             Err(_) => {
-                self.signal(Signal::TERM);
-                if let Ok(exited) = timeout(times.grace.duration(), self.exited()).await {
+                self.hold.term().await;
+                if let Ok(exited) = timeout(times.grace.duration(), self.hold.exited()).await {
                     exited?;
                 }
-                self.signal(Signal::KILL);
+                self.hold.kill();
                 self.drain(times.drain).await;
                 true
             }
         };
-        let status = self.child.wait().await?;
-        self.group = None;
-        self.readers.shutdown().await;
-        Ok(Finished {
-            end: if timed_out { End::TimedOut } else { End::Exited(status) },
-            stdout: take(&self.stdout),
-            stderr: take(&self.stderr),
-        })
-    }
-
-    /// Waits until the leader has exited, without reaping it.
-    async fn exited(&self) -> io::Result<()> {
-        let Some(leader) = self.group else { return Ok(()) };
-        // Listening begins before the first look, so that no exit falls between the two.
-        let mut children = signal(SignalKind::child())?;
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        while waitid(WaitId::Pid(leader), look)?.is_none() {
-            if children.recv().await.is_none() {
-                return Err(io::Error::other("no more news of children"));
-            }
+        // What cannot be killed, such as a process of another user, must not hold up the call.
+        let reaped = timeout(times.grace.duration(), self.child.wait()).await;
+        if reaped.is_ok() {
+            self.hold = Hold::Released;
         }
-        Ok(())
+        self.readers.shutdown().await;
+        let end = match (timed_out, said, reaped) {
+            (true, _, _) => End::TimedOut,
+            (false, Some(status), _) => End::Exited(status),
+            (false, None, Ok(status)) => End::Exited(status?),
+            (false, None, Err(_)) => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        Ok(Finished { end, stdout: take(&self.stdout), stderr: take(&self.stderr) })
     }
 
     /// Reads until both streams have ended, or `span` is over: what a command leaves running in the
@@ -208,13 +195,33 @@ impl Job {
         // Late output is cut off in silence; the exit is what the model asked for.
         let _late = timeout(span.duration(), ends).await;
     }
+}
 
-    /// Signals everything in the group. That nobody is left to signal is no error.
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            let _gone = kill_process_group(group, signal);
-        }
+/// Starts the command as the launcher says.
+fn spawn(launcher: &Launcher, shell: &[OsString], directory: &Path) -> io::Result<(Child, Hold)> {
+    let is_supervised = !launcher.supervisor.is_empty();
+    let mut words = launcher.supervisor.iter().chain(&launcher.prefix).chain(shell);
+    let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(program);
+    command
+        .args(words)
+        .current_dir(directory)
+        .env_clear()
+        .envs(environment(|name| std::env::var_os(name)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if is_supervised {
+        // Both ends are closed in every other child, so that only the kernel's death closes this one.
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let hold = Hold::Supervisor { socket: UnixStream::from_std(ours)?, heard: Vec::new() };
+        let child = command.stdin(OwnedFd::from(theirs)).spawn()?;
+        return Ok((child, hold));
     }
+    // Reaps the leader if the job is dropped; the group is killed by the job.
+    let child = command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn()?;
+    let leader = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    Ok((child, leader.map_or(Hold::Released, Hold::Group)))
 }
 
 /// Reads `pipe` to its end into `capture`.

@@ -4,10 +4,12 @@ mod append_file;
 mod calculator;
 mod command;
 mod file_tool;
+mod hold;
 mod list_files;
 mod read_file;
 mod run_command;
 mod search_files;
+mod supervisor;
 mod walk;
 mod write_file;
 
@@ -23,6 +25,7 @@ use crate::tool::Tool;
 pub use calculator::Calculator;
 pub use command::{CommandTimes, Launcher, environment};
 pub use run_command::RunCommand;
+pub use supervisor::supervise;
 
 /// A registry of all built-in tools. Results keep at most `output_bytes_max` bytes of output;
 /// commands are started through `launcher`.

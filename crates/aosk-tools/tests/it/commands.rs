@@ -265,9 +265,9 @@ async fn late_output_of_a_background_child_is_read() {
 #[tokio::test]
 async fn a_launcher_stands_before_the_shell() {
     let prefix = ["/usr/bin/env", "LAUNCHED=yes"].map(OsString::from).to_vec();
-    let bench = bench_with(Launcher { prefix }, CommandTimes::default());
+    let bench = bench_with(Launcher { prefix, ..Launcher::default() }, CommandTimes::default());
     assert_eq!(run(&bench, "echo $LAUNCHED").await, "exit code 0\n--- stdout ---\nyes\n");
-    let missing = Launcher { prefix: vec!["/no/such/launcher".into()] };
+    let missing = Launcher { prefix: vec!["/no/such/launcher".into()], ..Launcher::default() };
     let bench = bench_with(missing, CommandTimes::default());
     let text = bench.err("run_command", json!({"command": "true"})).await;
     assert!(text.starts_with("tool.failed: cannot run the command: "), "{text}");

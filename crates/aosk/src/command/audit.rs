@@ -1,14 +1,17 @@
-//! `aosk audit`: the check of the journal, and the journal itself.
+//! `aosk audit`: the check of the journal and of what it tells of, and the journal itself.
 
 use aosk::abi::{Error, ErrorCode, Hash};
-use aosk::inspect;
+use aosk::inspect::{self, Checked, Damage};
 use aosk::store::{Head, JournalQuery, Sqlite, verify};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::logs;
 use crate::cli::{AuditArgs, AuditCommand, AuditShowArgs, Place};
-use crate::fail::Done;
-use crate::term::{self, json as print_json, line, note, plural};
+use crate::fail::{self, Done};
+use crate::term::{self, cut, json as print_json, line, note, plural};
+
+/// Characters of a finding on its line.
+const FINDING_MAX: usize = 300;
 
 pub(crate) fn run(place: &Place, args: &AuditArgs) -> Result<Done, Error> {
     match &args.command {
@@ -23,31 +26,73 @@ fn check(place: &Place, noted: Option<&str>, json: bool) -> Result<Done, Error> 
     // A journal that is not there is no proof of anything, so it is an error here.
     let reader = Sqlite::open_reader(&dir)?;
     let verified = verify(reader.as_ref(), noted)?;
-    let bodies = inspect::check_bodies(reader.as_ref())?;
-    let Head { length, hash } = verified.head;
+    let checked = inspect::check(reader.as_ref())?;
+    let error = damage(&checked.damage);
     if json {
-        let held_against = noted.map(print_head);
-        let head = print_head(verified.head);
-        print_json(&json!({
-            "ok": true, "entries": length, "bodies": bodies, "head": head,
-            "held_against": held_against,
-        }));
-        return Ok(Done::Well);
+        print_json(&object(verified.head, noted, &checked, error.as_ref()));
+    } else {
+        print(verified.head, noted, &checked);
     }
-    line(&format!("{}, no break", plural(length, "entry")));
-    let messages = plural(bodies as u64, "message");
-    line(&format!("{messages} that they name, all there and unchanged"));
-    if let Some(noted) = noted {
-        line(&format!("contains the noted head of {}", plural(noted.length, "entry")));
+    if let Some(error) = error {
+        note(&fail::line(&error));
+        return Ok(Done::Failed(error.code));
     }
-    line(&format!("head {length}:{hash}"));
-    if noted.is_none() {
+    if !json && noted.is_none() {
         note(
             "whoever can write the files can write a new chain; keep this head elsewhere and check \
             against it with `aosk audit verify --head LENGTH:HASH`",
         );
     }
     Ok(Done::Well)
+}
+
+/// What was found, as an error; none if all is well.
+fn damage(found: &[Damage]) -> Option<Error> {
+    let first = found.first()?;
+    let findings = plural(found.len() as u64, "finding");
+    let message = format!("verifying the store: {findings}, the first: {}", told(first));
+    let hint = "restore the data directory from a backup, or end the processes that are named";
+    Some(Error::new(ErrorCode::StoreCorrupt, message).hint(hint))
+}
+
+/// A finding in one line.
+fn told(damage: &Damage) -> String {
+    let what = cut(&damage.what, FINDING_MAX);
+    match damage.pid {
+        Some(pid) => format!("{pid}: {what}"),
+        None => what,
+    }
+}
+
+fn print(head: Head, noted: Option<Head>, checked: &Checked) {
+    line(&format!("{}, no break", plural(head.length, "entry")));
+    if checked.damage.is_empty() {
+        let logs = plural(checked.processes as u64, "log");
+        line(&format!("{logs}, no page missing or changed"));
+        let messages = plural(checked.bodies as u64, "message");
+        line(&format!("{messages} that they name, all there and unchanged"));
+    }
+    for damage in &checked.damage {
+        line(&format!("damaged: {}", told(damage)));
+    }
+    if let Some(noted) = noted {
+        line(&format!("contains the noted head of {}", plural(noted.length, "entry")));
+    }
+    line(&format!("head {}", print_head(head)));
+}
+
+fn object(head: Head, noted: Option<Head>, checked: &Checked, error: Option<&Error>) -> Value {
+    let finding = |damage: &Damage| json!({ "pid": damage.pid, "what": damage.what });
+    let damage: Vec<Value> = checked.damage.iter().map(finding).collect();
+    let mut object = json!({
+        "ok": damage.is_empty(), "entries": head.length, "logs": checked.processes,
+        "bodies": checked.bodies, "head": print_head(head),
+        "held_against": noted.map(print_head), "damage": damage,
+    });
+    if let (Some(error), Some(object)) = (error, object.as_object_mut()) {
+        object.insert("error".to_owned(), json!(error));
+    }
+    object
 }
 
 fn print_head(head: Head) -> String {
@@ -60,8 +105,8 @@ fn parse_head(text: &str) -> Result<Head, Error> {
         Some(Head { length: length.parse().ok()?, hash: hash.parse::<Hash>().ok()? })
     };
     parse().ok_or_else(|| {
-        let cut = term::cut(text, 100);
-        Error::new(ErrorCode::Usage, format!("reading --head: it is not LENGTH:HASH: {cut}"))
+        let text = cut(text, 100);
+        Error::new(ErrorCode::Usage, format!("reading --head: it is not LENGTH:HASH: {text}"))
             .hint("give what `aosk audit verify` printed after the word head")
     })
 }

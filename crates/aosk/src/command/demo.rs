@@ -22,7 +22,6 @@ mod team;
 mod verdict;
 
 use std::path::Path;
-use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +34,8 @@ use tokio::process::{Child, Command};
 
 use crate::cli::{DemoArgs, Place};
 use crate::fail::Done;
-use crate::setup::stop_requested;
+use crate::probe::{self, Probe};
+use crate::stop::Stop;
 use crate::term::note;
 
 use record::{Call, Record};
@@ -55,20 +55,25 @@ const STOP_MAX: Duration = Duration::from_secs(8);
 /// How long processes that the dead kernel's commands left behind are waited for.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(place: &Place, args: &DemoArgs) -> Result<Done, Error> {
+pub(crate) async fn run(place: &Place, args: &DemoArgs, stop: Stop) -> Result<Done, Error> {
     match (&args.dir, args.life) {
-        (Some(dir), true) => life::run(&Stage::at(dir)?).await,
+        (Some(dir), true) => life::run(&Stage::at(dir)?, stop).await,
         (None, true) => Err(Error::new(ErrorCode::Usage, "running the demo: --life needs --dir")),
-        (dir, false) => direct(dir.as_deref(), place.data_dir.as_deref(), args.json).await,
+        (dir, false) => direct(dir.as_deref(), place.data_dir.as_deref(), args.json, stop).await,
     }
 }
 
 /// Directs the demo from the first start of the kernel to the verdict, in `dir` or in a new directory
 /// in `above`.
-async fn direct(dir: Option<&Path>, above: Option<&Path>, json: bool) -> Result<Done, Error> {
+async fn direct(
+    dir: Option<&Path>,
+    above: Option<&Path>,
+    json: bool,
+    stop: Stop,
+) -> Result<Done, Error> {
     let clock = Clock::start();
     let began = clock.now();
-    find_cargo()?;
+    find_cargo().await?;
     let stage = Stage::make(dir, above)?;
     note(
         "Four agents build, test and document a small program. The model is scripted: its answers come",
@@ -84,7 +89,7 @@ async fn direct(dir: Option<&Path>, above: Option<&Path>, json: bool) -> Result<
         reader: None,
         record: Record::default(),
         story: Story::new(),
-        stop: Box::pin(stop_requested()),
+        stop,
     };
     let mut first = director.start()?;
     if let End::Exited(status) =
@@ -125,7 +130,7 @@ struct Director<'a> {
     reader: Option<Arc<dyn Reader>>,
     record: Record,
     story: Story,
-    stop: Pin<Box<dyn Future<Output = ()>>>,
+    stop: Stop,
 }
 
 impl Director<'_> {
@@ -157,9 +162,9 @@ impl Director<'_> {
         loop {
             let exited = tokio::select! {
                 biased;
-                () = &mut self.stop => {
+                () = self.stop.requested() => {
                     note("stopping; once more to end at once");
-                    stop(life).await;
+                    end(life, &mut self.stop).await;
                     return Err(Error::new(ErrorCode::Interrupted, "running the demo: interrupted"));
                 }
                 () = &mut late => {
@@ -233,7 +238,7 @@ fn is_half_done(stage: &Stage, record: &Record) -> Result<bool, Error> {
 }
 
 /// Stops a kernel in order; at once if it takes too long or is asked for once more.
-async fn stop(life: &mut Child) {
+async fn end(life: &mut Child, stop: &mut Stop) {
     let pid = life.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
     if let Some(pid) = pid {
         // It may just have ended by itself.
@@ -241,7 +246,7 @@ async fn stop(life: &mut Child) {
     }
     let in_order = tokio::select! {
         _ = life.wait() => true,
-        () = stop_requested() => false,
+        () = stop.requested() => false,
         () = tokio::time::sleep(STOP_MAX) => false,
     };
     if !in_order {
@@ -250,18 +255,23 @@ async fn stop(life: &mut Child) {
     }
 }
 
-/// The agents need a compiler; it is better to say so before anything is done.
-fn find_cargo() -> Result<(), Error> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&paths).any(|dir| dir.join("cargo").is_file()) {
-        return Ok(());
+/// The agents need a compiler that works; it is better to say so before anything is done.
+async fn find_cargo() -> Result<(), Error> {
+    let wrong = |what: String| {
+        let text = format!("running the demo: its agents build a Rust program, and {what}");
+        Error::new(ErrorCode::ToolFailed, text)
+    };
+    match probe::version("cargo").await {
+        Probe::Works(_) => Ok(()),
+        Probe::Absent => Err(wrong("there is no cargo in PATH".to_owned())
+            .hint("install Rust from https://rustup.rs")),
+        Probe::Broken(why) => Err(wrong(format!("cargo does not work: {why}"))
+            .hint("make `cargo --version` work, for example with `rustup default stable`")),
     }
-    let text = "running the demo: its agents build a Rust program, and there is no cargo in PATH";
-    Err(Error::new(ErrorCode::ToolFailed, text).hint("install Rust from https://rustup.rs"))
 }
 
 /// Makes processes whose parents die with the kernel children of this one, so that they can be waited
-/// for. A command dies with its kernel; what the command started, such as a compiler, does not.
+/// for: the supervisors of its commands, which are there until everything that they started has ended.
 fn adopt_orphans() -> Result<(), Error> {
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|error| {
@@ -274,7 +284,7 @@ fn adopt_orphans() -> Result<(), Error> {
 async fn orphans_gone() {
     let gone = async {
         // The kernel that was killed has been waited for, so every child there is, is an orphan.
-        while let Ok(ended) = rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG) {
+        while let Ok(ended) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
             if ended.is_none() {
                 tokio::time::sleep(POLL).await;
             }

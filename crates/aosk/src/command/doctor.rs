@@ -3,9 +3,9 @@
 
 use std::env;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use aosk::abi::Error;
+use aosk::abi::{Error, ErrorCode};
 use aosk::model::provider::PROVIDERS;
 use aosk::model::{How, Resolved, resolve};
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::cli::{DoctorArgs, Place};
 use crate::config::Config;
 use crate::fail::Done;
+use crate::probe::{self, Probe, on_path};
 use crate::term::{cut, is_coloured, is_live, json as print_json, line, plural, table};
 
 /// Entries up to which the journal is checked here. That takes a fraction of a second.
@@ -34,7 +35,8 @@ enum Verdict {
     /// Something is missing that not everyone needs.
     Absent,
     Warning,
-    Failure,
+    /// It fails, with this code.
+    Failure(ErrorCode),
 }
 
 /// One check.
@@ -52,7 +54,7 @@ impl Verdict {
             Self::Good => "ok",
             Self::Absent => "-",
             Self::Warning => "warn",
-            Self::Failure => "fail",
+            Self::Failure(_) => "fail",
         }
     }
 
@@ -62,7 +64,7 @@ impl Verdict {
             Self::Good => "\x1b[32m",
             Self::Absent => "\x1b[2m",
             Self::Warning => "\x1b[33m",
-            Self::Failure => "\x1b[31m",
+            Self::Failure(_) => "\x1b[31m",
         }
     }
 }
@@ -74,7 +76,7 @@ impl Check {
     }
 
     fn failure(name: impl Into<String>, error: &Error) -> Self {
-        Self::new(name, Verdict::Failure, error.to_string()).hint(&error.hint)
+        Self::new(name, Verdict::Failure(error.code), error.to_string()).hint(&error.hint)
     }
 
     fn hint(mut self, hint: impl AsRef<str>) -> Self {
@@ -94,18 +96,22 @@ pub(crate) async fn run(place: &Place, args: &DoctorArgs) -> Result<Done, Error>
     checks.push(model(config.as_ref().ok()).await);
     checks.extend(keys());
     checks.push(ollama().await);
-    checks.extend(programs());
+    checks.extend(programs().await);
     checks.push(file_paths());
     checks.push(terminal());
-    let failed = checks.iter().any(|check| check.verdict == Verdict::Failure);
+    // The first that fails decides on the exit status: those after it may follow from it.
+    let failed = checks.iter().find_map(|check| match check.verdict {
+        Verdict::Failure(code) => Some(code),
+        Verdict::Good | Verdict::Absent | Verdict::Warning => None,
+    });
     if args.json {
         print_json(
-            &json!({ "ok": !failed, "checks": checks.iter().map(object).collect::<Vec<_>>() }),
+            &json!({ "ok": failed.is_none(), "checks": checks.iter().map(object).collect::<Vec<_>>() }),
         );
     } else {
         print(&checks);
     }
-    Ok(if failed { Done::Badly } else { Done::Well })
+    Ok(failed.map_or(Done::Well, Done::Failed))
 }
 
 fn object(check: &Check) -> Value {
@@ -156,8 +162,12 @@ fn directory(dir: &Path) -> Check {
         (false, true) => {
             Check::new(name, Verdict::Good, format!("{shown}, made when it is needed"))
         }
-        (_, false) => Check::new(name, Verdict::Failure, format!("{shown}, cannot be written"))
-            .hint("mend its permissions, or choose another place with --data-dir"),
+        (_, false) => Check::new(
+            name,
+            Verdict::Failure(ErrorCode::StoreIo),
+            format!("{shown}, cannot be written"),
+        )
+        .hint("mend its permissions, or choose another place with --data-dir"),
     }
 }
 
@@ -217,7 +227,7 @@ fn disk(dir: &Path) -> Check {
         return Check::new(name, Verdict::Absent, "this machine does not tell how much is free");
     };
     let verdict = match free {
-        ..FREE_MIN => Verdict::Failure,
+        ..FREE_MIN => Verdict::Failure(ErrorCode::StoreFull),
         FREE_MIN..FREE_LOW => Verdict::Warning,
         FREE_LOW.. => Verdict::Good,
     };
@@ -311,21 +321,24 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("rustc", "`aosk demo` builds a program with it"),
 ];
 
-fn programs() -> impl Iterator<Item = Check> {
-    PROGRAMS.iter().map(|(program, needed_for)| {
+async fn programs() -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (program, needed_for) in PROGRAMS {
         let name = format!("program {program}");
-        match on_path(program) {
-            Some(path) => Check::new(name, Verdict::Good, path.display().to_string()),
-            None => Check::new(name, Verdict::Warning, "not on the PATH").hint(needed_for),
-        }
-    })
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    use rustix::fs::{Access, access};
-    let folders = env::var_os("PATH")?;
-    let mut paths = env::split_paths(&folders).map(|folder| folder.join(program));
-    paths.find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
+        // A plain shell does not know --version; a path to it is all that can be said.
+        let probe = match (program, on_path(program)) {
+            ("sh", Some(path)) => Probe::Works(path.display().to_string()),
+            _ => probe::version(program).await,
+        };
+        checks.push(match probe {
+            Probe::Works(found) => Check::new(name, Verdict::Good, found),
+            Probe::Absent => Check::new(name, Verdict::Warning, "not on the PATH").hint(needed_for),
+            Probe::Broken(why) => {
+                Check::new(name, Verdict::Warning, format!("does not work: {why}")).hint(needed_for)
+            }
+        });
+    }
+    checks
 }
 
 /// Whether the operating system itself keeps the paths of file tools inside the workspace.

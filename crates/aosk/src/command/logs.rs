@@ -1,6 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
-use aosk::abi::{CallId, Error, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Usage};
+use aosk::abi::{
+    CallId, Error, ErrorCode, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Usage,
+};
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
 use serde::de::DeserializeOwned;
@@ -24,9 +26,12 @@ pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
     let reader = Sqlite::open_reader(&dir)?;
     let reader = reader.as_ref();
     // Says that there is no such process, where a journal would only be empty.
-    inspect::process(reader, args.pid)?;
+    let process = inspect::process(reader, args.pid)?;
+    let (mut begins, mut ends, mut first) = (false, !process.has_ended, true);
     let query = JournalQuery { pid: Some(args.pid), ..JournalQuery::default() };
     inspect::journal(reader, &query, |entry| {
+        begins |= std::mem::take(&mut first) && entry.kind == "process.spawned";
+        ends |= entry.kind == "process.exited";
         if args.json {
             let message = body_of(&entry).and_then(|hash| message(reader, hash));
             print_json(&object(&entry, message));
@@ -35,6 +40,12 @@ pub(crate) fn run(place: &Place, args: &LogsArgs) -> Result<Done, Error> {
         }
         term::is_open()
     })?;
+    if term::is_open() && !(begins && ends) {
+        let end = if begins { "end" } else { "beginning" };
+        let what = format!("reading what {} did: the journal does not lead to its {end}", args.pid);
+        return Err(Error::new(ErrorCode::StoreCorrupt, what)
+            .hint("`aosk audit verify` says what is damaged"));
+    }
     Ok(Done::Well)
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aosk::abi::{Error, Pid, Timestamp};
-use aosk::store::Which;
-use aosk::store::sqlite::presence::{Holder, find_reader, holder};
+use aosk::store::sqlite::presence::{Holder, holder};
+use aosk::store::{Sqlite, Which};
 use aosk::{Clock, Snapshot, inspect};
 use serde_json::{Map, Value, json};
 
@@ -21,20 +21,17 @@ const INDENT_MAX: usize = 8;
 pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let which = if args.all { Which::All } else { Which::Live };
-    let reader = find_reader(&dir)?;
-    let found = match &reader {
-        Some(reader) => inspect::processes(reader.as_ref(), which)?,
-        None => Vec::new(),
-    };
+    let reader = Sqlite::open_reader(&dir)?;
+    let found = inspect::processes(reader.as_ref(), which)?;
     if args.json {
         print_json(&found.iter().map(|process| Value::Object(object(process))).collect());
     }
     if found.is_empty() {
         let dir = dir.display();
-        note(&match reader {
-            None => format!("no kernel has run in {dir}"),
-            Some(_) if args.all => format!("no processes in {dir}"),
-            Some(_) => format!("no live processes in {dir}; `aosk ps --all` lists ended ones"),
+        note(&if args.all {
+            format!("no processes in {dir}")
+        } else {
+            format!("no live processes in {dir}; `aosk ps --all` lists ended ones")
         });
         return Ok(Done::Well);
     }
@@ -43,6 +40,14 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
         let rows = in_tree_order(&found).into_iter();
         let rows = rows.map(|(depth, process)| row(process, depth, now)).collect();
         line(&table(&HEAD, &FIGURES, rows));
+    }
+    for process in found.iter().filter(|process| !is_under_older(process)) {
+        let parent = process.spec.parent.unwrap_or(process.pid);
+        note(&format!(
+            "damaged: {} has a parent that is not older than it, {parent}; `aosk audit verify` says \
+            what else is damaged",
+            process.pid
+        ));
     }
     if found.iter().any(|process| process.state != "exited") && holder(&dir) == Holder::Nobody {
         note("no kernel runs here: live processes are as the last kernel left them");
@@ -122,6 +127,8 @@ fn in_tree_order(processes: &[Snapshot]) -> Vec<(usize, &Snapshot)> {
     let mut children: BTreeMap<Option<Pid>, Vec<Pid>> = BTreeMap::new();
     for process in processes {
         let parent = process.spec.parent.filter(|parent| by_pid.contains_key(parent));
+        // Ids are counted, so the way up ends; one that a damaged row leads round stands by itself.
+        let parent = parent.filter(|_| is_under_older(process));
         children.entry(parent).or_default().push(process.pid);
     }
     let mut order = Vec::with_capacity(processes.len());
@@ -137,6 +144,11 @@ fn in_tree_order(processes: &[Snapshot]) -> Vec<(usize, &Snapshot)> {
         next = children.remove(&Some(pid)).unwrap_or_default();
         depth = at + 1;
     }
+}
+
+/// Whether the process has no parent, or one that was there before it.
+fn is_under_older(process: &Snapshot) -> bool {
+    process.spec.parent.is_none_or(|parent| parent < process.pid)
 }
 
 /// How long ago something was, in its two largest units.

@@ -8,14 +8,16 @@ use aosk::abi::{
 };
 use aosk::model::provider;
 use aosk::program::react;
-use aosk::store::Which;
+use aosk::store::{Sqlite, Which};
 use aosk::{Handle, ModelDevice, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, RunArgs};
+use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
 use crate::progress::Progress;
 use crate::setup::{self, Home, Parts};
+use crate::stop::{Stop, stopped};
 use crate::term::{self, count, money, note, plural};
 
 /// How often it is looked whether the agents still get on.
@@ -25,14 +27,19 @@ const LOOK: Duration = Duration::from_millis(500);
 const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
     work in. When it is done, answer with the result, complete but short.";
 
-pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
-    let home = setup::home(place)?;
+pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
+    let config = config::read(place.config.as_ref())?;
     let registry = setup::tools()?;
-    let granted = grant::choose(&registry, level(args, &home), args.tools.as_deref())?;
+    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref())?;
     let workspace = workspace(args)?;
+    if args.resume {
+        // Where nothing is, nothing can be taken up, and nothing is made.
+        Sqlite::open_reader(&crate::paths::data_dir(place.data_dir.as_ref())?)?;
+    }
+    let home = setup::home(place, config)?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
-    let model = setup::model(&chosen, &home.config).await?;
+    let model = stop.or(setup::model(&chosen, &home.config)).await?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
         None => None,
@@ -50,9 +57,9 @@ pub(crate) async fn run(place: &Place, args: &RunArgs) -> Result<Done, Error> {
     let outcome = tokio::select! {
         outcome = work(&handle, spec, left, &model.name) => outcome,
         failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
-        () = setup::stop_requested() => {
+        () = stop.requested() => {
             note("stopping: calls in flight may end; once more to end at once");
-            end_at_once_on_second_request();
+            stop.end_at_once_on_next();
             node.shutdown().await?;
             return Err(stopped().hint("`aosk run --resume` goes on where it was"));
         }
@@ -175,37 +182,31 @@ async fn deadlock(handle: &Handle) -> Error {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this task ends the program; nothing outlives it")]
-pub(crate) fn end_at_once_on_second_request() {
-    drop(tokio::spawn(async {
-        setup::stop_requested().await;
-        #[expect(clippy::exit, reason = "the person asked twice; what is committed is whole")]
-        std::process::exit(130);
-    }));
-}
-
-pub(crate) fn stopped() -> Error {
-    Error::new(ErrorCode::Interrupted, "running: stopped on request")
-}
-
 fn workspace(args: &RunArgs) -> Result<String, Error> {
     let wanted = args.workspace.clone().unwrap_or_else(|| ".".into());
+    let shown = wanted.display();
     let failed = |what: String| {
-        Error::new(ErrorCode::Io, format!("opening the workspace {}: {what}", wanted.display()))
+        Error::new(ErrorCode::Io, format!("opening the workspace {shown}: {what}"))
             .hint("give a directory that can be read and written with --workspace")
     };
-    if wanted.exists() && !wanted.is_dir() {
+    let path = wanted.canonicalize().map_err(|error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            return failed(error.to_string());
+        }
+        // A slip of the hand must not become a directory in which an agent works.
+        failed("it does not exist".to_owned())
+            .hint(format!("make it with `mkdir -p {shown}`, or name another with --workspace"))
+    })?;
+    if !path.is_dir() {
         return Err(failed("it is not a directory".to_owned()));
     }
-    std::fs::create_dir_all(&wanted).map_err(|error| failed(error.to_string()))?;
-    let path = wanted.canonicalize().map_err(|error| failed(error.to_string()))?;
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
 }
 
 /// What the agent may touch: as the command line says, or the configuration, or the usual.
-fn level(args: &RunArgs, home: &Home) -> PermissionLevel {
+fn level(args: &RunArgs, config: &Config) -> PermissionLevel {
     let named = args.permission.map(PermissionLevel::from);
-    named.or(home.config.permission).unwrap_or(PermissionLevel::Standard)
+    named.or(config.permission).unwrap_or(PermissionLevel::Standard)
 }
 
 fn agent(
@@ -298,7 +299,7 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
     for failure in &failures {
         note(&fail::line(failure));
     }
-    Ok(failures.first().map_or(Done::Well, |failure| Done::Failed(failure.code)))
+    Ok(failures.first().map_or(Done::Well, |failure| Done::AgentFailed(failure.code)))
 }
 
 /// Why an agent did not finish; none if it did. `result` is what it left.

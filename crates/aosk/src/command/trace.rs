@@ -5,10 +5,12 @@
 //! is needed to go on after a crash is in the store: which conversations have a process, and how many
 //! messages each was sent.
 
+mod gaps;
 pub(crate) mod input;
 mod totals;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aosk::abi::{
@@ -24,13 +26,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
 use crate::cli::{Place, TraceArgs, TraceCommand, TraceRunArgs};
-use crate::command::run::{end_at_once_on_second_request, stopped};
 use crate::fail::Done;
 use crate::setup::{self, Home, Parts};
+use crate::stop::{Stop, stopped};
 use crate::term::{note, plural};
 
 use input::Conversation;
-use totals::Totals;
+use totals::{Totals, Unused};
 
 /// The device that answers.
 const MODEL: &str = "replay";
@@ -41,12 +43,15 @@ const OUTPUT_MAX: Tokens = Tokens(65_536);
 /// The priority of every process.
 const PRIORITY: u8 = 50;
 
-pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> {
+pub(crate) async fn run(place: &Place, args: &TraceArgs, mut stop: Stop) -> Result<Done, Error> {
     let TraceCommand::Run(args) = &args.command;
     let clock = Clock::start();
     let began = clock.now();
-    let (conversations, skipped) = input::read(&args.files)?;
-    let Home { dir, config, store } = setup::home(place)?;
+    let (conversations, skipped) = stop.or(read(args.files.clone())).await?;
+    let config = crate::config::read(place.config.as_ref())?;
+    // A slip is told before anything is made.
+    args.policy.as_deref().map(aosk::kernel::policy).transpose()?;
+    let Home { dir, config, store } = setup::home(place, config)?;
     let reader = store.reader();
     let earlier = earlier(reader.as_ref())?;
     let (run, known) = choose_run(args.resume, earlier, &conversations)?;
@@ -64,15 +69,16 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
     }
     let records = todo.iter().map(|(label, c)| (label.clone(), c.record.clone())).collect();
     let replay = Arc::new(Replay::new(records));
+    let gaps = gaps::tell(todo.iter().map(|(label, c)| (c, replay.calls(label))));
     let mut node = setup::node(&dir, &config, store, parts(&replay, args))?;
     let handle = node.handle();
     let work = replay_all(&handle, &replay, todo, &known, args.concurrency, left);
     let outcome = tokio::select! {
         outcome = work => outcome,
         failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
-        () = setup::stop_requested() => {
+        () = stop.requested() => {
             note("stopping; once more to end at once");
-            end_at_once_on_second_request();
+            stop.end_at_once_on_next();
             node.shutdown().await?;
             return Err(stopped().hint("the same command with --resume goes on where it was"));
         }
@@ -83,7 +89,15 @@ pub(crate) async fn run(place: &Place, args: &TraceArgs) -> Result<Done, Error> 
     outcome?;
     let before = known.values().map(|known| known.steps).sum();
     let totals = Totals::read(reader.as_ref(), run, before, clock.now().since(began))?;
-    totals.report(reader.as_ref(), skipped, args.json)
+    totals.report(reader.as_ref(), Unused { skipped, gaps }, args.json)
+}
+
+/// Reads the conversations on a thread that nobody need wait for: a file may be a pipe or a terminal.
+async fn read(files: Vec<PathBuf>) -> Result<(Vec<Conversation>, usize), Error> {
+    let read = tokio::task::spawn_blocking(move || input::read(&files)).await;
+    read.unwrap_or_else(|error| {
+        Err(Error::new(ErrorCode::Io, format!("reading the conversations: {error}")))
+    })
 }
 
 fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
@@ -107,6 +121,7 @@ fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
 /// A process of an earlier life.
 struct Known {
     pid: Pid,
+    name: String,
     ended: bool,
     steps: u64,
 }
@@ -120,6 +135,7 @@ fn earlier(reader: &dyn Reader) -> Result<Earlier, Error> {
         if let Some(run) = run_of(&process.spec.label) {
             let known = Known {
                 pid: process.pid,
+                name: process.spec.name.clone(),
                 ended: process.status.is_some(),
                 steps: process.stats.spend.steps,
             };
@@ -154,14 +170,43 @@ fn choose_run(
         }
         return Ok((last.saturating_add(1), BTreeMap::new()));
     }
-    let keys: std::collections::BTreeSet<_> =
-        conversations.iter().map(|c| format!("trace/{last}/{}", c.key())).collect();
-    if let Some(stranger) = known.keys().find(|label| !keys.contains(*label)) {
-        let text = format!("resuming a run: the files do not have the conversation {stranger}");
-        return Err(Error::new(ErrorCode::TraceInvalid, text)
-            .hint("give the same files as before, in the same order, or use another --data-dir"));
+    match difference(&known, conversations) {
+        None => Ok((last, known)),
+        Some(what) => Err(Error::new(ErrorCode::TraceInvalid, format!("resuming a run: {what}"))
+            .hint("give the same files as before, in the same order, or use another --data-dir")),
     }
-    Ok((last, known))
+}
+
+/// How the conversations differ from those of the run, in words that those who made the files know;
+/// none if they are the same.
+fn difference(known: &BTreeMap<String, Known>, conversations: &[Conversation]) -> Option<String> {
+    let had = known.keys().find_map(|label| input::run_length(label)).unwrap_or(known.len());
+    let has = conversations.len();
+    let differing = known.iter().filter_map(|(label, process)| {
+        let (index, hash) = input::place(label)?;
+        let here = conversations.get(index);
+        let is_same = here.is_some_and(|here| here.is_of(hash));
+        (!is_same).then_some((index, &process.name, here))
+    });
+    let first = differing.min_by_key(|(index, _, _)| *index).map(|(index, was, here)| {
+        let number = index.saturating_add(1);
+        match here.map(Conversation::name) {
+            None => format!("its conversation {number}, {was:?}, is beyond their end"),
+            Some(is) if is == *was => {
+                format!("their conversation {number}, {was:?}, has another content")
+            }
+            Some(is) => format!("its conversation {number} is {was:?} and theirs is {is:?}"),
+        }
+    });
+    if had == has {
+        return first.map(|first| format!("these files have another run: {first}"));
+    }
+    let beyond = || conversations.get(had).map(|c| format!("{:?} is the first it lacks", c.name()));
+    let count = format!("it has {} and these files have {has}", plural(had as u64, "conversation"));
+    Some(match first.or_else(beyond) {
+        Some(more) => format!("{count}; {more}"),
+        None => count,
+    })
 }
 
 /// Runs every conversation that has not ended, so many at once.
@@ -201,12 +246,18 @@ async fn replay_all(
         }
         ended = ended.saturating_add(1);
         bar.inc(1);
-        if bar.is_hidden() && (ended == left || ended.is_multiple_of((left / 10).max(1))) {
+        if bar.is_hidden() && (ended == left || ended.is_multiple_of(between(left))) {
             note(&format!("{ended} of {}", plural(left as u64, "conversation")));
         }
     }
     bar.finish_and_clear();
     Ok(())
+}
+
+/// Conversations between two lines of progress, where it is told in lines: ten lines at most, and few
+/// for a few conversations, so that what was said before stays in sight.
+fn between(left: usize) -> usize {
+    left.div_ceil(10).max(10)
 }
 
 fn progress(left: usize) -> ProgressBar {

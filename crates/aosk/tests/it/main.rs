@@ -12,10 +12,14 @@
 
 mod bad_input;
 mod bench;
+mod commands;
 mod conversation;
 mod crash;
+mod damage;
 mod ends;
+mod exit_status;
 mod machine;
+mod mistakes;
 mod model_server;
 mod read_commands;
 mod rng;

@@ -106,6 +106,7 @@ fn a_run_as_a_person_reads_it() {
         &expect![[r#"
             $ aosk audit verify
             11 entries, no break
+            1 log, no page missing or changed
             6 messages that they name, all there and unchanged
             head 11:[HASH]
             2> whoever can write the files can write a new chain; keep this head elsewhere and check against it with `aosk audit verify --head LENGTH:HASH`
@@ -300,7 +301,10 @@ fn a_changed_body_is_not_shown_as_the_real_one() {
     assert!(!ran.stdout.contains("392"), "{ran:#?}");
     let ran = machine.aosk(&["audit", "verify"]).expect(5);
     let line = ran.error("store.corrupt");
-    assert!(line.contains("checking what entry ") && line.contains("; hint: "), "{line}");
+    assert!(
+        line.contains("names a message that is damaged") && line.contains("; hint: "),
+        "{line}"
+    );
 }
 
 #[test]
@@ -326,7 +330,7 @@ fn doctor_tells_what_is_there_and_what_is_not() {
     machine.write("broken.yaml", "nonsense: 1\n");
     let broken = machine.path("broken.yaml");
     let ran =
-        machine.aosk(&["doctor", "--config", broken.to_str().expect("UTF-8"), "--json"]).expect(1);
+        machine.aosk(&["doctor", "--config", broken.to_str().expect("UTF-8"), "--json"]).expect(2);
     assert_eq!(ran.json()["ok"], false);
 }
 

@@ -470,6 +470,7 @@ fn files_are_written_and_read_in_the_workspace() {
         Reply::say("done"),
     ]);
     let elsewhere = scene.machine.path("elsewhere");
+    std::fs::create_dir(&elsewhere).expect("makes a directory");
     let ran = scene
         .run(&["write", "--workspace", elsewhere.to_str().expect("UTF-8"), "--json"])
         .expect(0);

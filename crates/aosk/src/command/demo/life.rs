@@ -12,10 +12,11 @@ use crate::config::Config;
 use crate::fail::Done;
 use crate::grant;
 use crate::setup::{self, Parts};
+use crate::stop::Stop;
 
 /// Runs a kernel in the demo's directory until no agent is left. In a new directory it starts the
 /// team, in any other it goes on with what is there.
-pub(super) async fn run(stage: &Stage) -> Result<Done, Error> {
+pub(super) async fn run(stage: &Stage, mut stop: Stop) -> Result<Done, Error> {
     end_with_the_demo()?;
     let data = stage.data();
     let store = Sqlite::open(&data)?;
@@ -37,7 +38,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Done, Error> {
         outcome = work(&handle, is_new.then_some(offered)) => outcome.map(|()| Done::Well),
         ended = node.failed() => return ended.map(|()| Done::Badly),
         // Whoever asked knows why.
-        () = setup::stop_requested() => Ok(Done::Badly),
+        () = stop.requested() => Ok(Done::Badly),
     };
     node.shutdown().await?;
     outcome

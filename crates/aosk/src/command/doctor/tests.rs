@@ -35,7 +35,10 @@ fn a_store_is_found_good_and_a_foreign_file_is_not() {
     drop(sqlite);
     let other = TempDir::new().expect("a temporary directory");
     std::fs::write(other.path().join("aosk.db"), "a letter to a friend").expect("writes");
-    assert_eq!(verdicts(other.path()), [("store".to_owned(), Verdict::Failure)]);
+    assert_eq!(
+        verdicts(other.path()),
+        [("store".to_owned(), Verdict::Failure(ErrorCode::StoreIo))]
+    );
 }
 
 #[test]

@@ -55,6 +55,23 @@ fn children_stand_under_their_parents() {
     assert_eq!(order(&family), [(0, 2), (0, 3), (1, 4)]);
 }
 
+/// A damaged row must not hide a process, nor those under it.
+#[test]
+fn a_process_that_is_its_own_ancestor_is_shown() {
+    for (at, parent) in [(2, 3), (2, 4), (0, 4)] {
+        let mut family = family();
+        let mut spec = family[at].spec.as_ref().clone();
+        spec.parent = Some(Pid(parent));
+        family[at].spec = Arc::new(spec);
+        let mut shown: Vec<u64> =
+            in_tree_order(&family).iter().map(|(_, process)| process.pid.0).collect();
+        shown.sort_unstable();
+        assert_eq!(shown, [1, 2, 3, 4]);
+        let damaged = family.iter().filter(|process| !is_under_older(process)).count();
+        assert_eq!(damaged, 1);
+    }
+}
+
 #[test]
 fn a_name_cannot_write_on_the_terminal() {
     let mut process = family().remove(0);

@@ -125,6 +125,13 @@ pub(crate) fn run_length(label: &str) -> Option<usize> {
     rest.split_once('/')?.0.parse().ok()
 }
 
+/// The place of a label's conversation in its run, and the beginning of the address of its line.
+pub(crate) fn place(label: &str) -> Option<(usize, &str)> {
+    let (_, rest) = label.strip_prefix("trace/")?.split_once('/')?;
+    let (index, rest) = rest.split_once("-of-")?;
+    Some((index.parse().ok()?, rest.split_once('/')?.1))
+}
+
 fn conversation(
     path: &Path,
     line: &[u8],
@@ -173,6 +180,11 @@ impl Conversation {
     pub(crate) fn key(&self) -> String {
         let hash: String = self.hash.to_string().chars().take(16).collect();
         format!("{}-of-{}/{hash}", self.index, self.of)
+    }
+
+    /// Whether its line has this address, of which `hash` is the beginning.
+    pub(crate) fn is_of(&self, hash: &str) -> bool {
+        self.hash.to_string().starts_with(hash)
     }
 
     /// A name for people.

@@ -6,6 +6,7 @@ use aosk::abi::{Error, Millis, Pid, Tokens};
 use aosk::store::{JournalQuery, Reader, VerifyError, Which, verify};
 use aosk::{Snapshot, inspect};
 
+use super::gaps::Gaps;
 use super::run_of;
 use crate::fail::{self, Done};
 use crate::term::{self, count, cut, note, plural};
@@ -23,6 +24,15 @@ pub(crate) struct Totals {
     /// Steps that this life took.
     steps_here: u64,
     wall: Millis,
+}
+
+/// What of the files was not run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unused {
+    /// Lines that are no conversations.
+    pub(crate) skipped: usize,
+    /// What the records leave open.
+    pub(crate) gaps: Gaps,
 }
 
 impl Totals {
@@ -66,7 +76,7 @@ impl Totals {
     pub(crate) fn report(
         &self,
         reader: &dyn Reader,
-        skipped: usize,
+        unused: Unused,
         json: bool,
     ) -> Result<Done, Error> {
         let mut failed = 0_u64;
@@ -82,9 +92,17 @@ impl Totals {
             note(&format!("{} ({}): {status}: {}", process.pid, process.spec.name, cut(&why, 400)));
         }
         if json {
-            self.print_json(failed, skipped);
+            self.print_json(failed, unused);
         } else {
-            self.print_table(failed, skipped);
+            self.print_table(failed, unused);
+        }
+        let skipped = unused.skipped;
+        if failed > 0 || skipped > 0 {
+            note(&format!(
+                "told of above: {} failed, {} left out",
+                plural(failed, "conversation"),
+                plural(skipped as u64, "line")
+            ));
         }
         if let Err(error) = &self.journal {
             let error = error.public();
@@ -102,7 +120,8 @@ impl Totals {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "figures for people and charts")]
-    fn print_json(&self, failed: u64, skipped: usize) {
+    fn print_json(&self, failed: u64, unused: Unused) {
+        let Unused { skipped, gaps } = unused;
         let wall_s = self.wall_seconds();
         term::json(&serde_json::json!({
             "processes": self.processes.len(),
@@ -119,11 +138,15 @@ impl Totals {
             "journal_ok": self.journal.is_ok(),
             "failed": failed,
             "lines_skipped": skipped,
+            "calls_without_result": gaps.calls,
+            "results_without_call": gaps.results,
+            "without_answer": gaps.silent,
         }));
     }
 
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    fn print_table(&self, failed: u64, skipped: usize) {
+    fn print_table(&self, failed: u64, unused: Unused) {
+        let Unused { skipped, gaps } = unused;
         let wall_s = self.wall_seconds();
         let rate = self.steps_here as f64 / wall_s;
         let rows = [
@@ -156,6 +179,9 @@ impl Totals {
         ];
         for (name, figure) in rows {
             term::line(&format!("{name:<12} {figure}"));
+        }
+        if let Some(gaps) = gaps.summary() {
+            term::line(&format!("{:<12} {gaps}", "gaps"));
         }
     }
 }
