@@ -5,11 +5,14 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use anyhow::Context;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+use crate::slow_disk;
 
 /// The tool as the model is shown it.
 const TOOL: &str = r#"{"type":"function","function":{"name":"calculator","description":"Adds.","parameters":{"type":"object","properties":{"expression":{"type":"string"}},"required":["expression"]}}}"#;
@@ -23,10 +26,15 @@ struct Step {
 }
 
 /// Runs `agents` agents to their end; returns how many steps they took.
-pub(crate) async fn run(dir: &Path, base_url: &str, agents: usize) -> anyhow::Result<u64> {
+pub(crate) async fn run(
+    dir: &Path,
+    base_url: &str,
+    agents: usize,
+    flush: Duration,
+) -> anyhow::Result<u64> {
     let (sender, receiver) = sync_channel(4096);
     let path = dir.join("bare.db");
-    let writer = std::thread::spawn(move || write(&path, &receiver));
+    let writer = std::thread::spawn(move || write(&path, &receiver, flush));
     // The kernel's driver may have installed one first; any will do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().tcp_nodelay(true).no_proxy().build()?;
@@ -102,7 +110,7 @@ fn add(expression: &str) -> i64 {
     expression.split('+').filter_map(|number| number.trim().parse::<i64>().ok()).sum()
 }
 
-fn write(path: &Path, steps: &Receiver<Step>) -> anyhow::Result<()> {
+fn write(path: &Path, steps: &Receiver<Step>, flush: Duration) -> anyhow::Result<()> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
@@ -124,6 +132,7 @@ fn write(path: &Path, steps: &Receiver<Step>) -> anyhow::Result<()> {
             }
         }
         connection.execute_batch("COMMIT")?;
+        slow_disk::wait(flush);
         for step in waiting {
             // An agent that has failed does not wait any more.
             let _gone = step.kept.send(());

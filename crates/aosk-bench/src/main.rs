@@ -6,6 +6,7 @@ mod latency;
 mod measure;
 mod model_server;
 mod plan;
+mod slow_disk;
 mod steps;
 
 use clap::Parser;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aosk_runtime::abi::{
     Body, Limits, Message, Millis, PermissionLevel, ProgramSpec, SpawnSpec, ThinkOptions, Tokens,
@@ -18,6 +19,7 @@ use aosk_runtime::{ModelDevice, Node, NodeConfig, Programs};
 use crate::bare;
 use crate::measure::{Cost, Stopwatch, median};
 use crate::model_server::ModelServer;
+use crate::slow_disk::SlowDisk;
 
 /// The device.
 const MODEL: &str = "openai:bench";
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// Where to keep the data; its disk decides what a commit costs.
     #[arg(long)]
     dir: Option<std::path::PathBuf>,
+    /// What each commit waits beside its flush, as on a slower disk; the same for both.
+    #[arg(long, value_name = "MS", default_value_t = 0.0)]
+    flush_ms: f64,
     /// Only this contestant.
     #[arg(long, value_parser = ["bare", "kernel"])]
     only: Option<String>,
@@ -55,12 +60,13 @@ struct Figures {
 /// Runs it.
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
-    let server = ModelServer::start(args.steps, std::time::Duration::ZERO)?;
+    let server = ModelServer::start(args.steps, Duration::ZERO)?;
     println!(
         "{} agents, {} steps each, {} runs of each contestant in turn; SQLite, full sync",
         args.agents, args.steps, args.runs
     );
     println!("{:>10}  {:>10}  {:>12}", "", "steps/s", "CPU ms/step");
+    let flush = Duration::try_from_secs_f64(args.flush_ms / 1e3)?;
     let mut all = [Vec::new(), Vec::new()];
     for _ in 0..args.runs {
         for (contestant, name) in ["bare", "kernel"].into_iter().enumerate() {
@@ -73,8 +79,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             };
             let stopwatch = Stopwatch::start();
             let steps = match name {
-                "bare" => bare::run(dir.path(), &server.base_url, args.agents).await?,
-                _ => kernel(dir.path(), &server.base_url, args.agents).await?,
+                "bare" => bare::run(dir.path(), &server.base_url, args.agents, flush).await?,
+                _ => kernel(dir.path(), &server.base_url, args.agents, flush).await?,
             };
             let figures = figures(stopwatch.read(), steps);
             println!("{name:>10}  {:>10.0}  {:>12.4}", figures.per_second, figures.cpu_ms);
@@ -112,7 +118,12 @@ fn figures(cost: Cost, steps: u64) -> Figures {
 }
 
 /// A node with one model, the calculator and an SQLite store.
-pub(crate) async fn node(dir: &Path, base_url: &str, slots: usize) -> anyhow::Result<Node> {
+pub(crate) async fn node(
+    dir: &Path,
+    base_url: &str,
+    slots: usize,
+    flush: Duration,
+) -> anyhow::Result<Node> {
     let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "none".to_owned());
     let resolved = aosk_runtime::model::resolve(Some(MODEL), Some(base_url), &env)
         .await
@@ -120,7 +131,7 @@ pub(crate) async fn node(dir: &Path, base_url: &str, slots: usize) -> anyhow::Re
     let mut tools = Registry::new();
     tools.add(Arc::new(aosk_runtime::tools::builtin::Calculator::new()))?;
     let config = NodeConfig {
-        store: Box::new(Sqlite::open(&dir.join("data"))?),
+        store: SlowDisk::under(Sqlite::open(&dir.join("data"))?, flush),
         models: vec![ModelDevice {
             name: MODEL.to_owned(),
             driver: resolved.driver,
@@ -173,8 +184,8 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
     }
 }
 
-async fn kernel(dir: &Path, base_url: &str, agents: usize) -> anyhow::Result<u64> {
-    let node = node(dir, base_url, agents).await?;
+async fn kernel(dir: &Path, base_url: &str, agents: usize, flush: Duration) -> anyhow::Result<u64> {
+    let node = node(dir, base_url, agents, flush).await?;
     let handle = node.handle();
     let mut pids = Vec::with_capacity(agents);
     for number in 0..agents {
