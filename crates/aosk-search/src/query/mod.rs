@@ -13,7 +13,7 @@ use crate::page::{start_of, unit};
 
 pub(crate) use expect::Expect;
 
-/// Most distinct terms of a query. They are a bit each in the masks of [`crate::matches`], and a
+/// Most distinct terms of a query. They are a bit each in the masks of `matches`, and a
 /// question has a dozen; of a long text the rarest are kept.
 pub const QUERY_TERMS_MAX: usize = 64;
 
