@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::Limits;
+use crate::budget::{Limits, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, PageIndex, Pid};
 use crate::message::Hash;
@@ -134,6 +134,14 @@ facts! {
         /// What went wrong.
         message: String,
     }
+    /// A model call used something and brought no answer: an attempt failed, or nobody waited for it
+    /// any more.
+    ModelCharged = "model.charged" {
+        /// The call.
+        call: CallId,
+        /// What was charged.
+        spend: Spend,
+    }
     /// A process called a tool.
     ToolCalled = "tool.called" {
         /// The call.
@@ -235,6 +243,7 @@ impl Fact {
             Self::ModelCalled { .. }
             | Self::ModelRetried { .. }
             | Self::ModelFailed { .. }
+            | Self::ModelCharged { .. }
             | Self::ToolCalled { .. }
             | Self::Refused { .. }
             | Self::Signalled { .. }

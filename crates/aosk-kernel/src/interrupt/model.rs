@@ -1,8 +1,8 @@
 //! Completions of model calls.
 
 use aosk_abi::{
-    CallId, ErrorCode, Fact, Failure, FailureClass, ModelOutcome, ModelReply, Pid, Spend, Usage,
-    Wake, limits,
+    CallId, ErrorCode, Fact, Failure, FailureClass, MicroUsd, ModelOutcome, ModelReply, Pid, Spend,
+    Tokens, Usage, Wake, limits,
 };
 
 use crate::device::backoff;
@@ -134,6 +134,20 @@ impl Kernel {
         spend
     }
 
+    /// The same for an attempt that brought no answer, which is written down.
+    fn settle_unanswered(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: &ModelCall,
+        held: &Spend,
+        usage: &Usage,
+        calls: u64,
+    ) {
+        let spend = self.settle_usage(pid, call, held, usage, calls);
+        charged(cx, pid, call.number, spend);
+    }
+
     fn settle_call(&mut self, pid: Pid, held: &Spend, spend: &Spend) {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
@@ -165,12 +179,12 @@ impl Kernel {
             }
         };
         if again {
-            self.settle_usage(pid, &call, &held, usage, /*calls*/ 0);
+            self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
         } else {
             // A call that fails for good is a step all the same, so that a program that asks again
             // and again runs out of steps.
-            self.settle_usage(pid, &call, &held, usage, /*calls*/ 1);
+            self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 1);
             cx.fact(
                 pid,
                 Fact::ModelFailed {
@@ -225,7 +239,7 @@ impl Kernel {
 
     /// A call was cancelled because its process was asked to end.
     fn interrupted(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &ModelCall, held: &Spend) {
-        self.settle_usage(pid, call, held, &cut_off(call), /*calls*/ 1);
+        self.settle_unanswered(cx, pid, call, held, &cut_off(call), /*calls*/ 1);
         self.model_call_abandoned(cx, pid, call.number);
         self.tell_termination(cx, pid);
     }
@@ -279,7 +293,7 @@ impl Kernel {
             };
             match usage {
                 Some(usage) => {
-                    self.settle_usage(id.pid, &call, &held, &usage, /*calls*/ 1);
+                    self.settle_unanswered(cx, id.pid, &call, &held, &usage, /*calls*/ 1);
                 }
                 None => self.settle_call(id.pid, &held, &Spend::default()),
             }
@@ -306,9 +320,17 @@ impl Kernel {
         for call in late {
             if let CancelKind::Model { held, .. } = call.kind {
                 self.settle_call(pid, &held, &held);
+                charged(cx, pid, call.number, held);
             }
         }
         self.finish_if_over(cx, pid);
+    }
+}
+
+/// Writes down what was charged without an answer, if it was anything.
+fn charged(cx: &mut Ctx<'_>, pid: Pid, number: u32, spend: Spend) {
+    if spend.tokens > Tokens::ZERO || spend.micro_usd > MicroUsd(0) {
+        cx.fact(pid, Fact::ModelCharged { call: CallId { pid, number }, spend });
     }
 }
 

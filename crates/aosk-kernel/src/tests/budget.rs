@@ -339,6 +339,7 @@ fn the_end_of_wall_time_cuts_off_a_call() {
             * node budget.expired b2
             cancel p1.c1/1
         30s p1.c1/1 cancelled
+            * p1 model.charged p1.c1 10 tokens, 1 calls, 10 micro-dollars, 1 steps
             * p1 model.failed p1.c1 model.cancelled: the process no longer wants the answer
             p1#2 <- out of budget: Wall
     "#]]);

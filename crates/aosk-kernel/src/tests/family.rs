@@ -141,6 +141,7 @@ fn a_process_that_exits_asks_its_children_to_end_and_waits_for_them() {
             * p4 model.failed p4.c1 model.cancelled: the process no longer wants the answer
             cancel p4.c1/1
         10s p4.c1/1 cancelled
+            * p4 model.charged p4.c1 10 tokens, 1 calls, 10 micro-dollars, 1 steps
             * p4 process.exited killed after 1 pages
             * p2 process.exited killed after 1 pages
             * p1 process.exited finished with a result after 1 pages

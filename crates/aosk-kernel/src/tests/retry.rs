@@ -143,6 +143,7 @@ fn a_call_that_is_not_answered_in_time_is_cut_off_and_made_again() {
     s.expect(&expect![[r#"
         59.999s tick
         60s tick
+            * p1 model.charged p1.c1 10 tokens, 10 micro-dollars
             * p1 model.retried p1.c1/1 model.timeout again in 477 ms
             cancel p1.c1/1
         60.477s tick

@@ -665,6 +665,7 @@ fn fact(entry: &Entry) -> String {
             format!("{call}/{failure} {code} again in {} ms", wait.0)
         }
         Fact::ModelFailed { call, code, message } => format!("{call} {code}: {message}"),
+        Fact::ModelCharged { call, spend } => format!("{call} {}", spent(spend)),
         Fact::ToolCalled { call, tool, risk, .. } => format!("{call} {tool} {risk:?}"),
         Fact::ToolReturned { call, is_error, .. } => {
             format!("{call}{}", if *is_error { " an error" } else { "" })

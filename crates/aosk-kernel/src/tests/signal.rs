@@ -48,6 +48,7 @@ fn term_is_heard_where_a_process_can_hear() {
             cancel p2.c1/1
             reply: done
         0s p2.c1/1 cancelled
+            * p2 model.charged p2.c1 10 tokens, 1 calls, 10 micro-dollars, 1 steps
             * p2 model.failed p2.c1 model.cancelled: the process no longer wants the answer
             p2#2 <- terminated
         0s p2#2 sleep 1.0 s
@@ -215,6 +216,7 @@ fn kill_ends_at_once_but_for_calls_in_flight() {
             reply: done
         4.999s tick
         5s tick
+            * p2 model.charged p2.c1 100 tokens, 1 calls, 190 micro-dollars, 1 steps
             * p2 process.exited killed after 1 pages
         -- backoff
         0s operator signals p2 Kill

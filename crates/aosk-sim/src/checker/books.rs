@@ -203,6 +203,7 @@ impl Account {
             | Fact::Refused { .. }
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
+            | Fact::ModelCharged { .. }
             | Fact::BudgetExpired { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => {}

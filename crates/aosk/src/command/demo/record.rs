@@ -169,6 +169,7 @@ impl Record {
             Fact::Exited { status, .. } => Some(News::Exited { pid, status }),
             // The rest is in the journal for those who ask.
             Fact::ModelRetried { .. }
+            | Fact::ModelCharged { .. }
             | Fact::MessageReceived { .. }
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
