@@ -1,7 +1,7 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Error, ErrorCode, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Usage,
+    CallId, Error, ErrorCode, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Spend, Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
@@ -153,6 +153,11 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         ),
         "model.failed" => {
             format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
+        }
+        "model.charged" => {
+            let spend: Spend = fact.get("spend").unwrap_or_default();
+            let (tokens, cost) = (plural(spend.tokens.0, "token"), money(spend.micro_usd));
+            format!("{} without an answer: {tokens}, {cost}", fact.call())
         }
         "tool.called" => {
             format!("{} {} ({} risk)", fact.call(), fact.word("tool"), fact.word("risk"))

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use aosk::abi::{
     Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, PageIndex, Resource, Risk,
-    RowChange, RowKey, RowOp, Signal, Timestamp, Tokens, ToolUse,
+    RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
 };
 use aosk::store::{Batch, Memory, Store};
 use expect_test::expect;
@@ -66,6 +66,10 @@ fn facts() -> Vec<Fact> {
             wait: Millis(1_500),
         },
         Fact::ModelFailed { call, code: ErrorCode::ModelServer, message: message.clone() },
+        Fact::ModelCharged {
+            call,
+            spend: Spend { tokens: Tokens(3_000), micro_usd: MicroUsd(4_500), ..Spend::default() },
+        },
         Fact::ToolCalled { call, tool: "read_file".to_owned(), risk: Risk::Low, arguments: body },
         Fact::ToolReturned { call, body, is_error: true },
         Fact::Refused { syscall: "spawn".to_owned(), code: ErrorCode::Forbidden, message },
@@ -105,6 +109,7 @@ fn every_fact_has_a_line() {
         model.answered    c2 tool_calls, 10,000 in (9,000 cached), 50 out, $0.0013
         model.retried     c2 failure 1 [model.server], again in 1.5 s: overloaded [2J
         model.failed      c2 [model.server] overloaded [2J
+        model.charged     c2 without an answer: 3,000 tokens, $0.0045
         tool.called       c2 read_file (low risk)
         tool.returned     c2 failed
         syscall.refused   spawn [kernel.forbidden] overloaded [2J
