@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100)]
     agents: usize,
     /// Steps of each agent.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 200)]
     steps: u32,
     /// Milliseconds that the model takes on average: half to one and a half of it.
     #[arg(long, default_value_t = 50)]
