@@ -9,7 +9,6 @@ use aosk_abi::{
     Syscall, Tokens, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process, State};
-
 use aosk_model::Tokenizer;
 
 use crate::bodies::Bodies;

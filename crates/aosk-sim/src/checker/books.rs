@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk_abi::{CallId, Entry, ErrorCode, Fact, Hash, Pid, Price, Spend, Timestamp, Tokens, Usage};
+use aosk_abi::{
+    CallId, Entry, ErrorCode, Fact, Hash, MicroUsd, Pid, Price, Spend, Timestamp, Tokens, Usage,
+};
 
 use super::Rule;
 use crate::reference::Breaker;
@@ -42,6 +44,8 @@ pub(super) struct Account {
     pub(super) calls: u32,
     /// Its mailbox, in order.
     pub(super) mail: Vec<(Option<Pid>, Hash)>,
+    /// Tokens and money that facts say it was charged.
+    pub(super) told: (Tokens, MicroUsd),
     /// From whom it wants to receive, if it asked: anyone if none.
     pub(super) wants: Option<Option<Pid>>,
     /// When it is killed, if it was asked to end.
@@ -133,9 +137,15 @@ impl Account {
             Fact::ModelCalled { call, model, input, .. } => {
                 self.open(*call, OpenCall::Model { model: model.clone(), input: *input })?;
             }
-            Fact::ModelAnswered { call, .. } => {
+            Fact::ModelAnswered { call, usage, cost, .. } => {
                 let (model, _) = self.close_model(*call)?;
                 breaker(breakers, &model).succeeded();
+                self.told.0 += usage.input() + usage.output;
+                self.told.1 += *cost;
+            }
+            Fact::ModelCharged { spend, .. } => {
+                self.told.0 += spend.tokens;
+                self.told.1 += spend.micro_usd;
             }
             Fact::ModelRetried { call, code, .. } => {
                 if let Some(OpenCall::Model { model, input }) = self.open.get(&call.number) {
@@ -170,27 +180,7 @@ impl Account {
                 self.results.insert(call.number, *body);
             }
             Fact::MessageSent { from, body } => self.mail.push((*from, *body)),
-            Fact::MessageReceived { from, body, .. } => {
-                // Messages of one sender come in their order.
-                let at = self.mail.iter().position(|(sender, _)| sender == from);
-                let taken = at.map(|at| self.mail.remove(at));
-                if taken != Some((*from, *body)) {
-                    let what = format!("{pid} received {body:?} from {from:?}, expected {taken:?}");
-                    return Err(Rule("mail is received once and in order", what));
-                }
-                let wanted = self.wants.take();
-                let fits = match wanted {
-                    Some(Some(wanted)) => *from == Some(wanted),
-                    Some(None) => at == Some(0),
-                    None => false,
-                };
-                if !fits {
-                    let what = format!(
-                        "{pid} received from {from:?}, number {at:?} in its mailbox, wanted {wanted:?}"
-                    );
-                    return Err(Rule("a process receives what it asked for", what));
-                }
-            }
+            Fact::MessageReceived { from, body, .. } => self.receive(pid, *from, *body)?,
             Fact::Exited { .. } => {
                 if let Some(number) = self.open.keys().next() {
                     let what = format!("{pid}.c{number} has not ended and its process has");
@@ -203,12 +193,35 @@ impl Account {
             | Fact::Refused { .. }
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
-            | Fact::ModelCharged { .. }
             | Fact::BudgetExpired { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => {}
         }
         Ok(spend)
+    }
+
+    /// A message was taken out of the mailbox.
+    fn receive(&mut self, pid: Pid, from: Option<Pid>, body: Hash) -> Result<(), Rule> {
+        // Messages of one sender come in their order.
+        let at = self.mail.iter().position(|(sender, _)| *sender == from);
+        let taken = at.map(|at| self.mail.remove(at));
+        if taken != Some((from, body)) {
+            let what = format!("{pid} received {body:?} from {from:?}, expected {taken:?}");
+            return Err(Rule("mail is received once and in order", what));
+        }
+        let wanted = self.wants.take();
+        let fits = match wanted {
+            Some(Some(wanted)) => from == Some(wanted),
+            Some(None) => at == Some(0),
+            None => false,
+        };
+        if !fits {
+            let what = format!(
+                "{pid} received from {from:?}, number {at:?} in its mailbox, wanted {wanted:?}"
+            );
+            return Err(Rule("a process receives what it asked for", what));
+        }
+        Ok(())
     }
 
     fn open(&mut self, call: CallId, open: OpenCall) -> Result<(), Rule> {

@@ -341,6 +341,10 @@ impl Checker {
         ensure(process.stats.spend == account.spent, "what is charged is what was used", || {
             format!("{pid}: stats {:?}, facts {:?}", process.stats.spend, account.spent)
         })?;
+        let charged = (process.stats.spend.tokens, process.stats.spend.micro_usd);
+        ensure(charged == account.told, "the journal tells of all that is charged", || {
+            format!("{pid}: charged {charged:?}, told {:?}", account.told)
+        })?;
         ensure(
             process
                 .mailbox

@@ -115,6 +115,19 @@ pub(super) fn gist(message: &Message) -> String {
     said.join("  ")
 }
 
+/// What an answer used.
+fn answered(fact: &Fields<'_>) -> String {
+    let usage: Usage = fact.get("usage").unwrap_or_default();
+    let cost = money(fact.get("cost").unwrap_or(MicroUsd::ZERO));
+    let cached = match usage.cache_read.0 {
+        0 => String::new(),
+        cached => format!(" ({} cached)", count(cached)),
+    };
+    let (read, written) = (count(usage.input().0), count(usage.output.0));
+    let call = fact.call();
+    format!("{call} {}, {read} in{cached}, {written} out, {cost}", fact.word("finish"))
+}
+
 /// The figures of a fact that matter to a person; none for a kind that this version does not know.
 fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
     Some(match kind {
@@ -132,17 +145,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.plural("input", "token"),
             fact.count("output_max"),
         ),
-        "model.answered" => {
-            let usage: Usage = fact.get("usage").unwrap_or_default();
-            let cost = money(fact.get("cost").unwrap_or(MicroUsd::ZERO));
-            let cached = match usage.cache_read.0 {
-                0 => String::new(),
-                cached => format!(" ({} cached)", count(cached)),
-            };
-            let (read, written) = (count(usage.input().0), count(usage.output.0));
-            let call = fact.call();
-            format!("{call} {}, {read} in{cached}, {written} out, {cost}", fact.word("finish"))
-        }
+        "model.answered" => answered(fact),
         "model.retried" => format!(
             "{} failure {} [{}], again in {}: {}",
             fact.call(),
