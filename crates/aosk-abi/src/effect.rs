@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::fact::Entry;
 use crate::id::{CallId, Pid, RequestId};
 use crate::input::Reply;
-use crate::message::{Body, Hash};
+use crate::memory::Window;
+use crate::message::Body;
 use crate::model::ThinkOptions;
 use crate::row::RowChange;
 use crate::syscall::Wake;
@@ -69,8 +70,8 @@ pub enum Release {
         call: CallId,
         /// The attempt, from 1.
         attempt: u32,
-        /// The conversation, in order.
-        pages: Vec<Hash>,
+        /// What it is shown of the conversation.
+        window: Window,
         /// What to ask.
         options: Arc<ThinkOptions>,
     },

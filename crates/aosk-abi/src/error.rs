@@ -82,6 +82,10 @@ codes! {
     ModelCancelled = "model.cancelled",
     /// The script of the scripted model has no answer for this.
     ScriptExhausted = "model.script_exhausted",
+    /// The process has no such page.
+    MemoryNoPage = "memory.no_page",
+    /// So much is pinned already that no more may be.
+    MemoryPinsFull = "memory.pins_full",
     /// No tool has this name.
     ToolUnknown = "tool.unknown",
     /// The arguments do not fit the tool's schema.

@@ -3,13 +3,15 @@
 //! A fact says what happened and was decided, with figures. Facts of one process do not mention
 //! anything that depends on other processes or on crashes, so a run that was interrupted and
 //! resumed leaves the same facts per process as one that was not. What a crash did stands in
-//! [`Fact::Booted`], which belongs to no process.
+//! [`Fact::Booted`], which belongs to no process. One thing may differ: which pages the next cut takes,
+//! since how often a page was used is not kept.
 
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Limits, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, PageIndex, Pid};
+use crate::memory::{PageId, PageKind};
 use crate::message::Hash;
 use crate::model::{FailureClass, FinishReason, Usage};
 use crate::process::{ExitStatus, Signal};
@@ -25,6 +27,51 @@ pub struct Entry {
     pub pid: Option<Pid>,
     /// What.
     pub fact: Fact,
+}
+
+/// Why pages leave the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutCause {
+    /// The window is nearly full.
+    Pressure,
+    /// What is dead costs more to carry than to cut out.
+    Price,
+    /// What the policy found to cut did not suffice; the oldest goes.
+    Emergency,
+    /// The provider said that the request is too long.
+    Refused,
+}
+
+/// A page that leaves the window, and why it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evicted {
+    /// Which.
+    pub page: PageId,
+    /// What it holds.
+    pub kind: PageKind,
+    /// What it takes.
+    pub tokens: u32,
+    /// The chance that it is needed again, in millionths.
+    pub chance_ppm: u32,
+    /// Calls until then, if it is, in sixteenths.
+    pub gap_16ths: u32,
+    /// What a fault on it is expected to cost, in thousandths of an input token.
+    pub loss: u64,
+}
+
+/// Why a provider's cache was hit less than it might have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissReason {
+    /// The process asks another model than before.
+    Model,
+    /// The tools offered are others than before.
+    Tools,
+    /// More time has passed since the last call than entries of the cache live.
+    Expired,
+    /// What was sent is the same: the provider dropped the entry, or another machine answered.
+    Provider,
 }
 
 macro_rules! facts {
@@ -88,12 +135,14 @@ facts! {
         call: CallId,
         /// The device.
         model: String,
-        /// How many pages of the log the model is shown.
+        /// How many messages the log has.
         pages: PageIndex,
-        /// Their tokens by estimate.
+        /// The tokens of what the model is shown, by estimate.
         input: Tokens,
         /// The most the answer may have.
         output_max: Tokens,
+        /// The most the model may be shown; none if that is not known.
+        window: Option<Tokens>,
     }
     /// The model answered.
     ModelAnswered = "model.answered" {
@@ -141,6 +190,72 @@ facts! {
         call: CallId,
         /// What was charged.
         spend: Spend,
+    }
+    /// Pages left the window of a process.
+    MemoryCut = "memory.cut" {
+        /// The call before which they left.
+        call: CallId,
+        /// The policy that chose them.
+        policy: String,
+        /// Why.
+        cause: CutCause,
+        /// The most the model may be shown.
+        window: Option<Tokens>,
+        /// What it would have been shown.
+        before: Tokens,
+        /// What it is shown.
+        after: Tokens,
+        /// Tokens of what stays that the provider has to read anew.
+        rewritten: Tokens,
+        /// What that costs, in thousandths of an input token.
+        price: u64,
+        /// What faults on the evicted pages are expected to cost, in thousandths of an input token.
+        loss: u64,
+        /// Tokens that a call adds to the log.
+        growth: u64,
+        /// The pages that left, in order.
+        evicted: Vec<Evicted>,
+    }
+    /// The model asked for a page that was not in the window.
+    PageFaulted = "page.faulted" {
+        /// The page.
+        page: PageId,
+        /// Its tokens.
+        tokens: u32,
+    }
+    /// A copy of a page came back into the window, asked for or not.
+    PageRecalled = "page.recalled" {
+        /// The page.
+        page: PageId,
+        /// The copy.
+        copy: PageId,
+        /// The tokens of the copy.
+        tokens: u32,
+    }
+    /// A page must stay in the window, or no longer must.
+    PagePinned = "page.pinned" {
+        /// The page.
+        page: PageId,
+        /// Whether it must.
+        pinned: bool,
+    }
+    /// A page left the window for good.
+    PageForgotten = "page.forgotten" {
+        /// The page.
+        page: PageId,
+        /// What that freed.
+        freed: Tokens,
+    }
+    /// The provider read less from its cache than was sent to it before.
+    CacheMissed = "cache.missed" {
+        /// The call.
+        call: CallId,
+        /// Why, as far as it can be told.
+        reason: MissReason,
+        /// Leading tokens of the input that were as in the last call.
+        unchanged: Tokens,
+        /// What the provider read from its cache.
+        read: Tokens,
     }
     /// A process called a tool.
     ToolCalled = "tool.called" {
@@ -244,6 +359,12 @@ impl Fact {
             | Self::ModelRetried { .. }
             | Self::ModelFailed { .. }
             | Self::ModelCharged { .. }
+            | Self::MemoryCut { .. }
+            | Self::PageFaulted { .. }
+            | Self::PageRecalled { .. }
+            | Self::PagePinned { .. }
+            | Self::PageForgotten { .. }
+            | Self::CacheMissed { .. }
             | Self::ToolCalled { .. }
             | Self::Refused { .. }
             | Self::Signalled { .. }

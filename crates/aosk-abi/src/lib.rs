@@ -5,6 +5,7 @@
 //! | [`id`] | names of processes, calls, budgets, requests |
 //! | [`mod@unit`] | tokens, money, time |
 //! | [`message`] | the neutral form of a conversation, and content addresses |
+//! | [`memory`] | pages of a conversation, and what a model is shown of it |
 //! | [`tool`] | what a tool says of itself |
 //! | [`model`] | usage, prices, finish reasons and failures of model calls |
 //! | [`syscall`] | what a process may ask, and what it is woken with |
@@ -28,6 +29,7 @@ pub mod fact;
 pub mod id;
 pub mod input;
 pub mod limits;
+pub mod memory;
 pub mod message;
 pub mod model;
 pub mod process;
@@ -40,15 +42,16 @@ pub use budget::{Limits, Resource, Spend};
 pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
-pub use fact::{Entry, Fact};
+pub use fact::{CutCause, Entry, Evicted, Fact, MissReason};
 pub use id::{BudgetId, CallId, PageIndex, Pid, RequestId};
 pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
+pub use memory::{Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use model::{
     Failure, FailureClass, FinishReason, ModelReply, Price, Rates, ThinkOptions, Usage,
 };
 pub use process::{ExitStatus, ProgramSpec, Signal, SpawnSpec};
 pub use row::{Image, RowChange, RowKey, RowOp};
-pub use syscall::{Peer, Step, Syscall, Wake};
+pub use syscall::{Peer, Recalled, Step, Syscall, Wake};
 pub use tool::{Risk, ToolSpec, ToolTraits};
 pub use unit::{MicroUsd, Millis, Timestamp, Tokens};

@@ -17,6 +17,10 @@ pub const MAILBOX_MAX: usize = 256;
 /// Pages in one log. At one page a message this is weeks of work.
 pub const PAGES_MAX: u32 = 1_000_000;
 
+/// Pages that are recalled at once. Beyond it a window of usual size would fill with what was cut from
+/// it.
+pub const RECALL_MAX: usize = 16;
+
 /// Tool calls in one model turn. Providers allow up to 128.
 pub const TOOL_CALLS_PER_TURN_MAX: usize = 128;
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::ErrorCode;
 use crate::id::ParseIdError;
+use crate::memory::PageId;
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,13 @@ pub enum Part {
     /// Plain text.
     Text {
         /// The text.
+        text: String,
+    },
+    /// A copy of a page of the process's memory, brought back. To a model it is text.
+    Page {
+        /// The page.
+        page: PageId,
+        /// What it holds.
         text: String,
     },
     /// A part of another kind, in the wire form it came in.
@@ -195,7 +203,7 @@ impl Content {
             Self::Parts(parts) => parts
                 .iter()
                 .filter_map(|part| match part {
-                    Part::Text { text } => Some(text.as_str()),
+                    Part::Text { text } | Part::Page { text, .. } => Some(text.as_str()),
                     Part::Other { .. } => None,
                 })
                 .collect(),

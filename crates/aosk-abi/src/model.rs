@@ -18,6 +18,9 @@ pub struct ThinkOptions {
     /// Sampling temperature in thousandths; none leaves it to the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature_milli: Option<u16>,
+    /// The most tokens that the model is shown; none if as many as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Tokens>,
 }
 
 /// What one model call used, as the provider counted it.

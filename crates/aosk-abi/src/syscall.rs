@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Resource;
 use crate::error::Error;
 use crate::id::{PageIndex, Pid};
+use crate::memory::{PageId, Piece};
 use crate::message::{Body, Hash, ToolUse};
 use crate::model::{Failure, FinishReason, ThinkOptions};
 use crate::process::{ExitStatus, SpawnSpec};
@@ -63,12 +64,35 @@ impl fmt::Display for Peer {
 /// What a process may ask. Each call ends in exactly one [`Wake`], unless it is [`Syscall::Exit`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Syscall {
-    /// Ask the model, with the whole log as the conversation.
+    /// Ask the model. It is shown the log, as far as that fits its window.
     Think {
         /// What to ask of the model.
         options: ThinkOptions,
-        /// Tokens of the log and the tools as the shell estimates them, never too few.
-        input: Tokens,
+        /// What the tools take that it is offered.
+        tools: Tokens,
+        /// The messages of the log that the page table does not have yet, what this step appends
+        /// among them, in order and without a gap.
+        pieces: Vec<Piece>,
+        /// Pages that the newest answer used.
+        uses: Vec<PageId>,
+    },
+    /// Have pages brought back. They come with the wake, and enter the log as the program appends
+    /// them.
+    Recall {
+        /// Which.
+        pages: Vec<PageId>,
+    },
+    /// Keep a page in the window, or let it go again.
+    Pin {
+        /// Which.
+        page: PageId,
+        /// Whether it must stay.
+        pinned: bool,
+    },
+    /// Take a page out of the window for good.
+    Forget {
+        /// Which.
+        page: PageId,
     },
     /// Call tools; woken when all have returned.
     CallTools {
@@ -121,6 +145,9 @@ impl Syscall {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Think { .. } => "think",
+            Self::Recall { .. } => "recall",
+            Self::Pin { .. } => "pin",
+            Self::Forget { .. } => "forget",
             Self::CallTools { .. } => "call_tools",
             Self::Spawn { .. } => "spawn",
             Self::Wait { .. } => "wait",
@@ -130,6 +157,18 @@ impl Syscall {
             Self::Exit { .. } => "exit",
         }
     }
+}
+
+/// Where a page is that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// The page.
+    pub page: PageId,
+    /// The message that holds it.
+    pub source: PageIndex,
+    /// Where it begins and ends in the text of the message, in bytes; the end is
+    /// [`crate::memory::TEXT_END`] if it is that of the message.
+    pub text: (u32, u32),
 }
 
 /// Why a program is run again.
@@ -149,6 +188,18 @@ pub enum Wake {
     ModelFailed {
         /// How.
         failure: Failure,
+    },
+    /// Where the pages are that were asked for.
+    Recalled {
+        /// In the order in which they were asked for.
+        pages: Vec<Recalled>,
+    },
+    /// The page is pinned, or no longer is.
+    Pinned,
+    /// The page is gone.
+    Forgotten {
+        /// What that frees.
+        freed: Tokens,
     },
     /// All tools have returned, or failed in a way the model should see.
     ToolsReturned {

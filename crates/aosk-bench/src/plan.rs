@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn measure(args: &Args, prefer: Prefer, cache: &str) -> anyhow::Result<()> {
     let rules = rules(cache).ok_or_else(|| anyhow::anyhow!("no such cache: {cache}"))?;
     let policy = replacement(&args.policy).map_err(|error| anyhow::anyhow!(error.message))?;
-    let (mut table, mut learner) = (NeedTable::seeded(), Learner::default());
+    let (mut table, mut learner) = (NeedTable::seeded().clone(), Learner::default());
     let (mut space, mut memo) = (AddressSpace::new(20), Memo::default());
     let window = u64::from(args.entries) * u64::from(PAGE);
     space.append(page(PageKind::System, 0, 0));
@@ -94,6 +94,7 @@ fn page(kind: PageKind, block: u32, group: u32) -> NewPage {
         arena: ArenaId(0),
         source: PageIndex(block),
         part: 0,
+        end: TEXT_END,
         importance: 500,
         pinned: false,
     }

@@ -162,6 +162,7 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
             output_max: Tokens(256),
             tools: vec!["calculator".to_owned()],
             temperature_milli: None,
+            window: None,
         },
         workspace: None,
         base_url: None,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Limits, Millis, Price, ToolTraits, limits};
+use aosk_abi::{Limits, Millis, Price, Tokens, ToolTraits, limits};
 
+use crate::memory::{self, CacheRules, Prefer, Replacement};
 use crate::mutant::Broken;
 use crate::scheduler::{self, Policy};
 
@@ -20,6 +21,10 @@ pub struct Config {
     pub tool_slots: u32,
     /// Bounds of the root of the budget tree.
     pub limits: Limits,
+    /// What leaves the window of a model when it is full.
+    pub replacement: &'static dyn Replacement,
+    /// What matters most when something leaves.
+    pub prefer: Prefer,
     /// The deliberate defect to have.
     #[cfg(feature = "misbehave")]
     pub mutant: Option<crate::Mutant>,
@@ -33,6 +38,8 @@ impl Default for Config {
             tools: BTreeMap::new(),
             tool_slots: limits::TOOL_SLOTS,
             limits: Limits::default(),
+            replacement: memory::DEFAULT,
+            prefer: Prefer::default(),
             #[cfg(feature = "misbehave")]
             mutant: None,
         }
@@ -48,6 +55,26 @@ pub struct ModelConfig {
     pub price: Price,
     /// How long one attempt may take.
     pub timeout: Millis,
+    /// The most tokens that a request and its answer may have together; none if that is not known.
+    pub context: Option<Tokens>,
+    /// How the provider caches prefixes.
+    pub cache: &'static CacheRules,
+    /// The same with a longer lifetime, if the provider offers one.
+    pub long_cache: Option<&'static CacheRules>,
+}
+
+impl Default for ModelConfig {
+    /// One call at a time, for nothing, to a model of which nothing more is known.
+    fn default() -> Self {
+        Self {
+            slots: 1,
+            price: Price::default(),
+            timeout: limits::MODEL_TIMEOUT,
+            context: None,
+            cache: CacheRules::free(),
+            long_cache: None,
+        }
+    }
 }
 
 impl Config {
@@ -64,6 +91,12 @@ impl Config {
     /// What a model's tokens cost; nothing if the model is unknown.
     pub(crate) fn price(&self, model: &str) -> Price {
         self.models.get(model).map(|model| model.price).unwrap_or_default()
+    }
+
+    /// How the provider of a model caches prefixes.
+    pub(crate) fn cache(&self, model: &str, long_lived: bool) -> &'static CacheRules {
+        let Some(model) = self.models.get(model) else { return CacheRules::free() };
+        model.long_cache.filter(|_| long_lived).unwrap_or(model.cache)
     }
 
     /// Whether calls of the tool run before the commit. A tool that is not known does nothing; its

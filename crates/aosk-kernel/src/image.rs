@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{BudgetId, Effects, ErrorCode, Image, Limits, Pid, RowChange, RowKey, RowOp, Spend};
+use aosk_abi::{
+    BudgetId, Effects, ErrorCode, Hash, Image, Limits, Pid, RowChange, RowKey, RowOp, Spend,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,9 @@ use crate::device::Devices;
 use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::mutant::broken;
-use crate::process::{LogDigest, Mail, Page, Process, Spec, State, Stats, Termination};
+use crate::process::{
+    Entry, LogDigest, Mail, Memory, Page, Process, Spec, State, Stats, Termination,
+};
 use crate::table::Table;
 
 /// The version of the rows this kernel writes.
@@ -34,6 +38,16 @@ struct ProcessRow<S, P, T> {
     mail_count: u64,
     stats: T,
     log: LogDigest,
+}
+
+/// The row of a message of a log.
+#[derive(Serialize, Deserialize)]
+struct PageRow {
+    /// Where its body is.
+    hash: Hash,
+    /// Its pages in the page table; none until the model is to be shown it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    table: Vec<Entry>,
 }
 
 type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats>;
@@ -126,7 +140,7 @@ impl Kernel {
                 }
                 RowKey::Process(pid) => kernel.restore_process(*key, pid, &specs, text)?,
                 RowKey::Page(pid, index) => {
-                    let page: Page = parse(*key, text)?;
+                    let row: PageRow = parse(*key, text)?;
                     let process = kernel.processes.get_mut(pid).ok_or_else(|| orphan(*key))?;
                     if process.page_count() != index {
                         return Err(RestoreError {
@@ -134,7 +148,9 @@ impl Kernel {
                             what: "a page is missing before it".into(),
                         });
                     }
-                    process.pages.push(page);
+                    process.pages.push(Page { hash: row.hash });
+                    let wrong = |what| RestoreError { key: *key, what };
+                    process.memory.restore(index, &row.table).map_err(wrong)?;
                 }
                 RowKey::Mail(pid, number) => {
                     let mail: Mail = parse(*key, text)?;
@@ -179,6 +195,7 @@ impl Kernel {
                 stats: row.stats,
                 log: row.log,
                 pages: Vec::new(),
+                memory: Memory::new(),
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
             },
@@ -308,7 +325,9 @@ impl Kernel {
             }
             RowKey::Page(pid, index) => {
                 let at = usize::try_from(index.0).ok()?;
-                text(self.processes.get(pid)?.pages.get(at)?)
+                let process = self.processes.get(pid)?;
+                let hash = process.pages.get(at)?.hash;
+                text(PageRow { hash, table: process.memory.entries(index) })
             }
             RowKey::Mail(pid, number) => text(self.processes.get(pid)?.mailbox.get(&number)?),
             RowKey::Budget(id) => text(self.budgets.get(id)?),
@@ -352,6 +371,7 @@ impl Kernel {
             stats: row.stats,
             log: row.log,
             pages: Vec::new(),
+            memory: Memory::new(),
             mailbox: BTreeMap::new(),
             children: BTreeSet::new(),
         })
@@ -374,12 +394,21 @@ impl Kernel {
         parse::<OwnedProcessRow>(RowKey::Process(pid), process).map(|row| row.log)
     }
 
-    /// A page's address as its row shows it.
+    /// The address of a message as its row shows it.
     ///
     /// # Errors
     /// If the row does not parse or is of a newer version.
-    pub fn read_page(key: RowKey, text: &str) -> Result<aosk_abi::Hash, RestoreError> {
-        parse::<Page>(key, text).map(|page| page.hash)
+    pub fn read_page(key: RowKey, text: &str) -> Result<Hash, RestoreError> {
+        parse::<PageRow>(key, text).map(|row| row.hash)
+    }
+
+    /// What is kept of the pages of a message as its row shows it; nothing if its process has not
+    /// asked the model since it came.
+    ///
+    /// # Errors
+    /// If the row does not parse or is of a newer version.
+    pub fn read_entries(key: RowKey, text: &str) -> Result<Vec<Entry>, RestoreError> {
+        parse::<PageRow>(key, text).map(|row| row.table)
     }
 }
 

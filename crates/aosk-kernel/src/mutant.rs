@@ -67,6 +67,14 @@ pub enum Mutant {
     DrainIgnored,
     /// The calls of a turn are all made at once.
     TurnUnordered,
+    /// The row of a message is not written again when pages of it leave the window.
+    RowNotRewritten,
+    /// A call is made although what must stay does not fit the window.
+    WindowOverrun,
+    /// What answers a call leaves no stub.
+    StubForgotten,
+    /// What was brought back is shown in its old place.
+    PrefixReordered,
 }
 
 impl Mutant {
@@ -103,6 +111,10 @@ impl Mutant {
         Self::UrgencyAmplified,
         Self::DrainIgnored,
         Self::TurnUnordered,
+        Self::RowNotRewritten,
+        Self::WindowOverrun,
+        Self::StubForgotten,
+        Self::PrefixReordered,
     ];
 }
 

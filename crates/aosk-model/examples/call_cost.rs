@@ -113,6 +113,7 @@ fn request() -> Request {
             output_max: Tokens(256),
             tools: vec!["calculator".into()],
             temperature_milli: None,
+            window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([tool]),

@@ -76,6 +76,7 @@ impl Crowd {
                 output_max: Tokens(100),
                 tools: Vec::new(),
                 temperature_milli: None,
+                window: None,
             };
             let call = Syscall::Think { options, input: Tokens(100) };
             let step = Step { append: Vec::new(), call, state: "0".into() };

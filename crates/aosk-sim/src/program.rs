@@ -224,6 +224,7 @@ fn think(rng: &mut Rng, features: Features, pages: u32) -> Syscall {
         output_max: Tokens(rng.between(10, most)),
         tools: Vec::new(),
         temperature_milli: None,
+        window: None,
     };
     Syscall::Think { options, input: Tokens(u64::from(pages).saturating_mul(PAGE_TOKENS)) }
 }

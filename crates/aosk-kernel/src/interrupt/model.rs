@@ -93,6 +93,11 @@ impl Kernel {
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
         }
+        let rules = self.config.cache(&call.options.model, call.long_lived);
+        let missed = self.processes.get_mut(pid).and_then(|process| {
+            process.memory.counted(call.estimate, &reply.usage);
+            process.memory.missed(&call.sent_before, &reply.usage, rules)
+        });
         let page = self.append_page(cx, pid, &reply.body);
         cx.fact(
             pid,
@@ -105,6 +110,17 @@ impl Kernel {
                 finish: reply.finish,
             },
         );
+        if let Some(reason) = missed {
+            cx.fact(
+                pid,
+                Fact::CacheMissed {
+                    call: Self::call_id(pid, call.number),
+                    reason,
+                    unchanged: call.sent_before.tokens,
+                    read: reply.usage.cache_read,
+                },
+            );
+        }
         self.wake(cx, pid, Wake::Answered { page, finish: reply.finish });
     }
 
@@ -181,6 +197,10 @@ impl Kernel {
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
+        } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
+            self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
+            self.set_state(pid, State::Ready { call });
+            self.interrupt(cx, pid);
         } else {
             // A call that fails for good is a step all the same, so that a program that asks again
             // and again runs out of steps.

@@ -99,16 +99,19 @@ static RULES: [CacheRules; 7] = [
         write: 1_000,
         output: 6_000,
     },
-    CacheRules {
-        name: "vllm16",
-        matching: Matching::Blocks { tokens: 16 },
-        minimum: 16,
-        lifetime: Millis::MAX,
-        read: 0,
-        write: 1_000,
-        output: 0,
-    },
+    FREE,
 ];
+
+/// A server of one's own.
+const FREE: CacheRules = CacheRules {
+    name: "vllm16",
+    matching: Matching::Blocks { tokens: 16 },
+    minimum: 16,
+    lifetime: Millis::MAX,
+    read: 0,
+    write: 1_000,
+    output: 0,
+};
 
 /// A provider that caches nothing.
 static NONE: CacheRules = CacheRules {
@@ -132,6 +135,12 @@ impl CacheRules {
     #[must_use]
     pub fn none() -> &'static Self {
         &NONE
+    }
+
+    /// Those of a server of one's own, where nothing costs anything but time.
+    #[must_use]
+    pub fn free() -> &'static Self {
+        &FREE
     }
 
     /// The names there are.

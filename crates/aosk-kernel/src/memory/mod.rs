@@ -30,12 +30,14 @@ mod space;
 mod value;
 
 pub use anchor::Anchors;
+pub use aosk_abi::CutCause;
 pub use cache::{CacheRules, Matching, rules};
 pub use learn::Learner;
 pub use page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
-pub use plan::{Cause, Cut, Eviction, Memo, Plan, Prefer, Replacement, Situation};
-pub use policy::{Priced, Scan, Setting, Unit, replacement};
-pub use space::{AddressSpace, Leave, MemoryError, Prefix, Shown};
+pub use plan::{Cut, Eviction, Memo, Plan, Prefer, Replacement, Situation};
+pub(crate) use policy::emergency;
+pub use policy::{DEFAULT, Priced, Scan, Setting, Unit, replacement};
+pub use space::{AddressSpace, Kept, Leave, MemoryError, Prefix, Shown};
 pub use value::{Class, Feature, Need, NeedTable, Needs};
 #[cfg(test)]
 mod tests;

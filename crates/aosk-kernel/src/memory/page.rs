@@ -1,12 +1,8 @@
 //! A page: the unit that is in the window or is not. It holds no content, only where that is.
 
 use aosk_abi::PageIndex;
+pub use aosk_abi::{PageId, PageKind};
 use serde::{Deserialize, Serialize};
-
-/// The place of a page in the page table of one process, counted from 0. Never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PageId(pub u32);
 
 /// What stays or goes together: a tool call with its results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,67 +21,12 @@ pub struct BlockId(pub u32);
 #[serde(transparent)]
 pub struct ArenaId(pub u32);
 
-/// What a page holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PageKind {
-    /// Standing instructions.
-    System,
-    /// Descriptions of tools.
-    Tools,
-    /// What the process is to do.
-    Task,
-    /// What a person said.
-    User,
-    /// What the model said, its tool calls included.
-    Assistant,
-    /// What a tool returned.
-    ToolResult,
-    /// A message from another process.
-    Message,
-    /// A copy of an evicted page, brought back.
-    Recalled,
-    /// A summary of evicted pages.
-    Summary,
-}
-
-impl PageKind {
-    /// Whether pages of this kind, standing first, make up the static part.
-    #[must_use]
-    pub fn is_static(self) -> bool {
-        match self {
-            Self::System | Self::Tools => true,
-            Self::Task
-            | Self::User
-            | Self::Assistant
-            | Self::ToolResult
-            | Self::Message
-            | Self::Recalled
-            | Self::Summary => false,
-        }
-    }
-
-    /// Whether it opens a turn of whoever the process works for.
-    #[must_use]
-    pub fn opens_turn(self) -> bool {
-        match self {
-            Self::Task | Self::User => true,
-            Self::System
-            | Self::Tools
-            | Self::Assistant
-            | Self::ToolResult
-            | Self::Message
-            | Self::Recalled
-            | Self::Summary => false,
-        }
-    }
-}
-
 /// Where a page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Residency {
     /// In the window.
+    #[default]
     Resident,
     /// Evicted; a stub in its place says so and can be recalled.
     Stub,
@@ -112,6 +53,8 @@ pub struct NewPage {
     pub source: PageIndex,
     /// Which piece of that page, from 0.
     pub part: u16,
+    /// Where the piece ends in the text of that page, in bytes.
+    pub end: u32,
     /// 0 to 1000; 500 is usual.
     pub importance: u16,
     /// Whether it must stay.
@@ -119,7 +62,7 @@ pub struct NewPage {
 }
 
 /// An entry of the page table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// What it holds.
     pub kind: PageKind,
@@ -133,6 +76,8 @@ pub struct Page {
     pub refs: u16,
     /// Which piece of `source`, from 0.
     pub part: u16,
+    /// Where the piece ends in the text of `source`, in bytes; [`aosk_abi::TEXT_END`] if with it.
+    pub end: u32,
     /// Its tokens in a request while it is resident.
     pub tokens: u32,
     /// What it stays or goes with.
@@ -153,8 +98,8 @@ pub struct Page {
     pub extent: u32,
     /// What its stub, or the summary in its place, takes in a request.
     pub stand_in: u32,
-    /// The page of the log that holds the summary in its place, if that is no mere stub.
-    pub summary: Option<PageIndex>,
+    /// Whether what stands in its place is a summary and no mere stub.
+    pub summary: bool,
     /// The page that it is a copy of; itself otherwise.
     pub original: PageId,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use aosk_abi::{Timestamp, Tokens};
+use aosk_abi::{CutCause, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
 use super::anchor::Anchors;
@@ -54,7 +54,13 @@ pub struct Memo {
     pub appended: Tokens,
     /// When that was.
     pub last: Option<Timestamp>,
+    /// How often so much time passed between calls that the shorter lifetime of the cache was over and
+    /// the longer one was not, in millionths of the calls, averaged over the last dozen.
+    pub waits_ppm: u64,
 }
+
+/// Calls over which waits are averaged.
+const WAIT_CALLS: u64 = 8;
 
 /// Calls over which growth is averaged.
 const GROWTH_CALLS: u64 = 32;
@@ -64,6 +70,24 @@ impl Memo {
     #[must_use]
     pub fn growth(&self) -> u64 {
         (self.growth_16ths / 16).max(1)
+    }
+
+    /// Notes how long it was since the last call, before the next, for a provider with two lifetimes.
+    pub fn waited(&mut self, short: &CacheRules, long: &CacheRules, now: Timestamp) {
+        let Some(last) = self.last else { return };
+        let wait = now.since(last);
+        let outlived = wait > short.lifetime && wait <= long.lifetime;
+        let rest = self.waits_ppm.saturating_mul(WAIT_CALLS - 1);
+        self.waits_ppm = rest.saturating_add(u64::from(outlived) * 1_000_000) / WAIT_CALLS;
+    }
+
+    /// Whether the longer lifetime pays: what waits are expected to make the provider read anew costs
+    /// more than what it costs more to write each call's growth.
+    #[must_use]
+    pub fn wants_long(&self, short: &CacheRules, long: &CacheRules, sent: Tokens) -> bool {
+        let saved = u128::from(self.waits_ppm) * u128::from(sent.0) * u128::from(short.rewrite());
+        let dearer = u128::from(long.write.saturating_sub(short.write));
+        saved > 1_000_000 * u128::from(self.growth()) * dearer
     }
 
     /// Notes that a call was made with these breakpoints. To be called before
@@ -84,23 +108,11 @@ impl Memo {
     }
 }
 
-/// Why a cut is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// The window is nearly full.
-    Pressure,
-    /// What is dead costs more to carry than to cut out.
-    Price,
-    /// What the policy found to cut did not suffice; the oldest goes.
-    Emergency,
-}
-
 /// The figures of a cut. Prices are in thousandths of an input token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Why it is made.
-    pub cause: Cause,
+    pub cause: CutCause,
     /// Tokens that it frees.
     pub freed: Tokens,
     /// Tokens of survivors that the provider has to read anew.
@@ -138,8 +150,7 @@ pub struct Plan {
     pub leave: Leave,
     /// The figures of it.
     pub cut: Option<Cut>,
-    /// First and last page that a summary is to replace; the caller makes it, appends nothing else
-    /// meanwhile, and calls [`AddressSpace::summarise`].
+    /// First and last page that a summary is to replace, with [`AddressSpace::summarise`].
     pub summarise: Option<(PageId, PageId)>,
     /// The pages behind which breakpoints of the cache go, in order.
     pub breakpoints: Vec<PageId>,

@@ -10,10 +10,12 @@
 
 mod leave;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use aosk_abi::{PageIndex, Tokens};
+use serde::{Deserialize, Serialize};
 
 use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 use super::plan::Plan;
@@ -31,6 +33,30 @@ pub enum Leave {
     Apart,
     /// Nothing.
     Nothing,
+}
+
+/// What is kept of a page beside what it was appended with.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub residency: Residency,
+    /// The page that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<PageId>,
+    /// Pages that its stub stands for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub extent: u32,
+    /// What stands in its place takes so much.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stand_in: u32,
+    /// Whether that is a summary.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub summary: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What an operation on pages could not do.
@@ -109,6 +135,8 @@ pub struct AddressSpace {
     /// The block of the last page that opened a turn.
     turn_block: Option<BlockId>,
     sent: Prefix,
+    /// Messages of the log with a page of which what is kept has changed since that was asked.
+    changed: BTreeSet<PageIndex>,
 }
 
 impl AddressSpace {
@@ -127,6 +155,7 @@ impl AddressSpace {
             turns: 0,
             turn_block: None,
             sent: Prefix::default(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -149,6 +178,7 @@ impl AddressSpace {
             importance: new.importance,
             refs: 0,
             part: new.part,
+            end: new.end,
             tokens: new.tokens,
             group: new.group,
             block: new.block,
@@ -159,7 +189,7 @@ impl AddressSpace {
             turn: self.turns,
             extent: 0,
             stand_in: 0,
-            summary: None,
+            summary: false,
             original,
         };
         if new.kind.is_static() && self.fixed == self.shown.len() {
@@ -167,16 +197,69 @@ impl AddressSpace {
         }
         match self.chunks.last_mut() {
             Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(page),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(page);
-                self.chunks.push(Arc::new(chunk));
-            }
+            // The first one grows as it is filled: most processes have few pages.
+            _ => self.chunks.push(Arc::new(vec![page])),
         }
         self.shown.push(id);
         self.total = self.total.saturating_add(u64::from(new.tokens));
         self.appended = self.appended.saturating_add(u64::from(new.tokens));
         id
+    }
+
+    /// Takes in a page as it was kept: where it is, and what stands in its place. Of what is not kept
+    /// it is as when it was appended, in the call and the turn of what stands before it.
+    pub fn restore(&mut self, new: NewPage, kept: &Kept) -> PageId {
+        let id = PageId(self.pages_u32());
+        self.append_copy(new, kept.copy_of.unwrap_or(id));
+        let Kept { residency, extent, stand_in, summary, .. } = *kept;
+        if residency != Residency::Resident
+            && let Some(page) = self.page_mut(id)
+        {
+            page.residency = residency;
+            page.extent = extent;
+            page.stand_in = stand_in;
+            page.summary = summary;
+            let tokens = u64::from(page.tokens);
+            let shown = if residency == Residency::Stub { u64::from(stand_in) } else { 0 };
+            self.total = self.total.saturating_sub(tokens).saturating_add(shown);
+            if residency != Residency::Stub {
+                self.shown.pop();
+            }
+        }
+        if new.kind == PageKind::Assistant && new.part == 0 {
+            self.step = self.step.saturating_add(1);
+        }
+        id
+    }
+
+    /// What is kept of a page.
+    #[must_use]
+    pub fn kept(&self, id: PageId) -> Kept {
+        let Some(page) = self.page(id) else { return Kept::default() };
+        let is_stub = page.residency == Residency::Stub;
+        Kept {
+            residency: page.residency,
+            copy_of: (page.original != id).then_some(page.original),
+            extent: page.extent,
+            stand_in: if is_stub { page.stand_in } else { 0 },
+            summary: is_stub && page.summary,
+        }
+    }
+
+    /// Sets what a page takes.
+    pub fn resize(&mut self, id: PageId, tokens: u32) {
+        let Some(page) = self.page(id).copied() else { return };
+        if page.tokens == tokens || page.residency != Residency::Resident {
+            return;
+        }
+        if let Some(page) = self.page_mut(id) {
+            page.tokens = tokens;
+        }
+        let (was, is) = (u64::from(page.tokens), u64::from(tokens));
+        self.total = self.total.saturating_sub(was).saturating_add(is);
+        self.appended = self.appended.saturating_sub(was).saturating_add(is);
+        let at = self.shown.iter().position(|shown| *shown == id);
+        self.note_change(at);
     }
 
     /// Brings pages back as copies at the end, in one block. Those that are resident stay where they
@@ -201,7 +284,7 @@ impl AddressSpace {
             // A copy stands by itself: what it was called with is in the past.
             let group = GroupId(self.pages_u32() | COPY_GROUP);
             let kind = PageKind::Recalled;
-            let Page { tokens, arena, source, part, importance, .. } = page;
+            let Page { tokens, arena, source, part, end, importance, .. } = page;
             let copy = NewPage {
                 kind,
                 tokens,
@@ -210,6 +293,7 @@ impl AddressSpace {
                 arena,
                 source,
                 part,
+                end,
                 importance,
                 pinned: false,
             };
@@ -229,8 +313,7 @@ impl AddressSpace {
     /// # Errors
     /// If the process has no such page.
     pub fn pin(&mut self, id: PageId, pinned: bool) -> Result<(), MemoryError> {
-        self.page_mut(id).ok_or(MemoryError::NoSuchPage(id))?.pinned = pinned;
-        Ok(())
+        self.change(id, |page| page.pinned = pinned).ok_or(MemoryError::NoSuchPage(id))
     }
 
     /// Takes a page out for good, with the rest of its group and every copy.
@@ -333,6 +416,36 @@ impl AddressSpace {
         Arc::make_mut(self.chunks.get_mut(at / CHUNK)?).get_mut(at % CHUNK)
     }
 
+    /// Changes what is kept of a page; none if there is no such page.
+    fn change(&mut self, id: PageId, how: impl FnOnce(&mut Page)) -> Option<()> {
+        let page = self.page_mut(id)?;
+        how(page);
+        let source = page.source;
+        self.changed.insert(source);
+        Some(())
+    }
+
+    /// The messages of the log with a page of which what is kept has changed since this was asked
+    /// last.
+    pub fn take_changed(&mut self) -> BTreeSet<PageIndex> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The pages of a message of the log, in order.
+    pub fn pages_of(&self, source: PageIndex) -> impl Iterator<Item = (PageId, &Page)> {
+        let (mut low, mut high) = (0, self.pages_u32());
+        while low < high {
+            let middle = low.midpoint(high);
+            // The first page, of the tools, is of no message.
+            let is_before =
+                middle == 0 || self.page(PageId(middle)).is_some_and(|page| page.source < source);
+            if is_before { low = middle.saturating_add(1) } else { high = middle }
+        }
+        let pages = (low..self.pages_u32()).map(PageId);
+        let pages = pages.filter_map(|id| Some((id, self.page(id)?)));
+        pages.take_while(move |(_, page)| page.source == source)
+    }
+
     /// How many pages there ever were.
     #[must_use]
     pub fn pages_u32(&self) -> u32 {
@@ -395,6 +508,7 @@ static NOWHERE: Page = Page {
     importance: 0,
     refs: 0,
     part: 0,
+    end: 0,
     tokens: 0,
     group: GroupId(0),
     block: BlockId(0),
@@ -405,6 +519,6 @@ static NOWHERE: Page = Page {
     turn: 0,
     extent: 0,
     stand_in: 0,
-    summary: None,
+    summary: false,
     original: PageId(0),
 };

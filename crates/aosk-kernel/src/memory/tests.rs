@@ -4,7 +4,7 @@ mod plans;
 mod space;
 mod table;
 
-use aosk_abi::{PageIndex, Timestamp, Tokens};
+use aosk_abi::{PageIndex, TEXT_END, Timestamp, Tokens};
 
 use super::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Memo, NeedTable, NewPage, PageId,
@@ -24,6 +24,7 @@ fn page(kind: PageKind, tokens: u32, block: u32) -> NewPage {
         arena: ArenaId(0),
         source: PageIndex(block),
         part: 0,
+        end: TEXT_END,
         importance: 500,
         pinned: false,
     }
@@ -67,7 +68,7 @@ impl<'a> Scene<'a> {
             window,
             rules,
             prefer: Prefer::Cost,
-            table: NeedTable::seeded(),
+            table: NeedTable::seeded().clone(),
             memo: Memo::default(),
             space: space(&[]),
             now: 0,
@@ -91,7 +92,7 @@ impl<'a> Scene<'a> {
         let plan = self.plan();
         self.space.apply(&plan);
         if let Some(range) = plan.summarise {
-            self.space.summarise(range, 50, PageIndex(9_999));
+            self.space.summarise(range, 50);
         }
         self.memo.sent(&self.space, &plan.breakpoints, Timestamp(self.now));
         self.space.sent();

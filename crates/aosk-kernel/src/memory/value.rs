@@ -3,6 +3,8 @@
 //! The seeds are counted from recorded runs and are data, `needs.json`; the table goes on counting.
 //! Old counts fade, so that it follows a process that works differently.
 
+use std::sync::LazyLock;
+
 use aosk_abi::{Error, ErrorCode};
 use serde::{Deserialize, Serialize};
 
@@ -148,8 +150,10 @@ impl NeedTable {
 
     /// The table that comes along.
     #[must_use]
-    pub fn seeded() -> Self {
-        Self::parse(SEEDS).unwrap_or_else(|_| Self::empty())
+    pub fn seeded() -> &'static Self {
+        static SEEDED: LazyLock<NeedTable> =
+            LazyLock::new(|| NeedTable::parse(SEEDS).unwrap_or_else(|_| NeedTable::empty()));
+        &SEEDED
     }
 
     /// Reads a table.

@@ -9,8 +9,8 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, LogDigest, Page, Process, Spec, State, Stats, Termination,
-    ToolPhase, ToolWait, Wait,
+    CancelKind, Cancelling, Cause, LogDigest, Memory, Page, Process, Spec, State, Stats,
+    Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -69,6 +69,7 @@ impl Kernel {
                 stats: Stats::default(),
                 log: LogDigest::default(),
                 pages: Vec::new(),
+                memory: Memory::new(),
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
             },

@@ -6,18 +6,20 @@
 mod digest;
 mod lifecycle;
 mod mailbox;
+pub(crate) mod memory;
 mod signal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aosk_abi::{
-    BudgetId, Capabilities, ExitStatus, Hash, PageIndex, Pid, ProgramSpec, Spend, ThinkOptions,
-    Timestamp, Tokens, Wake,
+    BudgetId, Capabilities, ExitStatus, Hash, PageId, PageIndex, Pid, ProgramSpec, Spend,
+    ThinkOptions, Timestamp, Tokens, Wake,
 };
 use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
+pub use memory::{Entry, Memory, SentBefore};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +67,8 @@ pub struct Process {
     pub log: LogDigest,
     /// Its log.
     pub pages: Vec<Page>,
+    /// What of its log is in the window.
+    pub memory: Memory,
     /// Its mailbox, by number.
     pub mailbox: BTreeMap<u64, Mail>,
     /// Its children that are not reaped. Derived from their specifications.
@@ -88,6 +92,9 @@ pub struct Stats {
     pub cached: Tokens,
     /// Output tokens.
     pub output: Tokens,
+    /// Pages that the model asked for and that were not in the window.
+    #[serde(default)]
+    pub faults: u64,
     /// Messages sent to other processes.
     pub sent: u64,
     /// Messages received.
@@ -126,8 +133,8 @@ pub enum Cause {
     Wall,
 }
 
-/// One page of a log. Its body is in the store under its hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// One message of a log. Its body is in the store under its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Where its body is.
     pub hash: Hash,
@@ -244,10 +251,22 @@ pub struct ModelCall {
     pub number: u32,
     /// What is asked.
     pub options: Arc<ThinkOptions>,
-    /// How many pages the model is shown.
-    pub pages: PageIndex,
-    /// Their tokens by estimate.
+    /// What the model is shown takes so many tokens by estimate.
+    pub estimate: Tokens,
+    /// The tokens that are reserved for it.
     pub input: Tokens,
+    /// The pages behind which breakpoints of the provider's cache go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakpoints: Vec<PageId>,
+    /// Whether the cache is to be kept for the longer lifetime.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub long_lived: bool,
+    /// Whether the provider has already said that it is too long, and it was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shrunk: bool,
+    /// What it has in common with the call before. Not kept.
+    #[serde(skip)]
+    pub sent_before: SentBefore,
     /// The attempt that runs or ran last; tells a late answer from a good one.
     pub attempt: u32,
     /// How many attempts failed.

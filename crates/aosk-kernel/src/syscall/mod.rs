@@ -3,6 +3,7 @@
 
 mod family;
 mod ipc;
+mod memory;
 mod peer;
 mod permission;
 mod think;
@@ -38,7 +39,13 @@ impl Kernel {
             return;
         }
         let done = match &step.call {
-            Syscall::Think { options, input } => self.think(cx, pid, options, *input),
+            Syscall::Think { options, tools, pieces, uses } => {
+                let asked = think::Asked { options, tools: *tools, pieces, uses };
+                self.think(cx, pid, &asked)
+            }
+            Syscall::Recall { pages } => self.recall(cx, pid, pages),
+            Syscall::Pin { page, pinned } => self.pin(cx, pid, *page, *pinned),
+            Syscall::Forget { page } => self.forget(cx, pid, *page),
             Syscall::CallTools { calls } => self.call_tools(cx, pid, calls),
             Syscall::Spawn { spec } => self
                 .spawn(cx, Some(pid), spec)

@@ -27,6 +27,9 @@ impl Kernel {
                 denied(format!("may send to its parent, children and siblings only: {to}"))
             }
             Syscall::Think { .. }
+            | Syscall::Recall { .. }
+            | Syscall::Pin { .. }
+            | Syscall::Forget { .. }
             | Syscall::CallTools { .. }
             | Syscall::Spawn { .. }
             | Syscall::Wait { .. }

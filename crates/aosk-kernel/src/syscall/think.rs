@@ -1,11 +1,30 @@
-//! Asking the model.
+//! Asking the model: what of the log it is shown is decided here, once for each call.
 
 use std::sync::Arc;
 
-use aosk_abi::{Error, ErrorCode, Fact, Pid, ThinkOptions, Tokens};
+use aosk_abi::{
+    CallId, Error, ErrorCode, Evicted, Fact, PageId, Pid, Piece, RowKey, ThinkOptions, Timestamp,
+    Tokens,
+};
 
+use crate::config::Config;
 use crate::kernel::{Ctx, Kernel};
-use crate::process::{ModelCall, State};
+use crate::memory::{CacheRules, NeedTable};
+use crate::mutant::broken;
+use crate::process::memory::{Planned, Terms};
+use crate::process::{ModelCall, SentBefore, State};
+
+/// What a process asks of a model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) options: &'a ThinkOptions,
+    /// What the tools take that are offered.
+    pub(crate) tools: Tokens,
+    /// What the page table does not have yet.
+    pub(crate) pieces: &'a [Piece],
+    /// The pages that the newest answer used.
+    pub(crate) uses: &'a [PageId],
+}
 
 impl Kernel {
     /// Queues a model call. It starts when a slot is free and its worst case fits the budget.
@@ -13,38 +32,185 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        options: &ThinkOptions,
-        input: Tokens,
+        asked: &Asked<'_>,
     ) -> Result<(), Error> {
+        let options = asked.options;
         if self.devices.find(&options.model).is_none() {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
+        self.take_in(cx, pid, asked.pieces)?;
         let since = self.next_since();
+        let terms = terms(&self.config, options, cx.now);
+        let unread = broken!(self, RowNotRewritten);
+        let overruns = broken!(self, WindowOverrun);
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
         };
-        process.calls = process.calls.saturating_add(1);
+        let planned = process.memory.plan(asked.tools, asked.uses, &terms);
+        let changed = process.memory.take_changed();
+        let number = process.calls.saturating_add(1);
+        let estimate = process.memory.space().total();
         let call = ModelCall {
-            number: process.calls,
+            number,
             options: Arc::new(options.clone()),
-            pages: process.page_count(),
-            input,
+            estimate,
+            input: process.memory.scaled(estimate),
+            breakpoints: planned.plan.breakpoints.clone(),
+            long_lived: planned.long_lived,
+            shrunk: false,
+            sent_before: SentBefore::default(),
             attempt: 0,
             failures: 0,
             since,
         };
+        let pages = process.page_count();
+        let id = Self::call_id(pid, number);
+        if !unread {
+            self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+        }
+        self.tell_cut(cx, id, &terms, &planned);
+        if planned.plan.excess > Tokens::ZERO && !overruns {
+            return Err(does_not_fit(options, &planned, estimate, terms.limit));
+        }
         cx.fact(
             pid,
             Fact::ModelCalled {
-                call: Self::call_id(pid, call.number),
+                call: id,
                 model: options.model.clone(),
-                pages: call.pages,
-                input,
+                pages,
+                input: estimate,
                 output_max: options.output_max,
+                window: terms.limit,
             },
         );
-        *process.state.inner_mut() = State::Ready { call };
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.calls = number;
+            *process.state.inner_mut() = State::Ready { call };
+        }
         Ok(())
     }
+
+    /// Takes what is new of the log into the page table.
+    fn take_in(&mut self, cx: &mut Ctx<'_>, pid: Pid, pieces: &[Piece]) -> Result<(), Error> {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
+        let log = process.page_count();
+        let first = process.memory.taken();
+        let copies = process.memory.take_in(log, pieces).map_err(|what| {
+            Error::new(ErrorCode::BadSyscall, format!("asking the model for {pid}: {what}"))
+        })?;
+        for (page, copy) in copies {
+            let tokens = process.memory.space().page(copy).map_or(0, |page| page.tokens);
+            cx.fact(pid, Fact::PageRecalled { page, copy, tokens });
+        }
+        let new = (first.0..log.0).map(|index| RowKey::Page(pid, aosk_abi::PageIndex(index)));
+        self.dirty.extend(new);
+        Ok(())
+    }
+
+    /// Writes down which pages left, and why.
+    fn tell_cut(&self, cx: &mut Ctx<'_>, call: CallId, terms: &Terms<'_>, planned: &Planned) {
+        let Planned { plan, before, .. } = planned;
+        let Some(process) = self.processes.get(call.pid) else {
+            return;
+        };
+        let space = process.memory.space();
+        let after = space.total();
+        let Some(cut) = plan.cut.filter(|_| !plan.evict.is_empty()) else {
+            return;
+        };
+        let evicted = plan.evict.iter().filter_map(|one| {
+            Some(Evicted {
+                page: one.page,
+                kind: space.page(one.page)?.kind,
+                tokens: one.tokens,
+                chance_ppm: one.chance_ppm,
+                gap_16ths: one.gap_16ths,
+                loss: one.loss,
+            })
+        });
+        cx.fact(
+            call.pid,
+            Fact::MemoryCut {
+                call,
+                policy: terms.policy.name().to_owned(),
+                cause: cut.cause,
+                window: terms.limit,
+                before: *before,
+                after,
+                rewritten: cut.rewritten,
+                price: cut.price,
+                loss: cut.loss,
+                growth: cut.growth,
+                evicted: evicted.collect(),
+            },
+        );
+    }
+
+    /// Cuts what a provider said is too long, once. Whether there is reason to ask again.
+    pub(crate) fn shrink(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &mut ModelCall) -> bool {
+        let terms = terms(&self.config, &call.options, cx.now);
+        let Some(process) = self.processes.get_mut(pid).filter(|_| !call.shrunk) else {
+            return false;
+        };
+        let planned = process.memory.shrink(&terms);
+        let changed = process.memory.take_changed();
+        self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+        let Some(mut planned) = planned else {
+            return false;
+        };
+        if let Some(cut) = &mut planned.plan.cut {
+            cut.cause = aosk_abi::CutCause::Refused;
+        }
+        self.tell_cut(cx, Self::call_id(pid, call.number), &terms, &planned);
+        let Some(process) = self.processes.get(pid) else {
+            return false;
+        };
+        call.shrunk = true;
+        call.estimate = process.memory.space().total();
+        call.input = process.memory.scaled(call.estimate);
+        call.breakpoints = planned.plan.breakpoints;
+        true
+    }
+}
+
+/// On what terms a process asks a model.
+fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'a> {
+    let model = config.models.get(&options.model);
+    let context = model.and_then(|model| model.context);
+    let room = context.map(|context| context.saturating_sub(options.output_max));
+    let limit = match (room, options.window) {
+        (Some(room), Some(window)) => Some(room.min(window)),
+        (one, other) => one.or(other),
+    };
+    Terms {
+        policy: config.replacement,
+        prefer: config.prefer,
+        limit,
+        cache: model.map_or(CacheRules::free(), |model| model.cache),
+        long_cache: model.and_then(|model| model.long_cache),
+        seeds: NeedTable::seeded(),
+        now,
+    }
+}
+
+/// What must stay does not fit: such a call would fail.
+fn does_not_fit(
+    options: &ThinkOptions,
+    planned: &Planned,
+    estimate: Tokens,
+    limit: Option<Tokens>,
+) -> Error {
+    let window = limit.unwrap_or(planned.window);
+    let (model, output) = (&options.model, options.output_max);
+    let what = format!(
+        "asking {model}: what must be in the window takes {estimate} tokens, and {window} fit \
+         beside an answer of {output}"
+    );
+    Error::new(ErrorCode::ModelContextLength, what).hint(
+        "instructions, tools, pinned pages and the newest message must fit: make them shorter, \
+         allow shorter answers, or use a model with a larger window",
+    )
 }

@@ -122,6 +122,7 @@ pub(super) fn think_of(model: &str, input: u64, output_max: u64) -> Syscall {
         output_max: Tokens(output_max),
         tools: Vec::new(),
         temperature_milli: None,
+        window: None,
     };
     Syscall::Think { options, input: Tokens(input) }
 }

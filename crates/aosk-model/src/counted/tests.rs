@@ -17,6 +17,7 @@ fn request(messages: Vec<Message>) -> Request {
             output_max: Tokens(100),
             tools: vec![],
             temperature_milli: None,
+            window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),

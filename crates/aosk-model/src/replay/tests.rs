@@ -42,6 +42,7 @@ async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
             output_max: Tokens(100),
             tools: vec![],
             temperature_milli: None,
+            window: None,
         }),
         messages: messages.iter().cloned().map(Body::new).collect(),
         tools: Arc::new([]),

@@ -22,6 +22,7 @@ fn request(messages: &[Message], tools: &[&str]) -> Request {
             output_max: Tokens(100),
             tools: vec![],
             temperature_milli: None,
+            window: None,
         }),
         messages: messages.iter().cloned().map(Body::new).collect(),
         tools: tools.iter().map(tool).collect(),

@@ -131,6 +131,7 @@ pub(crate) fn request(messages: Vec<Message>, tools: Vec<ToolSpec>) -> Request {
             output_max: Tokens(256),
             tools: tools.iter().map(|tool| tool.name.clone()).collect(),
             temperature_milli: None,
+            window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: tools.into(),

@@ -441,6 +441,7 @@ pub(crate) fn options() -> ThinkOptions {
         output_max: Tokens(100),
         tools: Vec::new(),
         temperature_milli: None,
+        window: None,
     }
 }
 

@@ -224,6 +224,7 @@ fn agent(
             output_max: Tokens(args.max_output),
             tools,
             temperature_milli: None,
+            window: None,
         },
         workspace: Some(workspace.to_owned()),
         base_url: args.model.base_url.clone().or_else(|| home.config.base_url.clone()),

@@ -321,6 +321,7 @@ fn process(label: String, conversation: &Conversation, turns: Vec<program::Turn>
             output_max: OUTPUT_MAX,
             tools: Vec::new(),
             temperature_milli: None,
+            window: None,
         },
         turns,
     };

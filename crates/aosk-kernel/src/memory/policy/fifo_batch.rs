@@ -1,8 +1,8 @@
 //! The oldest goes, in batches. Needs to know nothing of pages.
 
-use aosk_abi::Tokens;
+use aosk_abi::{CutCause, Tokens};
 
-use super::super::plan::{Cause, Cut, Memo, Plan, Replacement, Situation};
+use super::super::plan::{Cut, Memo, Plan, Replacement, Situation};
 use super::place::breakpoints;
 use super::scan::Scan;
 
@@ -34,15 +34,15 @@ impl Replacement for FifoBatch {
             return Plan { breakpoints, ..Plan::default() };
         }
         let scan = Scan::new(situation, Some(PROTECTED_MAX.min(situation.window.0 / 10)));
-        oldest(situation, memo, &scan, part(self.low), Cause::Pressure)
+        oldest(situation, memo, &scan, part(self.low), CutCause::Pressure)
     }
 }
 
 /// What is left to do when a policy frees too little: the oldest goes until the rest fits. Only the
 /// newest block is spared.
-pub(super) fn emergency(situation: &Situation<'_>, memo: &mut Memo, to: u64) -> Plan {
+pub(crate) fn emergency(situation: &Situation<'_>, memo: &mut Memo, to: u64) -> Plan {
     let scan = Scan::new(situation, Some(0));
-    oldest(situation, memo, &scan, to, Cause::Emergency)
+    oldest(situation, memo, &scan, to, CutCause::Emergency)
 }
 
 /// Evicts the oldest units until no more than `to` tokens are left.
@@ -51,7 +51,7 @@ pub(super) fn oldest(
     memo: &mut Memo,
     scan: &Scan,
     to: u64,
-    cause: Cause,
+    cause: CutCause,
 ) -> Plan {
     let total = situation.space.total().0;
     let mut left = total;

@@ -1,8 +1,8 @@
 //! The least recently used goes, in batches.
 
-use aosk_abi::Tokens;
+use aosk_abi::{CutCause, Tokens};
 
-use super::super::plan::{Cause, Cut, Memo, Plan, Replacement, Situation};
+use super::super::plan::{Cut, Memo, Plan, Replacement, Situation};
 use super::fifo_batch;
 use super::place::breakpoints;
 use super::scan::Scan;
@@ -55,7 +55,7 @@ impl Replacement for Lru {
         let gone: Vec<_> = evict.iter().map(|one| one.page).collect();
         let breakpoints = breakpoints(situation, memo, |page| gone.binary_search(&page).is_ok());
         let cut = Cut {
-            cause: Cause::Pressure,
+            cause: CutCause::Pressure,
             freed: Tokens(total.saturating_sub(left)),
             rewritten: Tokens(left),
             price: situation.rules.rewrite().saturating_mul(left),

@@ -10,6 +10,7 @@ mod summarise;
 
 use aosk_abi::{Error, ErrorCode};
 
+pub(crate) use fifo_batch::emergency;
 pub use priced::{Priced, Setting};
 pub use scan::{Scan, Unit};
 
@@ -23,6 +24,9 @@ const POLICIES: [&dyn Replacement; 5] = [
     &sliding::Sliding::USUAL,
     &summarise::Summarise,
 ];
+
+/// The policy that a kernel begins with.
+pub const DEFAULT: &dyn Replacement = &Priced { setting: None };
 
 /// The policy of this name.
 ///

@@ -13,10 +13,10 @@
 //! first, a cut pays for itself before the window is full: the rent paid for what is dead has reached
 //! the price of being rid of it.
 
-use aosk_abi::Tokens;
+use aosk_abi::{CutCause, Tokens};
 
 use super::super::page::PageId;
-use super::super::plan::{Cause, Cut, Memo, Plan, Prefer, Replacement, Situation};
+use super::super::plan::{Cut, Memo, Plan, Prefer, Replacement, Situation};
 use super::fifo_batch;
 use super::place::breakpoints;
 use super::scan::Scan;
@@ -119,7 +119,7 @@ impl Replacement for Priced {
         if is_over {
             let least = total.saturating_sub(high).max(part(10));
             return match weighing.choose(least, most, /*ahead*/ false) {
-                Some(choice) => weighing.cut(&choice, Cause::Pressure, memo),
+                Some(choice) => weighing.cut(&choice, CutCause::Pressure, memo),
                 None => fifo_batch::emergency(situation, memo, high),
             };
         }
@@ -131,7 +131,7 @@ impl Replacement for Priced {
         if pays(&next)
             && let Some(choice) = weighing.choose(part(20), most, /*ahead*/ false).filter(pays)
         {
-            return weighing.cut(&choice, Cause::Price, memo);
+            return weighing.cut(&choice, CutCause::Price, memo);
         }
         if is_near || pays(&next) {
             weighing.anchor(&next, memo);
@@ -325,7 +325,7 @@ impl<'a> Weighing<'a> {
         goes
     }
 
-    fn cut(&self, choice: &Choice, cause: Cause, memo: &mut Memo) -> Plan {
+    fn cut(&self, choice: &Choice, cause: CutCause, memo: &mut Memo) -> Plan {
         let goes = self.chosen(choice);
         let chosen = |at: usize| goes.get(at).copied().unwrap_or_default();
         let loss = |at: usize| self.figures.get(at).map_or(0, |figure| figure.loss);

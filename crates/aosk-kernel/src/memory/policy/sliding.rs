@@ -1,7 +1,9 @@
 //! A sliding window: only the last blocks stay. It changes the prefix at every call and is here for
 //! comparison.
 
-use super::super::plan::{Cause, Memo, Plan, Replacement, Situation};
+use aosk_abi::CutCause;
+
+use super::super::plan::{Memo, Plan, Replacement, Situation};
 use super::super::space::Leave;
 use super::fifo_batch;
 use super::place::breakpoints;
@@ -35,7 +37,7 @@ impl Replacement for Sliding {
         let gone: u64 = evict.iter().map(|one| u64::from(one.tokens)).sum();
         let high = situation.window.0.saturating_mul(HIGH) / 1000;
         if situation.space.total().0.saturating_sub(gone) > high {
-            let mut plan = fifo_batch::oldest(situation, memo, &scan, high, Cause::Pressure);
+            let mut plan = fifo_batch::oldest(situation, memo, &scan, high, CutCause::Pressure);
             plan.leave = Leave::Nothing;
             return plan;
         }

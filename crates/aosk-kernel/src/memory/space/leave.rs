@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{PageIndex, Tokens};
+use aosk_abi::Tokens;
 
 use super::{AddressSpace, Leave, Prefix, Shown};
-use crate::memory::page::{GroupId, PageId, Residency};
+use crate::memory::page::{GroupId, PageId, PageKind, Residency};
 
 impl AddressSpace {
     /// Evicts pages, in one batch. Static and pinned pages stay. Stubs among them are merged into the
@@ -18,26 +18,36 @@ impl AddressSpace {
         let mut changed = None;
         // The stub that takes in what is evicted next to it, and the last one of this batch.
         let (mut beside, mut last): (Option<PageId>, Option<PageId>) = (None, None);
+        // The group whose calls are shown.
+        let mut called = None;
         for (at, id) in std::mem::take(&mut self.shown).into_iter().enumerate() {
             let Some(page) = self.page(id).copied() else { continue };
             let goes = at >= self.fixed && !page.pinned && pages.binary_search(&id).is_ok();
             let is_stub = page.residency == Residency::Stub;
+            // What answers a call that is shown stays by it: no stub of another message takes it in.
+            let answers = called == Some(page.group) && page.kind != PageKind::Assistant;
+            let fits = |stub: &PageId| {
+                !answers || self.page(*stub).is_some_and(|stub| stub.source == page.source)
+            };
             // A stub that stands next to one of this batch is taken in too.
-            let taken = leave == Leave::Stub && is_stub && beside.is_some() && last == beside;
+            let taken = leave == Leave::Stub
+                && is_stub
+                && last == beside
+                && beside.as_ref().is_some_and(fits);
             if !goes && !taken {
                 beside = is_stub.then_some(id);
+                if page.kind == PageKind::Assistant {
+                    called = (!is_stub).then_some(page.group);
+                }
                 kept.push(id);
                 continue;
             }
-            // A stub that answers a call stays by it.
-            let answers = kept.last().and_then(|before| self.page(*before)).is_some_and(|before| {
-                before.residency == Residency::Resident && before.group == page.group
-            });
-            let into = if is_stub && !answers { beside.or(last) } else { beside };
+            let near = if is_stub { beside.or(last) } else { beside };
+            let into = near.filter(fits);
             let leaves = match leave {
                 Leave::Nothing => false,
                 Leave::Apart => !is_stub && page.original == id && beside.is_none(),
-                Leave::Stub => page.original == id,
+                Leave::Stub => page.original == id || answers,
             };
             if leaves && into.is_none() {
                 if !is_stub {
@@ -67,37 +77,34 @@ impl AddressSpace {
 
     fn make_stub(&mut self, id: PageId) {
         let stub = u64::from(self.stub_tokens);
-        let Some(page) = self.page_mut(id) else { return };
-        page.residency = Residency::Stub;
-        page.extent = 1;
-        page.stand_in = u32::try_from(stub).unwrap_or(u32::MAX);
-        let tokens = u64::from(page.tokens);
+        let Some(tokens) = self.page(id).map(|page| u64::from(page.tokens)) else { return };
+        self.change(id, |page| {
+            page.residency = Residency::Stub;
+            page.extent = 1;
+            page.stand_in = u32::try_from(stub).unwrap_or(u32::MAX);
+            page.summary = false;
+        });
         self.total = self.total.saturating_sub(tokens).saturating_add(stub);
     }
 
     fn extend_stub(&mut self, id: PageId, by: u32) {
-        if let Some(page) = self.page_mut(id) {
-            page.extent = page.extent.saturating_add(by);
-        }
+        self.change(id, |page| page.extent = page.extent.saturating_add(by));
     }
 
     /// Takes a page that is rendered out of the total; the caller takes it out of `shown`.
     fn hide(&mut self, id: PageId, to: Residency) {
-        let Some(page) = self.page_mut(id) else { return };
+        let Some(page) = self.page(id) else { return };
         let tokens = if page.residency == Residency::Stub { page.stand_in } else { page.tokens };
-        page.residency = to;
-        page.extent = 0;
+        self.change(id, |page| {
+            page.residency = to;
+            page.extent = 0;
+        });
         self.total = self.total.saturating_sub(u64::from(tokens));
     }
 
-    /// Evicts what is shown from `first` to `last`, and lets a summary stand in its place: its tokens,
-    /// and the page of the log that holds it. Returns what that frees.
-    pub fn summarise(
-        &mut self,
-        (first, last): (PageId, PageId),
-        tokens: u32,
-        source: PageIndex,
-    ) -> Tokens {
+    /// Evicts what is shown from `first` to `last`, and lets a summary of so many tokens stand in its place,
+    /// which whoever renders it must keep to. Returns what that frees.
+    pub fn summarise(&mut self, (first, last): (PageId, PageId), tokens: u32) -> Tokens {
         let before = self.total;
         let held = self.shown().filter(|one| one.page.pinned).map(|one| one.page.group);
         let held: BTreeSet<GroupId> = held.collect();
@@ -110,11 +117,12 @@ impl AddressSpace {
         let Some(stub) = self.shown().find(is_stub).map(|one| one.id) else {
             return Tokens(before.saturating_sub(self.total));
         };
-        if let Some(page) = self.page_mut(stub) {
-            let stand_in = u64::from(std::mem::replace(&mut page.stand_in, tokens));
-            page.summary = Some(source);
-            self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(tokens));
-        }
+        let stand_in = self.page(stub).map_or(0, |page| u64::from(page.stand_in));
+        self.change(stub, |page| {
+            page.stand_in = tokens;
+            page.summary = true;
+        });
+        self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(tokens));
         Tokens(before.saturating_sub(self.total))
     }
 
@@ -131,14 +139,12 @@ impl AddressSpace {
         }
         self.shown = kept;
         for id in goes {
-            if let Some(page) = self.page_mut(*id) {
-                page.residency = to;
-            }
+            self.change(*id, |page| page.residency = to);
         }
         self.note_change(changed);
     }
 
-    fn note_change(&mut self, first: Option<usize>) {
+    pub(super) fn note_change(&mut self, first: Option<usize>) {
         let Some(first) = first.filter(|first| *first < self.sent.entries) else { return };
         let tokens = self.shown().take(first).map(|one| u64::from(one.tokens)).sum();
         self.sent = Prefix { entries: first, tokens: Tokens(tokens) };

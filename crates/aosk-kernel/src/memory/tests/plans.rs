@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Cause, replacement, rules};
+use super::super::{CutCause, replacement, rules};
 use super::*;
 
 const POLICIES: [&str; 5] = ["priced", "fifo-batch", "lru", "sliding", "summarise"];
@@ -43,7 +43,7 @@ fn a_cut_is_one_batch_and_has_its_figures() {
         }
     }
     assert!((2..20).contains(&cuts.len()), "{cuts:?}");
-    assert!(cuts.iter().all(|cut| cut.cause == Cause::Pressure && cut.freed >= Tokens(300)));
+    assert!(cuts.iter().all(|cut| cut.cause == CutCause::Pressure && cut.freed >= Tokens(300)));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn what_is_dead_is_cut_out_before_the_window_is_full() {
         scene.space.append(page(PageKind::ToolResult, 600, block));
         causes.extend(scene.call().cut.map(|cut| cut.cause));
     }
-    assert!(causes.contains(&Cause::Price), "{causes:?}");
+    assert!(causes.contains(&CutCause::Price), "{causes:?}");
     assert!(scene.space.total() < Tokens(100_000), "{}", scene.space.total());
 }
 
@@ -188,7 +188,7 @@ proptest! {
             let plan = scene.plan();
             scene.space.apply(&plan);
             if let Some(range) = plan.summarise {
-                scene.space.summarise(range, 50, PageIndex(9_999));
+                scene.space.summarise(range, 50);
             }
             prop_assert!(scene.space.total().0 <= 12_000, "{} {plan:?}", scene.space.total());
             prop_assert_eq!(plan.excess, Tokens(0));

@@ -9,7 +9,7 @@ fn feature(class: Class, idle: u8, refs: u8, turns: u8) -> Feature {
 
 #[test]
 fn the_seeds_are_a_table() {
-    let table = NeedTable::seeded();
+    let table = NeedTable::seeded().clone();
     assert!(table != NeedTable::empty());
     let small = "[\n[\"user\",0,0,0,40,13,29],\n[\"tool\",9,3,2,7,0,0]\n]\n";
     assert_eq!(NeedTable::parse(small).unwrap().print(), small);

@@ -15,6 +15,7 @@ fn param(chat: bool) -> String {
         output_max: Tokens(100),
         tools: vec!["calculator".to_owned()],
         temperature_milli: None,
+        window: None,
     };
     let param = Param { options, workspace: Some("/w".to_owned()), base_url: None, chat };
     serde_json::to_string(&param).unwrap()

@@ -12,6 +12,7 @@ fn options() -> ThinkOptions {
         output_max: Tokens(100),
         tools: Vec::new(),
         temperature_milli: None,
+        window: None,
     }
 }
 

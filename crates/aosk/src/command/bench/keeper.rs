@@ -183,6 +183,7 @@ fn new_page(kind: PageKind, tokens: u32, (group, block): (u32, u32), source: u32
         arena: ArenaId(0),
         source: PageIndex(source),
         part: 0,
+        end: TEXT_END,
         importance: 500,
         pinned: false,
     }
@@ -256,7 +257,7 @@ impl Keeper for Paged<'_> {
         let entry = |one: aosk::kernel::memory::Shown<'_>| {
             let (id, extent) = one.identity();
             // The summary of a range is told from the stub of the same range.
-            let form = u64::from(extent) * 2 + u64::from(one.page.summary.is_some());
+            let form = u64::from(extent) * 2 + u64::from(one.page.summary);
             Entry {
                 sent: Sent {
                     key: (u64::from(id.0) << 32) | form,
@@ -320,7 +321,7 @@ impl Keeper for Paged<'_> {
 
     fn summarised(&mut self) {
         if let Some(range) = self.plan.summarise {
-            self.space.summarise(range, SUMMARY_TOKENS, PageIndex(0));
+            self.space.summarise(range, SUMMARY_TOKENS);
             self.memo.spare.clear();
         }
     }

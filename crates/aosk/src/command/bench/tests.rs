@@ -111,7 +111,7 @@ fn forgetful() -> History {
 
 fn naive(history: &History, window: u64) -> Account {
     let vllm = rules("vllm16").unwrap();
-    let knowledge = Knowledge::Table(NeedTable::seeded());
+    let knowledge = Knowledge::Table(NeedTable::seeded().clone());
     let how = (Tokens(window), vllm, Prefer::Cost);
     let mut keeper = Paged::new(&Naive, how, knowledge, history.fixed, false);
     replay(history, window, &[vllm], &mut keeper)
@@ -145,7 +145,7 @@ fn in_a_window_without_an_end_every_policy_appends() {
     let vllm = rules("vllm16").unwrap();
     let mut inputs = Vec::new();
     for name in ["priced", "fifo-batch", "lru", "summarise"] {
-        let knowledge = Knowledge::Table(NeedTable::seeded());
+        let knowledge = Knowledge::Table(NeedTable::seeded().clone());
         let how = (Tokens(1_000_000), vllm, Prefer::Cost);
         let policy = replacement(name).unwrap();
         let mut keeper = Paged::new(policy, how, knowledge, history.fixed, false);

@@ -87,6 +87,7 @@ pub(super) fn architect(tools: Vec<String>) -> SpawnSpec {
         output_max: Tokens(4_096),
         tools,
         temperature_milli: None,
+        window: None,
     };
     let param = react::Param { options, workspace: None, base_url: None, chat: false };
     SpawnSpec {

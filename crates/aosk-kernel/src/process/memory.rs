@@ -1,0 +1,651 @@
+//! The memory of a process: its page table, and what is remembered from call to call.
+//!
+//! Kept is where each page is and what stands in its place; it stands in the row of the message that
+//! holds the page. How often and how lately pages were used, what the provider has in its cache and
+//! how its tokens compare with the estimate is not kept: after a crash it begins anew, and the next
+//! cut may choose other pages.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aosk_abi::{
+    Form, Frame, Hash, MissReason, PageId, PageIndex, PageKind, Piece, TEXT_END, ThinkOptions,
+    Timestamp, Tokens, Usage, Window,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::memory::{
+    AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Kept, Learner, Memo, MemoryError,
+    NeedTable, NewPage, Page, Plan, Prefer, Replacement, Residency, Situation, emergency,
+};
+
+/// The memory of a process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    space: AddressSpace,
+    memo: Memo,
+    /// What it learns of its own needs, once it has reason to.
+    learnt: Option<Box<(Learner, NeedTable)>>,
+    /// Tokens that the provider counts for a thousand of the estimate.
+    scale: u64,
+    /// The last call.
+    last: Option<LastCall>,
+    /// Messages that the table has.
+    taken: PageIndex,
+    /// The group of calls whose results come next.
+    calls: GroupId,
+    /// What the model may be shown, by the last call.
+    window: Option<Tokens>,
+    /// Whether the provider ever said that it read something from its cache.
+    told_reads: bool,
+}
+
+/// What a call has in common with the one before it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct SentBefore {
+    /// Leading tokens.
+    pub tokens: Tokens,
+    /// Why the provider cannot be expected to have them in its cache.
+    pub miss: Option<MissReason>,
+}
+
+/// What is remembered of a call for the next.
+#[derive(Debug, Clone, PartialEq)]
+struct LastCall {
+    options: Arc<ThinkOptions>,
+    /// What was sent, in tokens of the estimate.
+    sent: Tokens,
+}
+
+/// What a stub takes: two lines, and what a message has around it.
+const STUB_TOKENS: u32 = 48;
+
+/// What a summary takes at most, and the part of the window that it takes at most.
+const SUMMARY_TOKENS_MAX: u64 = 2_000;
+const SUMMARY_SHARE: u64 = 8;
+
+/// The part of the window that a task may take and be pinned.
+const TASK_SHARE: u64 = 4;
+
+/// The part of the window that may be pinned, in thousandths.
+const PINS_SHARE: u64 = 500;
+
+/// The least and the most that a provider's count is believed to be, for a thousand of the estimate.
+const SCALE: std::ops::RangeInclusive<u64> = 300..=4_000;
+
+/// A token in so many is left free where the count is an estimate that was corrected.
+const MARGIN: u64 = 100;
+
+/// A hit may fall short by so many tokens and still be one: blocks, and what providers put around
+/// messages.
+const MISS_SLACK: u64 = 2_048;
+
+/// What is kept of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What it holds.
+    pub kind: PageKind,
+    /// Its tokens in a request.
+    pub tokens: u32,
+    /// Where it ends in the text of the message, in bytes.
+    #[serde(default = "text_end", skip_serializing_if = "is_text_end")]
+    pub end: u32,
+    /// Whether it is pinned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// Whether it answers a call of the model's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub kept: Kept,
+}
+
+fn text_end() -> u32 {
+    TEXT_END
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_text_end(end: &u32) -> bool {
+    *end == TEXT_END
+}
+
+fn is_usual(kept: &Kept) -> bool {
+    *kept == Kept::default()
+}
+
+/// What is planned for, beside the process itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) policy: &'static dyn Replacement,
+    pub(crate) prefer: Prefer,
+    /// What the provider takes at most, less the answer.
+    pub(crate) limit: Option<Tokens>,
+    pub(crate) cache: &'static CacheRules,
+    pub(crate) long_cache: Option<&'static CacheRules>,
+    /// What is known of needs before a process has shown its own.
+    pub(crate) seeds: &'a NeedTable,
+    pub(crate) now: Timestamp,
+}
+
+/// What came of planning a call.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    /// Why it was made in the end.
+    pub(crate) before: Tokens,
+    /// What the model may be shown, in tokens of the estimate.
+    pub(crate) window: Tokens,
+    pub(crate) long_lived: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// Of a process that has no log.
+    pub(crate) fn new() -> Self {
+        let mut space = AddressSpace::new(STUB_TOKENS);
+        // The first page is what the tools take that are offered. It is of no message.
+        space.append(NewPage {
+            kind: PageKind::Tools,
+            tokens: 0,
+            group: GroupId(0),
+            block: BlockId(0),
+            arena: ArenaId(0),
+            source: PageIndex(0),
+            part: 0,
+            end: TEXT_END,
+            importance: 500,
+            pinned: false,
+        });
+        Self {
+            space,
+            memo: Memo::default(),
+            learnt: None,
+            scale: 1_000,
+            last: None,
+            taken: PageIndex(0),
+            calls: GroupId(0),
+            window: None,
+            told_reads: false,
+        }
+    }
+
+    /// The page table.
+    #[must_use]
+    pub fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// How many messages of the log the page table has.
+    #[must_use]
+    pub fn taken(&self) -> PageIndex {
+        self.taken
+    }
+
+    /// What the model may be shown, by the last call, in tokens of the estimate; none before the first
+    /// or if it is not known.
+    #[must_use]
+    pub fn window(&self) -> Option<Tokens> {
+        self.window
+    }
+
+    /// The tokens a provider is expected to count for so many of the estimate; never fewer than the
+    /// estimate.
+    pub(crate) fn scaled(&self, estimate: Tokens) -> Tokens {
+        Tokens(estimate.0.saturating_mul(self.scale.max(1_000)).div_ceil(1_000))
+    }
+
+    /// Takes new messages into the table. Returns the copies among them, with their originals.
+    ///
+    /// # Errors
+    /// What is wrong with them, if the log has other messages.
+    pub(crate) fn take_in(
+        &mut self,
+        log: PageIndex,
+        pieces: &[Piece],
+    ) -> Result<Vec<(PageId, PageId)>, String> {
+        self.check_pieces(log, pieces)?;
+        let mut copies = Vec::new();
+        let mut before: Option<Piece> = None;
+        for piece in pieces {
+            let part = match before {
+                Some(before) if before.source == piece.source => self.part_of(piece.source),
+                Some(_) | None => 0,
+            };
+            before = Some(*piece);
+            // A page that is no longer known is no copy of anything.
+            let copy_of = piece.copy_of.filter(|page| self.is_of_log(*page));
+            let original = copy_of.and_then(|page| self.space.page(page)).map(|page| page.original);
+            let new = self.new_page(part, piece);
+            let id = match original {
+                Some(original) => self.space.recall_as(original, new),
+                None => self.space.append(new),
+            };
+            copies.extend(original.map(|original| (original, id)));
+        }
+        self.taken = log;
+        // What is new is written with the rest of it.
+        Ok(copies)
+    }
+
+    fn check_pieces(&self, log: PageIndex, pieces: &[Piece]) -> Result<(), String> {
+        let mut source = self.taken;
+        let mut end = TEXT_END;
+        for piece in pieces {
+            if end == TEXT_END {
+                if piece.source != source {
+                    return Err(format!(
+                        "the page table wants message {source} of the log and gets {}",
+                        piece.source
+                    ));
+                }
+                source = PageIndex(source.0.saturating_add(1));
+                end = 0;
+            } else if piece.source.0.saturating_add(1) != source.0 {
+                return Err(format!(
+                    "message {} of the log has no end",
+                    source.0.saturating_sub(1)
+                ));
+            }
+            if piece.end < end || (piece.end == end && end > 0) {
+                return Err(format!("a page of message {} ends before it begins", piece.source));
+            }
+            end = piece.end;
+        }
+        if source != log || end != TEXT_END {
+            return Err(format!("the page table has {source} messages, the log {log}"));
+        }
+        Ok(())
+    }
+
+    /// Takes in a message as it was kept.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn restore(&mut self, source: PageIndex, entries: &[Entry]) -> Result<(), String> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if source != self.taken {
+            return Err("the page table has a gap before it".to_owned());
+        }
+        let mut end = 0;
+        for (part, entry) in (0_u16..).zip(entries) {
+            if entry.kept.copy_of.is_some_and(|page| !self.is_of_log(page)) {
+                return Err("a page is a copy of one that is not there".to_owned());
+            }
+            if entry.end < end {
+                return Err("a page ends before it begins".to_owned());
+            }
+            end = entry.end;
+            let Entry { kind, tokens, end, pinned, answers, kept } = *entry;
+            let piece = Piece { source, kind, tokens, end, answers, copy_of: None };
+            let new = self.new_page(part, &piece);
+            let id = self.space.restore(new, &kept);
+            if pinned {
+                // There is such a page.
+                let _set = self.space.pin(id, true);
+            }
+        }
+        self.taken = PageIndex(source.0.saturating_add(1));
+        self.space.take_changed();
+        Ok(())
+    }
+
+    /// What is kept of the pages of a message; nothing if the table does not have it yet.
+    pub(crate) fn entries(&self, source: PageIndex) -> Vec<Entry> {
+        let entry = |(id, page): (PageId, &Page)| Entry {
+            kind: page.kind,
+            tokens: page.tokens,
+            end: page.end,
+            pinned: page.pinned,
+            answers: page.group.0 != page.source.0.saturating_add(1),
+            kept: self.space.kept(id),
+        };
+        self.space.pages_of(source).map(entry).collect()
+    }
+
+    fn new_page(&mut self, part: u16, piece: &Piece) -> NewPage {
+        let number = piece.source.0.saturating_add(1);
+        let own = GroupId(number);
+        if piece.kind == PageKind::Assistant {
+            self.calls = own;
+        }
+        let answers = piece.answers && self.calls != GroupId(0);
+        NewPage {
+            kind: piece.kind,
+            tokens: piece.tokens,
+            group: if answers { self.calls } else { own },
+            block: BlockId(number),
+            arena: ArenaId(0),
+            source: piece.source,
+            part,
+            end: piece.end,
+            importance: 500,
+            pinned: false,
+        }
+    }
+
+    fn part_of(&self, source: PageIndex) -> u16 {
+        u16::try_from(self.space.pages_of(source).count()).unwrap_or(u16::MAX)
+    }
+
+    /// Whether there is such a page, and it is one of a message.
+    fn is_of_log(&self, page: PageId) -> bool {
+        page != PageId(0) && self.space.page(page).is_some()
+    }
+
+    /// Makes room for a call, and says what is done for it. What the tools take and which pages the
+    /// last answer used is noted first.
+    pub(crate) fn plan(&mut self, tools: Tokens, uses: &[PageId], terms: &Terms<'_>) -> Planned {
+        let tools = u32::try_from(tools.0).unwrap_or(u32::MAX);
+        self.space.resize(PageId(0), tools);
+        let window = self.window_of(terms.limit);
+        self.window = terms.limit.map(|_| window);
+        self.pin_task(window);
+        self.learn(uses, window, terms.seeds);
+        let (short, long) = (terms.cache, terms.long_cache);
+        let long = long.filter(|long| {
+            self.memo.waited(short, long, terms.now);
+            self.memo.wants_long(short, long, self.space.total())
+        });
+        let rules = long.unwrap_or(short);
+        let before = self.space.total();
+        let plan = self.make_room(window, rules, terms);
+        Planned { plan, before, window, long_lived: long.is_some() }
+    }
+
+    /// What may be shown, in tokens of the estimate.
+    fn window_of(&self, limit: Option<Tokens>) -> Tokens {
+        let Some(limit) = limit else { return Tokens(u64::from(u32::MAX)) };
+        if self.scale == 1_000 {
+            return limit;
+        }
+        let safe = limit.0.saturating_sub(limit.0 / MARGIN);
+        Tokens(safe.saturating_mul(1_000) / self.scale.max(1))
+    }
+
+    /// The task stays, unless it is so long that nothing else has room.
+    fn pin_task(&mut self, window: Tokens) {
+        let is_task = |page: &Page| matches!(page.kind, PageKind::User | PageKind::Task);
+        let fixed = self.space.fixed();
+        let first = self.space.shown().skip(fixed).find(|one| one.page.kind != PageKind::System);
+        let Some(first) = first.filter(|one| is_task(one.page) && one.page.part == 0) else {
+            return;
+        };
+        let source = first.page.source;
+        if first.page.pinned || self.taken.0.saturating_sub(source.0) > FIRST_MESSAGES {
+            return;
+        }
+        let pages: Vec<(PageId, u32)> =
+            self.space.pages_of(source).map(|(id, page)| (id, page.tokens)).collect();
+        let tokens: u64 = pages.iter().map(|(_, tokens)| u64::from(*tokens)).sum();
+        if tokens <= window.0 / TASK_SHARE {
+            for (id, _) in pages {
+                // There is such a page.
+                let _set = self.space.pin(id, true);
+            }
+        }
+    }
+
+    /// Notes what was used. A process learns its own needs once it has filled half a window.
+    fn learn(&mut self, uses: &[PageId], window: Tokens, seeds: &NeedTable) {
+        if self.learnt.is_none() && self.space.appended().0 > window.0 / 2 {
+            self.learnt = Some(Box::new((Learner::default(), seeds.clone())));
+        }
+        let uses = uses.iter().filter(|page| **page != PageId(0));
+        let Some((learner, table)) = self.learnt.as_deref_mut() else {
+            for page in uses {
+                self.space.touch(*page);
+            }
+            return;
+        };
+        for page in uses {
+            learner.touch(&mut self.space, table, *page);
+        }
+        learner.call(&self.space, table);
+    }
+
+    fn make_room(&mut self, window: Tokens, rules: &'static CacheRules, terms: &Terms<'_>) -> Plan {
+        let mut plan =
+            self.choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
+        self.space.apply(&plan);
+        if let Some(range) = plan.summarise {
+            let tokens = SUMMARY_TOKENS_MAX.min(window.0 / SUMMARY_SHARE).max(STUB_TOKENS.into());
+            self.space.summarise(range, u32::try_from(tokens).unwrap_or(u32::MAX));
+            self.memo.spare.clear();
+        }
+        // No call is made that must fail: the oldest goes if the policy did not free enough.
+        if self.space.total() > window {
+            let rest = self.choose(window, rules, terms, |situation, memo| {
+                emergency(situation, memo, window.0)
+            });
+            self.space.apply(&rest);
+            plan.evict.extend(rest.evict);
+            plan.cut = plan.cut.or(rest.cut);
+            plan.breakpoints = rest.breakpoints;
+        }
+        plan.excess = self.space.total().saturating_sub(window);
+        plan
+    }
+
+    fn choose(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        how: impl FnOnce(&Situation<'_>, &mut Memo) -> Plan,
+    ) -> Plan {
+        let situation = Situation {
+            space: &self.space,
+            window,
+            rules,
+            needs: self.learnt.as_deref().map_or(terms.seeds, |(_, table)| table),
+            prefer: terms.prefer,
+            now: terms.now,
+        };
+        how(&situation, &mut self.memo)
+    }
+
+    /// Frees part of the window after a provider said that what was sent is too long. Nothing if
+    /// nothing can be freed.
+    pub(crate) fn shrink(&mut self, terms: &Terms<'_>) -> Option<Planned> {
+        let sent = self.space.total();
+        // What was sent is more than the provider takes, whatever the estimate says.
+        let window = Tokens(sent.0.saturating_mul(SHRINK_TO) / 1_000);
+        if let Some(limit) = terms.limit {
+            let scale = limit.0.saturating_mul(1_000) / window.0.max(1);
+            self.scale = scale.max(self.scale).clamp(*SCALE.start(), *SCALE.end());
+        }
+        self.window = Some(window);
+        let plan = self.make_room(window, terms.cache, terms);
+        let freed = self.space.total() < sent && plan.excess == Tokens::ZERO;
+        freed.then_some(Planned { plan, before: sent, window, long_lived: false })
+    }
+
+    /// What is sent in a call.
+    pub(crate) fn shown(
+        &self,
+        breakpoints: &[PageId],
+        long_lived: bool,
+        body: impl Fn(PageIndex) -> Option<Hash>,
+    ) -> Window {
+        let mut window = Window { long_lived, ..Window::default() };
+        let unchanged = self.space.unchanged().entries;
+        for (at, one) in self.space.shown().enumerate() {
+            let page = one.page;
+            if one.id == PageId(0) {
+                continue;
+            }
+            let Some(body) = body(page.source) else { continue };
+            let form = match (page.residency, page.summary) {
+                (Residency::Stub, false) => Form::Stub { pages: page.extent, tokens: page.tokens },
+                (Residency::Stub, true) => {
+                    Form::Summary { pages: page.extent, tokens: page.stand_in }
+                }
+                (Residency::Resident | Residency::Evicted | Residency::Forgotten, _) => {
+                    Form::Content
+                }
+            };
+            window.frames.push(Frame {
+                page: one.id,
+                body,
+                source: page.source,
+                kind: page.kind,
+                text: self.text_of(one.id, page),
+                form,
+            });
+            if at < unchanged {
+                window.unchanged = window.frames.len();
+            }
+            if breakpoints.contains(&one.id) {
+                window.breakpoints.push(window.frames.len().saturating_sub(1));
+            }
+        }
+        window
+    }
+
+    /// Where a page begins and ends in the text of its message.
+    pub(crate) fn text_of(&self, id: PageId, page: &Page) -> (u32, u32) {
+        let before = id.0.checked_sub(1).and_then(|before| self.space.page(PageId(before)));
+        let from = before.filter(|before| before.source == page.source && page.part > 0);
+        (from.map_or(0, |before| before.end), page.end)
+    }
+
+    /// A call leaves with what is shown.
+    pub(crate) fn sent(
+        &mut self,
+        options: &Arc<ThinkOptions>,
+        breakpoints: &[PageId],
+        now: Timestamp,
+    ) {
+        self.memo.sent(&self.space, breakpoints, now);
+        self.space.sent();
+        self.last = Some(LastCall { options: options.clone(), sent: self.space.total() });
+    }
+
+    /// What a call about to leave has in common with the last one, and why the provider cannot be
+    /// expected to have that in its cache, if it cannot.
+    pub(crate) fn sent_before(
+        &self,
+        options: &ThinkOptions,
+        rules: &CacheRules,
+        now: Timestamp,
+    ) -> SentBefore {
+        let Some(last) = &self.last else { return SentBefore::default() };
+        let expired = self.memo.last.is_some_and(|at| now.since(at) > rules.lifetime);
+        let miss = if last.options.model != options.model {
+            Some(MissReason::Model)
+        } else if last.options.tools != options.tools {
+            Some(MissReason::Tools)
+        } else {
+            expired.then_some(MissReason::Expired)
+        };
+        // Other tools stand before all else, so nothing would be the same.
+        let tokens = if miss.is_some() { last.sent } else { self.space.unchanged().tokens };
+        SentBefore { tokens, miss }
+    }
+
+    /// Why a provider read less from its cache than a call has in common with the one before; none if
+    /// it read what could be expected.
+    pub(crate) fn missed(
+        &self,
+        before: &SentBefore,
+        usage: &Usage,
+        rules: &CacheRules,
+    ) -> Option<MissReason> {
+        let tokens = before.tokens.0.saturating_mul(self.scale) / 1_000;
+        let slack = MISS_SLACK.max(tokens / 10);
+        let is_cached = tokens >= u64::from(rules.minimum);
+        // Many servers never say what they read from a cache.
+        let is_told = self.told_reads || rules.breakpoints() > 0;
+        let missed = usage.cache_read.0 < tokens.saturating_sub(slack);
+        let reason = before.miss.unwrap_or(MissReason::Provider);
+        (is_cached && is_told && missed && !usage.estimated).then_some(reason)
+    }
+
+    /// A call was answered: what the provider counted corrects the estimate.
+    pub(crate) fn counted(&mut self, estimate: Tokens, usage: &Usage) {
+        let input = usage.input();
+        self.told_reads |= usage.cache_read > Tokens::ZERO;
+        if usage.estimated || estimate == Tokens::ZERO || input == Tokens::ZERO {
+            return;
+        }
+        let ratio = input.0.saturating_mul(1_000) / estimate.0;
+        // The longer the request, the less what stands around messages weighs in it.
+        let scale = if self.scale == 1_000 { ratio } else { (self.scale * 3 + ratio) / 4 };
+        self.scale = scale.clamp(*SCALE.start(), *SCALE.end());
+    }
+
+    /// Pages that the model asks for. They are used, so that they do not leave again at once.
+    ///
+    /// # Errors
+    /// If the process has not all of them, or one was forgotten.
+    pub(crate) fn fault(&mut self, pages: &[PageId]) -> Result<Vec<(PageId, Page)>, MemoryError> {
+        let mut found = Vec::with_capacity(pages.len());
+        for id in pages {
+            let page = self.space.page(*id).filter(|_| self.is_of_log(*id));
+            let page = *page.ok_or(MemoryError::NoSuchPage(*id))?;
+            if page.residency == Residency::Forgotten {
+                return Err(MemoryError::Forgotten(*id));
+            }
+            found.push((*id, page));
+        }
+        for (id, _) in &found {
+            match self.learnt.as_deref_mut() {
+                Some((learner, table)) => learner.touch(&mut self.space, table, *id),
+                None => self.space.touch(*id),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Pins a page, or lets it go. What is part of a group is pinned with it when the group is a call
+    /// with its results.
+    ///
+    /// # Errors
+    /// If there is no such page.
+    pub(crate) fn pin(&mut self, page: PageId, pinned: bool) -> Result<(), MemoryError> {
+        if !self.is_of_log(page) {
+            return Err(MemoryError::NoSuchPage(page));
+        }
+        self.space.pin(page, pinned)
+    }
+
+    /// The tokens that are pinned, and the most that may be; none if the window is not known.
+    pub(crate) fn pins(&self) -> (Tokens, Option<Tokens>) {
+        let pinned = self.space.shown().filter(|one| one.page.pinned);
+        let tokens = Tokens(pinned.map(|one| u64::from(one.tokens)).sum());
+        let most = self.window.map(|window| Tokens(window.0.saturating_mul(PINS_SHARE) / 1_000));
+        (tokens, most)
+    }
+
+    /// Takes a page out for good.
+    ///
+    /// # Errors
+    /// If there is no such page, or it is of the static part.
+    pub(crate) fn forget(&mut self, page: PageId) -> Result<Tokens, MemoryError> {
+        if !self.is_of_log(page) {
+            return Err(MemoryError::NoSuchPage(page));
+        }
+        let before = self.space.total();
+        self.space.forget(page)?;
+        Ok(before.saturating_sub(self.space.total()))
+    }
+
+    /// The messages of which what is kept of their pages has changed.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<PageIndex> {
+        self.space.take_changed()
+    }
+}
+
+/// A task is pinned at the first calls only, so that one that was let go stays so.
+const FIRST_MESSAGES: u32 = 4;
+
+/// What is kept of what was too long, in thousandths.
+const SHRINK_TO: u64 = 800;

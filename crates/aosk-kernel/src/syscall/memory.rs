@@ -1,0 +1,100 @@
+//! Calls on the memory of the process that makes them: pages brought back, kept, and let go.
+
+use aosk_abi::{Error, ErrorCode, Fact, PageId, Pid, Recalled, RowKey, Tokens, Wake, limits};
+
+use crate::kernel::{Ctx, Kernel};
+use crate::memory::{MemoryError, Residency};
+
+impl Kernel {
+    /// Finds pages that the model asks for. Those that are not in the window are faults.
+    pub(crate) fn recall(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        pages: &[PageId],
+    ) -> Result<(), Error> {
+        if pages.len() > limits::RECALL_MAX {
+            let most = limits::RECALL_MAX;
+            let what = format!("recalling {} pages: {most} at a time", pages.len());
+            return Err(Error::new(ErrorCode::BadSyscall, what));
+        }
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
+        let found =
+            process.memory.fault(pages).map_err(|error| no_page("recalling", pid, error))?;
+        let memory = &process.memory;
+        let place = |(page, entry): &(PageId, crate::memory::Page)| Recalled {
+            page: *page,
+            source: entry.source,
+            text: memory.text_of(*page, entry),
+        };
+        let places = found.iter().map(place).collect();
+        let missed: Vec<_> =
+            found.iter().filter(|(_, page)| page.residency != Residency::Resident).collect();
+        process.stats.faults =
+            process.stats.faults.saturating_add(u64::try_from(missed.len()).unwrap_or(u64::MAX));
+        for (page, entry) in missed {
+            cx.fact(pid, Fact::PageFaulted { page: *page, tokens: entry.tokens });
+        }
+        self.wake(cx, pid, Wake::Recalled { pages: places });
+        Ok(())
+    }
+
+    /// Keeps a page in the window, or lets it go again.
+    pub(crate) fn pin(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        page: PageId,
+        pinned: bool,
+    ) -> Result<(), Error> {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
+        let tokens = process.memory.space().page(page).map_or(0, |page| page.tokens);
+        let (held, most) = process.memory.pins();
+        if let Some(most) = most.filter(|_| pinned)
+            && held + Tokens(u64::from(tokens)) > most
+        {
+            let what = format!(
+                "pinning page {}: it takes {tokens} tokens, {held} are pinned already, and at most \
+                 {most} may be",
+                page.0
+            );
+            return Err(Error::new(ErrorCode::MemoryPinsFull, what).hint("unpin other pages first"));
+        }
+        process.memory.pin(page, pinned).map_err(|error| no_page("pinning", pid, error))?;
+        self.page_rows_changed(pid);
+        cx.fact(pid, Fact::PagePinned { page, pinned });
+        self.wake(cx, pid, Wake::Pinned);
+        Ok(())
+    }
+
+    /// Takes a page out of the window for good.
+    pub(crate) fn forget(&mut self, cx: &mut Ctx<'_>, pid: Pid, page: PageId) -> Result<(), Error> {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
+        let freed =
+            process.memory.forget(page).map_err(|error| no_page("forgetting", pid, error))?;
+        self.page_rows_changed(pid);
+        cx.fact(pid, Fact::PageForgotten { page, freed });
+        self.wake(cx, pid, Wake::Forgotten { freed });
+        Ok(())
+    }
+
+    fn page_rows_changed(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let changed = process.memory.take_changed();
+        self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+    }
+}
+
+fn no_page(doing: &str, pid: Pid, error: MemoryError) -> Error {
+    Error::new(ErrorCode::MemoryNoPage, format!("{doing} a page of {pid}: {error}")).hint(
+        "pages are those that stubs name, and what search_memory finds; each agent has its own",
+    )
+}
