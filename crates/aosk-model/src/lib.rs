@@ -21,6 +21,7 @@
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
 
 pub mod anthropic;
+mod cache_hints;
 mod counted;
 pub mod driver;
 mod egress;
@@ -42,6 +43,7 @@ mod text;
 pub mod tokenizer;
 pub mod tokens;
 
+pub use cache_hints::CacheHints;
 pub use driver::{Delta, Driver, OnDelta, Request};
 pub use record::{Record, parse_line};
 pub use replay::Replay;

@@ -184,13 +184,22 @@ impl Serialize for WireContent<'_> {
             Content::Parts(parts) => parts,
         };
         // Several providers take lists of parts only where they take images.
-        if parts.iter().all(|part| matches!(part, Part::Text { .. })) {
+        if parts.iter().all(is_text) {
             return serializer.serialize_str(&self.0.text());
         }
         serializer.collect_seq(parts.iter().map(|part| match part {
-            Part::Text { text } => WirePart::Text(WireText { kind: "text", text }),
+            Part::Text { text } | Part::Page { page: _, text } => {
+                WirePart::Text(WireText { kind: "text", text })
+            }
             Part::Other { json } => WirePart::Other(json),
         }))
+    }
+}
+
+fn is_text(part: &Part) -> bool {
+    match part {
+        Part::Text { .. } | Part::Page { .. } => true,
+        Part::Other { .. } => false,
     }
 }
 
