@@ -116,6 +116,7 @@ mod tests {
         assert_eq!(told("openai", "gpt-5.6-luna", false), (true, Breakpoints::PromptCache));
         assert_eq!(told("openai", "gpt-5.4-mini", false), (true, Breakpoints::Nowhere));
         assert_eq!(told("openai", "gpt-5.6-luna", true), (false, Breakpoints::Nowhere));
+        assert_eq!(told("openai", "gpt-5.4-mini", true), (false, Breakpoints::Nowhere));
         assert_eq!(told("qwen", "qwen3.8-flash", false), (false, Breakpoints::CacheControl));
         assert_eq!(told("qwen", "qwen3.8-flash", true), (false, Breakpoints::Nowhere));
         for provider in provider::PROVIDERS {

@@ -120,7 +120,8 @@ impl<'a> OwnServer<'a> {
     /// The tokens that `model` holds on this server, if it says so soon. `listed` is what it has said
     /// of the model already.
     pub(crate) async fn context(self, model: &str, listed: Option<&Listed>) -> Option<Tokens> {
-        if let Some(said) = listed.and_then(|listed| listed.max_model_len) {
+        let positive = |tokens: &Tokens| *tokens > Tokens::ZERO;
+        if let Some(said) = listed.and_then(|listed| listed.max_model_len).filter(positive) {
             return Some(said);
         }
         let asked = async {
@@ -136,7 +137,7 @@ impl<'a> OwnServer<'a> {
             self.props_context(&client).await
         };
         let said = tokio::time::timeout(PROBE_TIMEOUT, asked).await.ok().flatten();
-        said.filter(|tokens| *tokens > Tokens::ZERO)
+        said.filter(positive)
     }
 
     /// As vLLM says it: in the list of models. A server of one model takes any name for it.

@@ -39,9 +39,8 @@ impl Cache {
         let mut blocks: Vec<Value> = Vec::new();
         blocks.extend(list(&body["tools"]));
         blocks.extend(list(&body["system"]));
-        for turn in list(&body["messages"]) {
-            blocks.extend(list(&turn["content"]));
-        }
+        let turns = list(&body["messages"]);
+        blocks.extend(turns.iter().filter_map(|turn| turn.get("content")).flat_map(list));
         let (mut prefix, mut tokens) = (String::new(), 0);
         let mut prefixes = Vec::new();
         let mut marked = Vec::new();
@@ -79,11 +78,12 @@ fn list(value: &Value) -> Vec<Value> {
 fn size(block: &Value) -> u64 {
     let words =
         |value: &Value| value.as_str().map_or(0, |text| text.split_whitespace().count() as u64);
-    match block["type"].as_str() {
+    let kind = block["type"].as_str();
+    assert!(matches!(kind, None | Some("text" | "tool_result" | "tool_use")), "{block}");
+    match kind {
         Some("text") => words(&block["text"]),
         Some("tool_result") => list(&block["content"]).iter().map(size).sum(),
-        Some("tool_use") => CALL,
-        Some(kind) => panic!("{kind}"),
+        Some(_) => CALL,
         None => TOOL,
     }
 }
