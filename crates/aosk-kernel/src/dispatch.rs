@@ -9,7 +9,7 @@ use crate::budget::Shortage;
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{Cause, ModelCall, SentBefore, State, Wait};
+use crate::process::{Cause, ModelCall, State, Wait};
 use crate::scheduler::policy;
 
 impl Kernel {
@@ -85,12 +85,7 @@ impl Kernel {
             options: call.options.clone(),
         });
         let rules = self.config.cache(&call.options.model, call.long_lived);
-        // Nobody knows what a failed attempt left in the cache.
-        call.sent_before = match call.attempt {
-            1 => process.memory.sent_before(&call.options, rules, cx.now),
-            _ => SentBefore::default(),
-        };
-        process.memory.sent(&call.options, &call.breakpoints, cx.now);
+        process.memory.sent(&call, rules, cx.now);
         process.state = State::Running { call, held, deadline: cx.now.after(timeout) };
         let budget = process.spec.budget;
         if let Some(device) = device {

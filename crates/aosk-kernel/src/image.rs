@@ -24,7 +24,7 @@ use crate::process::{
 use crate::table::Table;
 
 /// The version of the rows this kernel writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]

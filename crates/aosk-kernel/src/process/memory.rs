@@ -14,13 +14,14 @@ use aosk_abi::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::ModelCall;
 use crate::memory::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Kept, Learner, Memo, MemoryError,
     NeedTable, NewPage, Page, Plan, Prefer, Replacement, Residency, Situation, emergency,
 };
 
-/// The memory of a process.
-#[derive(Debug, Clone, PartialEq)]
+/// The memory of a process. Two are equal if what is kept of them is.
+#[derive(Debug, Clone)]
 pub struct Memory {
     space: AddressSpace,
     memo: Memo,
@@ -38,19 +39,29 @@ pub struct Memory {
     window: Option<Tokens>,
     /// Whether the provider ever said that it read something from its cache.
     told_reads: bool,
+    /// What the call under way has in common with the one before it.
+    common: Common,
+}
+
+impl PartialEq for Memory {
+    fn eq(&self, other: &Self) -> bool {
+        let messages = (0..self.taken.0).map(PageIndex);
+        self.taken == other.taken
+            && messages.into_iter().all(|source| self.entries(source) == other.entries(source))
+    }
 }
 
 /// What a call has in common with the one before it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct SentBefore {
+#[derive(Debug, Default, Clone, Copy)]
+struct Common {
     /// Leading tokens.
-    pub tokens: Tokens,
+    tokens: Tokens,
     /// Why the provider cannot be expected to have them in its cache.
-    pub miss: Option<MissReason>,
+    miss: Option<MissReason>,
 }
 
 /// What is remembered of a call for the next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct LastCall {
     options: Arc<ThinkOptions>,
     /// What was sent, in tokens of the estimate.
@@ -172,6 +183,7 @@ impl Memory {
             calls: GroupId(0),
             window: None,
             told_reads: false,
+            common: Common::default(),
         }
     }
 
@@ -517,27 +529,20 @@ impl Memory {
         (from.map_or(0, |before| before.end), page.end)
     }
 
-    /// A call leaves with what is shown.
-    pub(crate) fn sent(
-        &mut self,
-        options: &Arc<ThinkOptions>,
-        breakpoints: &[PageId],
-        now: Timestamp,
-    ) {
-        self.memo.sent(&self.space, breakpoints, now);
+    /// An attempt of a call leaves with what is shown.
+    pub(crate) fn sent(&mut self, call: &ModelCall, rules: &CacheRules, now: Timestamp) {
+        // Nobody knows what a failed attempt left in the cache.
+        self.common = match call.attempt {
+            1 => self.common(&call.options, rules, now),
+            _ => Common::default(),
+        };
+        self.memo.sent(&self.space, &call.breakpoints, now);
         self.space.sent();
-        self.last = Some(LastCall { options: options.clone(), sent: self.space.total() });
+        self.last = Some(LastCall { options: call.options.clone(), sent: self.space.total() });
     }
 
-    /// What a call about to leave has in common with the last one, and why the provider cannot be
-    /// expected to have that in its cache, if it cannot.
-    pub(crate) fn sent_before(
-        &self,
-        options: &ThinkOptions,
-        rules: &CacheRules,
-        now: Timestamp,
-    ) -> SentBefore {
-        let Some(last) = &self.last else { return SentBefore::default() };
+    fn common(&self, options: &ThinkOptions, rules: &CacheRules, now: Timestamp) -> Common {
+        let Some(last) = &self.last else { return Common::default() };
         let expired = self.memo.last.is_some_and(|at| now.since(at) > rules.lifetime);
         let miss = if last.options.model != options.model {
             Some(MissReason::Model)
@@ -548,25 +553,21 @@ impl Memory {
         };
         // Other tools stand before all else, so nothing would be the same.
         let tokens = if miss.is_some() { last.sent } else { self.space.unchanged().tokens };
-        SentBefore { tokens, miss }
+        Common { tokens, miss }
     }
 
-    /// Why a provider read less from its cache than a call has in common with the one before; none if
-    /// it read what could be expected.
-    pub(crate) fn missed(
-        &self,
-        before: &SentBefore,
-        usage: &Usage,
-        rules: &CacheRules,
-    ) -> Option<MissReason> {
-        let tokens = before.tokens.0.saturating_mul(self.scale) / 1_000;
-        let slack = MISS_SLACK.max(tokens / 10);
-        let is_cached = tokens >= u64::from(rules.minimum);
+    /// Why a provider read less from its cache than the call has in common with the one before, and
+    /// how much that is; none if it read what could be expected.
+    pub(crate) fn missed(&self, usage: &Usage, rules: &CacheRules) -> Option<(MissReason, Tokens)> {
+        let Common { tokens, miss } = self.common;
+        let scaled = tokens.0.saturating_mul(self.scale) / 1_000;
+        let slack = MISS_SLACK.max(scaled / 10);
+        let is_cached = scaled >= u64::from(rules.minimum);
         // Many servers never say what they read from a cache.
         let is_told = self.told_reads || rules.breakpoints() > 0;
-        let missed = usage.cache_read.0 < tokens.saturating_sub(slack);
-        let reason = before.miss.unwrap_or(MissReason::Provider);
-        (is_cached && is_told && missed && !usage.estimated).then_some(reason)
+        let missed = usage.cache_read.0 < scaled.saturating_sub(slack);
+        let reason = miss.unwrap_or(MissReason::Provider);
+        (is_cached && is_told && missed && !usage.estimated).then_some((reason, tokens))
     }
 
     /// A call was answered: what the provider counted corrects the estimate.

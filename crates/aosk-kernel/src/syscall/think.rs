@@ -12,7 +12,7 @@ use crate::kernel::{Ctx, Kernel};
 use crate::memory::{CacheRules, NeedTable};
 use crate::mutant::broken;
 use crate::process::memory::{Planned, Terms};
-use crate::process::{ModelCall, SentBefore, State};
+use crate::process::{ModelCall, State};
 
 /// What a process asks of a model.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,6 @@ impl Kernel {
             breakpoints: planned.plan.breakpoints.clone(),
             long_lived: planned.long_lived,
             shrunk: false,
-            sent_before: SentBefore::default(),
             attempt: 0,
             failures: 0,
             since,
