@@ -1,9 +1,7 @@
 //! Dispatch: who stands where, and who starts. The glue between the process table, the queues, the
 //! policy, the devices and the budgets.
 
-use aosk_abi::{
-    BudgetId, Error, Fact, FailureClass, PageIndex, Pid, Release, RowKey, Spend, Timestamp,
-};
+use aosk_abi::{BudgetId, Error, Fact, FailureClass, Pid, Release, RowKey, Spend, Timestamp};
 
 use crate::budget::Shortage;
 use crate::index::{Index, Place};
@@ -74,14 +72,10 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
-        let body = |at: PageIndex| {
-            let at = usize::try_from(at.0).ok()?;
-            process.pages.get(at).map(|page| page.hash)
-        };
         cx.fx.releases.push(Release::Think {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
-            window: process.memory.shown(&call.breakpoints, call.long_lived, body),
+            window: process.memory.shown(&call, &process.pages),
             options: call.options.clone(),
         });
         let rules = self.config.cache(&call.options.model, call.long_lived);

@@ -480,14 +480,10 @@ impl Memory {
         freed.then_some(Planned { plan, before: sent, window, long_lived: false })
     }
 
-    /// What is sent in a call.
-    pub(crate) fn shown(
-        &self,
-        breakpoints: &[PageId],
-        long_lived: bool,
-        body: impl Fn(PageIndex) -> Option<Hash>,
-    ) -> Window {
-        let mut window = Window { long_lived, ..Window::default() };
+    /// What is sent in a call, of a log whose messages have their bodies at these addresses.
+    pub(crate) fn shown(&self, call: &ModelCall, log: &[super::Page]) -> Window {
+        let body = |at: PageIndex| log.get(usize::try_from(at.0).ok()?).map(|page| page.hash);
+        let mut window = Window { long_lived: call.long_lived, ..Window::default() };
         let unchanged = self.space.unchanged().entries;
         for (at, one) in self.space.shown().enumerate() {
             let page = one.page;
@@ -515,9 +511,21 @@ impl Memory {
             if at < unchanged {
                 window.unchanged = window.frames.len();
             }
-            if breakpoints.contains(&one.id) {
+            if call.breakpoints.contains(&one.id) {
                 window.breakpoints.push(window.frames.len().saturating_sub(1));
             }
+        }
+        // A call of a kernel that had no page tables is made again with its whole log.
+        let taken = usize::try_from(self.taken.0).unwrap_or(usize::MAX);
+        for (source, page) in (self.taken.0..).map(PageIndex).zip(log.iter().skip(taken)) {
+            window.frames.push(Frame {
+                page: PageId(u32::MAX),
+                body: page.hash,
+                source,
+                kind: PageKind::Message,
+                text: (0, TEXT_END),
+                form: Form::Content,
+            });
         }
         window
     }

@@ -50,7 +50,7 @@ fn a_budget_is_read_from_its_row() {
         reserved: node.reserved,
     };
     assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(expected));
-    let newer = row(id).1.replace(r#""v":1"#, r#""v":2"#);
+    let newer = row(id).1.replace(r#""v":2"#, r#""v":3"#);
     assert!(Kernel::read_budget(id, &newer).is_err());
 }
 
@@ -115,9 +115,9 @@ fn rows_of_a_newer_version_are_refused() {
     for (key, _) in image().rows {
         let error = refusal(|rows| {
             let text = row(rows, key);
-            *text = text.replacen(r#""v":1"#, r#""v":2"#, 1);
+            *text = text.replacen(r#""v":2"#, r#""v":3"#, 1);
         });
-        let what = "written by a newer version: 2, known up to 1".to_owned();
+        let what = "written by a newer version: 3, known up to 2".to_owned();
         assert_eq!(error, RestoreError { key, what });
     }
 }
@@ -302,4 +302,31 @@ fn only_what_changed_is_written() {
     let keys: Vec<_> = fx.rows.iter().map(|change| change.key).collect();
     assert_eq!(keys, [RowKey::Process(a)]);
     assert!(s.kernel.is_flushed());
+}
+
+#[test]
+fn rows_of_the_version_before_are_read() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    s.step(a, think("m"));
+    s.crash();
+    // Before there were page tables, a call said how many pages it shows and a page had no table.
+    for (_, text) in &mut s.rows {
+        *text =
+            text.replacen(r#""v":2"#, r#""v":1"#, 1).replace(r#""estimate":10"#, r#""pages":1"#);
+        if let Some(at) = text.find(r#","table":"#) {
+            text.truncate(at);
+            text.push_str("}}");
+        }
+    }
+    s.crash();
+    let released = s.effects.iter().rev().flat_map(|fx| &fx.releases);
+    let shown = released.filter_map(|release| match release {
+        aosk_abi::Release::Think { window, .. } => Some(window.frames.len()),
+        _ => None,
+    });
+    assert_eq!(shown.take(1).collect::<Vec<_>>(), [1], "it is made again with its whole log");
+    s.answer(a, 10, 5);
+    s.step(a, think("m"));
+    assert_eq!(s.process(a).memory.taken(), s.process(a).page_count());
 }
