@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Form, Frame, Hash, MissReason, PageId, PageIndex, PageKind, Piece, TEXT_END, ThinkOptions,
-    Timestamp, Tokens, Usage, Window,
+    Form, Frame, MissReason, PageId, PageIndex, PageKind, Piece, TEXT_END, ThinkOptions, Timestamp,
+    Tokens, Usage, Window,
 };
 use serde::{Deserialize, Serialize};
 

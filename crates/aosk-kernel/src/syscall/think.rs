@@ -188,7 +188,7 @@ fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'
         policy: config.replacement,
         prefer: config.prefer,
         limit,
-        cache: model.map_or(CacheRules::free(), |model| model.cache),
+        cache: model.map_or_else(CacheRules::free, |model| model.cache),
         long_cache: model.and_then(|model| model.long_cache),
         seeds: NeedTable::seeded(),
         now,
