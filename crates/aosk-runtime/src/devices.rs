@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::config::ModelDevice;
+use crate::memory::Shown;
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -133,7 +134,7 @@ impl Devices {
         attempt: u32,
         asker: Asker,
         options: Arc<aosk_abi::ThinkOptions>,
-        messages: Vec<Body>,
+        shown: Shown,
     ) {
         let tools = self.offered(&options.tools).specs.clone();
         let Some(device) = self.models.get(&options.model).cloned() else {
@@ -149,7 +150,7 @@ impl Devices {
             process: asker.name,
             label: asker.label,
             options,
-            messages,
+            messages: shown.messages,
             tools,
         };
         let growth = self.growth.clone();

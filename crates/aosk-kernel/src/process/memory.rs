@@ -482,7 +482,6 @@ impl Memory {
 
     /// What is sent in a call, of a log whose messages have their bodies at these addresses.
     pub(crate) fn shown(&self, call: &ModelCall, log: &[super::Page]) -> Window {
-        let body = |at: PageIndex| log.get(usize::try_from(at.0).ok()?).map(|page| page.hash);
         let mut window = Window { long_lived: call.long_lived, ..Window::default() };
         let unchanged = self.space.unchanged().entries;
         for (at, one) in self.space.shown().enumerate() {
@@ -490,8 +489,8 @@ impl Memory {
             if one.id == PageId(0) {
                 continue;
             }
-            let Some(body) = body(page.source) else { continue };
-            let form = match (page.residency, page.summary) {
+            let Some(mut frame) = self.frame(one.id, page, log) else { continue };
+            frame.form = match (page.residency, page.summary) {
                 (Residency::Stub, false) => Form::Stub { pages: page.extent, tokens: page.tokens },
                 (Residency::Stub, true) => {
                     Form::Summary { pages: page.extent, tokens: page.stand_in }
@@ -500,14 +499,7 @@ impl Memory {
                     Form::Content
                 }
             };
-            window.frames.push(Frame {
-                page: one.id,
-                body,
-                source: page.source,
-                kind: page.kind,
-                text: self.text_of(one.id, page),
-                form,
-            });
+            window.frames.push(frame);
             if at < unchanged {
                 window.unchanged = window.frames.len();
             }
@@ -530,8 +522,46 @@ impl Memory {
         window
     }
 
-    /// Where a page begins and ends in the text of its message.
-    pub(crate) fn text_of(&self, id: PageId, page: &Page) -> (u32, u32) {
+    /// The pages that what stands at a frame stands for, in order, the frame's own first.
+    #[must_use]
+    pub fn behind(&self, frame: &Frame, log: &[super::Page]) -> Vec<Frame> {
+        let (Form::Stub { pages, .. } | Form::Summary { pages, .. }) = frame.form else {
+            return Vec::new();
+        };
+        let is_away = |page: &&Page| page.residency != Residency::Resident;
+        let ids = (frame.page.0..self.space.pages_u32()).map(PageId);
+        let pages = ids
+            .filter_map(|id| Some((id, self.space.page(id).filter(is_away)?)))
+            .filter(|(id, page)| page.original == *id)
+            .take(usize::try_from(pages).unwrap_or(usize::MAX));
+        pages.filter_map(|(id, page)| self.frame(id, page, log)).collect()
+    }
+
+    fn frame(&self, id: PageId, page: &Page, log: &[super::Page]) -> Option<Frame> {
+        let at = usize::try_from(page.source.0).ok()?;
+        Some(Frame {
+            page: id,
+            body: log.get(at)?.hash,
+            source: page.source,
+            kind: page.kind,
+            text: self.text_of(id, page),
+            form: Form::Content,
+        })
+    }
+
+    /// Whether a page, or a copy of it, is shown with its content.
+    #[must_use]
+    pub fn is_shown(&self, id: PageId, page: &Page) -> bool {
+        let is_copy =
+            |one: &Page| one.residency == Residency::Resident && one.original == page.original;
+        // Copies are newer than what they are copies of.
+        let mut newer = self.space.shown().rev().take_while(|one| one.id > id.min(page.original));
+        page.residency == Residency::Resident || newer.any(|one| is_copy(one.page))
+    }
+
+    /// Where a page begins and ends in the text of its message, in bytes.
+    #[must_use]
+    pub fn text_of(&self, id: PageId, page: &Page) -> (u32, u32) {
         let before = id.0.checked_sub(1).and_then(|before| self.space.page(PageId(before)));
         let from = before.filter(|before| before.source == page.source && page.part > 0);
         (from.map_or(0, |before| before.end), page.end)

@@ -111,7 +111,7 @@ fn blocks_of(content: &Content) -> Vec<Block<'_>> {
         Content::Parts(parts) => parts
             .iter()
             .filter_map(|part| match part {
-                Part::Text { text } => Block::text(text),
+                Part::Text { text } | Part::Page { text, .. } => Block::text(text),
                 Part::Other { json } => Some(Block::Verbatim(json)),
             })
             .collect(),

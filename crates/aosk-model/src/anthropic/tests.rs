@@ -17,6 +17,7 @@ fn rendered(messages: Vec<Message>, version: Version, cache_marks: bool) -> Stri
             output_max: Tokens(9),
             tools: vec![],
             temperature_milli: Some(1500),
+            window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),

@@ -184,11 +184,13 @@ impl Serialize for WireContent<'_> {
             Content::Parts(parts) => parts,
         };
         // Several providers take lists of parts only where they take images.
-        if parts.iter().all(|part| matches!(part, Part::Text { .. })) {
+        if parts.iter().all(|part| matches!(part, Part::Text { .. } | Part::Page { .. })) {
             return serializer.serialize_str(&self.0.text());
         }
         serializer.collect_seq(parts.iter().map(|part| match part {
-            Part::Text { text } => WirePart::Text(WireText { kind: "text", text }),
+            Part::Text { text } | Part::Page { text, .. } => {
+                WirePart::Text(WireText { kind: "text", text })
+            }
             Part::Other { json } => WirePart::Other(json),
         }))
     }

@@ -24,6 +24,7 @@ fn asked(messages: Vec<Message>) -> Request {
             output_max: Tokens(256),
             tools: vec![],
             temperature_milli: Some(70),
+            window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),
