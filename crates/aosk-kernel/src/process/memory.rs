@@ -68,8 +68,8 @@ struct LastCall {
     sent: Tokens,
 }
 
-/// What a stub takes: two lines, and what a message has around it.
-const STUB_TOKENS: u32 = 48;
+/// What a stub takes at most: two lines, and what a message has around it.
+pub const STUB_TOKENS: u32 = 80;
 
 /// What a summary takes at most, and the part of the window that it takes at most.
 const SUMMARY_TOKENS_MAX: u64 = 2_000;

@@ -196,6 +196,3 @@ pub(crate) fn has_evicted(process: &Process) -> bool {
     Tokens(u64::from(space.pages_u32())) > Tokens(space.entries() as u64)
         || space.shown().any(|one| one.is_stub())
 }
-
-#[cfg(test)]
-mod tests;
