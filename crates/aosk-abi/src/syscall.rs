@@ -169,6 +169,8 @@ pub struct Recalled {
     /// Where it begins and ends in the text of the message, in bytes; the end is
     /// [`crate::memory::TEXT_END`] if it is that of the message.
     pub text: (u32, u32),
+    /// Whether it, or a copy of it, is in the window.
+    pub resident: bool,
 }
 
 /// Why a program is run again.

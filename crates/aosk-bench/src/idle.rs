@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use aosk_runtime::abi::{Body, Limits, Message, Millis, PermissionLevel, ProgramSpec, SpawnSpec};
-use aosk_runtime::kernel::policy;
+use aosk_runtime::kernel::{memory, policy};
 use aosk_runtime::store::Sqlite;
 use aosk_runtime::tools::Registry;
 use aosk_runtime::{Action, Call, Event, Node, NodeConfig, ProcessView, Program, Programs};
@@ -136,6 +136,8 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         recorded: None,
         programs,
         policy: policy("priority")?,
+        replacement: memory::DEFAULT,
+        prefer: memory::Prefer::Cost,
         limits: Limits::default(),
         tool_slots: 64,
         workspace: dir.join("workspace"),

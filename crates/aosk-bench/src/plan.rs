@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use aosk_runtime::abi::{PageIndex, Timestamp, Tokens};
+use aosk_runtime::abi::{PageIndex, TEXT_END, Timestamp, Tokens};
 use aosk_runtime::kernel::memory::{
     AddressSpace, ArenaId, BlockId, GroupId, Learner, Memo, NeedTable, NewPage, Page, PageId,
     PageKind, Prefer, Situation, replacement, rules,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aosk_runtime::abi::{
     Body, Limits, Message, Millis, PermissionLevel, ProgramSpec, SpawnSpec, ThinkOptions, Tokens,
 };
-use aosk_runtime::kernel::policy;
+use aosk_runtime::kernel::{memory, policy};
 use aosk_runtime::program::react;
 use aosk_runtime::store::Sqlite;
 use aosk_runtime::tools::Registry;
@@ -133,18 +133,18 @@ pub(crate) async fn node(
     let config = NodeConfig {
         store: SlowDisk::under(Sqlite::open(&dir.join("data"))?, flush),
         models: vec![ModelDevice {
-            name: MODEL.to_owned(),
-            driver: resolved.driver,
             slots: u32::try_from(slots)?,
             price: resolved.price.unwrap_or_default(),
             tokenizer: resolved.tokenizer,
             timeout: Millis::from_secs(60),
-            stream: false,
+            ..ModelDevice::new(MODEL, resolved.driver)
         }],
         tools,
         recorded: None,
         programs: Programs::default(),
         policy: policy("priority")?,
+        replacement: memory::DEFAULT,
+        prefer: memory::Prefer::Cost,
         limits: Limits::default(),
         tool_slots: 64,
         workspace: dir.join("workspace"),

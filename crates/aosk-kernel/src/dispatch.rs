@@ -1,15 +1,13 @@
 //! Dispatch: who stands where, and who starts. The glue between the process table, the queues, the
 //! policy, the devices and the budgets.
 
-use aosk_abi::{
-    BudgetId, Error, Fact, FailureClass, PageIndex, Pid, Release, RowKey, Spend, Timestamp,
-};
+use aosk_abi::{BudgetId, Error, Fact, FailureClass, Pid, Release, RowKey, Spend, Timestamp};
 
 use crate::budget::Shortage;
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{Cause, ModelCall, SentBefore, State, Wait};
+use crate::process::{Cause, ModelCall, State, Wait};
 use crate::scheduler::policy;
 
 impl Kernel {
@@ -74,23 +72,14 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
-        let body = |at: PageIndex| {
-            let at = usize::try_from(at.0).ok()?;
-            process.pages.get(at).map(|page| page.hash)
-        };
         cx.fx.releases.push(Release::Think {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
-            window: process.memory.shown(&call.breakpoints, call.long_lived, body),
+            window: process.memory.shown(&call, &process.pages),
             options: call.options.clone(),
         });
         let rules = self.config.cache(&call.options.model, call.long_lived);
-        // Nobody knows what a failed attempt left in the cache.
-        call.sent_before = match call.attempt {
-            1 => process.memory.sent_before(&call.options, rules, cx.now),
-            _ => SentBefore::default(),
-        };
-        process.memory.sent(&call.options, &call.breakpoints, cx.now);
+        process.memory.sent(&call, rules, cx.now);
         process.state = State::Running { call, held, deadline: cx.now.after(timeout) };
         let budget = process.spec.budget;
         if let Some(device) = device {

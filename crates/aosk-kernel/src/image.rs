@@ -24,7 +24,7 @@ use crate::process::{
 use crate::table::Table;
 
 /// The version of the rows this kernel writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
@@ -167,8 +167,11 @@ impl Kernel {
         kernel.check_logs()?;
         kernel.adopt_children();
         kernel.reindex();
-        // What was just read need not be written.
+        // What was just read need not be written, unless it is of an older version.
         kernel.dirty.clear();
+        let present = format!("{{\"v\":{VERSION},");
+        let older = image.rows.iter().filter(|(_, text)| !text.starts_with(&present));
+        kernel.dirty.extend(older.map(|(key, _)| *key));
         Ok(kernel)
     }
 

@@ -109,7 +109,7 @@ impl Tokenizer {
             Content::Parts(parts) => parts.iter().fold(Tokens::ZERO, |total, part| {
                 total
                     + match part {
-                        Part::Text { text } | Part::Page { page: _, text } => self.of_text(text),
+                        Part::Text { text } | Part::Page { text, .. } => self.of_text(text),
                         Part::Other { .. } => Tokens(OTHER_PART),
                     }
             }),

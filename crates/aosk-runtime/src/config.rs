@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aosk_abi::{Limits, Millis, Price};
+use aosk_abi::{Limits, Millis, Price, Tokens, limits};
 use aosk_kernel::Policy;
+use aosk_kernel::memory::{CacheRules, Prefer, Replacement};
 use aosk_model::{Driver, Replay, Tokenizer};
 use aosk_store::Store;
 use aosk_tools::Registry;
@@ -25,6 +26,10 @@ pub struct NodeConfig {
     pub programs: Programs,
     /// Who gets a free slot next.
     pub policy: &'static dyn Policy,
+    /// What leaves the window of a model when it is full.
+    pub replacement: &'static dyn Replacement,
+    /// What matters most when something leaves.
+    pub prefer: Prefer,
     /// Bounds for all processes together.
     pub limits: Limits,
     /// How many tool calls may run at once.
@@ -50,10 +55,35 @@ pub struct ModelDevice {
     pub price: Price,
     /// What counts its tokens before a call.
     pub tokenizer: Tokenizer,
+    /// The most tokens that a request and its answer may have together; none if that is not known.
+    pub context: Option<Tokens>,
+    /// How its provider caches prefixes.
+    pub cache: &'static CacheRules,
+    /// The same with a longer lifetime, if the provider offers one.
+    pub long_cache: Option<&'static CacheRules>,
     /// How long one attempt may take.
     pub timeout: Millis,
     /// Whether answers are streamed; observers then see them grow.
     pub stream: bool,
+}
+
+impl ModelDevice {
+    /// One of which nothing is known: one call at a time, for nothing, in one piece.
+    #[must_use]
+    pub fn new(name: impl Into<String>, driver: Arc<dyn Driver>) -> Self {
+        Self {
+            name: name.into(),
+            driver,
+            slots: 1,
+            price: Price::default(),
+            tokenizer: Tokenizer::ESTIMATE,
+            context: None,
+            cache: CacheRules::free(),
+            long_cache: None,
+            timeout: limits::MODEL_TIMEOUT,
+            stream: false,
+        }
+    }
 }
 
 impl std::fmt::Debug for ModelDevice {

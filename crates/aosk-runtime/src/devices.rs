@@ -11,12 +11,13 @@ use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Pid,
     Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
-use aosk_model::{Delta, Replay, Request, Tokenizer};
+use aosk_model::{CacheHints, Delta, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::config::ModelDevice;
+use crate::memory::Shown;
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -133,7 +134,7 @@ impl Devices {
         attempt: u32,
         asker: Asker,
         options: Arc<aosk_abi::ThinkOptions>,
-        messages: Vec<Body>,
+        shown: Shown,
     ) {
         let tools = self.offered(&options.tools).specs.clone();
         let Some(device) = self.models.get(&options.model).cloned() else {
@@ -149,8 +150,9 @@ impl Devices {
             process: asker.name,
             label: asker.label,
             options,
-            messages,
+            messages: shown.messages,
             tools,
+            cache: CacheHints::default(),
         };
         let growth = self.growth.clone();
         self.spawn((call, attempt), Kind::Model, async move {

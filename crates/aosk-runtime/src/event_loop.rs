@@ -9,11 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
-    limits,
+    Body, Command, Effects, Error, ErrorCode, Frame, Hash, Input, Millis, Pid, Release, Reply,
+    RequestId, Timestamp, limits,
 };
-use aosk_kernel::{Kernel, Policy};
+use aosk_kernel::{Kernel, Policy, Process};
 use aosk_store::{Batch, Committer};
+use aosk_tools::kernel_calls;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bodies::Bodies;
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::commits::Commits;
 use crate::devices::{Asker, Devices};
 use crate::flight::{Flight, Seen};
+use crate::memory::{Source, render};
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
 use crate::turns::Turns;
@@ -169,7 +171,11 @@ impl EventLoop {
             left = left.saturating_sub(resumes.len());
             for start in inline {
                 if let Some(asker) = self.asker(start.call.pid) {
-                    let done = self.devices.call_inline(&start, asker);
+                    let done = if start.tool == kernel_calls::SEARCH_MEMORY {
+                        self.turns.search_memory(&self.kernel, &mut self.bodies, &start)
+                    } else {
+                        self.devices.call_inline(&start, asker)
+                    };
                     self.apply_one(&done)?;
                 }
             }
@@ -281,14 +287,13 @@ impl EventLoop {
 
     fn release(&mut self, release: Release) {
         match release {
-            Release::Think { call, attempt, pages, options } => {
+            Release::Think { call, attempt, window, options } => {
                 let Some(asker) = self.asker(call.pid) else {
                     return;
                 };
-                let bodies: Result<Vec<_>, _> =
-                    pages.into_iter().map(|hash| self.bodies.get(hash)).collect();
-                match bodies {
-                    Ok(bodies) => self.devices.think(call, attempt, asker, options, bodies),
+                let (kernel, bodies) = (&self.kernel, &mut self.bodies);
+                match render(&window, &mut Log { bodies, process: kernel.process(call.pid) }) {
+                    Ok(shown) => self.devices.think(call, attempt, asker, options, shown),
                     Err(error) => self.devices.fail_model(call, attempt, &error),
                 }
             }
@@ -351,6 +356,22 @@ impl EventLoop {
             }
         }
         End::Stopped
+    }
+}
+
+/// The log of a process, for what is shown of it.
+struct Log<'a> {
+    bodies: &'a mut Bodies,
+    process: Option<&'a Process>,
+}
+
+impl Source for Log<'_> {
+    fn body(&mut self, hash: Hash) -> Result<Body, Error> {
+        self.bodies.get(hash)
+    }
+
+    fn behind(&mut self, frame: &Frame) -> Vec<Frame> {
+        self.process.map(|process| process.memory.behind(frame, &process.pages)).unwrap_or_default()
     }
 }
 

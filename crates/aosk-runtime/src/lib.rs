@@ -8,6 +8,7 @@
 //! | `event_loop` | decide, commit, act |
 //! | `turns` | events in, system calls out |
 //! | `devices` | model and tool calls in flight |
+//! | `memory` | pages as content: cut, found again, made into messages |
 //! | `bodies` | content in memory, in front of the store |
 //! | `published` | what readers see, without entering the loop |
 //! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
@@ -25,6 +26,7 @@ mod event_loop;
 mod flight;
 mod handle;
 pub mod inspect;
+mod memory;
 mod node;
 pub mod program;
 mod published;

@@ -1,12 +1,13 @@
 //! A node: one kernel on one store, started, supervised and shut down.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use aosk_abi::{Command, Error, ErrorCode, Input, Pid, RequestId, Signal, Timestamp};
 use aosk_kernel::{Config, Kernel, ModelConfig};
 use aosk_store::{Committer, Reader, Store};
+use aosk_tools::kernel_calls;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -71,13 +72,19 @@ impl Node {
                 slots: model.slots.max(1),
                 price: model.price,
                 timeout: model.timeout,
+                context: model.context,
+                cache: model.cache,
+                long_cache: model.long_cache,
             };
             (model.name.clone(), known)
         });
         let known_tools =
             tools.names().filter_map(|name| Some((name.to_owned(), tools.traits(name)?.clone())));
-        let mut kernel_config =
-            Config::new(config.policy, known_models.collect(), known_tools.collect());
+        let mut known_tools: BTreeMap<_, _> = known_tools.collect();
+        known_tools.insert(kernel_calls::SEARCH_MEMORY.to_owned(), kernel_calls::search_traits());
+        let mut kernel_config = Config::new(config.policy, known_models.collect(), known_tools);
+        kernel_config.replacement = config.replacement;
+        kernel_config.prefer = config.prefer;
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;
         let image = store.load()?;

@@ -5,36 +5,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Resume, Step,
-    Syscall, Tokens, Wake, limits,
+    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Recalled, Resume,
+    Step, Syscall, ToolOutcome, ToolStart, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process, State};
-use aosk_model::Tokenizer;
+use aosk_tools::kernel_calls::{self, KernelCall};
 
 use crate::bodies::Bodies;
 use crate::devices::Devices;
+use crate::memory::{Contents, FOUND, FOUND_MAX, Told, text_of};
 use crate::program::{Call, Event, ProcessView, Programs, Stepped};
 
 /// Runs programs.
 pub(crate) struct Turns {
     programs: Programs,
-    /// The tokens of each log so far.
-    logs: HashMap<Pid, Counted>,
+    /// What is known of the content of each log.
+    contents: HashMap<Pid, Contents>,
     /// Turns taken in this batch.
     taken: HashMap<Pid, u32>,
 }
 
-/// As much of a log as is counted.
-#[derive(Debug, Default)]
-struct Counted {
-    count: Tokenizer,
-    pages: usize,
-    tokens: Tokens,
-}
-
 impl Turns {
     pub(crate) fn new(programs: Programs) -> Self {
-        Self { programs, logs: HashMap::new(), taken: HashMap::new() }
+        Self { programs, contents: HashMap::new(), taken: HashMap::new() }
     }
 
     /// A new batch begins.
@@ -44,7 +37,7 @@ impl Turns {
 
     /// A process is gone.
     pub(crate) fn forget(&mut self, pid: Pid) {
-        self.logs.remove(&pid);
+        self.contents.remove(&pid);
     }
 
     /// Runs the program and gives the step it takes; none if it was stopped or ended meanwhile.
@@ -93,15 +86,19 @@ impl Turns {
             answer: answer.as_deref(),
         };
         let program = &process.spec.program.name;
-        let Stepped { append, call, state } =
+        let Stepped { mut append, call, state } =
             self.programs.step(program, &process.program_state, &view, event)?;
         let call = match call {
             Call::Think(options) => {
                 let count = devices.tokenizer(&options.model);
                 let tools = devices.tokens_of_tools(&options.tools, count);
-                let log = self.log_tokens(bodies, pid, process, &append, count)?;
-                Syscall::Think { options, input: log + tools }
+                let contents = self.contents.entry(pid).or_default();
+                let Told { pieces, uses } = contents.tell(bodies, process, &mut append, count)?;
+                Syscall::Think { options, tools, pieces, uses }
             }
+            Call::Recall(pages) => Syscall::Recall { pages },
+            Call::Pin { page, pinned } => Syscall::Pin { page, pinned },
+            Call::Forget(page) => Syscall::Forget { page },
             Call::CallTools(calls) => Syscall::CallTools { calls },
             Call::Spawn(spec) => Syscall::Spawn { spec },
             Call::Wait { child, timeout } => Syscall::Wait { child, timeout },
@@ -115,25 +112,38 @@ impl Turns {
         Ok(Step { append, call, state })
     }
 
-    /// The tokens of the log and of what is about to be appended, as `count` has them.
-    fn log_tokens(
+    /// Makes a call of `search_memory`: what is searched is the log of the process that calls.
+    pub(crate) fn search_memory(
         &mut self,
+        kernel: &Kernel,
         bodies: &mut Bodies,
-        pid: Pid,
-        process: &Process,
-        append: &[Body],
-        count: Tokenizer,
-    ) -> Result<Tokens, Error> {
-        let log = self.logs.entry(pid).or_default();
-        if log.count != count {
-            *log = Counted { count, ..Counted::default() };
-        }
-        for page in process.pages.iter().skip(log.pages) {
-            log.tokens += count.of_message(bodies.get(page.hash)?.message());
-            log.pages = log.pages.saturating_add(1);
-        }
-        let tokens = append.iter().map(|body| count.of_message(body.message()));
-        Ok(tokens.fold(log.tokens, |sum, tokens| sum + tokens))
+        start: &ToolStart,
+    ) -> Input {
+        let body = match self.search(kernel, bodies, start) {
+            Ok(found) => Message::returned(&start.use_id, &start.tool, found),
+            Err(error) => Message::failed(&start.use_id, &start.tool, error.code, error.message),
+        };
+        let outcome = ToolOutcome::Returned(Body::new(body));
+        Input::ToolDone { call: start.call, attempt: start.attempt, outcome }
+    }
+
+    fn search(
+        &mut self,
+        kernel: &Kernel,
+        bodies: &mut Bodies,
+        start: &ToolStart,
+    ) -> Result<String, Error> {
+        let wanted = match kernel_calls::parse(&start.tool, &start.arguments) {
+            Ok(KernelCall::SearchMemory(wanted)) => wanted,
+            Ok(_) => return Err(Error::new(ErrorCode::ToolUnknown, "this is no search")),
+            Err(error) => return Err(Error::new(error.code(), error.to_string())),
+        };
+        let pid = start.call.pid;
+        let process = kernel.process(pid).ok_or_else(|| {
+            Error::new(ErrorCode::NoSuchProcess, format!("searching: no such process: {pid}"))
+        })?;
+        let limit = wanted.limit.map_or(FOUND, usize::from).min(FOUND_MAX);
+        self.contents.entry(pid).or_default().search(process, bodies, &wanted.query, limit)
     }
 }
 
@@ -202,6 +212,18 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
             };
             Event::ChildExited { pid, status, result }
         }
+        Wake::Recalled { pages } => {
+            let mut recalled = Vec::with_capacity(pages.len());
+            for place in pages {
+                let Recalled { page: id, source, text, resident } = place;
+                let body = bodies.get(page(source)?)?;
+                let text = text_of(body.message(), text).filter(|_| !resident);
+                recalled.push((id, text));
+            }
+            Event::Recalled(recalled)
+        }
+        Wake::Pinned => Event::Pinned,
+        Wake::Forgotten { freed } => Event::Forgotten(freed),
         Wake::Sent => Event::Sent,
         Wake::Received { body, from } => {
             Event::Received { from, message: bodies.get(body)?.message().clone() }

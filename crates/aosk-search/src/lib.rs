@@ -7,6 +7,7 @@
 //! | [`page`], [`mod@index`] | a page with what is known of it; pages that can be searched |
 //! | [`query`], `concept` | what a query asks for, in its own words and in others |
 //! | `matches`, [`feature`] | which page holds which term; what speaks for a page |
+//! | [`identifier`] | what identifies things in a text |
 //! | [`rank`], [`search`], [`budget`] | weights, pages in order, as many as fit |
 //! | [`evaluate`], [`fit`] | how good it is, and where the weights come from |
 //!
@@ -20,6 +21,7 @@ pub mod date;
 pub mod evaluate;
 pub mod feature;
 pub mod fit;
+pub mod identifier;
 pub mod index;
 mod matches;
 pub mod page;

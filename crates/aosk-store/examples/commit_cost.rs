@@ -93,6 +93,7 @@ fn step(number: u64, processes: u64) -> Batch {
                 pages: PageIndex(turn),
                 input: Tokens(1000),
                 output_max: Tokens(4096),
+                window: None,
             },
             Fact::ModelAnswered {
                 call,

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use aosk_abi::Peer;
 use aosk_abi::id::Pid;
-use aosk_abi::tool::ToolSpec;
+use aosk_abi::tool::{Risk, ToolSpec, ToolTraits};
 use aosk_abi::unit::{MicroUsd, Millis, Tokens};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -30,8 +30,66 @@ pub enum KernelCall {
     ReceiveMessage(ReceiveMessage),
     /// `sleep`
     Sleep(Sleep),
+    /// `recall`
+    Recall(Recall),
+    /// `search_memory`. A tool that the runtime makes itself, for it needs the log of its caller.
+    SearchMemory(SearchMemory),
+    /// `pin`
+    Pin(OnePage),
+    /// `unpin`
+    Unpin(OnePage),
+    /// `forget`
+    Forget(OnePage),
     /// `finish`
     Finish(Finish),
+}
+
+/// The name of the call that searches the log of its caller.
+pub const SEARCH_MEMORY: &str = "search_memory";
+
+/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads, and that is made at once.
+#[must_use]
+pub fn search_traits() -> ToolTraits {
+    ToolTraits {
+        risk: Risk::Safe,
+        idempotent: true,
+        inline: true,
+        parallel: true,
+        timeout: Millis::from_secs(10),
+    }
+}
+
+/// Whether a call is about the memory of the one who makes it.
+#[must_use]
+pub fn is_of_memory(name: &str) -> bool {
+    matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget")
+}
+
+/// Bring pages back into the window.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recall {
+    /// Their numbers.
+    pub pages: Vec<u32>,
+}
+
+/// Search one's own log.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchMemory {
+    /// What for.
+    pub query: String,
+    /// How many pages to tell of at most.
+    #[serde(default)]
+    pub limit: Option<u8>,
+}
+
+/// A call on one page.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnePage {
+    /// Its number.
+    pub page: u32,
 }
 
 /// Start a child.
@@ -153,6 +211,11 @@ pub fn parse(name: &str, arguments: &str) -> Result<KernelCall, ToolError> {
         "send_message" => KernelCall::SendMessage(typed(arguments)?),
         "receive_message" => KernelCall::ReceiveMessage(typed(arguments)?),
         "sleep" => KernelCall::Sleep(typed(arguments)?),
+        "recall" => KernelCall::Recall(typed(arguments)?),
+        SEARCH_MEMORY => KernelCall::SearchMemory(typed(arguments)?),
+        "pin" => KernelCall::Pin(typed(arguments)?),
+        "unpin" => KernelCall::Unpin(typed(arguments)?),
+        "forget" => KernelCall::Forget(typed(arguments)?),
         "finish" => KernelCall::Finish(typed(arguments)?),
         _ => return Err(unknown()),
     })

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
+use aosk::kernel::memory::Prefer;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -114,12 +115,43 @@ pub(crate) struct ModelArgs {
     /// Model calls at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) slots: Option<u32>,
+    /// Tokens that a request and its answer may take together, if fewer than the model allows or if
+    /// its limit is not known.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
+    pub(crate) window: Option<u64>,
+    /// What leaves the window when it is full: priced, fifo-batch, lru, sliding or summarise.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) replacement: Option<String>,
+    /// What matters most when something leaves.
+    #[arg(long, value_enum)]
+    pub(crate) prefer: Option<Preference>,
+}
+
+/// What matters most when something leaves the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preference {
+    /// What is paid.
+    Cost,
+    /// That nothing that is needed is missing.
+    Quality,
+    /// That the window is full.
+    Utilisation,
+}
+
+impl From<Preference> for Prefer {
+    fn from(preference: Preference) -> Self {
+        match preference {
+            Preference::Cost => Self::Cost,
+            Preference::Quality => Self::Quality,
+            Preference::Utilisation => Self::Utilisation,
+        }
+    }
 }
 
 /// What an agent may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// Only `calculator` and `finish`.
+    /// Only `calculator`, `finish` and the calls on its own memory.
     Restricted,
     /// Reads and writes the workspace; may start other agents.
     Standard,
@@ -337,17 +369,6 @@ pub(crate) enum BenchCommand {
     Recall(BenchRecallArgs),
 }
 
-/// What the kernel's policy is to prefer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchPrefer {
-    /// What is paid.
-    Cost,
-    /// That nothing that is needed is missing.
-    Quality,
-    /// That the window is full.
-    Utilisation,
-}
-
 #[derive(Debug, Args)]
 #[command(
     after_help = "Policies: priced (the kernel's), fifo-batch, lru, sliding, summarise; to compare \
@@ -389,7 +410,7 @@ pub(crate) struct BenchContextArgs {
     pub(crate) cache: Vec<String>,
     /// What the kernel's policy prefers.
     #[arg(long, value_enum, default_value = "cost")]
-    pub(crate) prefer: BenchPrefer,
+    pub(crate) prefer: Preference,
     /// A task's pages leave when it ends, as those of a child process do.
     #[arg(long)]
     pub(crate) tasks: bool,

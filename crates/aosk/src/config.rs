@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aosk::abi::{Error, ErrorCode, PermissionLevel};
+use aosk::kernel::memory::{Prefer, replacement};
 use aosk::kernel::policy;
 use aosk::model::resolve;
 use clap::ValueEnum;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use crate::cli::Level;
+use crate::cli::{Level, Preference};
 use crate::term::cut;
 
 /// Bytes of the file. One that is longer is something else.
@@ -37,6 +38,12 @@ pub(crate) struct Config {
     pub(crate) slots: Option<u32>,
     /// The scheduler policy.
     pub(crate) policy: Option<String>,
+    /// Tokens that a request and its answer may take together.
+    pub(crate) window: Option<u64>,
+    /// What leaves the window when it is full.
+    pub(crate) replacement: Option<String>,
+    /// What matters most when something leaves.
+    pub(crate) prefer: Option<Prefer>,
 }
 
 /// The file as it is written: any value under each key, with the line it stands on.
@@ -48,6 +55,9 @@ struct Written {
     permission: Option<Spanned<Value>>,
     slots: Option<Spanned<Value>>,
     policy: Option<Spanned<Value>>,
+    window: Option<Spanned<Value>>,
+    replacement: Option<Spanned<Value>>,
+    prefer: Option<Spanned<Value>>,
 }
 
 /// Reads the file; an empty configuration if there is none and none was asked for.
@@ -70,8 +80,10 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
     } else {
         serde_saphyr::from_str(&text).map_err(|error| {
             let first = error.to_string();
-            wrong(first.lines().next().unwrap_or_default())
-                .hint("keys: default_model, base_url, permission, slots, policy")
+            wrong(first.lines().next().unwrap_or_default()).hint(
+                "keys: default_model, base_url, permission, slots, policy, window, replacement, \
+                 prefer",
+            )
         })?
     };
     let at = |line: u64, error: Error| {
@@ -85,6 +97,10 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         permission: key(written.permission, permission).map_err(|(line, error)| at(line, error))?,
         slots: key(written.slots, slots).map_err(|(line, error)| at(line, error))?,
         policy: key(written.policy, policy_name).map_err(|(line, error)| at(line, error))?,
+        window: key(written.window, window).map_err(|(line, error)| at(line, error))?,
+        replacement: key(written.replacement, replacement_name)
+            .map_err(|(line, error)| at(line, error))?,
+        prefer: key(written.prefer, prefer).map_err(|(line, error)| at(line, error))?,
         path,
     })
 }
@@ -146,6 +162,29 @@ fn policy_name(value: &Value) -> Result<String, Error> {
             Err(must("policy", value, &format!("one of {known}"), "priority"))
         }
     }
+}
+
+fn window(value: &Value) -> Result<u64, Error> {
+    let tokens = value.as_u64().filter(|tokens| *tokens >= 256);
+    tokens.ok_or_else(|| must("window", value, "a number of tokens from 256", "32000"))
+}
+
+fn replacement_name(value: &Value) -> Result<String, Error> {
+    match replacement(value.as_str().unwrap_or_default()) {
+        Ok(replacement) => Ok(replacement.name().to_owned()),
+        Err(error) => {
+            let known = error.hint.strip_prefix("policies: ").unwrap_or_default();
+            Err(must("replacement", value, &format!("one of {known}"), "priced"))
+        }
+    }
+}
+
+fn prefer(value: &Value) -> Result<Prefer, Error> {
+    let word = value.as_str();
+    let known = word.and_then(|word| Preference::from_str(word, /*ignore_case*/ true).ok());
+    known
+        .map(Prefer::from)
+        .ok_or_else(|| must("prefer", value, "cost, quality or utilisation", "cost"))
 }
 
 /// The text of a file, which is never read further than it may be long.

@@ -45,6 +45,8 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::Busy
         | ErrorCode::BadSyscall
         | ErrorCode::Deadlock
+        | ErrorCode::MemoryNoPage
+        | ErrorCode::MemoryPinsFull
         | ErrorCode::ToolUnknown
         | ErrorCode::ToolArguments
         | ErrorCode::ToolFailed

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aosk::abi::{Error, ErrorCode, Limits, Millis, limits};
+use aosk::abi::{Error, ErrorCode, Limits, Millis, Tokens, limits};
+use aosk::kernel::memory::{self, Prefer, Replacement};
 use aosk::kernel::policy;
 use aosk::model::{How, Replay, Resolved, resolve};
 use aosk::store::{Sqlite, Store};
@@ -53,19 +54,47 @@ pub(crate) async fn model(args: &ModelArgs, config: &Config) -> Result<ModelDevi
             .to_owned(),
     };
     note(&format!("model: {}{found}", resolved.device));
-    Ok(device(resolved, args.slots.or(config.slots)))
+    Ok(device(resolved, args.slots.or(config.slots), args.window.or(config.window)))
 }
 
 /// The device of a resolved model.
-fn device(resolved: Resolved, slots: Option<u32>) -> ModelDevice {
+fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelDevice {
+    let given = window.map(Tokens);
+    let context = match (resolved.context, given) {
+        (Some(known), Some(given)) => Some(known.min(given)),
+        (known, given) => known.or(given),
+    };
     ModelDevice {
-        name: resolved.device,
-        driver: resolved.driver,
         slots: slots.unwrap_or(resolved.slots),
         price: resolved.price.unwrap_or_default(),
         tokenizer: resolved.tokenizer,
-        timeout: limits::MODEL_TIMEOUT,
+        context,
         stream: true,
+        ..ModelDevice::new(resolved.device, resolved.driver)
+    }
+}
+
+/// What leaves a window, and why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) replacement: &'static dyn Replacement,
+    pub(crate) prefer: Prefer,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { replacement: memory::DEFAULT, prefer: Prefer::default() }
+    }
+}
+
+impl Memory {
+    /// As the command line says, or else the configuration.
+    pub(crate) fn of(args: &ModelArgs, config: &Config) -> Result<Self, Error> {
+        let name = args.replacement.as_deref().or(config.replacement.as_deref());
+        Ok(Self {
+            replacement: name.map_or(Ok(memory::DEFAULT), memory::replacement)?,
+            prefer: args.prefer.map(Prefer::from).or(config.prefer).unwrap_or_default(),
+        })
     }
 }
 
@@ -81,6 +110,7 @@ pub(crate) struct Parts {
     pub(crate) tools: Registry,
     pub(crate) recorded: Option<Arc<Replay>>,
     pub(crate) policy: Option<String>,
+    pub(crate) memory: Memory,
     pub(crate) workspace: PathBuf,
 }
 
@@ -99,6 +129,8 @@ pub(crate) fn node(
         recorded: parts.recorded,
         programs: Programs::default(),
         policy: policy(name)?,
+        replacement: parts.memory.replacement,
+        prefer: parts.memory.prefer,
         limits: Limits::default(),
         tool_slots: limits::TOOL_SLOTS,
         workspace: parts.workspace,

@@ -96,7 +96,7 @@ impl Kernel {
         let rules = self.config.cache(&call.options.model, call.long_lived);
         let missed = self.processes.get_mut(pid).and_then(|process| {
             process.memory.counted(call.estimate, &reply.usage);
-            process.memory.missed(&call.sent_before, &reply.usage, rules)
+            process.memory.missed(&reply.usage, rules)
         });
         let page = self.append_page(cx, pid, &reply.body);
         cx.fact(
@@ -110,13 +110,13 @@ impl Kernel {
                 finish: reply.finish,
             },
         );
-        if let Some(reason) = missed {
+        if let Some((reason, unchanged)) = missed {
             cx.fact(
                 pid,
                 Fact::CacheMissed {
                     call: Self::call_id(pid, call.number),
                     reason,
-                    unchanged: call.sent_before.tokens,
+                    unchanged,
                     read: reply.usage.cache_read,
                 },
             );

@@ -9,18 +9,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Form, Frame, Hash, MissReason, PageId, PageIndex, PageKind, Piece, TEXT_END, ThinkOptions,
-    Timestamp, Tokens, Usage, Window,
+    Form, Frame, MissReason, PageId, PageIndex, PageKind, Piece, TEXT_END, ThinkOptions, Timestamp,
+    Tokens, Usage, Window,
 };
 use serde::{Deserialize, Serialize};
 
+use super::ModelCall;
 use crate::memory::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Kept, Learner, Memo, MemoryError,
     NeedTable, NewPage, Page, Plan, Prefer, Replacement, Residency, Situation, emergency,
 };
 
-/// The memory of a process.
-#[derive(Debug, Clone, PartialEq)]
+/// The memory of a process. Two are equal if what is kept of them is.
+#[derive(Debug, Clone)]
 pub struct Memory {
     space: AddressSpace,
     memo: Memo,
@@ -38,27 +39,37 @@ pub struct Memory {
     window: Option<Tokens>,
     /// Whether the provider ever said that it read something from its cache.
     told_reads: bool,
+    /// What the call under way has in common with the one before it.
+    common: Common,
+}
+
+impl PartialEq for Memory {
+    fn eq(&self, other: &Self) -> bool {
+        let messages = (0..self.taken.0).map(PageIndex);
+        self.taken == other.taken
+            && messages.into_iter().all(|source| self.entries(source) == other.entries(source))
+    }
 }
 
 /// What a call has in common with the one before it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct SentBefore {
+#[derive(Debug, Default, Clone, Copy)]
+struct Common {
     /// Leading tokens.
-    pub tokens: Tokens,
+    tokens: Tokens,
     /// Why the provider cannot be expected to have them in its cache.
-    pub miss: Option<MissReason>,
+    miss: Option<MissReason>,
 }
 
 /// What is remembered of a call for the next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct LastCall {
     options: Arc<ThinkOptions>,
     /// What was sent, in tokens of the estimate.
     sent: Tokens,
 }
 
-/// What a stub takes: two lines, and what a message has around it.
-const STUB_TOKENS: u32 = 48;
+/// What a stub takes at most: two lines, and what a message has around it.
+pub const STUB_TOKENS: u32 = 80;
 
 /// What a summary takes at most, and the part of the window that it takes at most.
 const SUMMARY_TOKENS_MAX: u64 = 2_000;
@@ -172,6 +183,7 @@ impl Memory {
             calls: GroupId(0),
             window: None,
             told_reads: false,
+            common: Common::default(),
         }
     }
 
@@ -468,22 +480,17 @@ impl Memory {
         freed.then_some(Planned { plan, before: sent, window, long_lived: false })
     }
 
-    /// What is sent in a call.
-    pub(crate) fn shown(
-        &self,
-        breakpoints: &[PageId],
-        long_lived: bool,
-        body: impl Fn(PageIndex) -> Option<Hash>,
-    ) -> Window {
-        let mut window = Window { long_lived, ..Window::default() };
+    /// What is sent in a call, of a log whose messages have their bodies at these addresses.
+    pub(crate) fn shown(&self, call: &ModelCall, log: &[super::Page]) -> Window {
+        let mut window = Window { long_lived: call.long_lived, ..Window::default() };
         let unchanged = self.space.unchanged().entries;
         for (at, one) in self.space.shown().enumerate() {
             let page = one.page;
             if one.id == PageId(0) {
                 continue;
             }
-            let Some(body) = body(page.source) else { continue };
-            let form = match (page.residency, page.summary) {
+            let Some(mut frame) = self.frame(one.id, page, log) else { continue };
+            frame.form = match (page.residency, page.summary) {
                 (Residency::Stub, false) => Form::Stub { pages: page.extent, tokens: page.tokens },
                 (Residency::Stub, true) => {
                     Form::Summary { pages: page.extent, tokens: page.stand_in }
@@ -492,52 +499,88 @@ impl Memory {
                     Form::Content
                 }
             };
-            window.frames.push(Frame {
-                page: one.id,
-                body,
-                source: page.source,
-                kind: page.kind,
-                text: self.text_of(one.id, page),
-                form,
-            });
+            window.frames.push(frame);
             if at < unchanged {
                 window.unchanged = window.frames.len();
             }
-            if breakpoints.contains(&one.id) {
+            if call.breakpoints.contains(&one.id) {
                 window.breakpoints.push(window.frames.len().saturating_sub(1));
             }
+        }
+        // A call of a kernel that had no page tables is made again with its whole log.
+        let taken = usize::try_from(self.taken.0).unwrap_or(usize::MAX);
+        for (source, page) in (self.taken.0..).map(PageIndex).zip(log.iter().skip(taken)) {
+            window.frames.push(Frame {
+                page: PageId(u32::MAX),
+                body: page.hash,
+                source,
+                kind: PageKind::Message,
+                text: (0, TEXT_END),
+                form: Form::Content,
+            });
         }
         window
     }
 
-    /// Where a page begins and ends in the text of its message.
-    pub(crate) fn text_of(&self, id: PageId, page: &Page) -> (u32, u32) {
+    /// The pages that what stands at a frame stands for, in order, the frame's own first.
+    #[must_use]
+    pub fn behind(&self, frame: &Frame, log: &[super::Page]) -> Vec<Frame> {
+        let (Form::Stub { pages, .. } | Form::Summary { pages, .. }) = frame.form else {
+            return Vec::new();
+        };
+        let is_away = |page: &&Page| page.residency != Residency::Resident;
+        let ids = (frame.page.0..self.space.pages_u32()).map(PageId);
+        let pages = ids
+            .filter_map(|id| Some((id, self.space.page(id).filter(is_away)?)))
+            .filter(|(id, page)| page.original == *id)
+            .take(usize::try_from(pages).unwrap_or(usize::MAX));
+        pages.filter_map(|(id, page)| self.frame(id, page, log)).collect()
+    }
+
+    fn frame(&self, id: PageId, page: &Page, log: &[super::Page]) -> Option<Frame> {
+        let at = usize::try_from(page.source.0).ok()?;
+        Some(Frame {
+            page: id,
+            body: log.get(at)?.hash,
+            source: page.source,
+            kind: page.kind,
+            text: self.text_of(id, page),
+            form: Form::Content,
+        })
+    }
+
+    /// Whether a page, or a copy of it, is shown with its content.
+    #[must_use]
+    pub fn is_shown(&self, id: PageId, page: &Page) -> bool {
+        let is_copy =
+            |one: &Page| one.residency == Residency::Resident && one.original == page.original;
+        // Copies are newer than what they are copies of.
+        let mut newer = self.space.shown().rev().take_while(|one| one.id > id.min(page.original));
+        page.residency == Residency::Resident || newer.any(|one| is_copy(one.page))
+    }
+
+    /// Where a page begins and ends in the text of its message, in bytes.
+    #[must_use]
+    pub fn text_of(&self, id: PageId, page: &Page) -> (u32, u32) {
         let before = id.0.checked_sub(1).and_then(|before| self.space.page(PageId(before)));
         let from = before.filter(|before| before.source == page.source && page.part > 0);
         (from.map_or(0, |before| before.end), page.end)
     }
 
-    /// A call leaves with what is shown.
-    pub(crate) fn sent(
-        &mut self,
-        options: &Arc<ThinkOptions>,
-        breakpoints: &[PageId],
-        now: Timestamp,
-    ) {
-        self.memo.sent(&self.space, breakpoints, now);
+    /// An attempt of a call leaves with what is shown.
+    pub(crate) fn sent(&mut self, call: &ModelCall, rules: &CacheRules, now: Timestamp) {
+        // Nobody knows what a failed attempt left in the cache.
+        self.common = match call.attempt {
+            1 => self.common(&call.options, rules, now),
+            _ => Common::default(),
+        };
+        self.memo.sent(&self.space, &call.breakpoints, now);
         self.space.sent();
-        self.last = Some(LastCall { options: options.clone(), sent: self.space.total() });
+        self.last = Some(LastCall { options: call.options.clone(), sent: self.space.total() });
     }
 
-    /// What a call about to leave has in common with the last one, and why the provider cannot be
-    /// expected to have that in its cache, if it cannot.
-    pub(crate) fn sent_before(
-        &self,
-        options: &ThinkOptions,
-        rules: &CacheRules,
-        now: Timestamp,
-    ) -> SentBefore {
-        let Some(last) = &self.last else { return SentBefore::default() };
+    fn common(&self, options: &ThinkOptions, rules: &CacheRules, now: Timestamp) -> Common {
+        let Some(last) = &self.last else { return Common::default() };
         let expired = self.memo.last.is_some_and(|at| now.since(at) > rules.lifetime);
         let miss = if last.options.model != options.model {
             Some(MissReason::Model)
@@ -548,25 +591,21 @@ impl Memory {
         };
         // Other tools stand before all else, so nothing would be the same.
         let tokens = if miss.is_some() { last.sent } else { self.space.unchanged().tokens };
-        SentBefore { tokens, miss }
+        Common { tokens, miss }
     }
 
-    /// Why a provider read less from its cache than a call has in common with the one before; none if
-    /// it read what could be expected.
-    pub(crate) fn missed(
-        &self,
-        before: &SentBefore,
-        usage: &Usage,
-        rules: &CacheRules,
-    ) -> Option<MissReason> {
-        let tokens = before.tokens.0.saturating_mul(self.scale) / 1_000;
-        let slack = MISS_SLACK.max(tokens / 10);
-        let is_cached = tokens >= u64::from(rules.minimum);
+    /// Why a provider read less from its cache than the call has in common with the one before, and
+    /// how much that is; none if it read what could be expected.
+    pub(crate) fn missed(&self, usage: &Usage, rules: &CacheRules) -> Option<(MissReason, Tokens)> {
+        let Common { tokens, miss } = self.common;
+        let scaled = tokens.0.saturating_mul(self.scale) / 1_000;
+        let slack = MISS_SLACK.max(scaled / 10);
+        let is_cached = scaled >= u64::from(rules.minimum);
         // Many servers never say what they read from a cache.
         let is_told = self.told_reads || rules.breakpoints() > 0;
-        let missed = usage.cache_read.0 < tokens.saturating_sub(slack);
-        let reason = before.miss.unwrap_or(MissReason::Provider);
-        (is_cached && is_told && missed && !usage.estimated).then_some(reason)
+        let missed = usage.cache_read.0 < scaled.saturating_sub(slack);
+        let reason = miss.unwrap_or(MissReason::Provider);
+        (is_cached && is_told && missed && !usage.estimated).then_some((reason, tokens))
     }
 
     /// A call was answered: what the provider counted corrects the estimate.

@@ -19,7 +19,7 @@ use aosk_abi::{
 use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
-pub use memory::{Entry, Memory, SentBefore};
+pub use memory::{Entry, Memory, STUB_TOKENS};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -252,6 +252,7 @@ pub struct ModelCall {
     /// What is asked.
     pub options: Arc<ThinkOptions>,
     /// What the model is shown takes so many tokens by estimate.
+    #[serde(default)]
     pub estimate: Tokens,
     /// The tokens that are reserved for it.
     pub input: Tokens,
@@ -264,9 +265,6 @@ pub struct ModelCall {
     /// Whether the provider has already said that it is too long, and it was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shrunk: bool,
-    /// What it has in common with the call before. Not kept.
-    #[serde(skip)]
-    pub sent_before: SentBefore,
     /// The attempt that runs or ran last; tells a late answer from a good one.
     pub attempt: u32,
     /// How many attempts failed.

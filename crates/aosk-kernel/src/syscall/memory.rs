@@ -3,7 +3,7 @@
 use aosk_abi::{Error, ErrorCode, Fact, PageId, Pid, Recalled, RowKey, Tokens, Wake, limits};
 
 use crate::kernel::{Ctx, Kernel};
-use crate::memory::{MemoryError, Residency};
+use crate::memory::MemoryError;
 
 impl Kernel {
     /// Finds pages that the model asks for. Those that are not in the window are faults.
@@ -28,10 +28,11 @@ impl Kernel {
             page: *page,
             source: entry.source,
             text: memory.text_of(*page, entry),
+            resident: memory.is_shown(*page, entry),
         };
-        let places = found.iter().map(place).collect();
-        let missed: Vec<_> =
-            found.iter().filter(|(_, page)| page.residency != Residency::Resident).collect();
+        let places: Vec<Recalled> = found.iter().map(place).collect();
+        let missed = found.iter().zip(&places).filter(|(_, place)| !place.resident);
+        let missed: Vec<_> = missed.map(|(found, _)| found).collect();
         process.stats.faults =
             process.stats.faults.saturating_add(u64::try_from(missed.len()).unwrap_or(u64::MAX));
         for (page, entry) in missed {

@@ -12,7 +12,7 @@ use crate::kernel::{Ctx, Kernel};
 use crate::memory::{CacheRules, NeedTable};
 use crate::mutant::broken;
 use crate::process::memory::{Planned, Terms};
-use crate::process::{ModelCall, SentBefore, State};
+use crate::process::{ModelCall, State};
 
 /// What a process asks of a model.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,6 @@ impl Kernel {
             breakpoints: planned.plan.breakpoints.clone(),
             long_lived: planned.long_lived,
             shrunk: false,
-            sent_before: SentBefore::default(),
             attempt: 0,
             failures: 0,
             since,
@@ -189,7 +188,7 @@ fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'
         policy: config.replacement,
         prefer: config.prefer,
         limit,
-        cache: model.map_or(CacheRules::free(), |model| model.cache),
+        cache: model.map_or_else(CacheRules::free, |model| model.cache),
         long_cache: model.and_then(|model| model.long_cache),
         seeds: NeedTable::seeded(),
         now,

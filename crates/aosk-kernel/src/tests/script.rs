@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
     FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MicroUsd, Millis,
-    ModelOutcome, ModelReply, Peer, PermissionLevel, Pid, Price, ProgramSpec, Rates, Release,
-    Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend,
-    Step, Syscall, ThinkOptions, Timestamp, Tokens, ToolOutcome, ToolStart, ToolTraits, ToolUse,
-    Usage, Wake,
+    ModelOutcome, ModelReply, PageIndex, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
+    ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey,
+    RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
+    ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
 };
 use expect_test::Expect;
 
@@ -58,10 +58,18 @@ pub(super) fn config() -> Config {
     };
     Config {
         models: BTreeMap::from([
-            ("m".to_owned(), ModelConfig { slots: 1, price, timeout: Millis::from_secs(60) }),
+            (
+                "m".to_owned(),
+                ModelConfig {
+                    slots: 1,
+                    price,
+                    timeout: Millis::from_secs(60),
+                    ..ModelConfig::default()
+                },
+            ),
             (
                 "n".to_owned(),
-                ModelConfig { slots: 2, price: Price::default(), timeout: Millis::from_secs(60) },
+                ModelConfig { slots: 2, timeout: Millis::from_secs(60), ..ModelConfig::default() },
             ),
         ]),
         tools: BTreeMap::from([
@@ -111,6 +119,11 @@ pub(super) fn user(text: &str) -> Body {
     Body::new(Message::user(text))
 }
 
+/// A message of the log that is one page.
+pub(super) fn piece(source: PageIndex, kind: PageKind, tokens: u32) -> Piece {
+    Piece { source, kind, tokens, end: TEXT_END, answers: false, copy_of: None }
+}
+
 /// Asks `model` with 10 tokens of input for at most 90 of output: a worst case of 100.
 pub(super) fn think(model: &str) -> Syscall {
     think_of(model, 10, 90)
@@ -124,7 +137,8 @@ pub(super) fn think_of(model: &str, input: u64, output_max: u64) -> Syscall {
         temperature_milli: None,
         window: None,
     };
-    Syscall::Think { options, input: Tokens(input) }
+    // What the log takes is said when the step is taken.
+    Syscall::Think { options, tools: Tokens(input), pieces: Vec::new(), uses: Vec::new() }
 }
 
 pub(super) fn call_tools(tools: &[&str]) -> Syscall {
@@ -291,9 +305,23 @@ impl Script {
         self.step_of(pid, turn, Step { append: Vec::new(), call, state: "null".into() });
     }
 
-    pub(super) fn step_of(&mut self, pid: Pid, turn: u64, step: Step) {
+    pub(super) fn step_of(&mut self, pid: Pid, turn: u64, mut step: Step) {
+        self.take_in(pid, &mut step);
         let label = format!("{pid}#{turn} {}", syscall(&step.call));
         self.apply(&label, Input::Syscall { pid, turn, step });
+    }
+
+    /// Adds what the page table does not have yet to a step that asks the model, as pages that take
+    /// nothing, if the step says nothing of it.
+    fn take_in(&self, pid: Pid, step: &mut Step) {
+        let Some(process) = self.kernel.process(pid) else { return };
+        let log = process.page_count().0 + u32::try_from(step.append.len()).expect("few");
+        if let Syscall::Think { pieces, .. } = &mut step.call
+            && pieces.is_empty()
+        {
+            let new = (process.memory.taken().0..log).map(PageIndex);
+            pieces.extend(new.map(|source| piece(source, PageKind::Message, 0)));
+        }
     }
 
     /// The model call that the process holds a slot for ends.
@@ -573,7 +601,11 @@ fn syscall(call: &Syscall) -> String {
         Some(Peer::Name(name)) => format!("{name:?}"),
     };
     match call {
-        Syscall::Think { options, input } => {
+        Syscall::Recall { pages } => format!("recall {pages:?}"),
+        Syscall::Pin { page, pinned: true } => format!("pin {page:?}"),
+        Syscall::Pin { page, pinned: false } => format!("unpin {page:?}"),
+        Syscall::Forget { page } => format!("forget {page:?}"),
+        Syscall::Think { options, tools: input, .. } => {
             format!("think {} {input}+{}", options.model, options.output_max)
         }
         Syscall::CallTools { calls } => {
@@ -613,6 +645,9 @@ fn wake(wake: &Wake, bodies: &BTreeMap<Hash, Body>) -> String {
             let result = result.map(|result| bodies[&result].message().text());
             format!("child {pid} {status}{}", result.map_or(String::new(), |r| format!(" {r:?}")))
         }
+        Wake::Recalled { pages } => format!("recalled {pages:?}"),
+        Wake::Pinned => "pinned".to_owned(),
+        Wake::Forgotten { freed } => format!("forgotten {freed}"),
         Wake::Sent => "sent".to_owned(),
         Wake::Received { body, from } => {
             format!("received {:?} from {}", bodies[body].message().text(), sender(*from))
@@ -635,8 +670,8 @@ fn tool_start(start: &ToolStart) -> String {
 
 fn release(release: &Release) -> String {
     match release {
-        Release::Think { call, attempt, pages, options } => {
-            format!("think {call}/{attempt} {} with {} pages", options.model, pages.len())
+        Release::Think { call, attempt, window, options } => {
+            format!("think {call}/{attempt} {} with {} pages", options.model, window.frames.len())
         }
         Release::Tool(start) => format!("tool {}", tool_start(start)),
         Release::Cancel { call, attempt } => format!("cancel {call}/{attempt}"),
@@ -656,7 +691,17 @@ fn fact(entry: &Entry) -> String {
             let parent = parent.map_or(String::new(), |parent| format!(" under {parent}"));
             format!("{name}{parent} priority {priority} with {} pages", pages.len())
         }
-        Fact::ModelCalled { call, model, pages, input, output_max } => {
+        Fact::MemoryCut { call, cause, before, after, evicted, .. } => {
+            format!("{call} {cause:?} {} pages, {before} to {after}", evicted.len())
+        }
+        Fact::PageFaulted { page, tokens } => format!("{page:?} {tokens}"),
+        Fact::PageRecalled { page, copy, tokens } => format!("{page:?} as {copy:?} {tokens}"),
+        Fact::PagePinned { page, pinned } => format!("{page:?} {pinned}"),
+        Fact::PageForgotten { page, freed } => format!("{page:?} {freed}"),
+        Fact::CacheMissed { call, reason, unchanged, read } => {
+            format!("{call} {reason:?} {read} of {unchanged}")
+        }
+        Fact::ModelCalled { call, model, pages, input, output_max, .. } => {
             format!("{call} {model} with {} pages {input}+{output_max}", pages.0)
         }
         Fact::ModelAnswered { call, page, usage, cost, .. } => {

@@ -131,7 +131,7 @@ fn blocks_of(content: &Content) -> Vec<Block<'_>> {
         Content::Parts(parts) => parts
             .iter()
             .filter_map(|part| match part {
-                Part::Text { text } | Part::Page { page: _, text } => Block::text(text),
+                Part::Text { text } | Part::Page { text, .. } => Block::text(text),
                 Part::Other { json } => {
                     Some(Block::Verbatim(Verbatim { json, cache_control: None }))
                 }

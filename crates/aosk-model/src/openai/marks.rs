@@ -65,7 +65,7 @@ fn can_carry(message: &Message) -> bool {
 /// Whether the part can carry a mark.
 pub(super) fn is_markable(part: &Part) -> bool {
     match part {
-        Part::Text { text } | Part::Page { page: _, text } => !text.is_empty(),
+        Part::Text { text } | Part::Page { text, .. } => !text.is_empty(),
         Part::Other { .. } => false,
     }
 }

@@ -220,7 +220,7 @@ impl Serialize for WireContent<'_> {
         serializer.collect_seq(parts.iter().enumerate().map(|(index, part)| {
             let mark = self.mark.filter(|_| marked == Some(index));
             match part {
-                Part::Text { text } | Part::Page { page: _, text } => WirePart::text(text, mark),
+                Part::Text { text } | Part::Page { text, .. } => WirePart::text(text, mark),
                 Part::Other { json } => WirePart::Other(json),
             }
         }))

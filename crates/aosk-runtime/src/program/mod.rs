@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, Peer, Pid,
-    Resource, SpawnSpec, ThinkOptions, ToolUse,
+    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, PageId, Peer, Pid,
+    Resource, SpawnSpec, ThinkOptions, Tokens, ToolUse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -111,6 +111,12 @@ pub enum Event {
         /// What it left.
         result: Option<Arc<Message>>,
     },
+    /// Pages that were asked for, with their text; without it those that are in the window.
+    Recalled(Vec<(PageId, Option<String>)>),
+    /// The page is pinned, or no longer is.
+    Pinned,
+    /// The page is gone from the window, which frees so much.
+    Forgotten(Tokens),
     /// The message lies in the other's mailbox.
     Sent,
     /// A message came. It is not in the log; append what is to be made of it.
@@ -144,8 +150,19 @@ pub struct Action {
 /// What a program can ask. See [`aosk_abi::Syscall`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
-    /// Ask the model, with the whole log as the conversation.
+    /// Ask the model. It is shown the log, as far as that fits its window.
     Think(ThinkOptions),
+    /// Have pages of the log brought back. Append what is to be made of them.
+    Recall(Vec<PageId>),
+    /// Keep a page in the window, or let it go again.
+    Pin {
+        /// Which.
+        page: PageId,
+        /// Whether it must stay.
+        pinned: bool,
+    },
+    /// Take a page out of the window for good.
+    Forget(PageId),
     /// Call tools, and wait for all of them.
     CallTools(Vec<ToolUse>),
     /// Start a child.
@@ -214,6 +231,9 @@ impl Action {
             | Event::ToolsReturned(_)
             | Event::Spawned(_)
             | Event::ChildExited { .. }
+            | Event::Recalled(_)
+            | Event::Pinned
+            | Event::Forgotten(_)
             | Event::Sent
             | Event::Received { .. }
             | Event::Slept
@@ -251,6 +271,9 @@ impl<P: Program> Erased for P {
             | Event::ToolsReturned(_)
             | Event::Spawned(_)
             | Event::ChildExited { .. }
+            | Event::Recalled(_)
+            | Event::Pinned
+            | Event::Forgotten(_)
             | Event::Sent
             | Event::Received { .. }
             | Event::Slept

@@ -5,13 +5,14 @@
 //! their outcome enters the log as a tool's result.
 
 use aosk_abi::{
-    Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, Peer, Pid,
-    ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
+    Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, PageId, Peer,
+    Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
 use aosk_tools::kernel_calls::{self, KernelCall, SpawnAgent};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Call, Event, ProcessView, Program};
+use crate::memory::recalled_message;
 
 /// The program.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ struct Asked {
 }
 
 /// Calls every agent may make, whichever tools its parent chose for it.
-const ALWAYS: &[&str] = &["send_message", "receive_message", "finish"];
+const ALWAYS: &[&str] = &["send_message", "receive_message", "recall", "search_memory", "finish"];
 
 /// Standing instructions of an agent that is started without any.
 const SYSTEM: &str = "You are an agent that works for another agent. Do the task with the tools you \
@@ -88,6 +89,12 @@ impl Program for React {
                 let outcome = serde_json::json!({
                     "pid": pid.to_string(), "status": status.to_string(), "result": result,
                 });
+                report(state, process, &param, Ok(&outcome.to_string()))
+            }
+            Event::Recalled(pages) => recalled(state, process, &param, &pages),
+            Event::Pinned => report(state, process, &param, Ok(r#"{"done":true}"#)),
+            Event::Forgotten(freed) => {
+                let outcome = serde_json::json!({ "freed_tokens": freed });
                 report(state, process, &param, Ok(&outcome.to_string()))
             }
             Event::Sent => report(state, process, &param, Ok(r#"{"sent":true}"#)),
@@ -223,6 +230,14 @@ fn system_call(
             Call::Receive { from: receive.from, timeout: receive.timeout }
         }
         KernelCall::Sleep(sleep) => Call::Sleep(sleep.span),
+        KernelCall::Recall(recall) => Call::Recall(recall.pages.into_iter().map(PageId).collect()),
+        KernelCall::Pin(pin) => Call::Pin { page: PageId(pin.page), pinned: true },
+        KernelCall::Unpin(pin) => Call::Pin { page: PageId(pin.page), pinned: false },
+        KernelCall::Forget(forget) => Call::Forget(PageId(forget.page)),
+        // A device has it: to the kernel it is a tool like any other.
+        KernelCall::SearchMemory(_) => {
+            return Action { append, call: Call::CallTools(vec![wanted]) };
+        }
         KernelCall::Finish(finish) => {
             // The log stays well-formed, so that it can be read and continued.
             append.push(Message::returned(wanted.id, wanted.name, r#"{"finished":true}"#));
@@ -238,6 +253,20 @@ fn system_call(
     };
     state.asked = Some(Asked { use_id: wanted.id, name: wanted.name, then_wait });
     Action { append, call }
+}
+
+/// Puts pages that were brought back into the log, as the result of the call that asked for them.
+fn recalled(
+    state: &mut State,
+    process: &ProcessView<'_>,
+    param: &Param,
+    pages: &[(PageId, Option<String>)],
+) -> Action {
+    let append = match state.asked.take() {
+        Some(Asked { use_id, name, .. }) => vec![recalled_message(use_id, name, pages)],
+        None => Vec::new(),
+    };
+    go_on(state, process, param, append)
 }
 
 fn spawned(state: &mut State, process: &ProcessView<'_>, param: &Param, pid: Pid) -> Action {

@@ -65,6 +65,9 @@ impl Program for Replay {
             | Event::Terminated
             | Event::Spawned(_)
             | Event::ChildExited { .. }
+            | Event::Recalled(_)
+            | Event::Pinned
+            | Event::Forgotten(_)
             | Event::Sent
             | Event::Slept
             | Event::TimedOut => return Action::give_up(&event),

@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 
 use aosk_runtime::abi::{
     Body, Error, ErrorCode, ExitStatus, Failure, FailureClass, FinishReason, Image, Limits,
-    Message, Millis, ModelReply, PermissionLevel, Pid, Price, ProgramSpec, Risk, SpawnSpec,
-    ThinkOptions, Tokens, ToolSpec, ToolTraits, ToolUse, Usage,
+    Message, Millis, ModelReply, PermissionLevel, Pid, ProgramSpec, Risk, SpawnSpec, ThinkOptions,
+    Tokens, ToolSpec, ToolTraits, ToolUse, Usage,
 };
-use aosk_runtime::model::{Delta, Driver, OnDelta, Request, Tokenizer};
+use aosk_runtime::model::{Delta, Driver, OnDelta, Request};
 use aosk_runtime::program::react;
 use aosk_runtime::store::{Batch, Head, Memory, Reader, Store, StoreError};
 use aosk_runtime::tools::builtin::Calculator;
@@ -311,15 +311,8 @@ impl Scene {
         let inner = Box::new(memory.clone());
         let store = Told { inner, trace: trace.clone(), hold: hold.clone() };
         let workspace = tempfile::tempdir().unwrap();
-        let model = ModelDevice {
-            name: "m".to_owned(),
-            driver: Arc::new(Model { trace: trace.clone(), script }),
-            slots: 4,
-            price: Price::default(),
-            tokenizer: Tokenizer::ESTIMATE,
-            timeout: Millis::from_secs(600),
-            stream: true,
-        };
+        let driver = Arc::new(Model { trace: trace.clone(), script });
+        let model = ModelDevice { slots: 4, stream: true, ..ModelDevice::new("m", driver) };
         let mut tools = Registry::new();
         tools.add(Arc::new(Calculator::new())).unwrap();
         let config = NodeConfig {
@@ -329,6 +322,8 @@ impl Scene {
             recorded: None,
             programs: Programs::default(),
             policy: aosk_runtime::kernel::policy("priority").unwrap(),
+            replacement: aosk_runtime::kernel::memory::DEFAULT,
+            prefer: aosk_runtime::kernel::memory::Prefer::Cost,
             limits: Limits::default(),
             tool_slots: 8,
             workspace: workspace.path().to_owned(),

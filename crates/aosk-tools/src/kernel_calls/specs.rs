@@ -1,14 +1,27 @@
 //! What a model is shown of the kernel calls.
 
-use aosk_abi::limits::NAME_BYTES_MAX;
+use aosk_abi::limits::{NAME_BYTES_MAX, RECALL_MAX};
 use aosk_abi::tool::ToolSpec;
 use serde_json::{Value, json};
 
+use super::SEARCH_MEMORY;
 use crate::limits::WAIT_SECONDS_MAX;
 
 /// Every kernel call, in the order of a life.
 pub(super) fn all() -> Vec<ToolSpec> {
-    vec![spawn_agent(), wait_agent(), send_message(), receive_message(), sleep(), finish()]
+    vec![
+        spawn_agent(),
+        wait_agent(),
+        send_message(),
+        receive_message(),
+        sleep(),
+        recall(),
+        search_memory(),
+        pin(),
+        unpin(),
+        forget(),
+        finish(),
+    ]
 }
 
 fn spec(name: &str, description: &str, properties: Value, required: &[&str]) -> ToolSpec {
@@ -21,6 +34,64 @@ fn spec(name: &str, description: &str, properties: Value, required: &[&str]) -> 
         object.insert("properties".into(), properties);
     }
     ToolSpec { name: name.into(), description: description.into(), parameters }
+}
+
+fn recall() -> ToolSpec {
+    spec(
+        "recall",
+        "Brings back parts of this conversation that were left out to save room. Lines such as \
+         [page 12 and 3 more left out: ...] name them by number.",
+        json!({
+            "pages": {
+                "type": "array",
+                "items": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+                "minItems": 1,
+                "maxItems": RECALL_MAX,
+                "description": "Their numbers."
+            }
+        }),
+        &["pages"],
+    )
+}
+
+fn search_memory() -> ToolSpec {
+    spec(
+        SEARCH_MEMORY,
+        "Searches all of this conversation, also what was left out of it, and tells the pages that \
+         fit best with their beginnings. Get a whole page with recall.",
+        json!({
+            "query": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 4096,
+                "description": "What to look for: words, names, paths, a question."
+            },
+            "limit": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 32,
+                "description": "Pages to tell of at most. Default: 8."
+            }
+        }),
+        &["query"],
+    )
+}
+
+fn of_one_page(name: &str, description: &str) -> ToolSpec {
+    let page = json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX });
+    spec(name, description, json!({ "page": page }), &["page"])
+}
+
+fn pin() -> ToolSpec {
+    of_one_page("pin", "Keeps a page of this conversation from being left out.")
+}
+
+fn unpin() -> ToolSpec {
+    of_one_page("unpin", "Lets a pinned page be left out again when room is needed.")
+}
+
+fn forget() -> ToolSpec {
+    of_one_page("forget", "Takes a page out of this conversation for good, to save room.")
 }
 
 fn spawn_agent() -> ToolSpec {

@@ -23,7 +23,7 @@ use aosk::kernel::memory::{
 };
 use serde_json::Value;
 
-use crate::cli::{BenchArgs, BenchCommand, BenchContextArgs, BenchNeedsArgs, BenchPrefer};
+use crate::cli::{BenchArgs, BenchCommand, BenchContextArgs, BenchNeedsArgs};
 use crate::command::trace::input;
 use crate::fail::Done;
 use crate::term::{json as print_json, line};
@@ -56,8 +56,8 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
             .or_else(|| caches.first())
             .copied(),
         caches,
-        prefer: prefer(args.prefer),
-        table: table.unwrap_or_else(NeedTable::seeded),
+        prefer: args.prefer.into(),
+        table: table.unwrap_or_else(|| NeedTable::seeded().clone()),
         tasks: args.tasks,
     };
     let mut policies: Vec<(String, Account)> = Vec::new();
@@ -89,14 +89,6 @@ fn histories(args: &BenchContextArgs) -> Result<Vec<History>, Error> {
     let (conversations, _) = input::read(&args.files)?;
     let records: Vec<_> = conversations.into_iter().map(|one| one.record).collect();
     Ok(talk::histories(&records, args.chain))
-}
-
-fn prefer(prefer: BenchPrefer) -> Prefer {
-    match prefer {
-        BenchPrefer::Cost => Prefer::Cost,
-        BenchPrefer::Quality => Prefer::Quality,
-        BenchPrefer::Utilisation => Prefer::Utilisation,
-    }
 }
 
 fn caches(names: &[String]) -> Result<Vec<&'static CacheRules>, Error> {

@@ -1,7 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Error, ErrorCode, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Spend, Usage,
+    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Spend,
+    Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
@@ -162,6 +163,31 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let (tokens, cost) = (plural(spend.tokens.0, "token"), money(spend.micro_usd));
             format!("{} without an answer: {tokens}, {cost}", fact.call())
         }
+        "memory.cut" => evicted(fact),
+        "page.faulted" => {
+            format!("page {} of {}", fact.count("page"), fact.plural("tokens", "token"))
+        }
+        "page.recalled" => format!(
+            "page {} is back as page {}, {}",
+            fact.count("page"),
+            fact.count("copy"),
+            fact.plural("tokens", "token")
+        ),
+        "page.pinned" => {
+            let pinned: bool = fact.get("pinned").unwrap_or_default();
+            let how = if pinned { "stays" } else { "may leave" };
+            format!("page {} {how}", fact.count("page"))
+        }
+        "page.forgotten" => {
+            format!("page {}, {} freed", fact.count("page"), fact.plural("freed", "token"))
+        }
+        "cache.missed" => format!(
+            "{} {}: {} read of {} sent before",
+            fact.call(),
+            fact.word("reason"),
+            fact.count("read"),
+            fact.plural("unchanged", "token")
+        ),
         "tool.called" => {
             format!("{} {} ({} risk)", fact.call(), fact.word("tool"), fact.word("risk"))
         }
@@ -190,6 +216,15 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "node.booted" => booted(fact),
         _ => return None,
     })
+}
+
+/// What left the window, and why.
+fn evicted(fact: &Fields<'_>) -> String {
+    let evicted: Vec<Evicted> = fact.get("evicted").unwrap_or_default();
+    let pages = plural(evicted.len() as u64, "page");
+    let [before, after] = ["before", "after"].map(|name| fact.count(name));
+    let cause = fact.word("cause");
+    format!("{} {pages} left ({cause}), {before} tokens to {after}", fact.call())
 }
 
 /// What a start of the kernel found.

@@ -49,6 +49,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
         tools: registry,
         recorded: None,
         policy: None,
+        memory: setup::Memory::of(&args.model, &home.config)?,
         workspace: workspace.into(),
     };
     let Home { dir, config, store } = home;

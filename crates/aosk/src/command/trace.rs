@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aosk::abi::{
-    Body, Error, ErrorCode, Limits, Millis, PermissionLevel, Pid, Price, ProgramSpec, SpawnSpec,
+    Body, Error, ErrorCode, Limits, Millis, PermissionLevel, Pid, ProgramSpec, SpawnSpec,
     ThinkOptions, Tokens,
 };
-use aosk::model::{Replay, Tokenizer};
+use aosk::model::Replay;
 use aosk::program::replay as program;
 use aosk::store::{Reader, Which};
 use aosk::tools::Registry;
@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::{Place, TraceArgs, TraceCommand, TraceRunArgs};
 use crate::fail::Done;
-use crate::setup::{self, Home, Parts};
+use crate::setup::{self, Home, Memory, Parts};
 use crate::stop::{Stop, stopped};
 use crate::term::{note, plural};
 
@@ -103,17 +103,14 @@ async fn read(files: Vec<PathBuf>) -> Result<(Vec<Conversation>, usize), Error> 
 fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
     Parts {
         models: vec![ModelDevice {
-            name: MODEL.to_owned(),
-            driver: Arc::new(replay.as_ref().clone()),
             slots: args.concurrency,
-            price: Price::default(),
-            tokenizer: Tokenizer::ESTIMATE,
             timeout: Millis::from_secs(60),
-            stream: false,
+            ..ModelDevice::new(MODEL, Arc::new(replay.as_ref().clone()))
         }],
         tools: Registry::new(),
         recorded: Some(replay.clone()),
         policy: args.policy.clone(),
+        memory: Memory::default(),
         workspace: std::env::temp_dir(),
     }
 }

@@ -135,7 +135,7 @@ fn summarise_asks_for_a_summary_of_all_but_the_newest() {
         let plan = scene.call();
         assert_eq!(plan.summarise.is_some(), block == 11, "{block}");
     }
-    assert_eq!(scene.space.page(PageId(1)).unwrap().summary, Some(PageIndex(9_999)));
+    assert!(scene.space.page(PageId(1)).unwrap().summary);
 }
 
 /// A message: of the model with results, or of a person.

@@ -1,6 +1,6 @@
 //! The page table: what is rendered after each operation.
 
-use aosk_abi::{PageIndex, Tokens};
+use aosk_abi::Tokens;
 use proptest::prelude::*;
 
 use super::super::{Leave, MemoryError};

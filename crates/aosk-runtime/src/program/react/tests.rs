@@ -100,6 +100,9 @@ fn show(action: &Action) -> String {
             let calls = calls.iter().map(|call| format!(" {}:{}", call.id, call.name));
             format!("tools{}", calls.collect::<String>())
         }
+        Call::Recall(pages) => format!("recall {pages:?}"),
+        Call::Pin { page, pinned } => format!("pin {page:?} {pinned}"),
+        Call::Forget(page) => format!("forget {page:?}"),
         Call::Spawn(spec) => format!("spawn {}", spec.name),
         Call::Wait { child, timeout } => format!("wait {child:?} {timeout:?}"),
         Call::Send { to, message } => format!("send {to:?} {:?}", message.text()),
@@ -465,6 +468,11 @@ fn carry_out(log: &mut Vec<Message>, action: Action) -> Option<Event> {
         Call::Receive { timeout: Some(_), .. } => Event::TimedOut,
         Call::Receive { .. } => received("hi"),
         Call::Sleep(_) => Event::Slept,
+        Call::Recall(pages) => {
+            Event::Recalled(pages.into_iter().map(|page| (page, Some("text".to_owned()))).collect())
+        }
+        Call::Pin { .. } => Event::Pinned,
+        Call::Forget(_) => refused(),
         Call::Think(_) | Call::Exit { .. } => return None,
     })
 }

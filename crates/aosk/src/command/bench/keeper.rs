@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aosk::abi::{PageIndex, Timestamp, Tokens};
+use aosk::abi::{PageIndex, TEXT_END, Timestamp, Tokens};
 use aosk::kernel::memory::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Learner, Memo, NeedTable, Needs, NewPage,
     Page, PageId, PageKind, Plan, Prefer, Replacement, Situation, replacement,

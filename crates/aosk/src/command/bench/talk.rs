@@ -8,15 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::abi::Message;
 use aosk::model::{Record, Tokenizer};
+use aosk::search::identifier::{identifiers, is_plain};
 
 use super::pages::{History, Role, TracePage};
 
 /// Tokens of a page.
 const PAGE_TOKENS_MAX: u64 = 512;
-
-/// Characters of an identifier.
-const ID_CHARS_MIN: usize = 4;
-const ID_CHARS_MAX: usize = 120;
 
 /// A plain word is rare if it occurs in so many pages; an identifier is too common if it occurs in
 /// more than one page of so many, and in more than a few.
@@ -166,19 +163,7 @@ fn halves(line: &str) -> impl Iterator<Item = &str> {
 
 /// What could be identifiers in a text.
 fn words(text: &str) -> BTreeSet<String> {
-    let inside = |c: char| c.is_alphanumeric() || "_./@-+".contains(c);
-    text.split(|c| !inside(c))
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/'))
-        .filter(|word| (ID_CHARS_MIN..=ID_CHARS_MAX).contains(&word.chars().count()))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Whether a word is one of plain letters, which only tells something when it is rare.
-fn is_plain(word: &str) -> bool {
-    let mut letters = word.chars();
-    letters.next();
-    word.chars().all(char::is_alphabetic) && letters.all(char::is_lowercase)
+    identifiers(text).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

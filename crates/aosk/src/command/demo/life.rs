@@ -11,7 +11,7 @@ use super::team;
 use crate::config::Config;
 use crate::fail::Done;
 use crate::grant;
-use crate::setup::{self, Parts};
+use crate::setup::{self, Memory, Parts};
 use crate::stop::Stop;
 
 /// Runs a kernel in the demo's directory until no agent is left. In a new directory it starts the
@@ -30,6 +30,7 @@ pub(super) async fn run(stage: &Stage, mut stop: Stop) -> Result<Done, Error> {
         tools,
         recorded: None,
         policy: Some("priority".to_owned()),
+        memory: Memory::default(),
         workspace: stage.workspace(),
     };
     let mut node = setup::node(&data, &Config::default(), Box::new(store), parts)?;

@@ -170,6 +170,12 @@ impl Record {
             // The rest is in the journal for those who ask.
             Fact::ModelRetried { .. }
             | Fact::ModelCharged { .. }
+            | Fact::MemoryCut { .. }
+            | Fact::PageFaulted { .. }
+            | Fact::PageRecalled { .. }
+            | Fact::PagePinned { .. }
+            | Fact::PageForgotten { .. }
+            | Fact::CacheMissed { .. }
             | Fact::MessageReceived { .. }
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }

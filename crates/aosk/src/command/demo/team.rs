@@ -7,7 +7,7 @@ use aosk::abi::{
     Body, Error, Limits, Message, MicroUsd, Millis, PermissionLevel, Price, ProgramSpec, Rates,
     SpawnSpec, ThinkOptions, Tokens,
 };
-use aosk::model::{Script, Scripted, Tokenizer};
+use aosk::model::{Script, Scripted};
 use aosk::program::react;
 
 #[cfg(test)]
@@ -60,13 +60,10 @@ const TASK: &str = "Let your team build a small command-line program that conver
 /// Never, as long as the script is sound; a test reads it.
 pub(super) fn model() -> Result<ModelDevice, Error> {
     Ok(ModelDevice {
-        name: MODEL.to_owned(),
-        driver: Arc::new(Scripted::new(script()?)),
         slots: SLOTS,
         price: PRICE,
-        tokenizer: Tokenizer::ESTIMATE,
         timeout: Millis::from_secs(60),
-        stream: false,
+        ..ModelDevice::new(MODEL, Arc::new(Scripted::new(script()?)))
     })
 }
 

@@ -48,6 +48,7 @@ fn facts() -> Vec<Fact> {
             pages: PageIndex(4),
             input: Tokens(12_345),
             output_max: Tokens(4_096),
+            window: Some(Tokens(28_672)),
         },
         Fact::ModelAnswered {
             call,

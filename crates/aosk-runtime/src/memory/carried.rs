@@ -1,0 +1,118 @@
+//! Which page an identifier was last seen in, and so which pages an answer used.
+//!
+//! An answer that names a path, a number or a rare word that stands in an older page has used that
+//! page, as far as can be told from outside. What occurs in very many pages tells nothing.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use aosk_abi::{Message, PageId};
+use aosk_search::identifier::{identifiers, is_plain};
+
+/// An identifier in more pages than this tells nothing of any of them, and a plain word in more than a
+/// few.
+const COMMON_PAGES: u32 = 40;
+const COMMON_WORD_PAGES: u32 = 6;
+
+/// Identifiers that are remembered of one process.
+const REMEMBERED_MAX: usize = 50_000;
+
+/// What a process's pages carry.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    /// By the hash of an identifier: the newest page with it, and in how many it is.
+    newest: HashMap<u64, (PageId, u32)>,
+    hasher: BuildHasherDefault<DefaultHasher>,
+}
+
+impl Carried {
+    /// Notes what a page carries.
+    pub(crate) fn add(&mut self, page: PageId, text: &str) {
+        if self.newest.len() > REMEMBERED_MAX {
+            // What has not been seen for longest goes: half of it, by page.
+            let mut pages: Vec<PageId> = self.newest.values().map(|(page, _)| *page).collect();
+            let middle = pages.len() / 2;
+            let (_, middle, _) = pages.select_nth_unstable(middle);
+            let middle = *middle;
+            self.newest.retain(|_, (page, _)| *page > middle);
+        }
+        for identifier in identifiers(text) {
+            let hash = self.hasher.hash_one(identifier);
+            let seen = self.newest.entry(hash).or_insert((page, 0));
+            if seen.0 != page || seen.1 == 0 {
+                *seen = (page, seen.1.saturating_add(1));
+            }
+        }
+    }
+
+    /// The pages that an answer used, in order.
+    pub(crate) fn used_by(&self, answer: &Message) -> Vec<PageId> {
+        let mut used: Vec<PageId> = Vec::new();
+        let mut note = |text: &str| {
+            for identifier in identifiers(text) {
+                let hash = self.hasher.hash_one(identifier);
+                let plain = is_plain(identifier);
+                let most = if plain { COMMON_WORD_PAGES } else { COMMON_PAGES };
+                let seen = self.newest.get(&hash).filter(|(_, pages)| *pages <= most);
+                used.extend(seen.map(|(page, _)| *page));
+            }
+        };
+        note(&answer.text());
+        for call in answer.tool_calls() {
+            note(&call.arguments);
+        }
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aosk_abi::ToolUse;
+
+    use super::*;
+
+    fn answer(text: &str, arguments: &str) -> Message {
+        let call = ToolUse { id: "c".into(), name: "read".into(), arguments: arguments.into() };
+        Message::Assistant {
+            content: Some(aosk_abi::Content::Text(text.into())),
+            reasoning: None,
+            tool_calls: vec![call],
+        }
+    }
+
+    #[test]
+    fn an_answer_uses_the_newest_page_with_what_it_names() {
+        let mut carried = Carried::default();
+        carried.add(PageId(3), "see src/main.rs and lib/table.rs");
+        carried.add(PageId(5), "src/main.rs again");
+        let used = carried.used_by(&answer("look at src/main.rs", r#"{"path":"lib/table.rs"}"#));
+        assert_eq!(used, [PageId(3), PageId(5)]);
+        assert_eq!(carried.used_by(&answer("nothing of it", "{}")), []);
+    }
+
+    #[test]
+    fn what_is_everywhere_tells_nothing() {
+        let mut carried = Carried::default();
+        for page in 1..=COMMON_PAGES {
+            carried.add(PageId(page), "error_code");
+        }
+        assert_eq!(carried.used_by(&answer("error_code", "{}")), [PageId(COMMON_PAGES)]);
+        carried.add(PageId(COMMON_PAGES + 1), "error_code");
+        assert_eq!(carried.used_by(&answer("error_code", "{}")), []);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut carried = Carried::default();
+        let text =
+            |page: u32| (0..10_000).map(|n| format!("id_{page}_{n}")).collect::<Vec<_>>().join(" ");
+        for page in 1..=10 {
+            carried.add(PageId(page), &text(page));
+            assert!(carried.newest.len() <= REMEMBERED_MAX + 10_000);
+        }
+        assert_eq!(carried.used_by(&answer("id_10_7", "{}")), [PageId(10)]);
+        assert_eq!(carried.used_by(&answer("id_1_7", "{}")), []);
+    }
+}

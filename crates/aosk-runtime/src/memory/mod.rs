@@ -1,0 +1,25 @@
+//! Memory as content: what the page tables of the core point to.
+//!
+//! The core decides which pages are shown and sees none of them. Here messages are cut into pages, what
+//! an answer used is found, and what is shown is made into messages again.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `paging` | from a message to its pages, with their tokens |
+//! | `carried` | which page an identifier was last seen in, and so which pages an answer used |
+//! | `render` | from what is shown to messages, byte for byte the same for the same frames |
+//! | `stub` | what stands in the place of pages that are not shown |
+//! | `contents` | all that is known of one process, and what the core is told of it |
+//! | `recollect` | search in one's own log, and what is brought back unasked |
+
+mod carried;
+mod contents;
+mod paging;
+mod recollect;
+mod render;
+mod stub;
+
+pub(crate) use contents::{Contents, Told};
+pub(crate) use paging::text_of;
+pub(crate) use recollect::{FOUND, FOUND_MAX, recalled_message};
+pub(crate) use render::{Shown, Source, render};

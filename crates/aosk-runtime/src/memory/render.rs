@@ -1,0 +1,134 @@
+//! From what is shown to messages. Depends on the frames and the messages behind them alone, so the
+//! same frames give the same bytes, and a prefix of frames gives a prefix of messages.
+
+use std::collections::HashMap;
+
+use aosk_abi::{
+    Body, Content, Error, ErrorCode, Form, Frame, Hash, Message, PageIndex, TEXT_END, Window,
+};
+
+use super::paging::text_of;
+use super::stub::{stub, summary};
+
+/// What a driver is given of a window.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    /// In order.
+    pub(crate) messages: Vec<Body>,
+    /// Places in `messages` behind which breakpoints of the cache go.
+    pub(crate) breakpoints: Vec<usize>,
+}
+
+/// Where content comes from.
+pub(crate) trait Source {
+    /// The body at an address.
+    fn body(&mut self, hash: Hash) -> Result<Body, Error>;
+
+    /// The pages that a summary at this frame stands for, the first among them.
+    fn behind(&mut self, frame: &Frame) -> Vec<Frame>;
+}
+
+/// The messages of a window.
+pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, Error> {
+    let mut shown = Shown::default();
+    // The calls that are shown and may still be answered.
+    let mut called: Vec<String> = Vec::new();
+    let mut rest = window.frames.as_slice();
+    let mut at = 0_usize;
+    while let Some(first) = rest.first() {
+        let length = rest.iter().take_while(|frame| frame.source == first.source).count();
+        let (frames, after) = rest.split_at(length);
+        rest = after;
+        let body = source.body(first.body)?;
+        let message = message(frames, &body, &called, source)?;
+        if let Message::Assistant { tool_calls, .. } = message.message().as_ref() {
+            called = tool_calls.iter().map(|call| call.id.clone()).collect();
+        }
+        shown.messages.push(message);
+        let place = shown.messages.len().saturating_sub(1);
+        let range = at..at.saturating_add(length);
+        if window.breakpoints.iter().any(|frame| range.contains(frame)) {
+            shown.breakpoints.push(place);
+        }
+        at = range.end;
+    }
+    Ok(shown)
+}
+
+/// The message of frames that are all of one message.
+fn message(
+    frames: &[Frame],
+    body: &Body,
+    called: &[String],
+    source: &mut dyn Source,
+) -> Result<Body, Error> {
+    if is_whole(frames) {
+        return Ok(body.clone());
+    }
+    let message = body.message();
+    let mut text = String::new();
+    for frame in frames {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        match frame.form {
+            Form::Content => {
+                let part = text_of(message, frame.text).ok_or_else(|| torn(frame))?;
+                text.push_str(&part);
+            }
+            Form::Stub { .. } => text.push_str(&stub(frame, message)),
+            Form::Summary { .. } => text.push_str(&summarised(frame, source)?),
+        }
+    }
+    let content = Content::Text(text);
+    Ok(Body::new(match message.as_ref() {
+        // What answers a call that is shown must go on answering it.
+        Message::Tool { tool_call_id, name, is_error, .. } if called.contains(tool_call_id) => {
+            Message::Tool {
+                tool_call_id: tool_call_id.clone(),
+                name: name.clone(),
+                content,
+                is_error: *is_error,
+            }
+        }
+        Message::User { name, .. } => Message::User { content, name: name.clone() },
+        Message::System { .. } | Message::Assistant { .. } | Message::Tool { .. } => {
+            Message::User { content, name: None }
+        }
+    }))
+}
+
+/// Whether the frames are all of a message, as it is.
+fn is_whole(frames: &[Frame]) -> bool {
+    let mut end = 0;
+    for frame in frames {
+        if frame.form != Form::Content || frame.text.0 != end {
+            return false;
+        }
+        end = frame.text.1;
+    }
+    end == TEXT_END
+}
+
+fn summarised(frame: &Frame, source: &mut dyn Source) -> Result<String, Error> {
+    let pages = source.behind(frame);
+    let mut bodies: HashMap<PageIndex, Body> = HashMap::new();
+    for page in &pages {
+        if !bodies.contains_key(&page.source) {
+            bodies.insert(page.source, source.body(page.body)?);
+        }
+    }
+    let told: Vec<(Frame, &Message)> = pages
+        .iter()
+        .filter_map(|page| Some((*page, bodies.get(&page.source)?.message().as_ref())))
+        .collect();
+    Ok(summary(frame, &told))
+}
+
+fn torn(frame: &Frame) -> Error {
+    let what = format!("showing page {}: its place in the message is not text", frame.page.0);
+    Error::new(ErrorCode::StoreCorrupt, what).hint("`aosk audit verify` says what else is damaged")
+}
+
+#[cfg(test)]
+mod tests;
