@@ -81,6 +81,27 @@ struct Shown {
     model_info: Map<String, Value>,
 }
 
+/// What a server said of what it was asked, unless it could not be asked.
+type Said<T> = reqwest::Result<Option<T>>;
+
+impl Shown {
+    /// The window that the model gets when it is loaded, as far as that can be told.
+    fn window(&self) -> Option<Tokens> {
+        let trained = self.model_info.iter().find_map(|(name, value)| {
+            name.ends_with(".context_length").then(|| value.as_u64()).flatten().map(Tokens)
+        });
+        let wanted = self
+            .parameters
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("num_ctx")?.trim().parse().ok().map(Tokens));
+        match (wanted, trained) {
+            (Some(wanted), Some(trained)) => Some(wanted.min(trained)),
+            (Some(wanted), None) => Some(wanted),
+            (None, trained) => trained.filter(|trained| *trained <= OLLAMA_LEAST),
+        }
+    }
+}
+
 impl<'a> OwnServer<'a> {
     /// The first model that the server offers.
     ///
@@ -124,72 +145,67 @@ impl<'a> OwnServer<'a> {
         if let Some(said) = listed.and_then(|listed| listed.max_model_len).filter(positive) {
             return Some(said);
         }
+        let client = egress::client(&self.base.parse().ok()?).ok()?;
         let asked = async {
-            let client = egress::client(&self.base.parse().ok()?).ok()?;
             if self.provider.name == "ollama" {
                 return self.ollama_context(&client, model).await;
             }
             if listed.is_none()
-                && let Some(said) = self.listed_context(&client, model).await
+                && let Some(said) = self.listed_context(&client, model).await?
             {
-                return Some(said);
+                return Ok(Some(said));
             }
             self.props_context(&client).await
         };
-        let said = tokio::time::timeout(PROBE_TIMEOUT, asked).await.ok().flatten();
+        // A server that cannot be reached is not asked again.
+        let said = tokio::time::timeout(PROBE_TIMEOUT, asked).await.ok()?.ok()?;
         said.filter(positive)
     }
 
     /// As vLLM says it: in the list of models. A server of one model takes any name for it.
-    async fn listed_context(self, client: &Client, model: &str) -> Option<Tokens> {
-        let list: ModelList = self.answer(client.get(self.models_url())).await?;
-        let named = list.data.iter().find(|listed| listed.id == model);
-        match (named, list.data.as_slice()) {
+    async fn listed_context(self, client: &Client, model: &str) -> Said<Tokens> {
+        let list: Option<ModelList> = self.answer(client.get(self.models_url())).await?;
+        let list = list.unwrap_or_default().data;
+        let named = list.iter().find(|listed| listed.id == model);
+        Ok(match (named, list.as_slice()) {
             (Some(listed), _) | (None, [listed]) => listed.max_model_len,
             (None, _) => None,
-        }
+        })
     }
 
     /// As llama.cpp says it: the context of one slot, which is what a call gets.
-    async fn props_context(self, client: &Client) -> Option<Tokens> {
-        let props: Props = self.answer(client.get(format!("{}/props", self.root()))).await?;
-        props.default_generation_settings?.n_ctx
+    async fn props_context(self, client: &Client) -> Said<Tokens> {
+        let props = client.get(format!("{}/props", self.root()));
+        let props: Option<Props> = self.answer(props).await?;
+        Ok(props.and_then(|props| props.default_generation_settings?.n_ctx))
     }
 
     /// As Ollama says it: of a model in memory what it was loaded with; else what the model asks for.
     /// What the model was trained for says little, because an Ollama gives less unless told, and
     /// then drops the beginning of what is longer without a word.
-    async fn ollama_context(self, client: &Client, model: &str) -> Option<Tokens> {
-        let loaded: Option<Loaded> =
-            self.answer(client.get(format!("{}/api/ps", self.root()))).await;
+    async fn ollama_context(self, client: &Client, model: &str) -> Said<Tokens> {
+        let loaded = client.get(format!("{}/api/ps", self.root()));
+        let loaded: Option<Loaded> = self.answer(loaded).await?;
         let tagged = if model.contains(':') { model.to_owned() } else { format!("{model}:latest") };
         let loaded = loaded.map(|loaded| loaded.models).unwrap_or_default();
         let found = loaded.into_iter().find(|loaded| loaded.model == tagged);
         if let Some(said) = found.and_then(|loaded| loaded.context_length) {
-            return Some(said);
+            return Ok(Some(said));
         }
         let show = client.post(format!("{}/api/show", self.root()));
         let body = serde_json::json!({"model": model}).to_string();
         let show = show.header("content-type", "application/json").body(body);
-        let shown: Shown = self.answer(show).await?;
-        let trained = shown.model_info.iter().find_map(|(name, value)| {
-            name.ends_with(".context_length").then(|| value.as_u64()).flatten().map(Tokens)
-        });
-        let wanted = shown
-            .parameters
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("num_ctx")?.trim().parse().ok().map(Tokens));
-        match (wanted, trained) {
-            (Some(wanted), Some(trained)) => Some(wanted.min(trained)),
-            (Some(wanted), None) => Some(wanted),
-            (None, trained) => trained.filter(|trained| *trained <= OLLAMA_LEAST),
-        }
+        let shown: Option<Shown> = self.answer(show).await?;
+        Ok(shown.and_then(|shown| shown.window()))
     }
 
     /// What comes of a request, if it is what was asked for.
-    async fn answer<T: DeserializeOwned>(self, request: RequestBuilder) -> Option<T> {
-        let response = self.signed(request).send().await.ok()?.error_for_status().ok()?;
-        serde_json::from_slice(&bounded(response).await.ok()?).ok()
+    async fn answer<T: DeserializeOwned>(self, request: RequestBuilder) -> Said<T> {
+        let response = self.signed(request).send().await?;
+        if !response.status().is_success() {
+            return Ok(None);
+        }
+        Ok(serde_json::from_slice(&bounded(response).await?).ok())
     }
 
     fn signed(self, request: RequestBuilder) -> RequestBuilder {

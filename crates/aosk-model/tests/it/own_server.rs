@@ -146,6 +146,27 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     assert_eq!((resolved.device.as_str(), resolved.context), ("vllm:m", None));
 }
 
+/// Whoever hangs up is not asked again, in another way.
+#[tokio::test]
+async fn a_server_that_cannot_be_asked_is_asked_once() {
+    for spec in ["vllm:m", "ollama:m"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let base_url = format!("https://{}/v1", listener.local_addr().expect("has an address"));
+        let count = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&count);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("accepts");
+                *counted.lock().expect("not poisoned") += 1;
+                stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("writes");
+            }
+        });
+        assert_eq!(resolved(spec, &base_url).await.context, None);
+        assert_eq!(*count.lock().expect("not poisoned"), 1, "{spec}");
+    }
+}
+
 /// What is published is not asked for, and a provider is not asked at all.
 #[tokio::test]
 async fn only_what_is_not_known_is_asked() {
