@@ -144,6 +144,12 @@ impl Devices {
             self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
             return;
         };
+        let cache = CacheHints {
+            breakpoints: shown.breakpoints,
+            long_lived: shown.long_lived,
+            // What one process sends begins like what it sent before.
+            key: format!("{}-{}", asker.name, call.pid),
+        };
         let request = Request {
             call,
             attempt,
@@ -152,7 +158,7 @@ impl Devices {
             options,
             messages: shown.messages,
             tools,
-            cache: CacheHints::default(),
+            cache,
         };
         let growth = self.growth.clone();
         self.spawn((call, attempt), Kind::Model, async move {
