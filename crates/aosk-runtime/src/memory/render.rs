@@ -17,6 +17,8 @@ pub(crate) struct Shown {
     pub(crate) messages: Vec<Body>,
     /// Places in `messages` behind which breakpoints of the cache go.
     pub(crate) breakpoints: Vec<usize>,
+    /// Leading messages that are as in the last call of the process.
+    pub(crate) unchanged: usize,
     /// Whether the cache should be kept for the longer of the provider's lifetimes.
     pub(crate) long_lived: bool,
 }
@@ -53,6 +55,9 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
             shown.breakpoints.push(place);
         }
         at = range.end;
+        if at <= window.unchanged {
+            shown.unchanged = shown.messages.len();
+        }
     }
     Ok(shown)
 }

@@ -195,6 +195,13 @@ fn serve(shared: &Shared, stream: TcpStream) {
     let mut reader = BufReader::new(stream.try_clone().expect("clones"));
     let mut stream = stream;
     while let Some(asked) = read_request(&mut reader) {
+        // What it has and how much that holds it does not say. It is no request to the model.
+        if asked.head.starts_with("GET ") {
+            if !answer(shared, &mut stream, Reply::Status(404, "", "{}".into())) {
+                return;
+            }
+            continue;
+        }
         let mut wrong = Vec::new();
         match shared.wire {
             Wire::OpenAi => check_openai(&asked, &mut wrong),
