@@ -2,6 +2,7 @@
 //! same frames give the same bytes, and a prefix of frames gives a prefix of messages.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use aosk_abi::{
     Body, Content, Error, ErrorCode, Form, Frame, Hash, Message, PageIndex, TEXT_END, Window,
@@ -121,8 +122,8 @@ fn summarised(frame: &Frame, source: &mut dyn Source) -> Result<String, Error> {
     let pages = source.behind(frame);
     let mut bodies: HashMap<PageIndex, Body> = HashMap::new();
     for page in &pages {
-        if !bodies.contains_key(&page.source) {
-            bodies.insert(page.source, source.body(page.body)?);
+        if let Entry::Vacant(place) = bodies.entry(page.source) {
+            place.insert(source.body(page.body)?);
         }
     }
     let told: Vec<(Frame, &Message)> = pages

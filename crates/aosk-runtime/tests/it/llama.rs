@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aosk_runtime::abi::{
     Body, ErrorCode, ExitStatus, Failure, FinishReason, Message, ModelReply, Price, Signal, Tokens,
@@ -109,7 +110,7 @@ async fn counted(llama: &Llama, messages: &[Message]) -> u64 {
     if messages.is_empty() {
         return 0;
     }
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
     let ask = |path: &str, body: Value| {
         client.post(format!("http://{}{path}", llama.address)).body(body.to_string()).send()
     };
@@ -144,7 +145,7 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     let llama = start(&folder);
     let base = format!("http://{}/v1", llama.address);
     let resolved = resolve(Some("llamacpp:any"), Some(&base), &|_| None).await.unwrap();
-    let (memory, calls) = (Memory::new(), Arc::default());
+    let (memory, calls) = (Memory::new(), Arc::<Mutex<Vec<Call>>>::default());
     let mut scene = Scene::on(memory.clone(), Trace::new(), Arc::new(|_: &Request| text("")));
     let driver = Noted { inner: resolved.driver, calls: Arc::clone(&calls) };
     scene.config.models = vec![ModelDevice {
@@ -181,7 +182,7 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
         true
     };
     inspect::journal(&memory, &JournalQuery::default(), each).unwrap();
-    let calls = calls.lock().unwrap();
+    let calls = std::mem::take(&mut *calls.lock().unwrap());
     assert_eq!(calls.len(), TURNS, "no call was refused");
     assert!(cuts >= 3, "{cuts} cuts");
     let mut broken = 0;
