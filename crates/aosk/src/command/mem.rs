@@ -73,7 +73,12 @@ pub(crate) fn run(place: &Place, args: &MemArgs) -> Result<Done, Error> {
         }
     }
     if history.calls.is_empty() {
-        note(&format!("{} has not asked a model yet", args.pid));
+        let ever = if snapshot.has_ended {
+            "has never asked a model"
+        } else {
+            "has not asked a model yet"
+        };
+        note(&format!("{} {ever}", args.pid));
     }
     Ok(Done::Well)
 }

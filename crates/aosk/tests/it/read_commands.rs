@@ -343,7 +343,7 @@ fn completions_are_scripts() {
         for hidden in ["__exec", "life"] {
             assert!(!ran.stdout.contains(hidden), "{shell}: {hidden} is not completed");
         }
-        for shown in ["data-dir", "base-url", "audit", "verify", "concurrency"] {
+        for shown in ["data-dir", "base-url", "mem", "timeline", "audit", "verify", "concurrency"] {
             assert!(ran.stdout.contains(shown), "{shell}: {shown} is completed");
         }
     }
