@@ -61,6 +61,8 @@ pub struct ModelConfig {
     pub cache: &'static CacheRules,
     /// The same with a longer lifetime, if the provider offers one.
     pub long_cache: Option<&'static CacheRules>,
+    /// What tokens cost in calls that ask for the longer lifetime, if that is another price.
+    pub long_price: Option<Price>,
 }
 
 impl Default for ModelConfig {
@@ -73,6 +75,7 @@ impl Default for ModelConfig {
             context: None,
             cache: CacheRules::free(),
             long_cache: None,
+            long_price: None,
         }
     }
 }
@@ -88,9 +91,11 @@ impl Config {
         Self { policy, models, tools, ..Self::default() }
     }
 
-    /// What a model's tokens cost; nothing if the model is unknown.
-    pub(crate) fn price(&self, model: &str) -> Price {
-        self.models.get(model).map(|model| model.price).unwrap_or_default()
+    /// What a model's tokens cost, in a call that asks for the longer lifetime of the cache or does
+    /// not; nothing if the model is unknown.
+    pub(crate) fn price(&self, model: &str, long_lived: bool) -> Price {
+        let Some(model) = self.models.get(model) else { return Price::default() };
+        model.long_price.filter(|_| long_lived).unwrap_or(model.price)
     }
 
     /// How the provider of a model caches prefixes.

@@ -51,7 +51,7 @@ impl Kernel {
 
     /// The most one attempt of a call can use.
     fn worst_case(&self, call: &ModelCall) -> Spend {
-        let price = self.config.price(&call.options.model);
+        let price = self.config.price(&call.options.model, call.long_lived);
         Spend {
             tokens: call.input + call.options.output_max,
             calls: 1,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aosk_abi::{Body, CallId, Message, Pid, ThinkOptions, Tokens, ToolSpec};
 use aosk_model::endpoint::{Bounds, Endpoint, KeyHeader};
-use aosk_model::openai::{Dialect, LengthField, OpenAi, PATH, ReasoningField};
+use aosk_model::openai::{Breakpoints, Dialect, LengthField, OpenAi, PATH, ReasoningField};
 use aosk_model::{Driver, Request};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,6 +84,8 @@ fn driver(base_url: &str) -> Outcome<OpenAi> {
         length: LengthField::MaxTokens,
         reasoning: ReasoningField::Nowhere,
         stream_usage: true,
+        cache_key: false,
+        breakpoints: Breakpoints::Nowhere,
     };
     Ok(OpenAi::new(endpoint, "m", dialect))
 }
@@ -117,6 +119,7 @@ fn request() -> Request {
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([tool]),
+        cache: aosk_model::CacheHints::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The Messages wire format: Anthropic's, and that of the providers and servers that offer it too.
 
+mod marks;
 mod reply;
 mod request;
 
@@ -40,8 +41,8 @@ impl Version {
 pub struct Dialect {
     /// The version of the format.
     pub version: Version,
-    /// Whether to mark the ends of the instructions and of the conversation as what to cache.
-    /// Anthropic caches only what is marked.
+    /// Whether to mark what is to be cached: the breakpoints of the request or, if it has none, the
+    /// ends of the instructions and of the conversation. Anthropic caches only what is marked.
     pub cache_marks: bool,
 }
 

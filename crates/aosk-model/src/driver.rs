@@ -5,6 +5,8 @@ use std::sync::Arc;
 use aosk_abi::{Body, CallId, Failure, ModelReply, ThinkOptions, ToolSpec};
 use async_trait::async_trait;
 
+use crate::cache_hints::CacheHints;
+
 /// One attempt of a model call.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -22,6 +24,8 @@ pub struct Request {
     pub messages: Vec<Body>,
     /// The tools offered, in the order in which the model sees them.
     pub tools: Arc<[ToolSpec]>,
+    /// What to tell the provider's prefix cache.
+    pub cache: CacheHints,
 }
 
 impl Request {

@@ -10,6 +10,8 @@
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
 //! | [`provider`] | what is known of each provider |
 //! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
+//! | `own_server` | what a server of one's own says of its models |
+//! | `cache_hints`, `caching` | what a prefix cache is told, and which rules hold where |
 //! | [`price`] | windows and prices of models, from a dated data file |
 //! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
 //! | `counted` | what a provider counted, and whether to believe it |
@@ -21,6 +23,8 @@
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
 
 pub mod anthropic;
+mod cache_hints;
+mod caching;
 mod counted;
 pub mod driver;
 mod egress;
@@ -28,6 +32,7 @@ pub mod endpoint;
 mod exchange;
 mod failure;
 pub mod openai;
+mod own_server;
 pub mod price;
 pub mod provider;
 pub mod record;
@@ -42,6 +47,7 @@ mod text;
 pub mod tokenizer;
 pub mod tokens;
 
+pub use cache_hints::CacheHints;
 pub use driver::{Delta, Driver, OnDelta, Request};
 pub use record::{Record, parse_line};
 pub use replay::Replay;

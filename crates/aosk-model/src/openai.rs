@@ -3,6 +3,7 @@
 //! The copies differ in small ways. What must be said differently stands in [`Dialect`]; what is
 //! answered differently is all understood.
 
+mod marks;
 mod prefix;
 mod reply;
 mod request;
@@ -29,6 +30,22 @@ pub struct Dialect {
     pub reasoning: ReasoningField,
     /// Whether usage at the end of a stream is asked for with `stream_options`.
     pub stream_usage: bool,
+    /// Whether the provider takes a key that brings requests to the same cache.
+    pub cache_key: bool,
+    /// How breakpoints of the prefix cache are written.
+    pub breakpoints: Breakpoints,
+}
+
+/// How breakpoints of the prefix cache are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breakpoints {
+    /// Not at all: the provider caches by itself, or refuses fields that it does not know.
+    Nowhere,
+    /// `prompt_cache_breakpoint` on parts: OpenAI's, since GPT-5.6. With them goes the wish that the
+    /// provider sets none of its own, so that all four are the kernel's.
+    PromptCache,
+    /// `cache_control` on parts, as at Anthropic. `DashScope` takes them.
+    CacheControl,
 }
 
 /// How the bound of the answer is called.

@@ -28,6 +28,8 @@ pub struct Model {
     input: MicroUsd,
     cache_read: Option<MicroUsd>,
     cache_write: Option<MicroUsd>,
+    /// Writing to the cache what is to live for the longer of two lifetimes.
+    cache_write_long_lived: Option<MicroUsd>,
     output: MicroUsd,
     long: Option<Long>,
     /// What to know about the figures.
@@ -71,6 +73,21 @@ impl Model {
             output: self.output,
         };
         Price { usual, long: self.long.map(|long| (long.above, long.rates)) }
+    }
+
+    /// What it costs when what is written to the cache is to live for the longer of two lifetimes;
+    /// none where there are no two, or the price is not known. Holds for requests of any length: no
+    /// model has both this and a price of its own for long requests.
+    #[must_use]
+    pub fn long_price(&self) -> Option<Price> {
+        let cache_write = self.cache_write_long_lived?;
+        let Price { usual, long } = self.price();
+        Some(Price { usual: Rates { cache_write, ..usual }, long })
+    }
+
+    /// Whether writing to the cache has a price of its own.
+    pub(crate) fn charges_writes(&self) -> bool {
+        self.cache_write.is_some()
     }
 }
 

@@ -43,6 +43,11 @@ pub struct Provider {
     pub default_model: Option<&'static str>,
     /// Concurrent calls that are sensible without knowing the account's rates.
     pub slots: u32,
+    /// The class of its prefix cache, by the name that the kernel has for it. Models of one provider
+    /// may be of another class; see [`crate::Resolved::cache`].
+    pub cache: &'static str,
+    /// The class with the longer of the lifetimes it offers, if it offers one.
+    pub long_cache: Option<&'static str>,
 }
 
 const PLAIN: Wire = Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: true };
@@ -65,6 +70,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: Wire::Anthropic { version: Version::V2026, cache_marks: true },
         default_model: Some("claude-sonnet-5-5"),
         slots: HOSTED,
+        cache: "anthropic5m",
+        long_cache: Some("anthropic1h"),
     },
     Provider {
         name: "openai",
@@ -76,6 +83,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: PLAIN,
         default_model: Some("gpt-5.4-mini"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         name: "deepseek",
@@ -87,6 +96,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: ECHOED,
         default_model: Some("deepseek-flash"),
         slots: HOSTED,
+        cache: "deepseek",
+        long_cache: None,
     },
     Provider {
         name: "moonshot",
@@ -98,6 +109,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: ECHOED,
         default_model: Some("kimi-k2.6"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         name: "qwen",
@@ -109,6 +122,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: ECHOED,
         default_model: Some("qwen3.8-flash"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         // Its chat completions put reasoning into the text; its Messages keep the two apart.
@@ -121,6 +136,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: Wire::Anthropic { version: Version::V2023, cache_marks: false },
         default_model: Some("MiniMax-M3"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         name: "zhipu",
@@ -132,6 +149,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: ECHOED,
         default_model: Some("glm-4.6"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         name: "mistral",
@@ -144,6 +163,9 @@ pub const PROVIDERS: &[Provider] = &[
         wire: Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: false },
         default_model: Some("mistral-medium-latest"),
         slots: HOSTED,
+        // Nothing is documented.
+        cache: "none",
+        long_cache: None,
     },
     Provider {
         name: "groq",
@@ -155,6 +177,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: PLAIN,
         default_model: Some("llama-3.3-70b-versatile"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         name: "openrouter",
@@ -166,6 +190,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: Wire::OpenAi { reasoning: ReasoningField::Reasoning, stream_usage: true },
         default_model: Some("openrouter/auto"),
         slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
     },
     Provider {
         name: "ollama",
@@ -177,6 +203,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: PLAIN,
         default_model: None,
         slots: 1,
+        cache: "vllm16",
+        long_cache: None,
     },
     Provider {
         name: "vllm",
@@ -188,6 +216,8 @@ pub const PROVIDERS: &[Provider] = &[
         wire: ECHOED,
         default_model: None,
         slots: 64,
+        cache: "vllm16",
+        long_cache: None,
     },
     Provider {
         name: "llamacpp",
@@ -200,6 +230,8 @@ pub const PROVIDERS: &[Provider] = &[
         // The server has one model and takes any name for it.
         default_model: Some("default"),
         slots: 4,
+        cache: "vllm16",
+        long_cache: None,
     },
 ];
 

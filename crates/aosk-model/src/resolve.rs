@@ -9,19 +9,18 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aosk_abi::{Error, ErrorCode, Price, Tokens};
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use secrecy::SecretString;
 
 use crate::anthropic::{self, Anthropic};
+use crate::caching::{self, Caching};
 use crate::driver::Driver;
-use crate::egress;
 use crate::endpoint::{Bounds, Endpoint, KeyHeader};
 use crate::openai::{self, LengthField, OpenAi};
-use crate::price;
+use crate::own_server::OwnServer;
+use crate::price::{self, Model};
 use crate::provider::{self, PROVIDERS, Provider, Wire};
 use crate::script::Script;
 use crate::scripted::Scripted;
@@ -32,9 +31,6 @@ pub const SCRIPTED: &str = "scripted";
 
 /// Bytes of a script. A turn has some hundred, so one that is longer is something else.
 const SCRIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// How long a server is given to say which models it has. One on this machine answers at once.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The environment: the value of a variable, if it is set.
 pub type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -48,9 +44,15 @@ pub struct Resolved {
     pub driver: Arc<dyn Driver>,
     /// What it costs; none if that is not known. A model on one's own machine costs nothing.
     pub price: Option<Price>,
+    /// What it costs when what it writes to the cache is to live long, where that is another price.
+    pub long_price: Option<Price>,
+    /// The class of its prefix cache, by the name that the kernel has for it.
+    pub cache: &'static str,
+    /// The class with the longer lifetime, if the provider offers one.
+    pub long_cache: Option<&'static str>,
     /// What counts its tokens.
     pub tokenizer: Tokenizer,
-    /// The model's window, if known.
+    /// The model's window, if known. A server of one's own has been asked.
     pub context: Option<Tokens>,
     /// The longest answer, if known.
     pub output_max: Option<Tokens>,
@@ -78,6 +80,9 @@ impl fmt::Debug for Resolved {
         f.debug_struct("Resolved")
             .field("device", &self.device)
             .field("price", &self.price)
+            .field("long_price", &self.long_price)
+            .field("cache", &self.cache)
+            .field("long_cache", &self.long_cache)
             .field("tokenizer", &self.tokenizer)
             .field("context", &self.context)
             .field("output_max", &self.output_max)
@@ -207,6 +212,9 @@ fn scripted(how: How) -> Resolved {
         device: SCRIPTED.to_owned(),
         driver: Arc::new(Scripted::offline()),
         price: Some(Price::default()),
+        long_price: None,
+        cache: caching::OWN,
+        long_cache: None,
         tokenizer: Tokenizer::ESTIMATE,
         context: None,
         output_max: None,
@@ -296,20 +304,33 @@ async fn named(
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
             .hint(format!("set {}", provider.key_variable)));
     }
-    let model = match (model, provider.default_model) {
-        (Some(model), _) => model.to_owned(),
-        (None, Some(model)) if !is_own => model.to_owned(),
-        (None, _) => first_model(provider, &base, key.as_ref()).await?,
+    let server = OwnServer { provider, base: &base, key: key.as_ref() };
+    let (model, listed) = match (model, provider.default_model) {
+        (Some(model), _) => (model.to_owned(), None),
+        (None, Some(model)) if !is_own => (model.to_owned(), None),
+        (None, _) => {
+            let first = server.first_model().await?;
+            (first.id.clone(), Some(first))
+        }
     };
     let device = format!("{}:{model}", provider.name);
     let known = price::find(provider.name, &model);
+    let context = match known.and_then(|known| known.context) {
+        None if is_own || !provider.needs_key => server.context(&model, listed.as_ref()).await,
+        context => context,
+    };
     let is_free = !provider.needs_key;
+    let caching = Caching::of(provider, &model, known, is_own);
+    let long_price = known.filter(|_| caching.long_class.is_some()).and_then(Model::long_price);
     Ok(Resolved {
-        driver: driver(provider, &device, &model, &base, key)?,
+        driver: driver(provider, &device, &model, &base, key, caching)?,
         device,
-        price: known.map(price::Model::price).or_else(|| is_free.then(Price::default)),
+        price: known.map(Model::price).or_else(|| is_free.then(Price::default)),
+        long_price,
+        cache: caching.class,
+        long_cache: caching.long_class,
         tokenizer: Tokenizer::of_model(&model),
-        context: known.and_then(|known| known.context),
+        context,
         output_max: known.and_then(|known| known.output_max),
         slots: provider.slots,
         how: How::Chosen,
@@ -322,6 +343,7 @@ fn driver(
     model: &str,
     base: &str,
     key: Option<SecretString>,
+    caching: Caching,
 ) -> Result<Arc<dyn Driver>, Error> {
     let bounds = Bounds::default();
     Ok(match provider.wire {
@@ -335,11 +357,10 @@ fn driver(
             } else {
                 LengthField::MaxTokens
             };
-            Arc::new(OpenAi::new(
-                endpoint,
-                model,
-                openai::Dialect { length, reasoning, stream_usage },
-            ))
+            let Caching { key: cache_key, breakpoints, .. } = caching;
+            let dialect =
+                openai::Dialect { length, reasoning, stream_usage, cache_key, breakpoints };
+            Arc::new(OpenAi::new(endpoint, model, dialect))
         }
         Wire::Anthropic { version, cache_marks } => {
             let key = key.map(|key| (KeyHeader::XApiKey, key));
@@ -383,55 +404,6 @@ fn ollama_url(host: &str) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let port = if rest.contains(':') || scheme == "https" { "" } else { ":11434" };
     format!("{scheme}://{}{port}/v1", rest.replacen("0.0.0.0", "127.0.0.1", 1))
-}
-
-/// The first model that a server of one's own offers.
-async fn first_model(
-    provider: &Provider,
-    base: &str,
-    key: Option<&SecretString>,
-) -> Result<String, Error> {
-    let attempted = format!("asking {} which models it has", provider.name);
-    let wrong = |error: &dyn fmt::Display| {
-        Error::new(ErrorCode::ConfigInvalid, format!("{attempted}: {error}"))
-    };
-    let url: Url =
-        format!("{}/models", base.trim_end_matches('/')).parse().map_err(|error| wrong(&error))?;
-    let place = egress::place(provider.name, &url);
-    let client = egress::client(&url).map_err(|error| wrong(&error))?;
-    let mut request = client.get(url).timeout(PROBE_TIMEOUT);
-    if let Some(key) = key {
-        request = request.bearer_auth(key.expose_secret());
-    }
-    let answer = async { request.send().await?.error_for_status()?.bytes().await };
-    let answer = answer.await.map_err(|error| {
-        let failure = egress::failure(&place, error);
-        let hint = if failure.hint == egress::PLAIN_SERVER {
-            failure.hint
-        } else {
-            format!("start the server, or name the model: {}:MODEL", provider.name)
-        };
-        Error::new(ErrorCode::ModelUnreachable, format!("{attempted}: {}", failure.message))
-            .hint(hint)
-    })?;
-    let list: ModelList = serde_json::from_slice(&answer).unwrap_or_default();
-    // Models that only embed cannot answer.
-    let first = list.data.into_iter().map(|model| model.id).find(|id| !id.contains("embed"));
-    first.ok_or_else(|| {
-        Error::new(ErrorCode::ModelUnknown, format!("{attempted}: it has none"))
-            .hint(format!("install one, or name one: {}:MODEL", provider.name))
-    })
-}
-
-#[derive(Default, Deserialize)]
-struct ModelList {
-    #[serde(default)]
-    data: Vec<ListedModel>,
-}
-
-#[derive(Deserialize)]
-struct ListedModel {
-    id: String,
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct ModelDevice {
     pub slots: u32,
     /// What its tokens cost.
     pub price: Price,
+    /// The same for calls that ask for the longer lifetime, if it is another.
+    pub long_price: Option<Price>,
     /// What counts its tokens before a call.
     pub tokenizer: Tokenizer,
     /// The most tokens that a request and its answer may have together; none if that is not known.
@@ -76,6 +78,7 @@ impl ModelDevice {
             driver,
             slots: 1,
             price: Price::default(),
+            long_price: None,
             tokenizer: Tokenizer::ESTIMATE,
             context: None,
             cache: CacheRules::free(),

@@ -11,7 +11,7 @@ use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Pid,
     Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
-use aosk_model::{Delta, Replay, Request, Tokenizer};
+use aosk_model::{CacheHints, Delta, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -144,6 +144,12 @@ impl Devices {
             self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
             return;
         };
+        let cache = CacheHints {
+            breakpoints: shown.breakpoints,
+            long_lived: shown.long_lived,
+            // What one process sends begins like what it sent before.
+            key: format!("{}-{}", asker.name, call.pid),
+        };
         let request = Request {
             call,
             attempt,
@@ -152,6 +158,7 @@ impl Devices {
             options,
             messages: shown.messages,
             tools,
+            cache,
         };
         let growth = self.growth.clone();
         self.spawn((call, attempt), Kind::Model, async move {

@@ -75,6 +75,7 @@ impl Node {
                 context: model.context,
                 cache: model.cache,
                 long_cache: model.long_cache,
+                long_price: model.long_price,
             };
             (model.name.clone(), known)
         });

@@ -59,6 +59,12 @@ pub fn search_traits() -> ToolTraits {
     }
 }
 
+/// Whether a call is about the memory of the one who makes it.
+#[must_use]
+pub fn is_of_memory(name: &str) -> bool {
+    matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget")
+}
+
 /// Bring pages back into the window.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -154,7 +154,7 @@ impl From<Preference> for Prefer {
 /// What an agent may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// Only `calculator` and `finish`.
+    /// Only `calculator`, `finish` and the calls on its own memory.
     Restricted,
     /// Reads and writes the workspace; may start other agents.
     Standard,

@@ -40,13 +40,14 @@ pub(crate) fn choose(
     Ok(Granted { tools: named.to_vec(), capabilities: Capabilities { tools, ..capabilities } })
 }
 
-/// Whether a level allows a tool or a kernel call. Those of the calls that are about other agents
-/// are of use only to one that may start some.
+/// Whether a level allows a tool or a kernel call. Those of the calls that are about other agents, and
+/// the sleep that waits for them, are of use only to one that may start some; what is about the agent
+/// itself it always may.
 fn allows(registry: &Registry, level: PermissionLevel, name: &str) -> bool {
     let may = level.capabilities();
     match registry.traits(name) {
         Some(traits) => traits.risk <= may.risk_max,
-        None => may.spawn || name == "finish",
+        None => may.spawn || name == "finish" || kernel_calls::is_of_memory(name),
     }
 }
 

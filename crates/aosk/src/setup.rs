@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aosk::abi::{Error, ErrorCode, Limits, Millis, Tokens, limits};
-use aosk::kernel::memory::{self, Prefer, Replacement};
+use aosk::kernel::memory::{self, CacheRules, Prefer, Replacement, rules};
 use aosk::kernel::policy;
 use aosk::model::{How, Replay, Resolved, resolve};
 use aosk::store::{Sqlite, Store};
@@ -67,8 +67,11 @@ fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelD
     ModelDevice {
         slots: slots.unwrap_or(resolved.slots),
         price: resolved.price.unwrap_or_default(),
+        long_price: resolved.long_price,
         tokenizer: resolved.tokenizer,
         context,
+        cache: rules(resolved.cache).unwrap_or_else(CacheRules::free),
+        long_cache: resolved.long_cache.and_then(rules),
         stream: true,
         ..ModelDevice::new(resolved.device, resolved.driver)
     }

@@ -137,7 +137,7 @@ impl Kernel {
         let spend = Spend {
             tokens: usage.input() + usage.output,
             calls,
-            micro_usd: self.config.price(&call.options.model).of(usage),
+            micro_usd: self.config.price(&call.options.model, call.long_lived).of(usage),
             steps: calls,
             children: 0,
         };

@@ -66,6 +66,8 @@ pub enum MemoryError {
     NoSuchPage(PageId),
     /// The page was forgotten.
     Forgotten(PageId),
+    /// The page is not in the window.
+    NotShown(PageId),
     /// The page is part of what stands before the log.
     Static(PageId),
 }
@@ -75,6 +77,7 @@ impl fmt::Display for MemoryError {
         match self {
             Self::NoSuchPage(page) => write!(f, "no such page: {}", page.0),
             Self::Forgotten(page) => write!(f, "page {} was forgotten", page.0),
+            Self::NotShown(page) => write!(f, "page {} is not in the window", page.0),
             Self::Static(page) => write!(f, "page {} is part of the static part", page.0),
         }
     }

@@ -68,8 +68,8 @@ struct LastCall {
     sent: Tokens,
 }
 
-/// What a stub takes: two lines, and what a message has around it.
-const STUB_TOKENS: u32 = 48;
+/// What a stub takes at most: two lines, and what a message has around it.
+pub const STUB_TOKENS: u32 = 80;
 
 /// What a summary takes at most, and the part of the window that it takes at most.
 const SUMMARY_TOKENS_MAX: u64 = 2_000;
@@ -82,10 +82,10 @@ const TASK_SHARE: u64 = 4;
 const PINS_SHARE: u64 = 500;
 
 /// The least and the most that a provider's count is believed to be, for a thousand of the estimate.
-const SCALE: std::ops::RangeInclusive<u64> = 300..=4_000;
+const SCALE: std::ops::RangeInclusive<u64> = 500..=4_000;
 
 /// A token in so many is left free where the count is an estimate that was corrected.
-const MARGIN: u64 = 100;
+const MARGIN: u64 = 50;
 
 /// A hit may fall short by so many tokens and still be one: blocks, and what providers put around
 /// messages.
@@ -379,7 +379,11 @@ impl Memory {
             return limit;
         }
         let safe = limit.0.saturating_sub(limit.0 / MARGIN);
-        Tokens(safe.saturating_mul(1_000) / self.scale.max(1))
+        // What was counted too high is other than what comes next: two thirds of it are believed.
+        let scale = self.scale.saturating_add(1_000_u64.saturating_sub(self.scale) / 3);
+        let window = safe.saturating_mul(1_000) / scale.max(1);
+        // What is all but exact is taken as it is.
+        Tokens(if self.scale < 1_000 { window.max(limit.0) } else { window })
     }
 
     /// The task stays, unless it is so long that nothing else has room.
@@ -644,15 +648,23 @@ impl Memory {
         Ok(found)
     }
 
-    /// Pins a page, or lets it go. What is part of a group is pinned with it when the group is a call
-    /// with its results.
+    /// The page that is shown with the content of a page: itself, or the newest copy of it.
+    ///
+    /// # Errors
+    /// If there is no such page, or it is not shown.
+    pub(crate) fn shown_as(&self, id: PageId) -> Result<(PageId, u32), MemoryError> {
+        let page = self.space.page(id).filter(|_| self.is_of_log(id));
+        let original = page.ok_or(MemoryError::NoSuchPage(id))?.original;
+        let mut shown = self.space.shown().rev().filter(|one| !one.is_stub());
+        let found = shown.find(|one| one.page.original == original);
+        found.map(|one| (one.id, one.tokens)).ok_or(MemoryError::NotShown(id))
+    }
+
+    /// Pins a page, or lets it go.
     ///
     /// # Errors
     /// If there is no such page.
     pub(crate) fn pin(&mut self, page: PageId, pinned: bool) -> Result<(), MemoryError> {
-        if !self.is_of_log(page) {
-            return Err(MemoryError::NoSuchPage(page));
-        }
         self.space.pin(page, pinned)
     }
 

@@ -53,7 +53,9 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
         };
-        let tokens = process.memory.space().page(page).map_or(0, |page| page.tokens);
+        // What stays is what is shown: the page, or what was brought back of it.
+        let (page, tokens) =
+            process.memory.shown_as(page).map_err(|error| no_page("pinning", pid, error))?;
         let (held, most) = process.memory.pins();
         if let Some(most) = most.filter(|_| pinned)
             && held + Tokens(u64::from(tokens)) > most

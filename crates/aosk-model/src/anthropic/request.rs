@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 
 use aosk_abi::{Content, Message, Part};
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, to_writer};
 
+use super::marks::{self, CacheControl};
 use super::{Dialect, Version};
 use crate::driver::Request;
 
@@ -34,31 +36,14 @@ pub(super) fn render(
     if is_stream {
         out.extend_from_slice(b",\"stream\":true");
     }
-    if !request.tools.is_empty() {
-        out.extend_from_slice(b",\"tools\":");
-        let tools = request.tools.iter().map(|tool| WireTool {
-            name: &tool.name,
-            description: &tool.description,
-            input_schema: &tool.parameters,
-        });
-        to_writer(&mut out, &tools.collect::<Vec<_>>())?;
-    }
-
-    let mut system = Vec::new();
-    let mut turns: Vec<Turn<'_>> = Vec::new();
-    for body in &request.messages {
-        take_message(body.message(), &mut system, &mut turns);
-    }
-    for turn in &mut turns {
-        // A turn's results must stand before what else is said in it. The sort is stable.
-        turn.content.sort_by_key(|block| !block.is_result());
-    }
+    let mut prompt = Prompt::of(request);
     if dialect.cache_marks {
-        let last_of_system = system.last_mut();
-        let last_of_all = turns.last_mut().and_then(|turn| turn.content.last_mut());
-        for block in last_of_system.into_iter().chain(last_of_all) {
-            block.mark();
-        }
+        marks::place(&mut prompt, request);
+    }
+    let Prompt { tools, system, turns } = prompt;
+    if !tools.is_empty() {
+        out.extend_from_slice(b",\"tools\":");
+        to_writer(&mut out, &tools)?;
     }
     if !system.is_empty() {
         out.extend_from_slice(b",\"system\":");
@@ -70,16 +55,59 @@ pub(super) fn render(
     Ok(out)
 }
 
-/// Puts a message where it belongs: to the instructions, to the turn that is open, or to a new one.
-fn take_message<'a>(message: &'a Message, system: &mut Vec<Block<'a>>, turns: &mut Vec<Turn<'a>>) {
-    let (role, blocks) = match message {
-        Message::System { content } => {
-            system.extend(blocks_of(content));
+/// What the model reads, in the order in which it reads it.
+pub(super) struct Prompt<'a> {
+    pub(super) tools: Vec<WireTool<'a>>,
+    pub(super) system: Vec<Placed<'a>>,
+    pub(super) turns: Vec<Turn<'a>>,
+}
+
+impl<'a> Prompt<'a> {
+    fn of(request: &'a Request) -> Self {
+        let tools = request.tools.iter().map(|tool| WireTool {
+            name: &tool.name,
+            description: &tool.description,
+            input_schema: &tool.parameters,
+            cache_control: None,
+        });
+        let mut prompt = Self { tools: tools.collect(), system: vec![], turns: vec![] };
+        for (index, body) in request.messages.iter().enumerate() {
+            prompt.take_message(index, body.message());
+        }
+        for turn in &mut prompt.turns {
+            // A turn's results must stand before what else is said in it. The sort is stable.
+            turn.content.sort_by_key(|placed| !placed.block.is_result());
+        }
+        prompt
+    }
+
+    /// Puts a message where it belongs: to the instructions, to the turn that is open, or to a new
+    /// one.
+    fn take_message(&mut self, index: usize, message: &'a Message) {
+        let (role, blocks) = role_and_blocks(message);
+        let placed = blocks.into_iter().map(|block| Placed { message: index, block });
+        let Some(role) = role else {
+            self.system.extend(placed);
+            return;
+        };
+        // A turn must not be empty, nor a text: a message that says nothing is left out.
+        if placed.len() == 0 {
             return;
         }
-        Message::User { content, name: _ } => ("user", blocks_of(content)),
+        match self.turns.last_mut() {
+            Some(turn) if turn.role == role => turn.content.extend(placed),
+            Some(_) | None => self.turns.push(Turn { role, content: placed.collect() }),
+        }
+    }
+}
+
+/// Whose turn the message belongs to, none for instructions, and its blocks.
+fn role_and_blocks(message: &Message) -> (Option<&'static str>, Vec<Block<'_>>) {
+    match message {
+        Message::System { content } => (None, blocks_of(content)),
+        Message::User { content, name: _ } => (Some("user"), blocks_of(content)),
         Message::Tool { tool_call_id, name: _, content, is_error } => {
-            ("user", vec![Block::result(tool_call_id, content, *is_error)])
+            (Some("user"), vec![Block::result(tool_call_id, content, *is_error)])
         }
         Message::Assistant { content, reasoning, tool_calls } => {
             let mut blocks = reasoning.as_deref().map(thinking_of).unwrap_or_default();
@@ -92,16 +120,8 @@ fn take_message<'a>(message: &'a Message, system: &mut Vec<Block<'a>>, turns: &m
                     cache_control: None,
                 })
             }));
-            ("assistant", blocks)
+            (Some("assistant"), blocks)
         }
-    };
-    // A turn must not be empty, nor a text: a message that says nothing is left out.
-    if blocks.is_empty() {
-        return;
-    }
-    match turns.last_mut() {
-        Some(turn) if turn.role == role => turn.content.extend(blocks),
-        Some(_) | None => turns.push(Turn { role, content: blocks }),
     }
 }
 
@@ -112,7 +132,9 @@ fn blocks_of(content: &Content) -> Vec<Block<'_>> {
             .iter()
             .filter_map(|part| match part {
                 Part::Text { text } | Part::Page { text, .. } => Block::text(text),
-                Part::Other { json } => Some(Block::Verbatim(json)),
+                Part::Other { json } => {
+                    Some(Block::Verbatim(Verbatim { json, cache_control: None }))
+                }
             })
             .collect(),
     }
@@ -146,33 +168,48 @@ fn fitting(id: &str) -> Cow<'_, str> {
     Cow::Owned(if replaced.is_empty() { "_".to_owned() } else { replaced })
 }
 
+/// What one side says before the other does.
 #[derive(Serialize)]
-struct Turn<'a> {
-    role: &'a str,
-    content: Vec<Block<'a>>,
+pub(super) struct Turn<'a> {
+    role: &'static str,
+    pub(super) content: Vec<Placed<'a>>,
+}
+
+/// A block, and where the message stands in the request that it is of.
+pub(super) struct Placed<'a> {
+    pub(super) message: usize,
+    pub(super) block: Block<'a>,
+}
+
+impl Serialize for Placed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.block.serialize(serializer)
+    }
 }
 
 #[derive(Serialize)]
-struct WireTool<'a> {
+pub(super) struct WireTool<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     input_schema: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_control: Option<CacheControl>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Block<'a> {
+pub(super) enum Block<'a> {
     Known(Known<'a>),
     /// A part in the wire form in which it came.
-    Verbatim(&'a Value),
+    Verbatim(Verbatim<'a>),
     /// A block that goes back byte for byte.
     Raw(&'a RawValue),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Known<'a> {
+pub(super) enum Known<'a> {
     Text {
         text: Cow<'a, str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,7 +235,7 @@ enum Known<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Input<'a> {
+pub(super) enum Input<'a> {
     Object(&'a RawValue),
     Invalid {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,10 +243,24 @@ enum Input<'a> {
     },
 }
 
-#[derive(Serialize)]
-struct CacheControl {
-    #[serde(rename = "type")]
-    kind: &'static str,
+/// JSON of somebody else's, with no mark but ours: theirs would count towards the most there may be.
+pub(super) struct Verbatim<'a> {
+    json: &'a Value,
+    cache_control: Option<CacheControl>,
+}
+
+impl Serialize for Verbatim<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(fields) = self.json.as_object() else { return self.json.serialize(serializer) };
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in fields.iter().filter(|(name, _)| *name != "cache_control") {
+            map.serialize_entry(name, value)?;
+        }
+        if let Some(mark) = &self.cache_control {
+            map.serialize_entry("cache_control", mark)?;
+        }
+        map.end()
+    }
 }
 
 impl<'a> Block<'a> {
@@ -233,15 +284,19 @@ impl<'a> Block<'a> {
         matches!(self, Self::Known(Known::ToolResult { .. }))
     }
 
-    /// Marks the block as the end of what is worth caching.
-    fn mark(&mut self) {
+    /// Where the block's mark goes; none if it cannot carry one, as reasoning cannot.
+    pub(super) fn mark(&mut self) -> Option<&mut Option<CacheControl>> {
         match self {
             Self::Known(
                 Known::Text { cache_control, .. }
                 | Known::ToolUse { cache_control, .. }
                 | Known::ToolResult { cache_control, .. },
-            ) => *cache_control = Some(CacheControl { kind: "ephemeral" }),
-            Self::Verbatim(_) | Self::Raw(_) => {}
+            ) => Some(cache_control),
+            Self::Verbatim(Verbatim { json, cache_control }) => {
+                let kind = json.get("type").and_then(Value::as_str)?;
+                (!kind.ends_with("thinking")).then_some(cache_control)
+            }
+            Self::Raw(_) => None,
         }
     }
 }

@@ -21,6 +21,7 @@ fn request(messages: Vec<Message>) -> Request {
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),
+        cache: crate::CacheHints::default(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! messages and their addresses, for each process the last ones; a message is written again when it
 //! is another one than before, or stands behind one that is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use aosk_abi::{Body, Hash, Pid};
@@ -34,36 +34,42 @@ struct Kept {
 /// Messages in wire form, with a comma between each two.
 #[derive(Debug, Default)]
 struct Written {
-    /// The address of each message, and where its bytes end.
-    messages: Vec<(Hash, usize)>,
+    /// The address of each message, whether it is marked, and where its bytes end.
+    messages: Vec<(Hash, bool, usize)>,
     bytes: Vec<u8>,
 }
 
 impl Prefixes {
     /// Appends `messages` to `out`, with a comma between each two. What has to be written is written
-    /// by `write`, which must depend on the message alone.
+    /// by `write`, which must depend on nothing but the message and on whether it is in `marked`,
+    /// the places of messages that end in a breakpoint.
     pub(super) fn append<E>(
         &self,
         pid: Pid,
         messages: &[Body],
+        marked: &BTreeSet<usize>,
         out: &mut Vec<u8>,
-        write: impl Fn(&Body, &mut Vec<u8>) -> Result<(), E>,
+        write: impl Fn(&Body, bool, &mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut written = self.take(pid);
         let stays = written
             .messages
             .iter()
             .zip(messages)
-            .take_while(|((hash, _), body)| *hash == body.hash())
+            .enumerate()
+            .take_while(|(index, ((hash, is_marked, _), body))| {
+                *hash == body.hash() && *is_marked == marked.contains(index)
+            })
             .count();
         written.messages.truncate(stays);
-        written.bytes.truncate(written.messages.last().map_or(0, |(_, end)| *end));
-        for body in messages.iter().skip(stays) {
+        written.bytes.truncate(written.messages.last().map_or(0, |(_, _, end)| *end));
+        for (index, body) in messages.iter().enumerate().skip(stays) {
+            let is_marked = marked.contains(&index);
             if !written.messages.is_empty() {
                 written.bytes.push(b',');
             }
-            write(body, &mut written.bytes)?;
-            written.messages.push((body.hash(), written.bytes.len()));
+            write(body, is_marked, &mut written.bytes)?;
+            written.messages.push((body.hash(), is_marked, written.bytes.len()));
         }
         out.extend_from_slice(&written.bytes);
         self.put(pid, written);
@@ -99,14 +105,25 @@ mod tests {
     use super::*;
 
     fn append(prefixes: &Prefixes, pid: u64, texts: &[&str]) -> (String, usize) {
+        append_marked(prefixes, pid, texts, &[])
+    }
+
+    fn append_marked(
+        prefixes: &Prefixes,
+        pid: u64,
+        texts: &[&str],
+        marked: &[usize],
+    ) -> (String, usize) {
         let messages: Vec<_> = texts.iter().map(|text| Body::new(Message::user(*text))).collect();
         let (mut out, written) = (Vec::new(), std::cell::Cell::new(0));
-        let result: Result<(), ()> = prefixes.append(Pid(pid), &messages, &mut out, |body, out| {
+        let marked = marked.iter().copied().collect();
+        let write = |body: &Body, is_marked: bool, out: &mut Vec<u8>| {
             written.set(written.get() + 1);
             out.extend_from_slice(body.message().text().as_bytes());
-            Ok(())
-        });
-        result.expect("writes");
+            out.extend_from_slice(if is_marked { b"!" } else { b"" });
+            Ok::<(), ()>(())
+        };
+        prefixes.append(Pid(pid), &messages, &marked, &mut out, write).expect("writes");
         (String::from_utf8(out).expect("is text"), written.get())
     }
 
@@ -121,6 +138,16 @@ mod tests {
         assert_eq!(append(&prefixes, 1, &["y", "x", "c"]), ("y,x,c".into(), 3));
         assert_eq!(append(&prefixes, 2, &["y"]), ("y".into(), 1));
         assert_eq!(append(&prefixes, 1, &[]), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_message_is_written_again_when_its_mark_comes_or_goes() {
+        let prefixes = Prefixes::default();
+        let append = |texts: &[&str], marked: &[usize]| append_marked(&prefixes, 1, texts, marked);
+        assert_eq!(append(&["a", "b"], &[0, 1]), ("a!,b!".into(), 2));
+        assert_eq!(append(&["a", "b", "c"], &[0, 2]), ("a!,b,c!".into(), 2));
+        assert_eq!(append(&["a", "b", "c"], &[0, 2]), ("a!,b,c!".into(), 0));
+        assert_eq!(append(&["a", "b", "c"], &[]), ("a,b,c".into(), 3));
     }
 
     #[test]
@@ -144,7 +171,13 @@ mod tests {
         let prefixes = Prefixes::default();
         append(&prefixes, 1, &["a"]);
         let messages = ["a", "b"].map(|text| Body::new(Message::user(text)));
-        let failed = prefixes.append(Pid(1), &messages, &mut Vec::new(), |_, _| Err(()));
+        let failed = prefixes.append(
+            Pid(1),
+            &messages,
+            &BTreeSet::new(),
+            &mut Vec::new(),
+            |_, _, _| Err(()),
+        );
         assert_eq!(failed, Err(()));
         assert_eq!(append(&prefixes, 1, &["a", "b"]), ("a,b".into(), 2));
     }

@@ -2,17 +2,21 @@
 
 use std::borrow::Cow;
 
-use aosk_abi::{Content, Message, Part, ToolUse};
+use aosk_abi::{Body, Content, Hash, Message, Part, ToolUse};
 use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, to_writer};
 
+use super::marks::{self, Mark};
 use super::prefix::Prefixes;
-use super::{Dialect, LengthField, ReasoningField};
+use super::{Breakpoints, Dialect, LengthField, ReasoningField};
 use crate::driver::Request;
 
 /// Characters that OpenAI takes in the name of a speaker.
 const NAME_CHARS_MAX: usize = 64;
+
+/// Characters that OpenAI takes in a cache key: those of a hash.
+const CACHE_KEY_CHARS_MAX: usize = 64;
 
 /// The body of the request.
 ///
@@ -30,9 +34,12 @@ pub(super) fn render(
     out.extend_from_slice(b"{\"model\":");
     to_writer(&mut out, model)?;
     out.extend_from_slice(b",\"messages\":[");
-    prefixes.append(request.call.pid, &request.messages, &mut out, |body, out| {
-        render_message(body.message(), dialect.reasoning, out)
-    })?;
+    let marked = marks::places(request, dialect.breakpoints);
+    let write = |body: &Body, is_marked: bool, out: &mut Vec<u8>| {
+        let mark = if is_marked { Mark::of(dialect.breakpoints) } else { None };
+        render_message(body.message(), dialect.reasoning, mark, out)
+    };
+    prefixes.append(request.call.pid, &request.messages, &marked, &mut out, write)?;
     out.extend_from_slice(match dialect.length {
         LengthField::MaxTokens => b"],\"max_tokens\":".as_slice(),
         LengthField::MaxCompletionTokens => b"],\"max_completion_tokens\":".as_slice(),
@@ -41,6 +48,13 @@ pub(super) fn render(
     if let Some(milli) = request.options.temperature_milli {
         let text = format!(",\"temperature\":{}.{:03}", milli / 1000, milli % 1000);
         out.extend_from_slice(text.as_bytes());
+    }
+    if dialect.cache_key && !request.cache.key.is_empty() {
+        out.extend_from_slice(b",\"prompt_cache_key\":");
+        to_writer(&mut out, &cache_key(&request.cache.key))?;
+    }
+    if dialect.breakpoints == Breakpoints::PromptCache && !marked.is_empty() {
+        out.extend_from_slice(b",\"prompt_cache_options\":{\"mode\":\"explicit\"}");
     }
     if !request.tools.is_empty() {
         out.extend_from_slice(b",\"tools\":");
@@ -68,17 +82,18 @@ pub(super) fn render(
 pub(super) fn render_message(
     message: &Message,
     reasoning_field: ReasoningField,
+    mark: Option<Mark>,
     out: &mut Vec<u8>,
 ) -> serde_json::Result<()> {
     let mut wire = WireMessage { role: message.role(), ..WireMessage::default() };
     match message {
-        Message::System { content } => wire.content = Some(WireContent(content)),
+        Message::System { content } => wire.content = Some(WireContent { content, mark }),
         Message::User { content, name } => {
-            wire.content = Some(WireContent(content));
+            wire.content = Some(WireContent { content, mark });
             wire.name = name.as_deref().filter(|name| is_speaker(name));
         }
         Message::Assistant { content, reasoning, tool_calls } => {
-            wire.content = content.as_ref().map(WireContent);
+            wire.content = content.as_ref().map(|content| WireContent { content, mark });
             wire.tool_calls = tool_calls.iter().map(WireCall::new).collect();
             // Blocks with a provider's signature mean nothing to another provider.
             let reasoning = reasoning.as_deref().filter(|text| !text.starts_with("[{\"type\":"));
@@ -89,11 +104,20 @@ pub(super) fn render_message(
             }
         }
         Message::Tool { tool_call_id, name: _, content, is_error: _ } => {
-            wire.content = Some(WireContent(content));
+            wire.content = Some(WireContent { content, mark });
             wire.tool_call_id = Some(tool_call_id);
         }
     }
     to_writer(out, &wire)
+}
+
+/// The key in as many characters as OpenAI takes: a longer one is replaced by its hash.
+fn cache_key(key: &str) -> Cow<'_, str> {
+    if key.chars().count() <= CACHE_KEY_CHARS_MAX {
+        Cow::Borrowed(key)
+    } else {
+        Cow::Owned(Hash::of(key.as_bytes()).to_string())
+    }
 }
 
 /// Whether OpenAI takes `name` as the name of a speaker. The text is what counts, so one that does
@@ -168,31 +192,45 @@ impl<'a> WireCall<'a> {
     }
 }
 
-struct WireContent<'a>(&'a Content);
-
-#[derive(Serialize)]
-struct WireText<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    text: &'a str,
+#[derive(Clone, Copy)]
+struct WireContent<'a> {
+    content: &'a Content,
+    /// What the last part that can carry it is marked with.
+    mark: Option<Mark>,
 }
 
 impl Serialize for WireContent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts = match self.0 {
-            Content::Text(text) => return serializer.serialize_str(text),
-            Content::Parts(parts) => parts,
+        let parts = match (self.content, self.mark) {
+            (Content::Text(text), None) => return serializer.serialize_str(text),
+            (Content::Text(text), mark) => {
+                return serializer.collect_seq([WirePart::text(text, mark)]);
+            }
+            (Content::Parts(parts), _) => parts,
         };
         // Several providers take lists of parts only where they take images.
-        if parts.iter().all(|part| matches!(part, Part::Text { .. } | Part::Page { .. })) {
-            return serializer.serialize_str(&self.0.text());
+        if parts.iter().all(is_text) {
+            let joined = self.content.text();
+            return match self.mark {
+                None => serializer.serialize_str(&joined),
+                mark => serializer.collect_seq([WirePart::text(&joined, mark)]),
+            };
         }
-        serializer.collect_seq(parts.iter().map(|part| match part {
-            Part::Text { text } | Part::Page { text, .. } => {
-                WirePart::Text(WireText { kind: "text", text })
+        let marked = parts.iter().rposition(marks::is_markable);
+        serializer.collect_seq(parts.iter().enumerate().map(|(index, part)| {
+            let mark = self.mark.filter(|_| marked == Some(index));
+            match part {
+                Part::Text { text } | Part::Page { text, .. } => WirePart::text(text, mark),
+                Part::Other { json } => WirePart::Other(json),
             }
-            Part::Other { json } => WirePart::Other(json),
         }))
+    }
+}
+
+fn is_text(part: &Part) -> bool {
+    match part {
+        Part::Text { .. } | Part::Page { .. } => true,
+        Part::Other { .. } => false,
     }
 }
 
@@ -201,4 +239,19 @@ impl Serialize for WireContent<'_> {
 enum WirePart<'a> {
     Text(WireText<'a>),
     Other(&'a Value),
+}
+
+impl<'a> WirePart<'a> {
+    fn text(text: &'a str, mark: Option<Mark>) -> Self {
+        Self::Text(WireText { kind: "text", text, mark })
+    }
+}
+
+#[derive(Serialize)]
+struct WireText<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+    #[serde(flatten)]
+    mark: Option<Mark>,
 }

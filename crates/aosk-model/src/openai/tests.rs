@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use aosk_abi::{
-    Body, CallId, Content, ErrorCode, FailureClass, FinishReason, Message, ModelReply, Part, Pid,
-    ThinkOptions, Tokens, ToolUse, Usage,
+    Body, CallId, Content, ErrorCode, FailureClass, FinishReason, Message, ModelReply, PageId,
+    Part, Pid, ThinkOptions, Tokens, ToolUse, Usage,
 };
 use reqwest::header::HeaderMap;
 
 use super::*;
+use crate::CacheHints;
 use crate::driver::Delta;
 use crate::endpoint::Bounds;
 use crate::exchange::{Assembly as _, Context};
@@ -28,6 +29,7 @@ fn asked(messages: Vec<Message>) -> Request {
         }),
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),
+        cache: CacheHints::default(),
     }
 }
 
@@ -83,6 +85,8 @@ fn the_request_is_the_same_bytes_every_time() {
         length: LengthField::MaxCompletionTokens,
         reasoning: ReasoningField::ReasoningContent,
         stream_usage: false,
+        cache_key: false,
+        breakpoints: Breakpoints::Nowhere,
     };
     let render = |dialect| {
         let bytes =
@@ -281,4 +285,154 @@ fn each_of_many_calls_gets_its_fragments() {
     let calls = calls(&chunks);
     assert_eq!(calls.len(), 20_000);
     assert!(calls.iter().all(|(_, _, arguments)| arguments == "1"));
+}
+
+const OPENAI: Dialect = Dialect {
+    length: LengthField::MaxCompletionTokens,
+    reasoning: ReasoningField::Nowhere,
+    stream_usage: true,
+    cache_key: true,
+    breakpoints: Breakpoints::PromptCache,
+};
+
+const BREAKPOINT: &str = r#","prompt_cache_breakpoint":{"mode":"explicit"}"#;
+
+/// The request of these messages with these breakpoints, and what is kept for the next.
+fn hinted(
+    messages: &[Message],
+    breakpoints: &[usize],
+    dialect: Dialect,
+    prefixes: &Prefixes,
+) -> String {
+    let cache = CacheHints { breakpoints: breakpoints.to_vec(), ..CacheHints::default() };
+    let request = Request { cache, ..asked(messages.to_vec()) };
+    let bytes = request::render(&request, "m", dialect, false, prefixes).expect("renders");
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+fn talk() -> Vec<Message> {
+    let call = ToolUse { id: "c".into(), name: "look".into(), arguments: "{}".into() };
+    vec![
+        Message::system("Be brief."),
+        Message::user("ask"),
+        Message::Assistant { content: None, reasoning: None, tool_calls: vec![call] },
+        Message::tool("c", ""),
+        Message::assistant("said"),
+        Message::user("on"),
+    ]
+}
+
+#[test]
+fn a_breakpoint_is_on_the_text_of_its_message() {
+    let text = hinted(&talk(), &[0, 4, 5], OPENAI, &Prefixes::default());
+    let expected = concat!(
+        r#"{"model":"m","messages":["#,
+        r#"{"role":"system","content":[{"type":"text","text":"Be brief.","prompt_cache_breakpoint":{"mode":"explicit"}}]},"#,
+        r#"{"role":"user","content":"ask"},"#,
+        r#"{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"look","arguments":"{}"}}]},"#,
+        r#"{"role":"tool","tool_call_id":"c","content":""},"#,
+        r#"{"role":"assistant","content":[{"type":"text","text":"said","prompt_cache_breakpoint":{"mode":"explicit"}}]},"#,
+        r#"{"role":"user","content":[{"type":"text","text":"on","prompt_cache_breakpoint":{"mode":"explicit"}}]}],"#,
+        r#""max_completion_tokens":256,"temperature":0.070,"prompt_cache_options":{"mode":"explicit"}}"#,
+    );
+    assert_eq!(text, expected);
+    let control = Dialect { breakpoints: Breakpoints::CacheControl, ..OPENAI };
+    let options = r#","prompt_cache_options":{"mode":"explicit"}"#;
+    assert_eq!(
+        hinted(&talk(), &[0, 4, 5], control, &Prefixes::default()),
+        expected
+            .replace(BREAKPOINT, r#","cache_control":{"type":"ephemeral"}"#)
+            .replace(options, "")
+    );
+    let nowhere = Dialect { breakpoints: Breakpoints::Nowhere, ..OPENAI };
+    let plain = hinted(&talk(), &[], nowhere, &Prefixes::default());
+    assert!(!plain.contains("cache"), "{plain}");
+    assert_eq!(hinted(&talk(), &[0, 4, 5], nowhere, &Prefixes::default()), plain);
+    // Without breakpoints of ours the provider sets its own.
+    assert_eq!(hinted(&talk(), &[], OPENAI, &Prefixes::default()), plain);
+}
+
+#[test]
+fn what_cannot_carry_a_breakpoint_leaves_it_to_what_stands_before() {
+    let marked = |messages: &[Message], breakpoints: &[usize]| -> Vec<usize> {
+        let text = hinted(messages, breakpoints, OPENAI, &Prefixes::default());
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let messages = value["messages"].as_array().expect("a list").iter();
+        let marked = messages.enumerate().filter(|(_, message)| {
+            message["content"].to_string().contains("prompt_cache_breakpoint")
+        });
+        marked.map(|(index, _)| index).collect()
+    };
+    // Neither calls nor an empty result can carry one; a second one in one place is none.
+    assert_eq!(marked(&talk(), &[2]), [1]);
+    assert_eq!(marked(&talk(), &[1, 2, 3, 5]), [1, 5]);
+    assert_eq!(marked(&[Message::user("")], &[0]), [0; 0]);
+    assert_eq!(marked(&talk(), &[6, usize::MAX]), [0; 0]);
+    let many: Vec<_> = (0..9).map(|index| Message::user(format!("u{index}"))).collect();
+    assert_eq!(marked(&many, &[0, 1, 2, 3, 4, 8]), [2, 3, 4, 8]);
+
+    let image = serde_json::json!({"type": "image_url", "image_url": {"url": "data:,"}});
+    let parts = vec![Part::Text { text: "see".into() }, Part::Other { json: image }];
+    let seen = Message::User { content: Content::Parts(parts), name: None };
+    let text = hinted(&[seen], &[0], OPENAI, &Prefixes::default());
+    assert!(text.contains(&format!(r#"[{{"type":"text","text":"see"{BREAKPOINT}}},"#)), "{text}");
+}
+
+#[test]
+fn breakpoints_move_and_what_the_model_reads_stays() {
+    let prefixes = Prefixes::default();
+    let read = |text: &str| -> Vec<String> {
+        let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        let messages = value["messages"].as_array().expect("a list").iter();
+        let plain = messages.map(|message| {
+            let content = &message["content"];
+            content[0]["text"].as_str().or(content.as_str()).unwrap_or_default().to_owned()
+        });
+        plain.collect()
+    };
+    let mut messages = talk();
+    for turn in 0..6 {
+        let breakpoints = [0, 1 + turn, messages.len() - 1];
+        // What was kept of the call before is not taken where a breakpoint has come or gone.
+        let kept = hinted(&messages, &breakpoints, OPENAI, &prefixes);
+        assert_eq!(kept, hinted(&messages, &breakpoints, OPENAI, &Prefixes::default()));
+        let texts: Vec<_> = messages.iter().map(Message::text).collect();
+        assert_eq!(read(&kept), texts);
+        messages.push(Message::assistant(format!("a{turn}")));
+        messages.push(Message::user(format!("u{turn}")));
+    }
+}
+
+#[test]
+fn a_cache_key_is_sent_where_it_is_taken() {
+    let keyed = |key: &str, dialect: Dialect| {
+        let cache = CacheHints { key: key.into(), ..CacheHints::default() };
+        let request = Request { cache, ..asked(vec![Message::user("hi")]) };
+        let bytes = request::render(&request, "m", dialect, false, &Prefixes::default());
+        let text = String::from_utf8(bytes.expect("renders")).expect("UTF-8");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        value.get("prompt_cache_key").map(|key| key.as_str().expect("a text").to_owned())
+    };
+    assert_eq!(keyed("p7", OPENAI).as_deref(), Some("p7"));
+    assert_eq!(keyed("", OPENAI), None);
+    assert_eq!(keyed("p7", Dialect { cache_key: false, ..OPENAI }), None);
+    assert_eq!(keyed(&"é".repeat(64), OPENAI), Some("é".repeat(64)));
+    let (a, b) = (keyed(&"a".repeat(65), OPENAI), keyed(&"b".repeat(65), OPENAI));
+    assert_eq!(a.as_deref().map(str::len), Some(64));
+    assert_ne!(a, b);
+}
+
+#[test]
+fn a_page_that_was_brought_back_is_text() {
+    let page = || Part::Page { page: PageId(7), text: "old".into() };
+    let text = |parts: Vec<Part>, breakpoints: &[usize]| {
+        let message = Message::User { content: Content::Parts(parts), name: None };
+        hinted(&[message], breakpoints, OPENAI, &Prefixes::default())
+    };
+    let alone = text(vec![page(), Part::Text { text: "!".into() }], &[]);
+    assert!(alone.contains(r#""content":"old!"}"#), "{alone}");
+    let other = Part::Other { json: serde_json::json!({"type": "image_url"}) };
+    let beside = text(vec![other, page()], &[0]);
+    let part = format!(r#"{{"type":"text","text":"old"{BREAKPOINT}}}]}}"#);
+    assert!(beside.contains(&part), "{beside}");
 }

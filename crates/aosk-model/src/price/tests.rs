@@ -15,6 +15,11 @@ fn the_file_is_understood_and_sensible() {
         let price = model.price().usual;
         assert!(price.cache_read <= price.input && price.input <= price.output, "{}", model.id);
         assert!(price.cache_write >= price.input, "{}", model.id);
+        if let Some(long) = model.long_price() {
+            assert!(long.usual.cache_write > price.cache_write, "{}", model.id);
+            assert_eq!(Rates { cache_write: price.cache_write, ..long.usual }, price);
+            assert_eq!((long.long, model.long.is_none()), (None, true), "{}", model.id);
+        }
         let _: jiff::civil::Date = model.as_of.parse().expect("a date");
         assert!(!model.source.is_empty());
         if let Some(long) = model.long {
@@ -36,4 +41,13 @@ fn versions_are_found_under_their_model() {
     assert_eq!(id("openai", "claude-haiku-4-5"), None);
     assert_eq!(id("openai", "12345678"), None);
     assert_eq!(id("openai", ""), None);
+}
+
+#[test]
+fn what_lives_long_is_dearer_to_write() {
+    let model = find("anthropic", "claude-sonnet-5-5").expect("known");
+    let written = aosk_abi::Usage { cache_write: Tokens(1_000_000), ..Default::default() };
+    assert_eq!(model.price().of(&written), MicroUsd(2_500_000));
+    assert_eq!(model.long_price().map(|price| price.of(&written)), Some(MicroUsd(4_000_000)));
+    assert_eq!(find("openai", "gpt-6-luna").and_then(Model::long_price), None);
 }

@@ -14,6 +14,9 @@ fn names_and_aliases_are_unique_and_found_in_any_case() {
         assert!(!provider.base_url.ends_with('/'));
         let is_local = provider.base_url.starts_with("http://127.0.0.1");
         assert_eq!(provider.needs_key, !is_local, "{}", provider.name);
+        assert_eq!(provider.cache == crate::caching::OWN, is_local, "{}", provider.name);
+        let classes = ["anthropic5m", "openai56", "openai", "deepseek", "gemini", "vllm16", "none"];
+        assert!(classes.contains(&provider.cache), "{}", provider.name);
     }
     assert_eq!(find("no-such"), None);
 }

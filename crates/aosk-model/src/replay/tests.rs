@@ -46,6 +46,7 @@ async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
         }),
         messages: messages.iter().cloned().map(Body::new).collect(),
         tools: Arc::new([]),
+        cache: crate::CacheHints::default(),
     };
     replay().complete(request, None).await
 }

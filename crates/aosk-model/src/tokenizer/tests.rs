@@ -69,3 +69,17 @@ fn a_message_counts_all_it_carries() {
     assert_eq!(count.of_message(&calling), plain + parts + Tokens(CALL_OVERHEAD));
     assert_eq!(count.of_tools(&[]), Tokens::ZERO);
 }
+
+#[test]
+fn a_page_that_was_brought_back_counts_as_its_text() {
+    let text = "what was there before ".repeat(40);
+    let plain = Message::User {
+        content: Content::Parts(vec![Part::Text { text: text.clone() }]),
+        name: None,
+    };
+    let page = Part::Page { page: aosk_abi::PageId(3), text };
+    let brought_back = Message::User { content: Content::Parts(vec![page]), name: None };
+    for tokenizer in [Tokenizer::ESTIMATE, Tokenizer::of_model("gpt-4o")] {
+        assert_eq!(tokenizer.of_message(&brought_back), tokenizer.of_message(&plain));
+    }
+}

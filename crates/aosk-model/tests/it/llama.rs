@@ -141,3 +141,23 @@ async fn calls_tools(driver: &dyn Driver, provider: &str) {
     let next = driver.complete(asked, None).await.expect("takes the result");
     assert!(next.usage.input() > reply.usage.input());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_says_what_it_holds() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let server = start(&folder, "random-tiny.gguf", "2048");
+    for (provider, key, context) in [
+        ("llamacpp", "sekret", Some(Tokens(2048))),
+        ("openai", "sekret", Some(Tokens(2048))),
+        ("anthropic", "sekret", Some(Tokens(2048))),
+        ("llamacpp", "wrong", None),
+    ] {
+        let env = move |name: &str| name.ends_with("_API_KEY").then(|| key.to_owned());
+        let spec = format!("{provider}:any");
+        let resolved = resolve(Some(&spec), Some(&server.base_url), &env).await.expect("resolves");
+        assert_eq!((resolved.context, resolved.cache), (context, "vllm16"), "{provider} {key}");
+    }
+}

@@ -5,6 +5,8 @@
 mod anthropic;
 mod llama;
 mod openai;
+mod own_server;
+mod prefix_cache;
 mod resolve;
 mod server;
 mod skip;

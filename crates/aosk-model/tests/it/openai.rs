@@ -7,7 +7,7 @@ use aosk_abi::{
     Tokens, ToolUse, Usage,
 };
 use aosk_model::endpoint::{Bounds, Endpoint, KeyHeader};
-use aosk_model::openai::{Dialect, LengthField, OpenAi, PATH, ReasoningField};
+use aosk_model::openai::{Breakpoints, Dialect, LengthField, OpenAi, PATH, ReasoningField};
 use aosk_model::{Delta, Driver};
 use secrecy::SecretString;
 
@@ -26,6 +26,8 @@ fn driver_bounded(base_url: &str, bounds: Bounds) -> OpenAi {
         length: LengthField::MaxTokens,
         reasoning: ReasoningField::ReasoningContent,
         stream_usage: true,
+        cache_key: false,
+        breakpoints: Breakpoints::Nowhere,
     };
     OpenAi::new(endpoint, "m", dialect)
 }
@@ -524,6 +526,8 @@ async fn a_short_key_is_no_reason_to_garble_messages() {
         length: LengthField::MaxTokens,
         reasoning: ReasoningField::Nowhere,
         stream_usage: true,
+        cache_key: false,
+        breakpoints: Breakpoints::Nowhere,
     };
     let failure =
         OpenAi::new(endpoint, "m", dialect).complete(hello(), None).await.expect_err("refused");

@@ -22,9 +22,12 @@ const TOLD_CHARS: usize = 240;
 /// What is brought back unasked holds so much of what was said, rare words counting more.
 const COVER: f32 = 0.5;
 
-/// Pages that are brought back unasked at most, and the part of the window that they may take.
+/// Pages that are brought back unasked at most, and what they may take: a small part of a large window,
+/// or so many tokens, but never more than a larger part.
 const UNASKED_MAX: usize = 4;
 const UNASKED_SHARE: u64 = 32;
+const UNASKED_TOKENS: u64 = 1_000;
+const UNASKED_SHARE_MAX: u64 = 8;
 
 /// Bytes of what was said that can call pages back. What is longer brings along what it needs.
 const SAID_BYTES_MAX: usize = 4_000;
@@ -122,7 +125,8 @@ impl Recollection {
             return Ok(None);
         };
         self.catch_up(process, bodies)?;
-        let mut left = window.0 / UNASKED_SHARE;
+        let most = window.0 / UNASKED_SHARE_MAX;
+        let mut left = (window.0 / UNASKED_SHARE).max(UNASKED_TOKENS).min(most);
         let mut pages = Vec::new();
         for hit in self.hits(said).into_iter().filter(|hit| hit.cover >= COVER) {
             let Some((id, page)) = page_of(process, &hit) else { continue };
@@ -196,6 +200,3 @@ pub(crate) fn has_evicted(process: &Process) -> bool {
     Tokens(u64::from(space.pages_u32())) > Tokens(space.entries() as u64)
         || space.shown().any(|one| one.is_stub())
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,6 +17,8 @@ pub(crate) struct Shown {
     pub(crate) messages: Vec<Body>,
     /// Places in `messages` behind which breakpoints of the cache go.
     pub(crate) breakpoints: Vec<usize>,
+    /// Whether the cache should be kept for the longer of the provider's lifetimes.
+    pub(crate) long_lived: bool,
 }
 
 /// Where content comes from.
@@ -30,7 +32,7 @@ pub(crate) trait Source {
 
 /// The messages of a window.
 pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, Error> {
-    let mut shown = Shown::default();
+    let mut shown = Shown { long_lived: window.long_lived, ..Shown::default() };
     // The calls that are shown and may still be answered.
     let mut called: Vec<String> = Vec::new();
     let mut rest = window.frames.as_slice();

@@ -24,11 +24,11 @@ pub(crate) fn stub(frame: &Frame, message: &Message) -> String {
     match frame.form {
         Form::Content => String::new(),
         Form::Stub { pages: 0 | 1, tokens } => {
-            format!("[page {page} left out: {kind}, {tokens} tokens{quoted}; recall {page}]")
+            format!("[page {page} left out: {kind}, {tokens} tokens{quoted}]")
         }
         Form::Stub { pages, .. } | Form::Summary { pages, .. } => {
             let more = pages.saturating_sub(1);
-            format!("[page {page} and {more} more left out: {kind}{quoted}; recall {page}]")
+            format!("[page {page} and {more} more left out: {kind}{quoted}]")
         }
     }
 }
@@ -38,11 +38,8 @@ pub(crate) fn summary(frame: &Frame, pages: &[(Frame, &Message)]) -> String {
     let (Form::Summary { tokens, .. } | Form::Stub { tokens, .. }) = frame.form else {
         return String::new();
     };
-    let mut text = format!(
-        "[pages {} and {} more in short; recall brings one back]",
-        frame.page.0,
-        pages.len().saturating_sub(1)
-    );
+    let mut text =
+        format!("[pages {} and {} more in short]", frame.page.0, pages.len().saturating_sub(1));
     // What stands around a message counts too.
     let most = u64::from(tokens).saturating_sub(40);
     let mut left = most.saturating_sub(Tokenizer::ESTIMATE.of_text(&text).0);

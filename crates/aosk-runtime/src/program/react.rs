@@ -59,7 +59,7 @@ struct Asked {
 }
 
 /// Calls every agent may make, whichever tools its parent chose for it.
-const ALWAYS: &[&str] = &["send_message", "receive_message", "finish"];
+const ALWAYS: &[&str] = &["send_message", "receive_message", "recall", "search_memory", "finish"];
 
 /// Standing instructions of an agent that is started without any.
 const SYSTEM: &str = "You are an agent that works for another agent. Do the task with the tools you \

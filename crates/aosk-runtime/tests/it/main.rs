@@ -12,6 +12,7 @@
 mod control;
 mod crash;
 mod failure;
+mod memory;
 mod order;
 mod programs;
 mod reading;

@@ -96,6 +96,8 @@ pub(crate) enum Say {
     Panic,
     /// It answers like this once the gate opens.
     After(Gate, Box<Say>),
+    /// It answers like this, and says that it used so much.
+    Used(Usage, Box<Say>),
 }
 
 pub(crate) fn text(text: &str) -> Say {
@@ -135,9 +137,22 @@ impl Driver for Model {
         self.trace.tell(format!("ask {}.{}", request.process, request.attempt));
         let _dropped = Dropped(self.trace.clone(), format!("ask {}", request.process));
         let mut say = (self.script)(&request);
-        while let Say::After(gate, then) = say {
-            gate.passed().await;
-            say = *then;
+        let mut usage = Usage { input_uncached: Tokens(10), output: Tokens(5), ..Usage::default() };
+        loop {
+            say = match say {
+                Say::After(gate, then) => {
+                    gate.passed().await;
+                    *then
+                }
+                Say::Used(used, then) => {
+                    usage = used;
+                    *then
+                }
+                other => {
+                    say = other;
+                    break;
+                }
+            };
         }
         let message = match say {
             Say::Text(text) => Message::assistant(text),
@@ -157,9 +172,8 @@ impl Driver for Model {
                 Message::assistant(pieces.concat())
             }
             Say::Panic => panic!("the driver is told to panic"),
-            Say::After(..) => unreachable!("passed above"),
+            Say::After(..) | Say::Used(..) => unreachable!("passed above"),
         };
-        let usage = Usage { input_uncached: Tokens(10), output: Tokens(5), ..Usage::default() };
         Ok(ModelReply { body: Body::new(message), usage, finish: FinishReason::Stop })
     }
 }
@@ -193,6 +207,8 @@ pub(crate) enum Do {
     Panic,
     /// It returns its arguments once the gate opens.
     After(Gate),
+    /// It returns what is made of the number of tools that the process called before.
+    Make(fn(u32) -> String),
 }
 
 /// A tool that tells `call NAME ARGUMENTS` when it is called.
@@ -224,6 +240,7 @@ impl Tool for TestTool {
         self.tell(invocation);
         let _dropped = Dropped(self.trace.clone(), format!("call {}", self.spec.name));
         match &self.does {
+            Do::Make(make) => return Ok(Output::text(make(invocation.ordinal))),
             Do::Echo => {}
             Do::Hang => std::future::pending().await,
             Do::Panic => panic!("the tool is told to panic"),
@@ -236,7 +253,9 @@ impl Tool for TestTool {
         self.tell(invocation);
         Some(match &self.does {
             Do::Panic => panic!("the tool is told to panic"),
-            Do::Echo | Do::Hang | Do::After(_) => Ok(Output::text(invocation.arguments.as_ref())),
+            Do::Echo | Do::Hang | Do::After(_) | Do::Make(_) => {
+                Ok(Output::text(invocation.arguments.as_ref()))
+            }
         })
     }
 }

@@ -407,7 +407,10 @@ fn agents_start_others_and_get_their_results() {
     // The child had the tools that it was given, and those that every agent has.
     let adder =
         requests.iter().find(|asked| asked.messages()[1]["content"] == "add").expect("asks");
-    assert_eq!(adder.tools(), ["calculator", "send_message", "receive_message", "finish"]);
+    assert_eq!(
+        adder.tools(),
+        ["calculator", "send_message", "receive_message", "recall", "search_memory", "finish"]
+    );
     store::check_calls(&store::facts(&scene.machine.data_dir()));
 }
 

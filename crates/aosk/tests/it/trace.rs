@@ -338,7 +338,11 @@ fn a_request_that_differs_from_the_record_fails_its_process() {
     let database = rusqlite::Connection::open(machine.data_dir().join("aosk.db")).expect("opens");
     let page = |at: u32| -> String {
         database
-            .query_row("SELECT body FROM page WHERE pid = 1 AND idx = ?1", [at], |row| row.get(0))
+            .query_row(
+                "SELECT body FROM page WHERE pid = 1 AND idx = ?1 ORDER BY place DESC LIMIT 1",
+                [at],
+                |row| row.get(0),
+            )
             .expect("has the page")
     };
     let (first, second) = (page(1), page(3));
@@ -346,7 +350,7 @@ fn a_request_that_differs_from_the_record_fails_its_process() {
         let changed = database
             .execute("UPDATE page SET body = ?2 WHERE pid = 1 AND idx = ?1", (at, body))
             .expect("writes");
-        assert_eq!(changed, 1);
+        assert!(changed > 0);
     }
     forge_digest(&database);
     drop(database);
@@ -363,7 +367,9 @@ fn a_request_that_differs_from_the_record_fails_its_process() {
 
 /// Makes the row of process 1 say that the pages which are there are those that were written.
 fn forge_digest(database: &rusqlite::Connection) {
-    let pages = "SELECT body ->> '$.row.hash' FROM page WHERE pid = 1 ORDER BY idx";
+    // A row that was written again stands further on.
+    let pages = "SELECT body ->> '$.row.hash' FROM page WHERE place IN
+                 (SELECT max(place) FROM page WHERE pid = 1 GROUP BY idx) ORDER BY idx";
     let mut pages = database.prepare(pages).expect("prepares");
     let pages = pages.query_map([], |row| row.get::<_, String>(0)).expect("reads");
     let pages = pages.map(|hash| hash.expect("is text").parse().expect("is a hash"));

@@ -1,0 +1,16 @@
+//! What the kernel knows of a prefix cache and the provider should be told.
+//!
+//! The kernel decides where breakpoints go; a driver writes them in its format, or leaves them out
+//! where the provider knows no such thing. They change nothing of what the model reads.
+
+/// What to tell a provider's prefix cache with one request. Nothing by default.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct CacheHints {
+    /// Places in the request's messages behind which a breakpoint goes, in order. The last ones count
+    /// if they are more than the provider takes.
+    pub breakpoints: Vec<usize>,
+    /// Whether what is written to the cache should live for the longer of the provider's lifetimes.
+    pub long_lived: bool,
+    /// Brings requests with the same key to the same cache; empty for none.
+    pub key: String,
+}
