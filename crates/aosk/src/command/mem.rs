@@ -172,6 +172,7 @@ fn object(
         "status": snapshot.status.map(|status| status.to_string()),
         "model": history.calls.last().map(|call| &call.model),
         "window": places.window,
+        "room_tokens": places.room(),
         "shown_tokens": places.shown,
         "full_percent": places.fullness().map(|full| milli(full.saturating_mul(100))),
         "counted_per_estimate": milli(places.rate),

@@ -31,8 +31,9 @@ fn tokens(asked: &Asked, last: &mut Vec<String>) -> (u64, u64) {
 /// A page that a stub stands for, by the last stub of the request.
 fn stub(asked: &Asked) -> u64 {
     let text = asked.body["messages"].to_string();
-    let (_, after) = text.rsplit_once("; recall ").expect("something has left the window");
-    after.split(']').next().and_then(|page| page.parse().ok()).expect("a number")
+    let (before, _) = text.rsplit_once(" left out: ").expect("something has left the window");
+    let (_, page) = before.rsplit_once("[page ").expect("a stub");
+    page.split(' ').next().and_then(|page| page.parse().ok()).expect("a number")
 }
 
 /// An agent with a window of 3,904 tokens that reads files, pins the task, and asks for a page again.
@@ -159,7 +160,7 @@ fn a_person_reads_what_is_there_what_left_and_why() {
         "process     p1 agent\n",
         "state       exited: finished\n",
         "model       openai:test-model\n",
-        " of 3,904 tokens (",
+        "limit       3,904 tokens by the provider, which counts 0.5",
         "^ pinned ",
         " . free ",
         "PAGE  KIND ",
@@ -185,7 +186,8 @@ fn a_person_reads_what_is_there_what_left_and_why() {
     for expected in [
         format!("cut 1 of {cuts}, before model call "),
         format!("cut {cuts} of {cuts}, before model call "),
-        "  why        pressure: the window of 3,904 tokens was ".to_owned(),
+        "  why        pressure: the window was ".to_owned(),
+        "as the provider takes 3,904 and counts 0.5".to_owned(),
         "  loss       ".to_owned(),
         "asked for once".to_owned(),
         "no cache miss\n".to_owned(),

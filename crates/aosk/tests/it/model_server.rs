@@ -197,6 +197,13 @@ fn serve(shared: &Shared, stream: TcpStream) {
     let mut reader = BufReader::new(stream.try_clone().expect("clones"));
     let mut stream = stream;
     while let Some(asked) = read_request(&mut reader) {
+        if asked.head.starts_with("GET ") {
+            // What a server says of its models: this one says nothing.
+            if !answer(shared, &mut stream, Reply::Status(404, "", "{}".into()), (0, 0)) {
+                return;
+            }
+            continue;
+        }
         let mut wrong = Vec::new();
         match shared.wire {
             Wire::OpenAi => check_openai(&asked, &mut wrong),

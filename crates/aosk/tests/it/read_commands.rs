@@ -149,7 +149,13 @@ fn one_of_a_thing_is_not_spoken_of_as_many() {
     let machine = &scene.machine;
     let ran = scene.run(&["be done"]).expect(0);
     let mut said = ran.stderr;
-    for args in [&["show", "1"][..], &["logs", "1"], &["audit", "verify"], &["audit", "show"]] {
+    for args in [
+        &["show", "1"][..],
+        &["logs", "1"],
+        &["mem", "1"],
+        &["audit", "verify"],
+        &["audit", "show"],
+    ] {
         said += &machine.aosk(args).expect(0).stdout;
     }
     let trace = machine.write(

@@ -72,11 +72,17 @@ fn figures(cut: &Cut) -> Vec<(&'static str, String)> {
     let pages = (cut.evicted.len() as u64).saturating_sub(stubs);
     let merged = match stubs {
         0 => String::new(),
-        stubs => format!(", and {} went into others", plural(stubs, "stub")),
+        stubs => format!(", and {} that was left of earlier ones", plural(stubs, "stub")),
     };
-    let by_estimate = match cut.rate {
-        1_000 => String::new(),
-        counted => format!(", by estimate; the provider counts {} for each", rate(counted)),
+    let fit = match (cut.room(), cut.window) {
+        (Some(room), Some(window)) if room != window => {
+            let (room, window, rate) = (count(room.0), count(window.0), rate(cut.rate));
+            format!(
+                "{room} fit by estimate, as the provider takes {window} and counts {rate} for each"
+            )
+        }
+        (Some(room), _) => format!("{} fit", count(room.0)),
+        (None, _) => "how many fit is not known".to_owned(),
     };
     let calls = cut.freed() / cut.growth.max(1);
     let lasts = format!(
@@ -90,7 +96,7 @@ fn figures(cut: &Cut) -> Vec<(&'static str, String)> {
         (
             "tokens",
             format!(
-                "{} before, {} after: {} freed{by_estimate}",
+                "{} before, {} after: {} freed; {fit}",
                 count(cut.before.0),
                 count(cut.after.0),
                 count(cut.freed())
@@ -184,6 +190,7 @@ fn object(cut: &Cut, faults: &BTreeMap<PageId, Vec<usize>>) -> Value {
         "cause": cut.cause,
         "why": why(cut),
         "window": cut.window,
+        "room_tokens": cut.room(),
         "full_percent": cut.fullness().map(|full| milli(full.saturating_mul(100))),
         "before": cut.before,
         "after": cut.after,

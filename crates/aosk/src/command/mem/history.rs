@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::abi::{CutCause, Evicted, Fact, MissReason, PageId, PageIndex, Tokens, Usage};
 
-use crate::term::plural;
+use aosk::kernel::Memory;
 
 /// What happened, in order.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct History {
     pub(super) calls: Vec<Call>,
     pub(super) cuts: Vec<Cut>,
@@ -18,6 +18,9 @@ pub(super) struct History {
     /// Those among them that nobody had asked for.
     pub(super) unasked: usize,
     pub(super) misses: Vec<Miss>,
+    /// What the provider is expected to count for a thousand tokens of the estimate, as a kernel that
+    /// was never started anew expects it.
+    pub(super) rate: u64,
     shown: Option<Shown>,
     /// What copies are copies of.
     originals: BTreeMap<PageId, PageId>,
@@ -104,9 +107,14 @@ impl Cut {
         self.before.saturating_sub(self.after).0
     }
 
+    /// The tokens of the estimate that fit; none if that is not known.
+    pub(super) fn room(&self) -> Option<Tokens> {
+        self.window.map(|window| Memory::room(window, self.rate))
+    }
+
     /// How full the window was, in thousandths; none if its size is not known.
     pub(super) fn fullness(&self) -> Option<u64> {
-        fullness(self.before, self.window?, self.rate)
+        fullness(self.before, self.room()?)
     }
 }
 
@@ -117,10 +125,28 @@ impl Miss {
     }
 }
 
-/// How full a window is, in thousandths. `rate` is what its provider counts for a thousand tokens of
-/// the estimate.
-pub(super) fn fullness(shown: Tokens, window: Tokens, rate: u64) -> Option<u64> {
-    shown.0.saturating_mul(rate).checked_div(window.0)
+/// How full a window is, in thousandths; none if nothing fits. Both are by estimate.
+pub(super) fn fullness(shown: Tokens, room: Tokens) -> Option<u64> {
+    shown.0.saturating_mul(1_000).checked_div(room.0)
+}
+
+impl Default for History {
+    /// Of a process of which nothing is told.
+    fn default() -> Self {
+        Self {
+            calls: Vec::new(),
+            cuts: Vec::new(),
+            faults: Vec::new(),
+            recalls: Vec::new(),
+            unasked: 0,
+            misses: Vec::new(),
+            rate: 1_000,
+            shown: None,
+            originals: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            gone: BTreeSet::new(),
+        }
+    }
 }
 
 impl History {
@@ -142,6 +168,7 @@ impl History {
                 let asked = self.calls.iter_mut().rev().find(|asked| asked.number == call.number);
                 if let Some(asked) = asked {
                     asked.usage = Some(usage);
+                    self.rate = Memory::corrected(self.rate, asked.shown, &usage);
                 }
             }
             Fact::MemoryCut { .. } => self.note_cut(fact),
@@ -185,7 +212,7 @@ impl History {
     }
 
     fn note_cut(&mut self, fact: Fact) {
-        let rate = self.rate();
+        let rate = self.rate;
         let Fact::MemoryCut {
             call,
             policy,
@@ -231,17 +258,6 @@ impl History {
         self.shown
     }
 
-    /// What the provider counts for a thousand tokens of the estimate, by its last answer; a thousand
-    /// before it has said.
-    pub(super) fn rate(&self) -> u64 {
-        let rate = |call: &Call| {
-            let usage = call.usage.filter(|usage| !usage.estimated)?;
-            let counted = usage.input().0.saturating_mul(1_000).checked_div(call.shown.0)?;
-            (counted > 0).then_some(counted)
-        };
-        self.calls.iter().rev().find_map(rate).unwrap_or(1_000)
-    }
-
     /// How many calls ago a message was first shown; none if it has not been.
     pub(super) fn age(&self, message: PageIndex) -> Option<usize> {
         let first = self.calls.partition_point(|call| call.messages <= message);
@@ -265,12 +281,10 @@ pub(super) fn rate(thousandths: u64) -> String {
 
 /// Why a cut was made, in words.
 pub(super) fn why(cut: &Cut) -> String {
-    let window = match (cut.window, cut.fullness()) {
-        (Some(window), Some(full)) => {
-            format!("the window of {} was {} full", plural(window.0, "token"), percent(full))
-        }
-        (Some(_) | None, _) => "how many tokens fit is not known".to_owned(),
-    };
+    let window = cut.fullness().map_or_else(
+        || "how much fits is not known".to_owned(),
+        |full| format!("the window was {} full", percent(full)),
+    );
     match cut.cause {
         CutCause::Pressure => format!("pressure: {window}"),
         CutCause::Price => {

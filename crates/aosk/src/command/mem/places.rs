@@ -2,6 +2,7 @@
 
 use aosk::abi::{PageId, PageKind, Tokens};
 use aosk::inspect::{KeptPage, PageTable};
+use aosk::kernel::Memory;
 use aosk::kernel::memory::Residency;
 
 use super::history::{History, fullness};
@@ -105,7 +106,7 @@ impl Places {
         }
         let shown = Tokens(all.iter().map(|place| place.shown).sum());
         let window = history.calls.last().and_then(|call| call.limit);
-        Self { all, counts, shown, window, rate: history.rate() }
+        Self { all, counts, shown, window, rate: history.rate }
     }
 
     /// What is in the window, in order.
@@ -115,12 +116,12 @@ impl Places {
 
     /// How full the window is, in thousandths.
     pub(super) fn fullness(&self) -> Option<u64> {
-        fullness(self.shown, self.window?, self.rate)
+        fullness(self.shown, self.room()?)
     }
 
-    /// The window in tokens of the estimate.
+    /// The tokens of the estimate that fit; none if that is not known.
     pub(super) fn room(&self) -> Option<Tokens> {
-        self.window?.0.saturating_mul(1_000).checked_div(self.rate).map(Tokens)
+        self.window.map(|window| Memory::room(window, self.rate))
     }
 }
 

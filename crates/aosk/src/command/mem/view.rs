@@ -57,11 +57,10 @@ pub(super) fn headline(snapshot: &Snapshot, history: &History, places: &Places) 
         ("model", cut(model, NAME_MAX)),
         ("window", window(places)),
     ];
-    if places.rate != 1_000 {
-        let shown = plural(places.shown.0, "token");
-        let rate = rate(places.rate);
-        let what = format!("{shown}; the provider counts {rate} for each. Below is by estimate");
-        lines.push(("estimate", what));
+    if let Some(limit) = places.window.filter(|_| places.rate != 1_000) {
+        let (limit, rate) = (plural(limit.0, "token"), rate(places.rate));
+        let what = format!("{limit} by the provider, which counts {rate} for each of the estimate");
+        lines.push(("limit", what));
     }
     lines.extend([
         ("pages", pages),
@@ -72,16 +71,16 @@ pub(super) fn headline(snapshot: &Snapshot, history: &History, places: &Places) 
     lines.into_iter().map(|(name, text)| format!("{name:<11} {text}")).collect()
 }
 
-/// What is shown as the provider counts it, and what part of the window that is.
+/// What is shown, and what part of the window that is.
 fn window(places: &Places) -> String {
-    let shown = places.shown.0.saturating_mul(places.rate) / 1_000;
-    match (places.window, places.fullness()) {
-        (Some(window), Some(full)) => {
-            let free = count(window.0.saturating_sub(shown));
-            let (shown, window, full) = (count(shown), plural(window.0, "token"), percent(full));
-            format!("{shown} of {window} ({full}), {free} free")
+    let shown = places.shown;
+    match (places.room(), places.fullness()) {
+        (Some(room), Some(full)) => {
+            let free = count(room.saturating_sub(shown).0);
+            let (shown, room, full) = (count(shown.0), plural(room.0, "token"), percent(full));
+            format!("{shown} of {room} ({full}), {free} free")
         }
-        (Some(_) | None, _) => format!("{}; how many fit is not known", plural(shown, "token")),
+        (Some(_) | None, _) => format!("{}; how many fit is not known", plural(shown.0, "token")),
     }
 }
 
