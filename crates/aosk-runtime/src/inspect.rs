@@ -7,9 +7,11 @@ use aosk_store::{JournalQuery, ProcessQuery, Reader, StoredEntry, Which};
 use crate::published::Snapshot;
 
 mod check;
+mod pages;
 
 pub use aosk_store::Damage;
 pub use check::{Checked, check};
+pub use pages::{KeptPage, PageTable, page_table, page_text};
 
 /// Processes in order of their ids.
 ///
@@ -71,19 +73,28 @@ pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
 
 /// The addresses of the pages of a log, and what is wrong with it by what the process's row says.
 fn log_pages(reader: &dyn Reader, pid: Pid) -> Result<(Vec<Hash>, Option<String>), Error> {
+    let (rows, flaw) = log_rows(reader, pid)?;
+    Ok((rows.into_iter().map(|(hash, _)| hash).collect(), flaw))
+}
+
+/// A message of a log: the address of its body, and its row.
+type LogRow = (Hash, String);
+
+/// The rows of a log, and what is wrong with it by what the process's row says.
+fn log_rows(reader: &dyn Reader, pid: Pid) -> Result<(Vec<LogRow>, Option<String>), Error> {
     let before = log_digest(reader, pid)?;
-    let mut pages = Vec::new();
+    let mut pages: Vec<LogRow> = Vec::new();
     for (index, text) in reader.pages(pid)? {
         if usize::try_from(index.0) != Ok(pages.len()) {
             let flaw = format!("page {} of its log is missing", pages.len());
             return Ok((pages, Some(flaw)));
         }
-        pages.push(Kernel::read_page(RowKey::Page(pid, index), &text)?);
+        pages.push((Kernel::read_page(RowKey::Page(pid, index), &text)?, text));
     }
     // A process that runs may have got more pages meanwhile, but never other ones.
     let digest = |most: PageIndex| {
         let most = usize::try_from(most.0).unwrap_or(usize::MAX);
-        LogDigest::of(pages.iter().take(most).copied())
+        LogDigest::of(pages.iter().take(most).map(|(hash, _)| *hash))
     };
     let mut flaw = digest(before.pages).flaw(&before);
     let whole = digest(PageIndex(u32::MAX));

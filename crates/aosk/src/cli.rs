@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Show what a process did, from the journal.
     Logs(LogsArgs),
+    /// Show the window of a process: what is in it, what left it and why.
+    Mem(MemArgs),
     /// Check or read the journal.
     Audit(AuditArgs),
     /// Measure how the context is kept, on recorded histories.
@@ -90,6 +92,7 @@ impl Cli {
             Command::Ps(args) => args.json,
             Command::Show(args) => args.json,
             Command::Logs(args) => args.json,
+            Command::Mem(args) => args.json,
             Command::Audit(AuditArgs { command: AuditCommand::Verify { json, .. } }) => *json,
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
@@ -309,6 +312,31 @@ pub(crate) struct LogsArgs {
     #[arg(allow_negative_numbers = true)]
     pub(crate) pid: Pid,
     /// Print JSON, one entry a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tokens are the kernel's estimate unless it says otherwise. A page is a message of \
+the log, or a part of a long one; in the place of pages that left stands a stub.\n\nExamples:\n  \
+aosk mem 1\n  aosk mem 1 --all\n  aosk mem 1 --explain\n  aosk mem 1 --timeline window.svg\n  \
+aosk mem 1 --json"
+)]
+pub(crate) struct MemArgs {
+    /// The process.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) pid: Pid,
+    /// Tell of every cut: which pages left the window, and why.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Draw the window over the model calls, as SVG; - for stdout.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "all", "json"])]
+    pub(crate) timeline: Option<PathBuf>,
+    /// Leave nothing out: every page, also those that left the window.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }

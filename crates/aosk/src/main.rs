@@ -39,6 +39,7 @@ fn main() -> std::process::ExitCode {
         Command::Ps(args) => command::ps::run(&cli.place, &args),
         Command::Show(args) => command::show::run(&cli.place, &args),
         Command::Logs(args) => command::logs::run(&cli.place, &args),
+        Command::Mem(args) => command::mem::run(&cli.place, &args),
         Command::Audit(args) => command::audit::run(&cli.place, &args),
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
@@ -57,6 +58,7 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         Command::Ps(_)
         | Command::Show(_)
         | Command::Logs(_)
+        | Command::Mem(_)
         | Command::Audit(_)
         | Command::Demo(_) => {
             cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))

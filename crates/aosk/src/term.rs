@@ -80,6 +80,14 @@ pub(crate) fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
+/// The columns of the terminal that stdout is; none if it is none, or does not say.
+pub(crate) fn columns() -> Option<usize> {
+    let stdout = std::io::stdout();
+    let size =
+        stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(stdout).ok()).flatten()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
 /// A table with a head; columns named in `right` are figures.
 pub(crate) fn table(head: &[&str], right: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();

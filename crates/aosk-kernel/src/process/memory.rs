@@ -384,16 +384,22 @@ impl Memory {
 
     /// What may be shown, in tokens of the estimate.
     fn window_of(&self, limit: Option<Tokens>) -> Tokens {
-        let Some(limit) = limit else { return Tokens(u64::from(u32::MAX)) };
-        if self.scale == 1_000 {
+        limit.map_or(Tokens(u64::from(u32::MAX)), |limit| Self::room(limit, self.scale))
+    }
+
+    /// The tokens of the estimate that fit below a provider's limit, if it is expected to count `scale`
+    /// for a thousand of them, as [`Self::corrected`] has it.
+    #[must_use]
+    pub fn room(limit: Tokens, scale: u64) -> Tokens {
+        if scale == 1_000 {
             return limit;
         }
         let safe = limit.0.saturating_sub(limit.0 / MARGIN);
         // What was counted too high is other than what comes next: two thirds of it are believed.
-        let scale = self.scale.saturating_add(1_000_u64.saturating_sub(self.scale) / 3);
-        let window = safe.saturating_mul(1_000) / scale.max(1);
+        let believed = scale.saturating_add(1_000_u64.saturating_sub(scale) / 3);
+        let window = safe.saturating_mul(1_000) / believed.max(1);
         // What is all but exact is taken as it is.
-        Tokens(if self.scale < 1_000 { window.max(limit.0) } else { window })
+        Tokens(if scale < 1_000 { window.max(limit.0) } else { window })
     }
 
     /// The task stays, unless it is so long that nothing else has room.
@@ -660,15 +666,22 @@ impl Memory {
 
     /// A call was answered: what the provider counted corrects the estimate.
     pub(crate) fn counted(&mut self, estimate: Tokens, usage: &Usage) {
-        let input = usage.input();
         self.told_reads |= usage.cache_read > Tokens::ZERO;
+        self.scale = Self::corrected(self.scale, estimate, usage);
+    }
+
+    /// What a provider is expected to count for a thousand tokens of the estimate after it has said
+    /// what it counted, having been expected to count `scale`. It begins at a thousand.
+    #[must_use]
+    pub fn corrected(scale: u64, estimate: Tokens, usage: &Usage) -> u64 {
+        let input = usage.input();
         if usage.estimated || estimate == Tokens::ZERO || input == Tokens::ZERO {
-            return;
+            return scale;
         }
         let ratio = input.0.saturating_mul(1_000) / estimate.0;
         // The longer the request, the less what stands around messages weighs in it.
-        let scale = if self.scale == 1_000 { ratio } else { (self.scale * 3 + ratio) / 4 };
-        self.scale = scale.clamp(*SCALE.start(), *SCALE.end());
+        let scale = if scale == 1_000 { ratio } else { (scale * 3 + ratio) / 4 };
+        scale.clamp(*SCALE.start(), *SCALE.end())
     }
 
     /// Pages that the model asks for. They are used, so that they do not leave again at once.

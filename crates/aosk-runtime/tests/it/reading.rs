@@ -1,7 +1,10 @@
 //! Reading a store from outside, while a node runs on it and after.
 
-use aosk_runtime::abi::{ErrorCode, Hash, PageIndex, Pid, RowChange, RowKey, RowOp, Timestamp};
-use aosk_runtime::inspect::{self, Checked, Damage};
+use aosk_runtime::abi::{
+    ErrorCode, Hash, PageIndex, PageKind, Pid, RowChange, RowKey, RowOp, Timestamp,
+};
+use aosk_runtime::inspect::{self, Checked, Damage, PageTable};
+use aosk_runtime::kernel::memory::Residency;
 use aosk_runtime::store::{
     Batch, Head, JournalQuery, Memory, ProcessQuery, ProcessRow, Reader, Store, StoreError,
     StoredEntry, Which,
@@ -245,5 +248,74 @@ async fn a_check_holds_rows_against_the_journal_and_each_other() {
         let found = findings(&changed(&node.memory, rows));
         let expected: Vec<_> = expected.into_iter().map(|what| (Some(pid), what)).collect();
         assert_eq!(found, expected);
+    }
+}
+
+/// The row of a message with more or other pages: `table` stands for what is kept of them.
+fn with_table(memory: &Memory, key: RowKey, table: &str) -> RowChange {
+    let text = memory.row(key).unwrap().unwrap();
+    let (before, _) = text.split_once(r#""table":"#).unwrap();
+    put(key, format!(r#"{before}"table":{table}}}}}"#))
+}
+
+#[tokio::test]
+async fn the_pages_of_a_log_are_numbered_through_its_messages() {
+    let (node, ended, lives) = scene().await;
+    let table = inspect::page_table(&node.memory, ended).unwrap();
+    // Nothing was asked after the last answer, so it is no page.
+    assert_eq!((table.messages, table.taken), (PageIndex(4), PageIndex(3)));
+    let told = |table: &PageTable| -> Vec<(u32, u32, PageKind, String)> {
+        let pages = table.pages.iter().map(|page| {
+            let body = inspect::body(&node.memory, page.body).unwrap();
+            let text = inspect::page_text(&body, page).unwrap();
+            (page.page.0, page.source.0, page.entry.kind, text)
+        });
+        pages.collect()
+    };
+    let expected = [
+        (1, 0, PageKind::User, "you are ended".to_owned()),
+        (2, 1, PageKind::Assistant, "write({})".to_owned()),
+        (3, 2, PageKind::ToolResult, "{}".to_owned()),
+    ];
+    assert_eq!(told(&table), expected);
+    assert!(table.pages.iter().all(|page| page.entry.tokens > 0));
+
+    let two = r#"[{"kind":"user","tokens":3,"end":8},
+        {"kind":"user","tokens":2,"kept":{"residency":"stub","extent":1,"stand_in":48}}]"#;
+    let first = RowKey::Page(ended, PageIndex(0));
+    let store = changed(&node.memory, vec![with_table(&node.memory, first, two)]);
+    let table = inspect::page_table(&store, ended).unwrap();
+    let expected = [
+        (1, 0, PageKind::User, "you are ".to_owned()),
+        (2, 0, PageKind::User, "ended".to_owned()),
+        (3, 1, PageKind::Assistant, "write({})".to_owned()),
+        (4, 2, PageKind::ToolResult, "{}".to_owned()),
+    ];
+    assert_eq!(told(&table), expected);
+    assert_eq!(table.pages[1].entry.kept.residency, Residency::Stub);
+    assert_eq!(inspect::page_table(&store, lives).unwrap().pages.len(), 1);
+    assert!(inspect::page_table(&store, Pid(9)).unwrap().pages.is_empty());
+}
+
+#[tokio::test]
+async fn pages_that_were_not_written_are_not_read() {
+    let (node, ended, _) = scene().await;
+    let memory = &node.memory;
+    let page = |index| RowKey::Page(ended, PageIndex(index));
+    let backwards = r#"[{"kind":"user","tokens":3,"end":8},{"kind":"user","tokens":3,"end":7}]"#;
+    let open = r#"[{"kind":"user","tokens":3,"end":8}]"#;
+    let cases = [
+        (with_table(memory, page(0), backwards), "a page of message 0 ends before it begins"),
+        (with_table(memory, page(0), open), "the pages of message 0 have no end"),
+        (with_table(memory, page(1), "[]"), "message 1 has no pages"),
+        (
+            put(page(3), memory.row(page(0)).unwrap().unwrap()),
+            "its log has a page that was not written",
+        ),
+    ];
+    for (row, flaw) in cases {
+        let error = inspect::page_table(&changed(memory, vec![row]), ended).unwrap_err();
+        assert_eq!(error.code, ErrorCode::StoreCorrupt);
+        assert_eq!(error.message, format!("reading the pages of {ended}: {flaw}"));
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod logs;
+pub(crate) mod mem;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod show;

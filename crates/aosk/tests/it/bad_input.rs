@@ -203,7 +203,9 @@ fn a_data_directory_that_is_another_programs() {
     database.pragma_update(None, "user_version", format + 7).expect("writes");
     drop(database);
     let newer = (format + 7).to_string();
-    for args in [&["run", "hello"][..], &["ps"], &["logs", "1"], &["audit", "verify"]] {
+    for args in
+        [&["run", "hello"][..], &["ps"], &["logs", "1"], &["mem", "1"], &["audit", "verify"]]
+    {
         check_fails(
             &machine,
             args,
@@ -343,9 +345,14 @@ fn a_disk_that_is_full() {
 #[test]
 fn nothing_has_run_here() {
     let machine = Machine::new();
-    for args in
-        [&["show", "1"][..], &["logs", "1"], &["audit", "verify"], &["audit", "show"], &["ps"]]
-    {
+    for args in [
+        &["show", "1"][..],
+        &["logs", "1"],
+        &["mem", "1"],
+        &["audit", "verify"],
+        &["audit", "show"],
+        &["ps"],
+    ] {
         check_fails(&machine, args, 4, "store.io", &["no kernel has run here", "data"]);
     }
     assert!(!machine.data_dir().exists(), "reading makes nothing");
@@ -387,6 +394,7 @@ fn what_is_piped_has_no_escape_sequences() {
         &["ps", "--all"],
         &["show", "1"],
         &["logs", "1"],
+        &["mem", "1"],
         &["audit", "show"],
         &["audit", "verify"],
         &["doctor"],
@@ -418,6 +426,10 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(sums(&ran).processes, 20);
     for args in [
         &["logs", "1"][..],
+        &["mem", "1"],
+        &["mem", "1", "--json"],
+        &["mem", "1", "--explain"],
+        &["mem", "1", "--timeline", "-"],
         &["logs", "1", "--json"],
         &["audit", "show"],
         &["audit", "verify"],

@@ -81,11 +81,11 @@ fn a_trace_on_a_planted_entry_ends() {
 #[test]
 fn a_log_without_its_index_is_missed() {
     let machine = changed("DELETE FROM journal_block WHERE pid = 2");
-    let line = corrupt(&machine, &["logs", "2"]);
-    assert!(
-        line.contains("reading what p2 did: the journal does not lead to its beginning"),
-        "{line}"
-    );
+    for command in ["logs", "mem"] {
+        let line = corrupt(&machine, &[command, "2"]);
+        let what = "reading what p2 did: the journal does not lead to its beginning";
+        assert!(line.contains(what), "{line}");
+    }
     let found = findings(&machine);
     assert_eq!((found.len(), &found[0].0), (1, &Value::from(2)), "{found:?}");
     assert!(found[0].1.starts_with("the index of the journal does not lead"), "{found:?}");
@@ -95,8 +95,10 @@ fn a_log_without_its_index_is_missed() {
 
     let machine = changed("DELETE FROM page_block WHERE pid = 2");
     let missing = "its log should have 5 pages and has 0";
-    let line = corrupt(&machine, &["show", "2"]);
-    assert!(line.contains(&format!("reading the log of p2: {missing}")), "{line}");
+    for (command, what) in [("show", "log"), ("mem", "pages")] {
+        let line = corrupt(&machine, &[command, "2"]);
+        assert!(line.contains(&format!("reading the {what} of p2: {missing}")), "{line}");
+    }
     let found = findings(&machine);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].1.starts_with("the index of pages does not lead"), "{found:?}");

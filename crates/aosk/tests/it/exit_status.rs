@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str], i32, &str)] = &[
     ("an address", &["run", "x", "--base-url", "no url"], 2, "config.invalid"),
     ("a process", &["show", "99"], 2, "kernel.no_such_process"),
     ("a process", &["logs", "99"], 2, "kernel.no_such_process"),
+    ("a process", &["mem", "99"], 2, "kernel.no_such_process"),
     ("a configuration", &["run", "x", "--config", "wrong.yaml"], 2, "config.invalid"),
     ("a configuration", &["trace", "run", FILE, "--config", "wrong.yaml"], 2, "config.invalid"),
     ("a configuration", &["ps", "--config", "wrong.yaml"], 2, "config.invalid"),

@@ -19,6 +19,7 @@ mod damage;
 mod ends;
 mod exit_status;
 mod machine;
+mod mem;
 mod mistakes;
 mod model_server;
 mod read_commands;

@@ -155,7 +155,7 @@ fn budgets_that_allow_nothing_are_wrong_usage() {
 #[test]
 fn a_negative_process_is_no_option() {
     let machine = Machine::new();
-    for command in ["show", "logs"] {
+    for command in ["show", "logs", "mem"] {
         let ran = machine.aosk(&[command, "-1"]).expect(2);
         check(&ran, "cli.usage", &["-1", "p7"]);
         assert!(!ran.stderr.contains("-- -1"), "{ran:#?}");

@@ -44,6 +44,8 @@ pub(crate) enum Reply {
     Stall,
     /// The reply, once the test has called [`ModelServer::release`].
     Held(Box<Reply>),
+    /// An answer that says that it used so many input tokens, of which so many were cached.
+    Used { input: u64, cached: u64, reply: Box<Reply> },
 }
 
 impl Reply {
@@ -195,9 +197,9 @@ fn serve(shared: &Shared, stream: TcpStream) {
     let mut reader = BufReader::new(stream.try_clone().expect("clones"));
     let mut stream = stream;
     while let Some(asked) = read_request(&mut reader) {
-        // What it has and how much that holds it does not say. It is no request to the model.
         if asked.head.starts_with("GET ") {
-            if !answer(shared, &mut stream, Reply::Status(404, "", "{}".into())) {
+            // What a server says of its models: this one says nothing.
+            if !answer(shared, &mut stream, Reply::Status(404, "", "{}".into()), (0, 0)) {
                 return;
             }
             continue;
@@ -213,17 +215,19 @@ fn serve(shared: &Shared, stream: TcpStream) {
             seen.wrong.extend(wrong.into_iter().map(|what| format!("request {index}: {what}")));
             seen.asked.push(asked);
         });
-        if !answer(shared, &mut stream, reply) {
+        if !answer(shared, &mut stream, reply, (USAGE.0, 0)) {
             return;
         }
     }
 }
 
-/// Writes a reply; whether the connection is good for another request.
-fn answer(shared: &Shared, stream: &mut TcpStream, reply: Reply) -> bool {
+/// Writes a reply that says it used so many input tokens, some of them cached; whether the connection
+/// is good for another request.
+fn answer(shared: &Shared, stream: &mut TcpStream, reply: Reply, used: (u64, u64)) -> bool {
     match reply {
-        Reply::Say(text) => write_stream(stream, &events(shared.wire, &text, &[])),
-        Reply::Call(wishes) => write_stream(stream, &events(shared.wire, "", &wishes)),
+        Reply::Say(text) => write_stream(stream, &events(shared.wire, &text, &[], used)),
+        Reply::Call(wishes) => write_stream(stream, &events(shared.wire, "", &wishes, used)),
+        Reply::Used { input, cached, reply } => answer(shared, stream, *reply, (input, cached)),
         Reply::Status(status, headers, body) => {
             let head = format!(
                 "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
@@ -237,7 +241,7 @@ fn answer(shared: &Shared, stream: &mut TcpStream, reply: Reply) -> bool {
             false
         }
         Reply::Stall => {
-            let begun = events(shared.wire, "a beginning of an answer", &[]);
+            let begun = events(shared.wire, "a beginning of an answer", &[], used);
             let begun: String = begun.split_inclusive("\n\n").take(3).collect();
             drop(stream.write_all((STREAM_HEAD.to_owned() + &chunk(begun.as_bytes())).as_bytes()));
             // Nothing more is to be read: a client that hangs up ends this.
@@ -249,7 +253,7 @@ fn answer(shared: &Shared, stream: &mut TcpStream, reply: Reply) -> bool {
         }
         Reply::Held(reply) => {
             shared.wait("the test to release a reply", |seen| seen.released);
-            answer(shared, stream, *reply)
+            answer(shared, stream, *reply, used)
         }
     }
 }
@@ -279,14 +283,14 @@ fn pieces(text: &str) -> Vec<String> {
     text.chars().collect::<Vec<_>>().chunks(7).map(|piece| piece.iter().collect()).collect()
 }
 
-fn events(wire: Wire, text: &str, wishes: &[Wish]) -> String {
+fn events(wire: Wire, text: &str, wishes: &[Wish], used: (u64, u64)) -> String {
     match wire {
-        Wire::OpenAi => openai_events(text, wishes),
-        Wire::Anthropic => anthropic_events(text, wishes),
+        Wire::OpenAi => openai_events(text, wishes, used),
+        Wire::Anthropic => anthropic_events(text, wishes, used),
     }
 }
 
-fn openai_events(text: &str, wishes: &[Wish]) -> String {
+fn openai_events(text: &str, wishes: &[Wish], (input, cached): (u64, u64)) -> String {
     let event = |delta: Value, finish: Option<&str>| {
         let chunk = json!({
             "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL,
@@ -310,18 +314,19 @@ fn openai_events(text: &str, wishes: &[Wish]) -> String {
     all += &event(json!({}), Some(if wishes.is_empty() { "stop" } else { "tool_calls" }));
     let usage = json!({
         "id": "chatcmpl-1", "object": "chat.completion.chunk", "model": MODEL, "choices": [],
-        "usage": {"prompt_tokens": USAGE.0, "completion_tokens": USAGE.1, "total_tokens": USAGE.0 + USAGE.1},
+        "usage": {"prompt_tokens": input, "completion_tokens": USAGE.1, "total_tokens": input + USAGE.1,
+            "prompt_tokens_details": {"cached_tokens": cached}},
     });
     all + &format!("data: {usage}\n\ndata: [DONE]\n\n")
 }
 
-fn anthropic_events(text: &str, wishes: &[Wish]) -> String {
+fn anthropic_events(text: &str, wishes: &[Wish], (input, cached): (u64, u64)) -> String {
     let event = |data: Value| {
         format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
     };
     let mut all = event(json!({"type": "message_start", "message": {
         "id": "msg_1", "type": "message", "role": "assistant", "model": MODEL, "content": [],
-        "stop_reason": null, "usage": {"input_tokens": USAGE.0, "output_tokens": 1},
+        "stop_reason": null, "usage": {"input_tokens": input - cached, "cache_read_input_tokens": cached, "output_tokens": 1},
     }}));
     let mut index = 0;
     if !text.is_empty() {

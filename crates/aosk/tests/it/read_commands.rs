@@ -149,7 +149,13 @@ fn one_of_a_thing_is_not_spoken_of_as_many() {
     let machine = &scene.machine;
     let ran = scene.run(&["be done"]).expect(0);
     let mut said = ran.stderr;
-    for args in [&["show", "1"][..], &["logs", "1"], &["audit", "verify"], &["audit", "show"]] {
+    for args in [
+        &["show", "1"][..],
+        &["logs", "1"],
+        &["mem", "1"],
+        &["audit", "verify"],
+        &["audit", "show"],
+    ] {
         said += &machine.aosk(args).expect(0).stdout;
     }
     let trace = machine.write(
@@ -343,7 +349,7 @@ fn completions_are_scripts() {
         for hidden in ["__exec", "life"] {
             assert!(!ran.stdout.contains(hidden), "{shell}: {hidden} is not completed");
         }
-        for shown in ["data-dir", "base-url", "audit", "verify", "concurrency"] {
+        for shown in ["data-dir", "base-url", "mem", "timeline", "audit", "verify", "concurrency"] {
             assert!(ran.stdout.contains(shown), "{shell}: {shown} is completed");
         }
     }
