@@ -20,6 +20,7 @@ mod ends;
 mod exit_status;
 mod machine;
 mod mem;
+mod memory;
 mod mistakes;
 mod model_server;
 mod read_commands;
