@@ -1,3 +1,5 @@
+//! From a journal to points, and files written.
+
 use aosk::abi::{CallId, Fact, FinishReason, Hash, MicroUsd, PageIndex, Pid, Usage};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Thinning and round steps.
+
 use super::*;
 
 #[test]
