@@ -1,7 +1,7 @@
 //! Dispatch: who stands where, and who starts. The glue between the process table, the queues, the
 //! policy, the devices and the budgets.
 
-use aosk_abi::{BudgetId, Error, Fact, FailureClass, Pid, Release, RowKey, Spend, Timestamp};
+use aosk_abi::{BudgetId, Error, Fact, FailureClass, Form, Pid, Release, RowKey, Spend, Timestamp};
 
 use crate::budget::Shortage;
 use crate::index::{Index, Place};
@@ -72,10 +72,21 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
+        let mut window = process.memory.shown(&call, &process.pages);
+        if broken!(self, StubForgotten) {
+            window.frames.retain(|frame| !matches!(frame.form, Form::Stub { .. }));
+        }
+        if broken!(self, PrefixReordered) {
+            let space = process.memory.space();
+            window.frames.sort_by_key(|frame| space.page(frame.page).map(|page| page.original));
+        }
+        if broken!(self, PrefixOverstated) {
+            window.unchanged = window.frames.len();
+        }
         cx.fx.releases.push(Release::Think {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
-            window: process.memory.shown(&call, &process.pages),
+            window,
             options: call.options.clone(),
         });
         let rules = self.config.cache(&call.options.model, call.long_lived);

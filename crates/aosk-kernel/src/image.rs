@@ -165,6 +165,7 @@ impl Kernel {
         }
         kernel.check_references()?;
         kernel.check_logs()?;
+        kernel.restore_tools();
         kernel.adopt_children();
         kernel.reindex();
         // What was just read need not be written, unless it is of an older version.
@@ -248,6 +249,17 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// No row says what the tools take that a process offers, but a call that is under way knows.
+    fn restore_tools(&mut self) {
+        for pid in self.processes.ids() {
+            if let Some(process) = self.processes.get_mut(pid)
+                && let Some(call) = process.state.call().cloned()
+            {
+                process.memory.restore_tools(&call);
+            }
+        }
     }
 
     fn adopt_children(&mut self) {

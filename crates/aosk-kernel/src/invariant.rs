@@ -9,7 +9,9 @@
 //!    admits a call and somebody ready.
 //! 5. Queues and deadlines are what the tables say.
 //! 6. Bounds: mailboxes, depth.
-//! 7. Turns: of the tool calls of a turn only those that may run together do, in their order.
+//! 7. Memory: a page table takes what it shows takes, shows pages in their order and only those that
+//!    are there, and has as much of the log as there is; all of it while the process waits for a model.
+//! 8. Turns: of the tool calls of a turn only those that may run together do, in their order.
 //!
 //! Checked elsewhere, since they need more than the kernel: `restore(load()) == kernel`, every page
 //! has its body in the store, journal order is commit order, every call ends exactly once.
@@ -17,11 +19,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aosk_abi::{BudgetId, Limits, MicroUsd, Pid, Spend, Tokens, limits};
+use aosk_abi::{BudgetId, Limits, MicroUsd, PageIndex, Pid, Spend, Tokens, limits};
 
 use crate::budget::ROOT;
 use crate::device::Circuit;
 use crate::kernel::Kernel;
+use crate::memory::Residency;
 use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
 
 /// Something that must never be.
@@ -53,6 +56,7 @@ impl Kernel {
             self.check_family(pid, process)?;
             self.check_waiting(pid, process)?;
             self.check_bounds(pid, process)?;
+            check_memory(pid, process)?;
         }
         self.check_slots()?;
         ensure(!self.budgets.has_released(), || {
@@ -245,6 +249,31 @@ impl Kernel {
             format!("{in_use} tool calls in {} slots", self.config.tool_slots)
         })
     }
+}
+
+fn check_memory(pid: Pid, process: &Process) -> Check {
+    let memory = &process.memory;
+    let space = memory.space();
+    let sum: u64 = space.shown().map(|one| u64::from(one.tokens)).sum();
+    ensure(space.total() == Tokens(sum), || {
+        format!("{pid}: its table counts {} tokens and shows {sum}", space.total())
+    })?;
+    let mut last = None;
+    for one in space.shown() {
+        ensure(last < Some(one.id), || format!("{pid}: page {} is out of order", one.id.0))?;
+        last = Some(one.id);
+        let rendered = matches!(one.page.residency, Residency::Resident | Residency::Stub);
+        ensure(rendered, || format!("{pid}: page {} is shown and is not there", one.id.0))?;
+    }
+    let log = process.page_count();
+    ensure(memory.taken() <= log, || {
+        format!("{pid}: its table has {} messages of {log}", memory.taken())
+    })?;
+    // A call of a kernel that had no page tables is made with the whole log.
+    let none = memory.taken() == PageIndex(0);
+    ensure(process.state.call().is_none() || memory.taken() == log || none, || {
+        format!("{pid}: it asks a model, and its table has {} messages of {log}", memory.taken())
+    })
 }
 
 /// What a process has reserved.

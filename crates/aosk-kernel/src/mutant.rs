@@ -71,10 +71,18 @@ pub enum Mutant {
     RowNotRewritten,
     /// A call is made although what must stay does not fit the window.
     WindowOverrun,
-    /// What answers a call leaves no stub.
+    /// The model is not shown stubs.
     StubForgotten,
     /// What was brought back is shown in its old place.
     PrefixReordered,
+    /// What is shown is said to be as in the last call, all of it.
+    PrefixOverstated,
+    /// The window is cut as often as a provider refuses it.
+    ShrunkTwice,
+    /// Pages leave the window and nobody is told.
+    CutUntold,
+    /// A page is said to be pinned and is not.
+    PinForgotten,
 }
 
 impl Mutant {
@@ -115,6 +123,10 @@ impl Mutant {
         Self::WindowOverrun,
         Self::StubForgotten,
         Self::PrefixReordered,
+        Self::PrefixOverstated,
+        Self::ShrunkTwice,
+        Self::CutUntold,
+        Self::PinForgotten,
     ];
 }
 

@@ -9,6 +9,8 @@ pub struct CacheHints {
     /// Places in the request's messages behind which a breakpoint goes, in order. The last ones count
     /// if they are more than the provider takes.
     pub breakpoints: Vec<usize>,
+    /// Leading messages that are as in the last request of the process.
+    pub unchanged: usize,
     /// Whether what is written to the cache should live for the longer of the provider's lifetimes.
     pub long_lived: bool,
     /// Brings requests with the same key to the same cache; empty for none.

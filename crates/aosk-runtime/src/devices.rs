@@ -146,6 +146,7 @@ impl Devices {
         };
         let cache = CacheHints {
             breakpoints: shown.breakpoints,
+            unchanged: shown.unchanged,
             long_lived: shown.long_lived,
             // What one process sends begins like what it sent before.
             key: format!("{}-{}", asker.name, call.pid),

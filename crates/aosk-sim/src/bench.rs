@@ -2,9 +2,9 @@
 //! its queues are indexed, and only what an input touches is looked at.
 
 use aosk_abi::{
-    Command, Effects, Input, Limits, MicroUsd, Millis, ModelOutcome, PermissionLevel, Pid, Price,
-    ProgramSpec, Rates, Release, RequestId, SpawnSpec, Step, Syscall, ThinkOptions, Timestamp,
-    Tokens,
+    Command, Effects, Input, Limits, MicroUsd, Millis, ModelOutcome, PageIndex, PageKind,
+    PermissionLevel, Pid, Piece, Price, ProgramSpec, Rates, Release, RequestId, SpawnSpec, Step,
+    Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
 };
 use aosk_kernel::{Config, Kernel, ModelConfig};
 
@@ -29,7 +29,12 @@ impl Crowd {
     pub fn new(processes: u32) -> Self {
         let mut config = Config::default();
         let price = Price::flat(Rates { input: MicroUsd(1_000_000), ..Rates::default() });
-        let model = ModelConfig { slots: 64, price, timeout: Millis::from_secs(3600) };
+        let model = ModelConfig {
+            slots: 64,
+            price,
+            timeout: Millis::from_secs(3600),
+            ..ModelConfig::default()
+        };
         config.models.insert(MODEL.to_owned(), model);
         let mut crowd = Self {
             kernel: Kernel::new(config),
@@ -78,7 +83,12 @@ impl Crowd {
                 temperature_milli: None,
                 window: None,
             };
-            let call = Syscall::Think { options, input: Tokens(100) };
+            let call = Syscall::Think {
+                options,
+                tools: Tokens(100),
+                pieces: self.new_pieces(resume.pid),
+                uses: Vec::new(),
+            };
             let step = Step { append: Vec::new(), call, state: "0".into() };
             let input = Input::Syscall { pid: resume.pid, turn: resume.turn, step };
             self.kernel.apply(self.now, &input, &mut fx);
@@ -86,11 +96,11 @@ impl Crowd {
         }
         self.kernel.flush(&mut fx);
         for release in fx.releases {
-            if let Release::Think { call, attempt, pages, options } = release {
+            if let Release::Think { call, attempt, options, .. } = release {
                 let started = Attempt {
                     call,
                     attempt,
-                    pages: pages.len(),
+                    input: Tokens(100),
                     options: &options,
                     now: self.now,
                     healthy: true,
@@ -102,6 +112,21 @@ impl Crowd {
             }
         }
         applied
+    }
+
+    /// The messages that the page table of a process does not have yet, each as one page.
+    fn new_pieces(&self, pid: Pid) -> Vec<Piece> {
+        let Some(process) = self.kernel.process(pid) else { return Vec::new() };
+        let new = (process.memory.taken().0..process.page_count().0).map(PageIndex);
+        let piece = |source| Piece {
+            source,
+            kind: PageKind::Assistant,
+            tokens: 20,
+            end: TEXT_END,
+            answers: false,
+            copy_of: None,
+        };
+        new.map(piece).collect()
     }
 
     /// Whether the kernel is sound, and the process lives.

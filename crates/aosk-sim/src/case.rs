@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aosk_abi::{Limits, MicroUsd, Millis, Price, Rates, Risk, Timestamp, Tokens, ToolTraits};
+use aosk_kernel::memory::{CacheRules, Prefer, replacement, rules};
 use aosk_kernel::{Config, ModelConfig, policy};
 
 use crate::defect::Defect;
@@ -119,6 +120,7 @@ impl Case {
             model.slots = u32::try_from(rng.between(1, 6)).unwrap_or(1);
         }
         config.tool_slots = u32::try_from(rng.between(1, 4)).unwrap_or(1);
+        self.windows(&mut rng, &mut config);
         if rng.chance(200) {
             config.models.remove("sim:slow");
         }
@@ -129,6 +131,27 @@ impl Case {
             config.limits.tokens = rng.chance(700).then(|| Tokens(rng.between(0, 60_000)));
         }
         config
+    }
+
+    /// What leaves the windows of models, and how large they are.
+    fn windows(&self, rng: &mut Rng, config: &mut Config) {
+        let policies = ["priced", "fifo-batch", "lru", "sliding", "summarise"];
+        let chosen = rng.pick(&policies).and_then(|name| replacement(name).ok());
+        if let Some(chosen) = chosen {
+            config.replacement = chosen;
+        }
+        let prefers = [Prefer::Cost, Prefer::Quality, Prefer::Utilisation];
+        config.prefer = rng.pick(&prefers).copied().unwrap_or_default();
+        let names: Vec<_> = CacheRules::names().chain(["none"]).collect();
+        for model in config.models.values_mut() {
+            let cache = rng.pick(&names).and_then(|name| rules(name));
+            model.cache = cache.unwrap_or_else(CacheRules::free);
+            let has_longer = model.cache.name == "anthropic5m" && rng.chance(700);
+            model.long_cache = if has_longer { rules("anthropic1h") } else { None };
+            let most = if rng.chance(700) { 2_000 } else { 12_000 };
+            let context = Tokens(rng.between(700, most));
+            model.context = (self.has(Feature::SmallWindows) && rng.chance(850)).then_some(context);
+        }
     }
 
     fn first_config(&self) -> Config {
@@ -143,7 +166,7 @@ impl Case {
             let most = if self.has(Feature::Storm) { 20 } else { 4 };
             let slots = u32::try_from(rng.between(1, most)).unwrap_or(1);
             let timeout = Millis::from_secs(if at == 0 { 8 } else { 40 });
-            ((*name).to_owned(), ModelConfig { slots, price, timeout })
+            ((*name).to_owned(), ModelConfig { slots, price, timeout, ..ModelConfig::default() })
         });
         let models: BTreeMap<_, _> = models.collect();
         let tools = TOOLS.iter().map(|tool| {
@@ -178,6 +201,7 @@ impl Case {
         if let Some(chosen) = chosen {
             config.policy = chosen;
         }
+        self.windows(&mut rng, &mut config);
         config
     }
 }

@@ -90,6 +90,10 @@ features! {
     InFlight = "in-flight",
     /// The kernel is stopped in order and begins again.
     Shutdowns = "shutdowns",
+    /// Models have windows that a few dozen messages fill, and messages have all sorts of sizes.
+    SmallWindows = "small-windows",
+    /// Models say that what they are sent is too long.
+    TooLong = "too-long",
 }
 
 /// The features of one run.

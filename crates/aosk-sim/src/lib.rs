@@ -10,6 +10,7 @@
 //! | [`faults`] | what a run may do and suffer |
 //! | [`defect`] | known ways to break the kernel and the loop around it |
 //! | `world` | virtual time, the loop, crashes |
+//! | [`content`] | what messages hold, as the page table is told |
 //! | [`workload`] | the operator |
 //! | [`program`] | the program of every process |
 //! | [`model`], [`tools`], [`store`] | devices and the disk, and how they fail |
@@ -21,6 +22,7 @@
 pub mod bench;
 pub mod case;
 mod checker;
+pub mod content;
 pub mod defect;
 pub mod faults;
 pub mod model;

@@ -7,7 +7,6 @@ use aosk_abi::{
 
 use crate::case::{BEGIN, Case};
 use crate::faults::Feature;
-use crate::program::PAGE_TOKENS;
 use crate::rng::{About, Rng};
 
 /// One attempt that was started.
@@ -17,8 +16,8 @@ pub struct Attempt<'a> {
     pub call: CallId,
     /// The attempt.
     pub attempt: u32,
-    /// How many pages the model is shown.
-    pub pages: usize,
+    /// What is reserved for what the model is shown.
+    pub input: Tokens,
     /// What is asked.
     pub options: &'a ThinkOptions,
     /// When.
@@ -47,6 +46,11 @@ pub fn reports(case: &Case, attempt: &Attempt<'_>) -> Vec<(Millis, ModelOutcome)
     if may(Feature::ModelFinal) && rng.chance(40) {
         let usage = begun(case, attempt);
         return vec![(delay, failed(FailureClass::Final, ErrorCode::ModelBadRequest, None, usage))];
+    }
+    if may(Feature::TooLong) && is_too_long(case, attempt) {
+        let usage = begun(case, attempt);
+        let code = ErrorCode::ModelContextLength;
+        return vec![(delay, failed(FailureClass::Final, code, None, usage))];
     }
     if may(Feature::ModelTransient) && rng.chance(150) {
         let usage = begun(case, attempt);
@@ -97,6 +101,12 @@ fn is_down(case: &Case, attempt: &Attempt<'_>) -> bool {
     attempt.options.model == "sim:fast" && (start..start + 60_000).contains(&since)
 }
 
+/// Whether the model says that what it is sent is too long. Chance of its own.
+fn is_too_long(case: &Case, attempt: &Attempt<'_>) -> bool {
+    let parts = [attempt.call.pid.0, u64::from(attempt.call.number), u64::from(attempt.attempt), 2];
+    Rng::of(case.seed, About::Model, &parts).chance(80)
+}
+
 /// What a failed attempt had used, if the answer had begun. Chance of its own, so that whether there
 /// is such usage changes nothing else of a run.
 fn begun(case: &Case, attempt: &Attempt<'_>) -> Option<Usage> {
@@ -113,8 +123,12 @@ fn answer(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> ModelOutcome {
 }
 
 fn usage(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> Usage {
-    let shown = u64::try_from(attempt.pages).unwrap_or(0).saturating_mul(PAGE_TOKENS);
+    let shown = attempt.input.0;
     let mut input = rng.below(shown.saturating_add(1));
+    if case.has(Feature::SmallWindows) {
+        // Near the estimate, or windows would not be small for long.
+        input = shown.saturating_sub(input / 5);
+    }
     let most = attempt.options.output_max.0;
     let most = if case.has(Feature::Greedy) { most / 50 } else { most };
     let mut output = rng.below(most.saturating_add(1));

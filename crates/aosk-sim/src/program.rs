@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
+    Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis, PageId,
     PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall, ThinkOptions,
     Tokens, ToolUse, Wake,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::case::{MODELS, TOOLS};
+use crate::content::{self, Pages, Said, Source};
 use crate::faults::{Feature, Features};
 use crate::rng::{About, Rng};
 
@@ -31,6 +32,12 @@ pub struct Agent {
     /// It was told to end.
     told: bool,
     children: Vec<Pid>,
+    /// What the messages at the end of its log hold, of which the page table may not know yet.
+    said: Vec<Said>,
+    /// Where the first of them is.
+    first: u32,
+    /// Pages that it has asked for and not appended yet.
+    brought: Vec<PageId>,
 }
 
 /// What a program sees of its process.
@@ -44,10 +51,11 @@ pub struct View<'a> {
     pub state: &'a str,
     /// Pages in its log.
     pub pages: u32,
+    /// Messages of it that its page table has.
+    pub taken: u32,
+    /// Pages in its page table.
+    pub table: u32,
 }
-
-/// Tokens that a page is taken to have.
-pub const PAGE_TOKENS: u64 = 20;
 
 /// The next step of a program.
 #[must_use]
@@ -59,15 +67,16 @@ pub fn next(view: &View<'_>, wake: &Wake) -> Step {
         return Step { append: Vec::new(), call, state: view.state.into() };
     };
     agent.note(wake);
+    agent.drop_taken(view.taken);
     let mut rng = Rng::of(agent.seed, About::Step, &[view.pid.0, u64::from(agent.step)]);
     agent.step = agent.step.saturating_add(1);
-    let append = if rng.chance(400) {
-        vec![Body::new(Message::user(format!("{} at step {}", view.pid, agent.step)))]
-    } else {
-        Vec::new()
-    };
-    let pages = view.pages.saturating_add(u32::try_from(append.len()).unwrap_or(0));
-    let call = agent.choose(&mut rng, view.pid, pages);
+    let mut append = agent.bring_back(view.pid);
+    if rng.chance(400) {
+        append.push(Body::new(Message::user(format!("{} at step {}", view.pid, agent.step))));
+        agent.said.push(Said::User);
+    }
+    let mut call = agent.choose(&mut rng, view.pid);
+    agent.use_memory(view, &mut call);
     let state = serde_json::to_string(&agent).unwrap_or_default();
     Step { append, call, state: state.into() }
 }
@@ -80,7 +89,7 @@ pub fn spec(
     steps_max: u32,
     generations: u32,
 ) -> SpawnSpec {
-    let agent = Agent {
+    let mut agent = Agent {
         seed,
         features: features.bits(),
         step: 0,
@@ -89,9 +98,13 @@ pub fn spec(
         stubborn: features.has(Feature::Stubborn) && rng.chance(300),
         told: false,
         children: Vec::new(),
+        said: Vec::new(),
+        first: 0,
+        brought: Vec::new(),
     };
-    let param: Arc<str> = serde_json::to_string(&agent).unwrap_or_default().into();
     let pages = rng.below(3);
+    agent.said.extend((0..pages).map(|_| Said::System));
+    let param: Arc<str> = serde_json::to_string(&agent).unwrap_or_default().into();
     SpawnSpec {
         name: format!("agent-{}", rng.below(1000)),
         label: String::new(),
@@ -123,7 +136,9 @@ fn capabilities(rng: &mut Rng, features: Features) -> Capabilities {
 fn limits(rng: &mut Rng, features: Features) -> Limits {
     let mut limits = Limits::default();
     if features.has(Feature::Limits) && rng.chance(500) {
-        limits.tokens = rng.chance(500).then(|| Tokens(rng.between(300, 12_000)));
+        // Longer messages need more of them.
+        let scale = if features.has(Feature::SmallWindows) { 8 } else { 1 };
+        limits.tokens = rng.chance(500).then(|| Tokens(scale * rng.between(300, 12_000)));
         limits.calls = rng.chance(300).then(|| rng.between(1, 40));
         limits.micro_usd = rng.chance(300).then(|| MicroUsd(rng.between(500, 60_000)));
         limits.steps = rng.chance(300).then(|| rng.between(1, 12));
@@ -141,10 +156,16 @@ impl Agent {
             Wake::Spawned { pid } => self.children.push(*pid),
             Wake::ChildExited { pid, .. } => self.children.retain(|child| child != pid),
             Wake::Terminated | Wake::OutOfBudget { resource: Resource::Wall } => self.told = true,
+            Wake::Answered { .. } => self.said.push(Said::Assistant),
+            Wake::ToolsReturned { count, .. } => {
+                let answers = self.said.contains(&Said::Assistant);
+                self.said.extend((0..*count).map(|_| Said::Result { answers }));
+            }
+            Wake::Recalled { pages } => self.brought = pages.iter().map(|one| one.page).collect(),
             Wake::Started
-            | Wake::Answered { .. }
             | Wake::ModelFailed { .. }
-            | Wake::ToolsReturned { .. }
+            | Wake::Pinned
+            | Wake::Forgotten { .. }
             | Wake::Sent
             | Wake::Received { .. }
             | Wake::Slept
@@ -154,7 +175,65 @@ impl Agent {
         }
     }
 
-    fn choose(&self, rng: &mut Rng, pid: Pid, pages: u32) -> Syscall {
+    /// The page table has these; pieces are told of what comes after.
+    fn drop_taken(&mut self, taken: u32) {
+        let known = usize::try_from(taken.saturating_sub(self.first)).unwrap_or(0);
+        self.said.drain(..known.min(self.said.len()));
+        self.first = self.first.max(taken);
+    }
+
+    /// The message with which pages come back that were asked for: it answers the model, if that was
+    /// the last to speak.
+    fn bring_back(&mut self, pid: Pid) -> Vec<Body> {
+        let pages = std::mem::take(&mut self.brought);
+        if pages.is_empty() {
+            return Vec::new();
+        }
+        let answers = self.said.contains(&Said::Assistant);
+        let text = format!("{pid} remembers {pages:?} at step {}", self.step);
+        self.said.push(Said::Recalled { pages, answers });
+        vec![Body::new(Message::user(text))]
+    }
+
+    /// Tells a call to the model what is new, and now and then asks something of the memory in the
+    /// place of a call that waits for nothing.
+    fn use_memory(&self, view: &View<'_>, call: &mut Syscall) {
+        let features = Features::from_bits(self.features);
+        let parts = [view.pid.0, u64::from(self.step)];
+        let mut rng = Rng::of(self.seed, About::Memory, &parts);
+        let pages = Pages { table: view.table, small: features.has(Feature::SmallWindows) };
+        match call {
+            Syscall::Think { options, tools, pieces, uses } => {
+                let source = Source { seed: self.seed, pid: view.pid, first: self.first };
+                *pieces = content::pieces(&source, &self.said, pages.small);
+                pages.ask(&mut rng, options, tools, uses);
+                if rng.chance(20) {
+                    content::spoil(&mut rng, pieces);
+                }
+            }
+            Syscall::Sleep { .. }
+            | Syscall::Send { .. }
+            | Syscall::Receive { .. }
+            | Syscall::Spawn { .. }
+            | Syscall::CallTools { .. }
+                if pages.small && rng.chance(350) =>
+            {
+                *call = pages.call(&mut rng);
+            }
+            Syscall::Recall { .. }
+            | Syscall::Pin { .. }
+            | Syscall::Forget { .. }
+            | Syscall::CallTools { .. }
+            | Syscall::Spawn { .. }
+            | Syscall::Wait { .. }
+            | Syscall::Send { .. }
+            | Syscall::Receive { .. }
+            | Syscall::Sleep { .. }
+            | Syscall::Exit { .. } => {}
+        }
+    }
+
+    fn choose(&self, rng: &mut Rng, pid: Pid) -> Syscall {
         let features = Features::from_bits(self.features);
         let result = rng.chance(500).then(|| Body::new(Message::assistant(format!("{pid} ends"))));
         if self.told && !self.stubborn && rng.chance(700) {
@@ -164,10 +243,10 @@ impl Agent {
             return Syscall::Exit { status: ExitStatus::Finished, result };
         }
         if features.has(Feature::Storm) && self.step > 3 && rng.chance(600) {
-            return think(rng, features, pages);
+            return think(rng, features);
         }
         match rng.below(100) {
-            0..30 => think(rng, features, pages),
+            0..30 => think(rng, features),
             30..50 if features.has(Feature::Tools) => call_tools(rng),
             50..62 if features.has(Feature::Children) => {
                 // A grown-up tree of ever more processes would drown the run.
@@ -195,7 +274,7 @@ impl Agent {
                 Syscall::Exit { status: status.unwrap_or(failed), result }
             }
             92.. => Syscall::Sleep { span: Millis(rng.below(20_000)) },
-            _ => think(rng, features, pages),
+            _ => think(rng, features),
         }
     }
 
@@ -216,7 +295,7 @@ fn timeout(rng: &mut Rng) -> Option<Millis> {
     rng.chance(800).then(|| Millis(rng.below(30_000)))
 }
 
-fn think(rng: &mut Rng, features: Features, pages: u32) -> Syscall {
+fn think(rng: &mut Rng, features: Features) -> Syscall {
     let most = if features.has(Feature::Greedy) { 5_000 } else { 800 };
     let model = if rng.chance(20) { "sim:none" } else { rng.pick(&MODELS).unwrap_or(&"sim:fast") };
     let options = ThinkOptions {
@@ -226,7 +305,7 @@ fn think(rng: &mut Rng, features: Features, pages: u32) -> Syscall {
         temperature_milli: None,
         window: None,
     };
-    Syscall::Think { options, input: Tokens(u64::from(pages).saturating_mul(PAGE_TOKENS)) }
+    Syscall::Think { options, tools: Tokens::ZERO, pieces: Vec::new(), uses: Vec::new() }
 }
 
 fn call_tools(rng: &mut Rng) -> Syscall {

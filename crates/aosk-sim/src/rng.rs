@@ -34,6 +34,10 @@ pub enum About {
     Commit,
     /// When the kernel is stopped in order, and how long that may take.
     Shutdown,
+    /// What one step of a program does with its memory.
+    Memory,
+    /// How large one message is, and of how many pieces.
+    Content,
 }
 
 impl Rng {

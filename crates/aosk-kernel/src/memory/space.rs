@@ -195,7 +195,8 @@ impl AddressSpace {
             summary: false,
             original,
         };
-        if new.kind.is_static() && self.fixed == self.shown.len() {
+        // What of a log is shown may change until it is restored; what it begins with does not.
+        if new.kind.is_static() && u32::try_from(self.fixed) == Ok(id.0) {
             self.fixed = self.fixed.saturating_add(1);
         }
         match self.chunks.last_mut() {
@@ -319,23 +320,34 @@ impl AddressSpace {
         self.change(id, |page| page.pinned = pinned).ok_or(MemoryError::NoSuchPage(id))
     }
 
-    /// Takes a page out for good, with the rest of its group and every copy.
+    /// Takes a page out for good, with every copy, and with the groups of it and of them: a result
+    /// cannot stay without its call, nor a call without its results.
     ///
     /// # Errors
-    /// If the process has no such page, or it is in the static part.
+    /// If the process has no such page, or it is in the static part or a copy of a page there.
     pub fn forget(&mut self, id: PageId) -> Result<(), MemoryError> {
         let page = *self.page(id).ok_or(MemoryError::NoSuchPage(id))?;
-        if self.shown.iter().take(self.fixed).any(|fixed| *fixed == id) {
-            return Err(MemoryError::Static(id));
+        for page in [id, page.original] {
+            if self.is_static(page) {
+                return Err(MemoryError::Static(page));
+            }
         }
+        let is_same =
+            |(at, one): &(PageId, &Page)| one.original == page.original || *at == page.original;
+        let groups: BTreeSet<GroupId> =
+            self.pages().filter(is_same).map(|(_, one)| one.group).collect();
         let goes: Vec<PageId> = self
             .pages()
-            .filter(|(at, one)| {
-                one.group == page.group || one.original == page.original || *at == page.original
-            })
+            .filter(|(at, one)| groups.contains(&one.group) && !self.is_static(*at))
             .map(|(at, _)| at)
             .collect();
+        let extent = |id: &PageId| Some((*id, self.page(*id)?.extent));
+        let stubs = goes.iter().filter_map(extent).filter(|(_, extent)| *extent > 1);
+        let stubs: Vec<(PageId, u32)> = stubs.collect();
         self.remove(&goes, Residency::Forgotten);
+        for (stub, extent) in stubs {
+            self.hand_on(stub, extent);
+        }
         Ok(())
     }
 
@@ -412,6 +424,11 @@ impl AddressSpace {
     pub fn page(&self, id: PageId) -> Option<&Page> {
         let at = usize::try_from(id.0).ok()?;
         self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    /// Whether a page is part of what stands before the log.
+    fn is_static(&self, id: PageId) -> bool {
+        usize::try_from(id.0).is_ok_and(|at| at < self.fixed)
     }
 
     fn page_mut(&mut self, id: PageId) -> Option<&mut Page> {

@@ -10,14 +10,15 @@ use std::sync::Arc;
 
 use aosk_abi::{
     Form, Frame, MissReason, PageId, PageIndex, PageKind, Piece, TEXT_END, ThinkOptions, Timestamp,
-    Tokens, Usage, Window,
+    Tokens, Usage, Window, limits,
 };
 use serde::{Deserialize, Serialize};
 
 use super::ModelCall;
 use crate::memory::{
-    AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Kept, Learner, Memo, MemoryError,
-    NeedTable, NewPage, Page, Plan, Prefer, Replacement, Residency, Situation, emergency,
+    AddressSpace, ArenaId, BlockId, CacheRules, Cut, CutCause, Eviction, GroupId, Kept, Learner,
+    Memo, MemoryError, NeedTable, NewPage, Page, Plan, Prefer, Replacement, Residency, Situation,
+    emergency,
 };
 
 /// The memory of a process. Two are equal if what is kept of them is.
@@ -223,13 +224,10 @@ impl Memory {
     ) -> Result<Vec<(PageId, PageId)>, String> {
         self.check_pieces(log, pieces)?;
         let mut copies = Vec::new();
-        let mut before: Option<Piece> = None;
+        let (mut before, mut part) = (None, 0_u16);
         for piece in pieces {
-            let part = match before {
-                Some(before) if before.source == piece.source => self.part_of(piece.source),
-                Some(_) | None => 0,
-            };
-            before = Some(*piece);
+            part = if before == Some(piece.source) { part.saturating_add(1) } else { 0 };
+            before = Some(piece.source);
             // A page that is no longer known is no copy of anything.
             let copy_of = piece.copy_of.filter(|page| self.is_of_log(*page));
             let original = copy_of.and_then(|page| self.space.page(page)).map(|page| page.original);
@@ -248,8 +246,10 @@ impl Memory {
     fn check_pieces(&self, log: PageIndex, pieces: &[Piece]) -> Result<(), String> {
         let mut source = self.taken;
         let mut end = TEXT_END;
+        let mut count = 0_u16;
         for piece in pieces {
             if end == TEXT_END {
+                count = 0;
                 if piece.source != source {
                     return Err(format!(
                         "the page table wants message {source} of the log and gets {}",
@@ -263,6 +263,11 @@ impl Memory {
                     "message {} of the log has no end",
                     source.0.saturating_sub(1)
                 ));
+            }
+            count = count.saturating_add(1);
+            if count > limits::PIECES_MAX {
+                let most = limits::PIECES_MAX;
+                return Err(format!("message {} has more than {most} pages", piece.source));
             }
             if piece.end < end || (piece.end == end && end > 0) {
                 return Err(format!("a page of message {} ends before it begins", piece.source));
@@ -286,8 +291,11 @@ impl Memory {
         if source != self.taken {
             return Err("the page table has a gap before it".to_owned());
         }
+        if entries.len() > usize::from(limits::PIECES_MAX) {
+            return Err("it has too many pages".to_owned());
+        }
         let mut end = 0;
-        for (part, entry) in (0_u16..).zip(entries) {
+        for (part, entry) in (0..=limits::PIECES_MAX).zip(entries) {
             if entry.kept.copy_of.is_some_and(|page| !self.is_of_log(page)) {
                 return Err("a page is a copy of one that is not there".to_owned());
             }
@@ -307,6 +315,12 @@ impl Memory {
         self.taken = PageIndex(source.0.saturating_add(1));
         self.space.take_changed();
         Ok(())
+    }
+
+    /// Takes it over from the call that a process waits for how much its tools take.
+    pub(crate) fn restore_tools(&mut self, call: &ModelCall) {
+        let tools = call.estimate.saturating_sub(self.space.total());
+        self.space.resize(PageId(0), u32::try_from(tools.0).unwrap_or(u32::MAX));
     }
 
     /// What is kept of the pages of a message; nothing if the table does not have it yet.
@@ -341,10 +355,6 @@ impl Memory {
             importance: 500,
             pinned: false,
         }
-    }
-
-    fn part_of(&self, source: PageIndex) -> u16 {
-        u16::try_from(self.space.pages_of(source).count()).unwrap_or(u16::MAX)
     }
 
     /// Whether there is such a page, and it is one of a message.
@@ -405,11 +415,12 @@ impl Memory {
         if first.page.pinned || self.taken.0.saturating_sub(source.0) > FIRST_MESSAGES {
             return;
         }
-        let pages: Vec<(PageId, u32)> =
-            self.space.pages_of(source).map(|(id, page)| (id, page.tokens)).collect();
-        let tokens: u64 = pages.iter().map(|(_, tokens)| u64::from(*tokens)).sum();
-        if tokens <= window.0 / TASK_SHARE {
-            for (id, _) in pages {
+        let pages = || self.space.pages_of(source);
+        let tokens: u64 = pages().map(|(_, page)| u64::from(page.tokens)).sum();
+        let is_whole = pages().all(|(_, page)| page.residency == Residency::Resident);
+        if is_whole && tokens <= window.0 / TASK_SHARE {
+            let pages: Vec<PageId> = pages().map(|(id, _)| id).collect();
+            for id in pages {
                 // There is such a page.
                 let _set = self.space.pin(id, true);
             }
@@ -439,9 +450,7 @@ impl Memory {
             self.choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
         self.space.apply(&plan);
         if let Some(range) = plan.summarise {
-            let tokens = SUMMARY_TOKENS_MAX.min(window.0 / SUMMARY_SHARE).max(STUB_TOKENS.into());
-            self.space.summarise(range, u32::try_from(tokens).unwrap_or(u32::MAX));
-            self.memo.spare.clear();
+            self.summarise(range, window, rules, &mut plan);
         }
         // No call is made that must fail: the oldest goes if the policy did not free enough.
         if self.space.total() > window {
@@ -449,12 +458,49 @@ impl Memory {
                 emergency(situation, memo, window.0)
             });
             self.space.apply(&rest);
-            plan.evict.extend(rest.evict);
+            // What was made a stub a moment ago may have been merged with others.
+            let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
+            plan.evict.extend(rest.evict.into_iter().filter(|one| !left.contains(&one.page)));
+            plan.evict.sort_unstable_by_key(|one| one.page);
             plan.cut = plan.cut.or(rest.cut);
             plan.breakpoints = rest.breakpoints;
         }
         plan.excess = self.space.total().saturating_sub(window);
         plan
+    }
+
+    /// Lets a summary stand in the place of a range, and notes in the plan what leaves for it.
+    fn summarise(
+        &mut self,
+        range: (PageId, PageId),
+        window: Tokens,
+        rules: &CacheRules,
+        plan: &mut Plan,
+    ) {
+        let before = self.space.total();
+        let resident = |space: &AddressSpace| {
+            let shown = space.shown().filter(|one| !one.is_stub());
+            shown.map(|one| (one.id, one.tokens)).collect::<Vec<_>>()
+        };
+        let was = resident(&self.space);
+        let tokens = SUMMARY_TOKENS_MAX.min(window.0 / SUMMARY_SHARE).max(STUB_TOKENS.into());
+        self.space.summarise(range, u32::try_from(tokens).unwrap_or(u32::MAX));
+        self.memo.spare.clear();
+        let stays: BTreeSet<PageId> = resident(&self.space).into_iter().map(|(id, _)| id).collect();
+        let left = was.into_iter().filter(|(id, _)| !stays.contains(id));
+        plan.evict = left
+            .map(|(page, tokens)| Eviction { page, tokens, chance_ppm: 0, gap_16ths: 0, loss: 0 })
+            .collect();
+        let after = self.space.total();
+        let rewritten = after.saturating_sub(self.space.unchanged().tokens);
+        plan.cut = (!plan.evict.is_empty()).then(|| Cut {
+            cause: CutCause::Pressure,
+            freed: before.saturating_sub(after),
+            rewritten,
+            price: rules.rewrite().saturating_mul(rewritten.0),
+            loss: 0,
+            growth: self.memo.growth(),
+        });
     }
 
     fn choose(
@@ -475,9 +521,9 @@ impl Memory {
         how(&situation, &mut self.memo)
     }
 
-    /// Frees part of the window after a provider said that what was sent is too long. Nothing if
-    /// nothing can be freed.
-    pub(crate) fn shrink(&mut self, terms: &Terms<'_>) -> Option<Planned> {
+    /// Frees part of the window after a provider said that what was sent is too long, and says
+    /// whether that is enough to ask again.
+    pub(crate) fn shrink(&mut self, terms: &Terms<'_>) -> (Planned, bool) {
         let sent = self.space.total();
         // What was sent is more than the provider takes, whatever the estimate says.
         let window = Tokens(sent.0.saturating_mul(SHRINK_TO) / 1_000);
@@ -488,7 +534,7 @@ impl Memory {
         self.window = Some(window);
         let plan = self.make_room(window, terms.cache, terms);
         let freed = self.space.total() < sent && plan.excess == Tokens::ZERO;
-        freed.then_some(Planned { plan, before: sent, window, long_lived: false })
+        (Planned { plan, before: sent, window, long_lived: false }, freed)
     }
 
     /// What is sent in a call, of a log whose messages have their bodies at these addresses.
@@ -565,8 +611,8 @@ impl Memory {
     pub fn is_shown(&self, id: PageId, page: &Page) -> bool {
         let is_copy =
             |one: &Page| one.residency == Residency::Resident && one.original == page.original;
-        // Copies are newer than what they are copies of.
-        let mut newer = self.space.shown().rev().take_while(|one| one.id > id.min(page.original));
+        // Copies are newer than what they are copies of, which may be shown itself.
+        let mut newer = self.space.shown().rev().take_while(|one| one.id >= id.min(page.original));
         page.residency == Residency::Resident || newer.any(|one| is_copy(one.page))
     }
 
@@ -674,11 +720,20 @@ impl Memory {
         found.map(|one| (one.id, one.tokens)).ok_or(MemoryError::NotShown(id))
     }
 
-    /// Pins a page, or lets it go.
+    /// Pins a page, or lets it and every other that holds the same go. While a result is pinned, its
+    /// call stays.
     ///
     /// # Errors
     /// If there is no such page.
     pub(crate) fn pin(&mut self, page: PageId, pinned: bool) -> Result<(), MemoryError> {
+        if !pinned {
+            let original = self.space.page(page).map(|page| page.original);
+            let same = self.space.shown().filter(|one| Some(one.page.original) == original);
+            let same: Vec<PageId> = same.map(|one| one.id).collect();
+            for page in same {
+                self.space.pin(page, false)?;
+            }
+        }
         self.space.pin(page, pinned)
     }
 

@@ -356,6 +356,23 @@ impl State {
         }
     }
 
+    /// The model call that it waits for, if it does.
+    #[must_use]
+    pub fn call(&self) -> Option<&ModelCall> {
+        match self.inner() {
+            Self::Ready { call }
+            | Self::Running { call, .. }
+            | Self::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
+                Some(call)
+            }
+            Self::Program { .. }
+            | Self::Waiting { .. }
+            | Self::Stopped { .. }
+            | Self::Exiting { .. }
+            | Self::Zombie { .. } => None,
+        }
+    }
+
     /// The same, to be changed.
     pub(crate) fn inner_mut(&mut self) -> &mut Self {
         match self {

@@ -4,6 +4,7 @@ use aosk_abi::{Error, ErrorCode, Fact, PageId, Pid, Recalled, RowKey, Tokens, Wa
 
 use crate::kernel::{Ctx, Kernel};
 use crate::memory::MemoryError;
+use crate::mutant::broken;
 
 impl Kernel {
     /// Finds pages that the model asks for. Those that are not in the window are faults.
@@ -50,12 +51,16 @@ impl Kernel {
         page: PageId,
         pinned: bool,
     ) -> Result<(), Error> {
+        let unpinned = broken!(self, PinForgotten);
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
         };
         // What stays is what is shown: the page, or what was brought back of it.
         let (page, tokens) =
             process.memory.shown_as(page).map_err(|error| no_page("pinning", pid, error))?;
+        // What is pinned already is counted already.
+        let is_pinned = process.memory.space().page(page).is_some_and(|page| page.pinned);
+        let tokens = if is_pinned { 0 } else { tokens };
         let (held, most) = process.memory.pins();
         if let Some(most) = most.filter(|_| pinned)
             && held + Tokens(u64::from(tokens)) > most
@@ -67,7 +72,9 @@ impl Kernel {
             );
             return Err(Error::new(ErrorCode::MemoryPinsFull, what).hint("unpin other pages first"));
         }
-        process.memory.pin(page, pinned).map_err(|error| no_page("pinning", pid, error))?;
+        if !unpinned {
+            process.memory.pin(page, pinned).map_err(|error| no_page("pinning", pid, error))?;
+        }
         self.page_rows_changed(pid);
         cx.fact(pid, Fact::PagePinned { page, pinned });
         self.wake(cx, pid, Wake::Pinned);

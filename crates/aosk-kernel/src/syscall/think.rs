@@ -117,7 +117,8 @@ impl Kernel {
         };
         let space = process.memory.space();
         let after = space.total();
-        let Some(cut) = plan.cut.filter(|_| !plan.evict.is_empty()) else {
+        let told = !plan.evict.is_empty() && !broken!(self, CutUntold);
+        let Some(cut) = plan.cut.filter(|_| told) else {
             return;
         };
         let evicted = plan.evict.iter().filter_map(|one| {
@@ -151,20 +152,18 @@ impl Kernel {
     /// Cuts what a provider said is too long, once. Whether there is reason to ask again.
     pub(crate) fn shrink(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &mut ModelCall) -> bool {
         let terms = terms(&self.config, &call.options, cx.now);
-        let Some(process) = self.processes.get_mut(pid).filter(|_| !call.shrunk) else {
+        let may = !call.shrunk || broken!(self, ShrunkTwice);
+        let Some(process) = self.processes.get_mut(pid).filter(|_| may) else {
             return false;
         };
-        let planned = process.memory.shrink(&terms);
+        let (mut planned, freed) = process.memory.shrink(&terms);
         let changed = process.memory.take_changed();
         self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
-        let Some(mut planned) = planned else {
-            return false;
-        };
         if let Some(cut) = &mut planned.plan.cut {
             cut.cause = aosk_abi::CutCause::Refused;
         }
         self.tell_cut(cx, Self::call_id(pid, call.number), &terms, &planned);
-        let Some(process) = self.processes.get(pid) else {
+        let Some(process) = self.processes.get(pid).filter(|_| freed) else {
             return false;
         };
         call.shrunk = true;

@@ -7,6 +7,8 @@ mod determinism;
 mod family;
 mod image;
 mod ipc;
+mod memory;
+mod memory_calls;
 mod retry;
 mod scene;
 mod schedule;

@@ -2,6 +2,7 @@
 //! same frames give the same bytes, and a prefix of frames gives a prefix of messages.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use aosk_abi::{
     Body, Content, Error, ErrorCode, Form, Frame, Hash, Message, PageIndex, TEXT_END, Window,
@@ -17,6 +18,8 @@ pub(crate) struct Shown {
     pub(crate) messages: Vec<Body>,
     /// Places in `messages` behind which breakpoints of the cache go.
     pub(crate) breakpoints: Vec<usize>,
+    /// Leading messages that are as in the last call of the process.
+    pub(crate) unchanged: usize,
     /// Whether the cache should be kept for the longer of the provider's lifetimes.
     pub(crate) long_lived: bool,
 }
@@ -53,6 +56,9 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
             shown.breakpoints.push(place);
         }
         at = range.end;
+        if at <= window.unchanged {
+            shown.unchanged = shown.messages.len();
+        }
     }
     Ok(shown)
 }
@@ -116,8 +122,8 @@ fn summarised(frame: &Frame, source: &mut dyn Source) -> Result<String, Error> {
     let pages = source.behind(frame);
     let mut bodies: HashMap<PageIndex, Body> = HashMap::new();
     for page in &pages {
-        if !bodies.contains_key(&page.source) {
-            bodies.insert(page.source, source.body(page.body)?);
+        if let Entry::Vacant(place) = bodies.entry(page.source) {
+            place.insert(source.body(page.body)?);
         }
     }
     let told: Vec<(Frame, &Message)> = pages

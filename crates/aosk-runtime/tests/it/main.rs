@@ -12,10 +12,12 @@
 mod control;
 mod crash;
 mod failure;
+mod llama;
 mod memory;
 mod order;
 mod programs;
 mod reading;
 mod scene;
 mod shutdown;
+mod skip;
 mod time;

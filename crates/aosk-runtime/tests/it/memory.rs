@@ -37,7 +37,8 @@ fn check(request: &Request) {
     for message in said {
         if let Message::Tool { tool_call_id, .. } = message {
             let at = open.iter().position(|id| id == tool_call_id);
-            open.remove(at.expect("a result answers a call that is shown"));
+            assert!(at.is_some(), "a result answers no call that is shown: {tool_call_id}");
+            open.remove(at.unwrap());
             continue;
         }
         assert!(open.is_empty(), "calls without results: {open:?}");
@@ -115,8 +116,9 @@ fn pages_of_results(request: &Request) -> std::ops::Range<u32> {
     let messages: Vec<_> = request.messages.iter().map(|body| body.message()).collect();
     let at = messages.iter().rposition(|one| one.tool_calls().len() > 1).unwrap();
     let calls = messages[at].tool_calls().len();
-    let first = at as u32 + 2;
-    first..first + calls as u32
+    let number = |length: usize| u32::try_from(length).unwrap();
+    let first = number(at) + 2;
+    first..first + number(calls)
 }
 
 /// Thirty results of 200 tokens go through a window of 3,700, and the agent gets to its end.
@@ -137,7 +139,7 @@ async fn a_conversation_outgrows_its_window() {
         assert!(cut["evicted"].as_array().is_some_and(|pages| !pages.is_empty()), "{cut}");
     }
     // Between two cuts every request begins with the one before it, byte for byte.
-    let asked = asked.lock().unwrap();
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
     let breaks = asked.windows(2).filter(|two| !two[1].starts_with(&two[0])).count();
     assert!(breaks > 0 && breaks <= cuts.len(), "{breaks} breaks and {} cuts", cuts.len());
     node.shutdown().await.unwrap();
@@ -220,7 +222,10 @@ async fn mistakes_with_pages_are_told() {
             // Each is more than 200 of the 1,850 tokens that may be pinned.
             7..16 if !told.starts_with("memory.pins_full") => {
                 let pages = pages_of_results(request);
-                tool("pin", &format!(r#"{{"page":{}}}"#, pages.start + (n as u32 - 7)))
+                tool(
+                    "pin",
+                    &format!(r#"{{"page":{}}}"#, usize::try_from(pages.start).unwrap() + n - 7),
+                )
             }
             _ => text(&told),
         }
@@ -257,7 +262,7 @@ async fn what_has_left_stays_away_after_a_restart() {
     .start();
     let (status, _) = node.end(Pid(1)).await;
     assert_eq!(status, ExitStatus::Finished);
-    let again = again.lock().unwrap();
+    let again = std::mem::take(&mut *again.lock().unwrap());
     assert_eq!(again[0], before, "it is shown what it was shown before");
     let cuts = kinds(&memory, "memory.cut").len() - cuts;
     let breaks = again.windows(2).filter(|two| !two[1].starts_with(&two[0])).count();
@@ -330,7 +335,7 @@ async fn a_provider_that_counts_more_is_asked_once_more_with_less() {
     .start();
     let (_, status, said) = run(&node).await;
     assert_eq!((status, said.as_str()), (ExitStatus::Finished, "done"));
-    let sizes = sizes.lock().unwrap();
+    let sizes = std::mem::take(&mut *sizes.lock().unwrap());
     let refused: Vec<usize> = (0..sizes.len()).filter(|at| sizes[*at].0).collect();
     assert_eq!(refused.len(), 1, "what it learned, it keeps to: {sizes:?}");
     assert!(sizes[refused[0] + 1].1 < sizes[refused[0]].1);

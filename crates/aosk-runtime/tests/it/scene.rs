@@ -138,21 +138,14 @@ impl Driver for Model {
         let _dropped = Dropped(self.trace.clone(), format!("ask {}", request.process));
         let mut say = (self.script)(&request);
         let mut usage = Usage { input_uncached: Tokens(10), output: Tokens(5), ..Usage::default() };
-        loop {
-            say = match say {
-                Say::After(gate, then) => {
-                    gate.passed().await;
-                    *then
-                }
-                Say::Used(used, then) => {
-                    usage = used;
-                    *then
-                }
-                other => {
-                    say = other;
-                    break;
-                }
-            };
+        while let Say::After(..) | Say::Used(..) = &say {
+            if let Say::After(gate, then) = say {
+                gate.passed().await;
+                say = *then;
+            } else if let Say::Used(used, then) = say {
+                usage = used;
+                say = *then;
+            }
         }
         let message = match say {
             Say::Text(text) => Message::assistant(text),

@@ -4,10 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    CallId, Entry, ErrorCode, Fact, Hash, MicroUsd, Pid, Price, Spend, Timestamp, Tokens, Usage,
+    CallId, CutCause, Entry, ErrorCode, Fact, Hash, MicroUsd, Pid, Price, Spend, Timestamp, Tokens,
+    Usage,
 };
 
+use aosk_kernel::Process;
+
 use super::Rule;
+use super::memory::Asked;
 use crate::reference::Breaker;
 
 /// What the kernel writes down of a call whose process no longer wants it.
@@ -56,6 +60,8 @@ pub(super) struct Account {
     pub(super) results: BTreeMap<u32, Hash>,
     /// Whether its end is written down.
     pub(super) exited: bool,
+    /// How it asked the model last.
+    pub(super) asked: Asked,
 }
 
 /// A call that has not ended.
@@ -161,7 +167,7 @@ impl Account {
                     spend = cut_off(*code, prices, &model, input);
                     spend.calls += 1;
                     spend.steps += 1;
-                    if *code == ErrorCode::ModelBadRequest {
+                    if is_final(*code) {
                         breaker(breakers, &model).succeeded();
                     } else {
                         breaker(breakers, &model).failed(entry.at);
@@ -189,7 +195,19 @@ impl Account {
                 self.exited = true;
                 self.mail.clear();
             }
-            Fact::Spawned { .. }
+            // Said of a call that was too long. The model is well that says so.
+            Fact::MemoryCut { call, cause: CutCause::Refused, .. } => {
+                if let Some(OpenCall::Model { model, .. }) = self.open.get(&call.number) {
+                    breaker(breakers, model).succeeded();
+                }
+            }
+            Fact::MemoryCut { .. }
+            | Fact::PageFaulted { .. }
+            | Fact::PageRecalled { .. }
+            | Fact::PagePinned { .. }
+            | Fact::PageForgotten { .. }
+            | Fact::CacheMissed { .. }
+            | Fact::Spawned { .. }
             | Fact::Refused { .. }
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
@@ -241,6 +259,15 @@ impl Account {
         }
     }
 
+    /// What an attempt has read that is cut off from now on.
+    pub(super) fn note_reserved(&mut self, process: &Process) {
+        if let Some(asked) = process.state.call()
+            && let Some(OpenCall::Model { input, .. }) = self.open.get_mut(&asked.number)
+        {
+            *input = asked.input;
+        }
+    }
+
     /// A turn of tool calls begins.
     pub(super) fn begin_turn(&mut self) {
         self.turn.clear();
@@ -251,6 +278,11 @@ impl Account {
     pub(super) fn turn_results(&self) -> Option<Vec<Hash>> {
         self.turn.iter().map(|number| self.results.get(number).copied()).collect()
     }
+}
+
+/// Whether the same call would fail again, which says nothing against the model.
+fn is_final(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::ModelBadRequest | ErrorCode::ModelContextLength)
 }
 
 fn ends_once(call: CallId, what: &str) -> Rule {

@@ -75,6 +75,7 @@ impl Checker {
         if let Some(what) = first_difference(&rows, &restored.rows()) {
             return Err(Rule("a restored kernel is the kernel", what));
         }
+        check_tables(&kernel, &restored)?;
         ensure(image.journal_length == books.entries, "the journal holds every fact", || {
             format!("{} entries, {} facts", image.journal_length, books.entries)
         })?;
@@ -162,6 +163,20 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// A restored process is shown what the process was shown.
+fn check_tables(kernel: &Kernel, restored: &Kernel) -> Result<(), Rule> {
+    for (pid, process) in kernel.processes() {
+        let space = process.memory.space();
+        let same = restored.process(pid).is_some_and(|other| {
+            let other = other.memory.space();
+            space.fixed() == other.fixed()
+                && space.shown().map(|one| one.identity()).eq(other.shown().map(|o| o.identity()))
+        });
+        ensure(same, "a restored page table is the page table", || pid.to_string())?;
+    }
+    Ok(())
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Rule> {

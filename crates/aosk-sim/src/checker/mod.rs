@@ -11,6 +11,7 @@ mod books;
 mod calls;
 mod commit;
 mod effects;
+mod memory;
 mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,6 +28,7 @@ pub(crate) use self::calls::is_awaited;
 use self::calls::{Device, awaited, in_flight};
 use self::commit::Decided;
 pub(crate) use self::commit::HandedOver;
+use self::memory::{Held, Last};
 use self::shutdown::Shutdown;
 pub(crate) use self::shutdown::leaves_after_cut_off;
 use crate::case::Case;
@@ -81,6 +83,8 @@ pub(crate) struct Before {
     ignored: u64,
     /// Calls that wait for a slot.
     ready: BTreeMap<Pid, u32>,
+    /// The page table that the input is about.
+    memory: Option<Held>,
 }
 
 /// The checker of one run.
@@ -105,6 +109,8 @@ pub(crate) struct Checker {
     started: BTreeSet<(CallId, u32)>,
     /// Attempts that devices were ever given.
     ever_started: BTreeSet<(CallId, u32)>,
+    /// What processes were shown last in this life of the kernel.
+    last: BTreeMap<Pid, Last>,
     /// What was seen at least once, to know that the runs are worth something.
     pub(crate) seen: BTreeSet<String>,
 }
@@ -125,6 +131,7 @@ impl Checker {
             books,
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
+            last: BTreeMap::new(),
             seen: BTreeSet::new(),
             config,
         }
@@ -137,6 +144,7 @@ impl Checker {
             stale: false,
             ignored: kernel.ignored(),
             ready: BTreeMap::new(),
+            memory: memory::hold(kernel, input),
         };
         for (pid, process) in kernel.processes() {
             if let State::Ready { call } = &process.state {
@@ -249,6 +257,7 @@ impl Checker {
         }
         let releases = fx.releases.get(mark.releases..).unwrap_or_default();
         self.check_releases(kernel, now, before, releases)?;
+        self.check_memory(kernel, input, before, (facts, releases))?;
         self.decided.facts.extend_from_slice(facts);
         self.decided.releases.extend_from_slice(releases);
         if *input == Input::Tick {
@@ -338,6 +347,7 @@ impl Checker {
                 format!("{pid}: {deadline:?}, at the latest {latest:?}")
             })?;
         }
+        account.note_reserved(process);
         ensure(process.stats.spend == account.spent, "what is charged is what was used", || {
             format!("{pid}: stats {:?}, facts {:?}", process.stats.spend, account.spent)
         })?;
@@ -424,6 +434,7 @@ impl Checker {
         }
         self.books.breakers.clear();
         self.started.clear();
+        self.last.clear();
         let same = image.rows.is_empty() || kernel.rows() == image.rows;
         ensure(same, "a restored kernel is the kernel", || "after a crash".to_owned())
     }

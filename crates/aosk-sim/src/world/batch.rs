@@ -77,6 +77,8 @@ impl World<'_> {
             param: &process.spec.program.param,
             state: &process.program_state,
             pages: process.page_count().0,
+            taken: process.memory.taken().0,
+            table: process.memory.space().pages_u32(),
         };
         let step = program::next(&view, &resume.wake);
         Some(Input::Syscall { pid: resume.pid, turn: resume.turn, step })

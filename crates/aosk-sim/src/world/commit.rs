@@ -1,12 +1,14 @@
 //! Commit and act: a batch is handed to the store, and what waits for it leaves when the store has
 //! confirmed it. At most one commit is in flight; nothing leaves earlier.
 
-use aosk_abi::{CallId, Effects, Fact, Millis, Release};
+use aosk_abi::{CallId, Effects, Fact, Millis, Release, Tokens, Window};
+use aosk_kernel::State;
 use aosk_store::{Batch, StoreError};
 
 use super::fate::Fate;
 use super::{Event, Phase, World};
 use crate::checker::{HandedOver, Rule, is_awaited, leaves_after_cut_off};
+use crate::content::PAGE_TOKENS;
 use crate::defect::{Defect, ShellMutant};
 use crate::rng::{About, Rng};
 use crate::store::Committed;
@@ -145,9 +147,10 @@ impl World<'_> {
             left -= 1;
             self.checker.released(&release)?;
             match release {
-                Release::Think { call, attempt, pages, options } => {
+                Release::Think { call, attempt, window, options } => {
                     if self.still_lives(call, attempt) {
-                        self.think(call, attempt, pages.len(), &options)?;
+                        let input = self.input_of(call, &window);
+                        self.think(call, attempt, input, &options)?;
                     }
                 }
                 Release::Tool(start) => {
@@ -160,6 +163,20 @@ impl World<'_> {
             }
         }
         self.checker.check_in_flight(&self.kernel)
+    }
+
+    /// What is reserved for what a call shows; a guess if it was given up meanwhile.
+    fn input_of(&self, call: CallId, window: &Window) -> Tokens {
+        let state = self.kernel.process(call.pid).map(|process| process.state.inner());
+        match state {
+            Some(State::Running { call: running, .. }) if running.number == call.number => {
+                running.input
+            }
+            Some(_) | None => {
+                let frames = u64::try_from(window.frames.len()).unwrap_or(0);
+                Tokens(frames.saturating_mul(PAGE_TOKENS))
+            }
+        }
     }
 
     /// Whether who asked for a call is not gone. A call of one that is gone is not made; one that

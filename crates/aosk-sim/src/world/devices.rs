@@ -1,6 +1,6 @@
 //! What devices do with what the kernel lets out.
 
-use aosk_abi::{CallId, Input, Millis, ModelOutcome, ThinkOptions, ToolOutcome, ToolStart};
+use aosk_abi::{CallId, Input, Millis, ModelOutcome, ThinkOptions, Tokens, ToolOutcome, ToolStart};
 
 use super::{Event, World};
 use crate::checker::{Rule, ensure};
@@ -12,14 +12,14 @@ impl World<'_> {
         &mut self,
         call: CallId,
         attempt: u32,
-        pages: usize,
+        input: Tokens,
         options: &ThinkOptions,
     ) -> Result<(), Rule> {
         self.checker.given(call, attempt)?;
         self.report.model_calls += 1;
         self.running.insert((call, attempt));
         let started =
-            Attempt { call, attempt, pages, options, now: self.now, healthy: self.healthy };
+            Attempt { call, attempt, input, options, now: self.now, healthy: self.healthy };
         for (delay, outcome) in model::reports(self.case, &started) {
             self.report_later(call, attempt, delay, Input::ModelDone { call, attempt, outcome });
         }

@@ -317,7 +317,7 @@ fn https_to_a_server_of_http_says_so() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let url = format!("https://{}/v1", listener.local_addr().expect("an address"));
     let server = std::thread::spawn(move || {
-        for connection in listener.incoming().take(2) {
+        for connection in listener.incoming().take(3) {
             let mut connection = connection.expect("connects");
             let mut hello = [0; 16];
             connection.read_exact(&mut hello).expect("reads");

@@ -115,7 +115,9 @@ impl Scan {
             return false;
         }
         let after = self.units.iter().enumerate().skip(at.saturating_add(1));
-        let mut results = after.take_while(|(_, one)| one.group == unit.group);
+        // Something else may stand between a call and its results.
+        let until = after.take_while(|(_, one)| one.kind != PageKind::Assistant);
+        let mut results = until.filter(|(_, one)| one.group == unit.group);
         results.any(|(at, one)| !one.stub && !chosen(at))
     }
 

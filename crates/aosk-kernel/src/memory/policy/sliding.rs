@@ -1,9 +1,9 @@
 //! A sliding window: only the last blocks stay. It changes the prefix at every call and is here for
 //! comparison.
 
-use aosk_abi::CutCause;
+use aosk_abi::{CutCause, Tokens};
 
-use super::super::plan::{Memo, Plan, Replacement, Situation};
+use super::super::plan::{Cut, Memo, Plan, Replacement, Situation};
 use super::super::space::Leave;
 use super::fifo_batch;
 use super::place::breakpoints;
@@ -46,6 +46,15 @@ impl Replacement for Sliding {
         }
         let pages: Vec<_> = evict.iter().map(|one| one.page).collect();
         let breakpoints = breakpoints(situation, memo, |page| pages.binary_search(&page).is_ok());
-        Plan { evict, leave: Leave::Nothing, breakpoints, ..Plan::default() }
+        let left = situation.space.total().saturating_sub(Tokens(gone));
+        let cut = (!evict.is_empty()).then(|| Cut {
+            cause: CutCause::Pressure,
+            freed: Tokens(gone),
+            rewritten: left,
+            price: situation.rules.rewrite().saturating_mul(left.0),
+            loss: 0,
+            growth: memo.growth(),
+        });
+        Plan { evict, leave: Leave::Nothing, cut, breakpoints, ..Plan::default() }
     }
 }

@@ -45,9 +45,11 @@ impl AddressSpace {
             let near = if is_stub { beside.or(last) } else { beside };
             let into = near.filter(fits);
             let leaves = match leave {
-                Leave::Nothing => false,
-                Leave::Apart => !is_stub && page.original == id && beside.is_none(),
-                Leave::Stub => page.original == id || answers,
+                // A call without an answer is refused by providers.
+                Leave::Nothing => answers,
+                Leave::Apart => answers || !is_stub && page.original == id && beside.is_none(),
+                // A stub stands for others too, whatever it was itself.
+                Leave::Stub => page.original == id || answers || is_stub,
             };
             if leaves && into.is_none() {
                 if !is_stub {
@@ -106,10 +108,11 @@ impl AddressSpace {
     /// which whoever renders it must keep to. Returns what that frees.
     pub fn summarise(&mut self, (first, last): (PageId, PageId), tokens: u32) -> Tokens {
         let before = self.total;
-        let held = self.shown().filter(|one| one.page.pinned).map(|one| one.page.group);
-        let held: BTreeSet<GroupId> = held.collect();
+        let stays = |one: &Shown<'_>| one.page.pinned || (one.id > last && !one.is_stub());
+        let held: BTreeSet<GroupId> =
+            self.shown().filter(stays).map(|one| one.page.group).collect();
         let range = self.shown().filter(|one| (first..=last).contains(&one.id));
-        // A call stays with a result that is pinned.
+        // A call stays with a result that is pinned or beyond the range.
         let range = range.filter(|one| !held.contains(&one.page.group)).map(|one| one.id);
         let range: Vec<PageId> = range.collect();
         self.evict(&range, Leave::Stub);
@@ -117,7 +120,12 @@ impl AddressSpace {
         let Some(stub) = self.shown().find(is_stub).map(|one| one.id) else {
             return Tokens(before.saturating_sub(self.total));
         };
-        let stand_in = self.page(stub).map_or(0, |page| u64::from(page.stand_in));
+        let Some(page) = self.page(stub) else { return Tokens::ZERO };
+        let stand_in = u64::from(page.stand_in);
+        if !page.summary || page.stand_in != tokens {
+            let at = self.shown.iter().position(|shown| *shown == stub);
+            self.note_change(at);
+        }
         self.change(stub, |page| {
             page.stand_in = tokens;
             page.summary = true;
@@ -142,6 +150,32 @@ impl AddressSpace {
             self.change(*id, |page| page.residency = to);
         }
         self.note_change(changed);
+    }
+
+    /// What a stub stood for that is gone gets another, in its place. It stood for so many pages.
+    pub(super) fn hand_on(&mut self, gone: PageId, extent: u32) {
+        let at = self.shown.partition_point(|shown| *shown < gone);
+        let end = self.shown.get(at).map_or_else(|| self.pages_u32(), |next| next.0);
+        let away = |id: &PageId| {
+            let page = self.page(*id).filter(|page| page.original == *id);
+            page.is_some_and(|page| page.residency != Residency::Resident)
+        };
+        let evicted =
+            |id: &PageId| self.page(*id).is_some_and(|page| page.residency == Residency::Evicted);
+        let extent = usize::try_from(extent).unwrap_or(usize::MAX);
+        let behind = (gone.0..end).map(PageId).filter(away).take(extent);
+        let rest: Vec<PageId> = behind.skip_while(|id| !evicted(id)).collect();
+        let Some(heir) = rest.first().copied() else { return };
+        let (extent, stub) = (u32::try_from(rest.len()).unwrap_or(u32::MAX), self.stub_tokens);
+        self.change(heir, |page| {
+            page.residency = Residency::Stub;
+            page.extent = extent;
+            page.stand_in = stub;
+            page.summary = false;
+        });
+        self.total = self.total.saturating_add(u64::from(stub));
+        self.shown.insert(at, heir);
+        self.note_change(Some(at));
     }
 
     pub(super) fn note_change(&mut self, first: Option<usize>) {

@@ -7,6 +7,10 @@ use aosk_model::Tokenizer;
 use super::*;
 use crate::memory::paging::pieces;
 
+fn number(length: usize) -> u32 {
+    u32::try_from(length).expect("few")
+}
+
 /// A log of its own.
 #[derive(Default)]
 struct Log {
@@ -39,7 +43,7 @@ impl Log {
             let mut from = 0;
             for piece in pieces(body.message(), source, Tokenizer::ESTIMATE) {
                 frames.push(Frame {
-                    page: PageId(frames.len() as u32 + 1),
+                    page: PageId(number(frames.len()) + 1),
                     body: body.hash(),
                     source,
                     kind: piece.kind,
@@ -110,7 +114,7 @@ fn a_result_that_left_goes_on_answering_its_call() {
     let pages_of_result = frames.iter().filter(|frame| frame.source == PageIndex(3)).count();
     assert!(pages_of_result > 1, "it is several pages");
     let first = frames.iter().position(|frame| frame.source == PageIndex(3)).unwrap();
-    stub_of(&mut frames[first], pages_of_result as u32);
+    stub_of(&mut frames[first], number(pages_of_result));
     frames.drain(first + 1..first + pages_of_result);
     let shown = lines(&log.render(frames, &[]));
     assert_eq!(shown.len(), 7);
@@ -146,7 +150,7 @@ fn a_summary_tells_of_the_pages_behind_it() {
     let mut log = Log::of(&conversation());
     let mut frames = log.frames();
     let last = frames.len();
-    frames[1].form = Form::Summary { pages: last as u32 - 2, tokens: 500 };
+    frames[1].form = Form::Summary { pages: number(last) - 2, tokens: 500 };
     frames.drain(2..last - 1);
     let shown = log.render(frames, &[]);
     assert_eq!(shown.messages.len(), 3);
