@@ -384,7 +384,8 @@ impl Memory {
 
     /// What may be shown, in tokens of the estimate.
     fn window_of(&self, limit: Option<Tokens>) -> Tokens {
-        limit.map_or(Tokens(u64::from(u32::MAX)), |limit| Self::room(limit, self.scale))
+        let unbounded = Tokens(u64::from(u32::MAX));
+        limit.map_or(unbounded, |limit| Self::room(limit, self.scale))
     }
 
     /// The tokens of the estimate that fit below a provider's limit, if it is expected to count `scale`

@@ -79,6 +79,17 @@ fn a_trace_on_a_planted_entry_ends() {
 }
 
 #[test]
+fn a_journal_that_was_cut_short_is_missed() {
+    let machine = changed("DELETE FROM journal WHERE pid = 2 AND kind = 'process.exited'");
+    for command in ["logs", "mem"] {
+        let line = corrupt(&machine, &[command, "2"]);
+        let what = "reading what p2 did: the journal does not lead to its end";
+        assert!(line.contains(what), "{line}");
+        machine.aosk(&[command, "1"]).expect(0);
+    }
+}
+
+#[test]
 fn a_log_without_its_index_is_missed() {
     let machine = changed("DELETE FROM journal_block WHERE pid = 2");
     for command in ["logs", "mem"] {

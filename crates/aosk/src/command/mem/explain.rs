@@ -72,7 +72,7 @@ fn figures(cut: &Cut) -> Vec<(&'static str, String)> {
     let pages = (cut.evicted.len() as u64).saturating_sub(stubs);
     let merged = match stubs {
         0 => String::new(),
-        stubs => format!(", and {} that was left of earlier ones", plural(stubs, "stub")),
+        stubs => format!(", and {} of earlier ones", plural(stubs, "stub")),
     };
     let fit = match (cut.room(), cut.window) {
         (Some(room), Some(window)) if room != window => {

@@ -1,3 +1,5 @@
+//! The bar, cell by cell.
+
 use super::*;
 
 fn stretch(fill: Fill, tokens: u64) -> Stretch {

@@ -1,3 +1,5 @@
+//! Figures as the tables of cuts have them.
+
 use super::*;
 
 #[test]

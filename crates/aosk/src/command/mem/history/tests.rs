@@ -1,3 +1,5 @@
+//! What becomes of facts, told one by one.
+
 use aosk::abi::{CallId, FinishReason, Hash, MicroUsd, PageKind, Pid};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Where pages are, from page tables made by hand.
+
 use aosk::abi::{CallId, Fact, Hash, PageIndex, Pid, TEXT_END};
 use aosk::kernel::Entry;
 use aosk::kernel::memory::Kept;

@@ -1,3 +1,5 @@
+//! From a journal to points, and files written.
+
 use aosk::abi::{CallId, Fact, FinishReason, Hash, MicroUsd, PageIndex, Pid, Usage};
 
 use super::*;
@@ -67,6 +69,7 @@ fn a_directory_is_not_written_over() {
     let dir = tempfile::tempdir().expect("a directory");
     let error = write(dir.path(), "<svg/>").expect_err("it is a directory");
     assert_eq!(error.code, ErrorCode::Io);
+    assert!(error.message.ends_with(": it is a directory"), "{}", error.message);
     let file = dir.path().join("a.svg");
     for svg in ["<svg>old and longer</svg>", "<svg/>"] {
         write(&file, svg).expect("writes");

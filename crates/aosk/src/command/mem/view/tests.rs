@@ -1,3 +1,5 @@
+//! Tables cut in the middle, and colours.
+
 use super::*;
 
 #[test]

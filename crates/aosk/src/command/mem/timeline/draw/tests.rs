@@ -1,3 +1,5 @@
+//! The picture, read back as elements and paths.
+
 use super::*;
 
 fn picture(name: &str, calls: usize) -> Picture {

@@ -1,3 +1,5 @@
+//! Thinning and round steps.
+
 use super::*;
 
 #[test]
@@ -19,6 +21,9 @@ fn of_many_points_no_peak_and_no_cut_is_lost() {
     for at in cuts.iter().chain(&[5_001]) {
         assert!(kept.binary_search(at).is_ok(), "{at}");
     }
+    // In a flat stretch only what is named tells a cut.
+    let kept = thin(&[7; 10_000], &[4_321, 10_000], 2_000);
+    assert!(kept.binary_search(&4_321).is_ok() && kept.last() == Some(&9_999));
     // More that should be kept than there is room for.
     let all: Vec<usize> = (0..10_000).collect();
     let kept = thin(&values, &all, 2_000);
