@@ -19,7 +19,7 @@ use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::mutant::broken;
 use crate::process::{
-    Entry, LogDigest, Mail, Memory, Page, Process, Spec, State, Stats, Termination,
+    Entry, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
 
@@ -148,7 +148,7 @@ impl Kernel {
                             what: "a page is missing before it".into(),
                         });
                     }
-                    process.pages.push(Page { hash: row.hash });
+                    process.pages.push(LogPage { hash: row.hash });
                     let wrong = |what| RestoreError { key: *key, what };
                     process.memory.restore(index, &row.table).map_err(wrong)?;
                 }

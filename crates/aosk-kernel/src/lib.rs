@@ -44,7 +44,7 @@ pub use invariant::Violation;
 pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
-    CancelKind, Cancelling, Cause, Entry, LogDigest, Mail, Memory, ModelCall, Page, Process,
+    CancelKind, Cancelling, Cause, Entry, LogDigest, LogPage, Mail, Memory, ModelCall, Process,
     STUB_TOKENS, Spec, State, Stats, Termination, ToolPhase, ToolWait, Wait,
 };
 pub use scheduler::{Candidate, Policy, Rank, policy};

@@ -9,7 +9,7 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, LogDigest, Memory, Page, Process, Spec, State, Stats,
+    CancelKind, Cancelling, Cause, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
     Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
@@ -141,7 +141,7 @@ impl Kernel {
             return PageIndex(0);
         };
         let index = process.page_count();
-        process.pages.push(Page { hash });
+        process.pages.push(LogPage { hash });
         process.log.push(hash);
         self.dirty.insert(RowKey::Page(pid, index));
         index

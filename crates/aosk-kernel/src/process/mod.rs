@@ -66,7 +66,7 @@ pub struct Process {
     /// What its log must be.
     pub log: LogDigest,
     /// Its log.
-    pub pages: Vec<Page>,
+    pub pages: Vec<LogPage>,
     /// What of its log is in the window.
     pub memory: Memory,
     /// Its mailbox, by number.
@@ -135,7 +135,7 @@ pub enum Cause {
 
 /// One message of a log. Its body is in the store under its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct LogPage {
     /// Where its body is.
     pub hash: Hash,
 }

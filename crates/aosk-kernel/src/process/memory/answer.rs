@@ -1,0 +1,103 @@
+//! What providers say: how their count compares with the estimate, and whether their cache had what
+//! it should.
+
+use std::sync::Arc;
+
+use aosk_abi::{MissReason, ThinkOptions, Timestamp, Tokens, Usage};
+
+use super::super::ModelCall;
+use super::Memory;
+use crate::memory::CacheRules;
+
+/// The least and the most that a provider's count is believed to be, for a thousand of the estimate.
+pub(super) const SCALE: std::ops::RangeInclusive<u64> = 500..=4_000;
+
+/// A hit may fall short by so many tokens and still be one: blocks, and what providers put around
+/// messages.
+const MISS_SLACK: u64 = 2_048;
+
+/// What a call has in common with the one before it.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Common {
+    /// Leading tokens.
+    tokens: Tokens,
+    /// Why the provider cannot be expected to have them in its cache.
+    miss: Option<MissReason>,
+}
+
+/// What is remembered of a call for the next.
+#[derive(Debug, Clone)]
+pub(super) struct LastCall {
+    options: Arc<ThinkOptions>,
+    /// What was sent, in tokens of the estimate.
+    sent: Tokens,
+}
+
+impl Memory {
+    /// The tokens a provider is expected to count for so many of the estimate; never fewer than the
+    /// estimate.
+    pub(crate) fn scaled(&self, estimate: Tokens) -> Tokens {
+        Tokens(estimate.0.saturating_mul(self.scale.max(1_000)).div_ceil(1_000))
+    }
+
+    /// An attempt of a call leaves with what is shown.
+    pub(crate) fn sent(&mut self, call: &ModelCall, rules: &CacheRules, now: Timestamp) {
+        // Nobody knows what a failed attempt left in the cache.
+        self.common = match call.attempt {
+            1 => self.common(&call.options, rules, now),
+            _ => Common::default(),
+        };
+        self.memo.sent(&self.space, &call.breakpoints, now);
+        self.space.sent();
+        self.last = Some(LastCall { options: call.options.clone(), sent: self.space.total() });
+    }
+
+    fn common(&self, options: &ThinkOptions, rules: &CacheRules, now: Timestamp) -> Common {
+        let Some(last) = &self.last else { return Common::default() };
+        let expired = self.memo.last.is_some_and(|at| now.since(at) > rules.lifetime);
+        let miss = if last.options.model != options.model {
+            Some(MissReason::Model)
+        } else if last.options.tools != options.tools {
+            Some(MissReason::Tools)
+        } else {
+            expired.then_some(MissReason::Expired)
+        };
+        // Other tools stand before all else, so nothing would be the same.
+        let tokens = if miss.is_some() { last.sent } else { self.space.unchanged().tokens };
+        Common { tokens, miss }
+    }
+
+    /// Why a provider read less from its cache than the call has in common with the one before, and
+    /// how much that is; none if it read what could be expected.
+    pub(crate) fn missed(&self, usage: &Usage, rules: &CacheRules) -> Option<(MissReason, Tokens)> {
+        let Common { tokens, miss } = self.common;
+        let scaled = tokens.0.saturating_mul(self.scale) / 1_000;
+        let slack = MISS_SLACK.max(scaled / 10);
+        let is_cached = scaled >= u64::from(rules.minimum);
+        // Many servers never say what they read from a cache.
+        let is_told = self.told_reads || rules.breakpoints() > 0;
+        let missed = usage.cache_read.0 < scaled.saturating_sub(slack);
+        let reason = miss.unwrap_or(MissReason::Provider);
+        (is_cached && is_told && missed && !usage.estimated).then_some((reason, tokens))
+    }
+
+    /// A call was answered: what the provider counted corrects the estimate.
+    pub(crate) fn counted(&mut self, estimate: Tokens, usage: &Usage) {
+        self.told_reads |= usage.cache_read > Tokens::ZERO;
+        self.scale = Self::corrected(self.scale, estimate, usage);
+    }
+
+    /// What a provider is expected to count for a thousand tokens of the estimate after it has said
+    /// what it counted, having been expected to count `scale`. It begins at a thousand.
+    #[must_use]
+    pub fn corrected(scale: u64, estimate: Tokens, usage: &Usage) -> u64 {
+        let input = usage.input();
+        if usage.estimated || estimate == Tokens::ZERO || input == Tokens::ZERO {
+            return scale;
+        }
+        let ratio = input.0.saturating_mul(1_000) / estimate.0;
+        // The longer the request, the less what stands around messages weighs in it.
+        let scale = if scale == 1_000 { ratio } else { (scale * 3 + ratio) / 4 };
+        scale.clamp(*SCALE.start(), *SCALE.end())
+    }
+}

@@ -1,0 +1,230 @@
+//! Room for a call: what is used is noted, the policy plans, and what it plans is carried out.
+
+use std::collections::BTreeSet;
+
+use aosk_abi::{PageId, PageKind, Timestamp, Tokens};
+
+use super::answer::SCALE;
+use super::{Memory, STUB_TOKENS};
+use crate::memory::{
+    AddressSpace, CacheRules, Cut, CutCause, Eviction, Learner, Memo, NeedTable, Page, Plan,
+    Prefer, Replacement, Residency, Situation, emergency,
+};
+
+/// What a summary takes at most, and the part of the window that it takes at most.
+const SUMMARY_TOKENS_MAX: u64 = 2_000;
+const SUMMARY_SHARE: u64 = 8;
+
+/// The part of the window that a task may take and be pinned.
+const TASK_SHARE: u64 = 4;
+
+/// A token in so many is left free where the count is an estimate that was corrected.
+const MARGIN: u64 = 50;
+
+/// A task is pinned at the first calls only, so that one that was let go stays so.
+const FIRST_MESSAGES: u32 = 4;
+
+/// What is kept of what was too long, in thousandths.
+const SHRINK_TO: u64 = 800;
+
+/// What is planned for, beside the process itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) policy: &'static dyn Replacement,
+    pub(crate) prefer: Prefer,
+    /// What the provider takes at most, less the answer.
+    pub(crate) limit: Option<Tokens>,
+    pub(crate) cache: &'static CacheRules,
+    pub(crate) long_cache: Option<&'static CacheRules>,
+    /// What is known of needs before a process has shown its own.
+    pub(crate) seeds: &'a NeedTable,
+    pub(crate) now: Timestamp,
+}
+
+/// What came of planning a call.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    /// Why it was made in the end.
+    pub(crate) before: Tokens,
+    /// What the model may be shown, in tokens of the estimate.
+    pub(crate) window: Tokens,
+    pub(crate) long_lived: bool,
+}
+
+impl Memory {
+    /// Makes room for a call, and says what is done for it. What the tools take and which pages the
+    /// last answer used is noted first.
+    pub(crate) fn plan(&mut self, tools: Tokens, uses: &[PageId], terms: &Terms<'_>) -> Planned {
+        let tools = u32::try_from(tools.0).unwrap_or(u32::MAX);
+        self.space.resize(PageId(0), tools);
+        let window = self.window_of(terms.limit);
+        self.window = terms.limit.map(|_| window);
+        self.pin_task(window);
+        self.learn(uses, window, terms.seeds);
+        let (short, long) = (terms.cache, terms.long_cache);
+        let long = long.filter(|long| {
+            self.memo.waited(short, long, terms.now);
+            self.memo.wants_long(short, long, self.space.total())
+        });
+        let rules = long.unwrap_or(short);
+        let before = self.space.total();
+        let plan = self.make_room(window, rules, terms);
+        Planned { plan, before, window, long_lived: long.is_some() }
+    }
+
+    /// What may be shown, in tokens of the estimate.
+    fn window_of(&self, limit: Option<Tokens>) -> Tokens {
+        let unbounded = Tokens(u64::from(u32::MAX));
+        limit.map_or(unbounded, |limit| Self::room(limit, self.scale))
+    }
+
+    /// The tokens of the estimate that fit below a provider's limit, if it is expected to count `scale`
+    /// for a thousand of them, as [`Self::corrected`] has it.
+    #[must_use]
+    pub fn room(limit: Tokens, scale: u64) -> Tokens {
+        if scale == 1_000 {
+            return limit;
+        }
+        let safe = limit.0.saturating_sub(limit.0 / MARGIN);
+        // What was counted too high is other than what comes next: two thirds of it are believed.
+        let believed = scale.saturating_add(1_000_u64.saturating_sub(scale) / 3);
+        let window = safe.saturating_mul(1_000) / believed.max(1);
+        // What is all but exact is taken as it is.
+        Tokens(if scale < 1_000 { window.max(limit.0) } else { window })
+    }
+
+    /// The task stays, unless it is so long that nothing else has room.
+    fn pin_task(&mut self, window: Tokens) {
+        let is_task = |page: &Page| matches!(page.kind, PageKind::User | PageKind::Task);
+        let fixed = self.space.fixed();
+        let first = self.space.shown().skip(fixed).find(|one| one.page.kind != PageKind::System);
+        let Some(first) = first.filter(|one| is_task(one.page) && one.page.part == 0) else {
+            return;
+        };
+        let source = first.page.source;
+        if first.page.pinned || self.taken.0.saturating_sub(source.0) > FIRST_MESSAGES {
+            return;
+        }
+        let pages = || self.space.pages_of(source);
+        let tokens: u64 = pages().map(|(_, page)| u64::from(page.tokens)).sum();
+        let is_whole = pages().all(|(_, page)| page.residency == Residency::Resident);
+        if is_whole && tokens <= window.0 / TASK_SHARE {
+            let pages: Vec<PageId> = pages().map(|(id, _)| id).collect();
+            for id in pages {
+                // There is such a page.
+                let _set = self.space.pin(id, true);
+            }
+        }
+    }
+
+    /// Notes what was used. A process learns its own needs once it has filled half a window.
+    fn learn(&mut self, uses: &[PageId], window: Tokens, seeds: &NeedTable) {
+        if self.learnt.is_none() && self.space.appended().0 > window.0 / 2 {
+            self.learnt = Some(Box::new((Learner::default(), seeds.clone())));
+        }
+        let uses = uses.iter().filter(|page| **page != PageId(0));
+        let Some((learner, table)) = self.learnt.as_deref_mut() else {
+            for page in uses {
+                self.space.touch(*page);
+            }
+            return;
+        };
+        for page in uses {
+            learner.touch(&mut self.space, table, *page);
+        }
+        learner.call(&self.space, table);
+    }
+
+    fn make_room(&mut self, window: Tokens, rules: &'static CacheRules, terms: &Terms<'_>) -> Plan {
+        let mut plan =
+            self.choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
+        self.space.apply(&plan);
+        if let Some(range) = plan.summarise {
+            self.summarise(range, window, rules, &mut plan);
+        }
+        // No call is made that must fail: the oldest goes if the policy did not free enough.
+        if self.space.total() > window {
+            let rest = self.choose(window, rules, terms, |situation, memo| {
+                emergency(situation, memo, window.0)
+            });
+            self.space.apply(&rest);
+            // What was made a stub a moment ago may have been merged with others.
+            let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
+            plan.evict.extend(rest.evict.into_iter().filter(|one| !left.contains(&one.page)));
+            plan.evict.sort_unstable_by_key(|one| one.page);
+            plan.cut = plan.cut.or(rest.cut);
+            plan.breakpoints = rest.breakpoints;
+        }
+        plan.excess = self.space.total().saturating_sub(window);
+        plan
+    }
+
+    /// Lets a summary stand in the place of a range, and notes in the plan what leaves for it.
+    fn summarise(
+        &mut self,
+        range: (PageId, PageId),
+        window: Tokens,
+        rules: &CacheRules,
+        plan: &mut Plan,
+    ) {
+        let before = self.space.total();
+        let resident = |space: &AddressSpace| {
+            let shown = space.shown().filter(|one| !one.is_stub());
+            shown.map(|one| (one.id, one.tokens)).collect::<Vec<_>>()
+        };
+        let was = resident(&self.space);
+        let tokens = SUMMARY_TOKENS_MAX.min(window.0 / SUMMARY_SHARE).max(STUB_TOKENS.into());
+        self.space.summarise(range, u32::try_from(tokens).unwrap_or(u32::MAX));
+        self.memo.spare.clear();
+        let stays: BTreeSet<PageId> = resident(&self.space).into_iter().map(|(id, _)| id).collect();
+        let left = was.into_iter().filter(|(id, _)| !stays.contains(id));
+        plan.evict = left
+            .map(|(page, tokens)| Eviction { page, tokens, chance_ppm: 0, gap_16ths: 0, loss: 0 })
+            .collect();
+        let after = self.space.total();
+        let rewritten = after.saturating_sub(self.space.unchanged().tokens);
+        plan.cut = (!plan.evict.is_empty()).then(|| Cut {
+            cause: CutCause::Pressure,
+            freed: before.saturating_sub(after),
+            rewritten,
+            price: rules.rewrite().saturating_mul(rewritten.0),
+            loss: 0,
+            growth: self.memo.growth(),
+        });
+    }
+
+    fn choose(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        how: impl FnOnce(&Situation<'_>, &mut Memo) -> Plan,
+    ) -> Plan {
+        let situation = Situation {
+            space: &self.space,
+            window,
+            rules,
+            needs: self.learnt.as_deref().map_or(terms.seeds, |(_, table)| table),
+            prefer: terms.prefer,
+            now: terms.now,
+        };
+        how(&situation, &mut self.memo)
+    }
+
+    /// Frees part of the window after a provider said that what was sent is too long, and says
+    /// whether that is enough to ask again.
+    pub(crate) fn shrink(&mut self, terms: &Terms<'_>) -> (Planned, bool) {
+        let sent = self.space.total();
+        // What was sent is more than the provider takes, whatever the estimate says.
+        let window = Tokens(sent.0.saturating_mul(SHRINK_TO) / 1_000);
+        if let Some(limit) = terms.limit {
+            let scale = limit.0.saturating_mul(1_000) / window.0.max(1);
+            self.scale = scale.max(self.scale).clamp(*SCALE.start(), *SCALE.end());
+        }
+        self.window = Some(window);
+        let plan = self.make_room(window, terms.cache, terms);
+        let freed = self.space.total() < sent && plan.excess == Tokens::ZERO;
+        (Planned { plan, before: sent, window, long_lived: false }, freed)
+    }
+}

@@ -1,0 +1,88 @@
+//! What is shown: the page table as frames.
+
+use aosk_abi::{Form, Frame, PageId, PageIndex, PageKind, TEXT_END, Window};
+
+use super::super::{LogPage, ModelCall};
+use super::Memory;
+use crate::memory::{Page, Residency};
+
+impl Memory {
+    /// What is sent in a call, of a log whose messages have their bodies at these addresses.
+    pub(crate) fn shown(&self, call: &ModelCall, log: &[LogPage]) -> Window {
+        let mut window = Window { long_lived: call.long_lived, ..Window::default() };
+        let unchanged = self.space.unchanged().entries;
+        for (at, one) in self.space.shown().enumerate() {
+            let page = one.page;
+            if one.id == PageId(0) {
+                continue;
+            }
+            let Some(mut frame) = self.frame(one.id, page, log) else { continue };
+            frame.form = match (page.residency, page.summary) {
+                (Residency::Stub, false) => Form::Stub { pages: page.extent, tokens: page.tokens },
+                (Residency::Stub, true) => {
+                    Form::Summary { pages: page.extent, tokens: page.stand_in }
+                }
+                (Residency::Resident | Residency::Evicted | Residency::Forgotten, _) => {
+                    Form::Content
+                }
+            };
+            window.frames.push(frame);
+            if at < unchanged {
+                window.unchanged = window.frames.len();
+            }
+            if call.breakpoints.contains(&one.id) {
+                window.breakpoints.push(window.frames.len().saturating_sub(1));
+            }
+        }
+        // A call of a kernel that had no page tables is made again with its whole log.
+        let taken = usize::try_from(self.taken.0).unwrap_or(usize::MAX);
+        for (source, page) in (self.taken.0..).map(PageIndex).zip(log.iter().skip(taken)) {
+            window.frames.push(Frame {
+                page: PageId(u32::MAX),
+                body: page.hash,
+                source,
+                kind: PageKind::Message,
+                text: (0, TEXT_END),
+                form: Form::Content,
+            });
+        }
+        window
+    }
+
+    /// The pages that what stands at a frame stands for, in order, the frame's own first.
+    #[must_use]
+    pub fn behind(&self, frame: &Frame, log: &[LogPage]) -> Vec<Frame> {
+        let (Form::Stub { pages, .. } | Form::Summary { pages, .. }) = frame.form else {
+            return Vec::new();
+        };
+        let is_away = |page: &&Page| page.residency != Residency::Resident;
+        let ids = (frame.page.0..self.space.pages_u32()).map(PageId);
+        let pages = ids
+            .filter_map(|id| Some((id, self.space.page(id).filter(is_away)?)))
+            .filter(|(id, page)| page.original == *id)
+            .take(usize::try_from(pages).unwrap_or(usize::MAX));
+        pages.filter_map(|(id, page)| self.frame(id, page, log)).collect()
+    }
+
+    fn frame(&self, id: PageId, page: &Page, log: &[LogPage]) -> Option<Frame> {
+        let at = usize::try_from(page.source.0).ok()?;
+        Some(Frame {
+            page: id,
+            body: log.get(at)?.hash,
+            source: page.source,
+            kind: page.kind,
+            text: self.text_of(id, page),
+            form: Form::Content,
+        })
+    }
+
+    /// Whether a page, or a copy of it, is shown with its content.
+    #[must_use]
+    pub fn is_shown(&self, id: PageId, page: &Page) -> bool {
+        let is_copy =
+            |one: &Page| one.residency == Residency::Resident && one.original == page.original;
+        // Copies are newer than what they are copies of, which may be shown itself.
+        let mut newer = self.space.shown().rev().take_while(|one| one.id >= id.min(page.original));
+        page.residency == Residency::Resident || newer.any(|one| is_copy(one.page))
+    }
+}
