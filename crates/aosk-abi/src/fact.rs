@@ -124,10 +124,12 @@ facts! {
         program: String,
         /// Its priority.
         priority: u8,
-        /// Its first pages.
+        /// Its first pages of its own.
         pages: Vec<Hash>,
         /// The bounds of its own budget node.
         limits: Limits,
+        /// How many messages it has from the log of its parent, if it is a fork.
+        forked: Option<PageIndex>,
     }
     /// A process asked the model.
     ModelCalled = "model.called" {

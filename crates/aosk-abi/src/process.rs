@@ -34,7 +34,10 @@ pub struct SpawnSpec {
     pub capabilities: Capabilities,
     /// Its own node in the budget tree, if any bound is set; otherwise it shares its parent's.
     pub limits: Limits,
-    /// The first pages of its log.
+    /// Whether it begins with the log of its parent, and with what of it is in the window, so that what
+    /// the provider has in its cache serves both. Of no meaning without a parent.
+    pub fork: bool,
+    /// The first pages of its log; behind those of its parent if it is a fork.
     pub pages: Vec<Body>,
 }
 

@@ -178,6 +178,7 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Restricted.capabilities(),
         limits: Limits::default(),
+        fork: false,
         pages: vec![
             Body::new(Message::system("You add numbers.")),
             Body::new(Message::user(format!("Add one, again and again. Agent {number}."))),

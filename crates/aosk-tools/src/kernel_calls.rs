@@ -119,6 +119,9 @@ pub struct SpawnAgent {
     /// The most it may cost, its own children's included.
     #[serde(default, rename = "budget_usd", deserialize_with = "dollars")]
     pub budget: Option<MicroUsd>,
+    /// Whether it begins with the conversation of its parent.
+    #[serde(default)]
+    pub fork: bool,
     /// Whether the call returns only when the child has ended, with its result.
     #[serde(default)]
     pub wait: bool,

@@ -44,6 +44,14 @@ impl Kernel {
         let pid = Pid(self.counters.next_pid);
         self.counters.next_pid = self.counters.next_pid.saturating_add(1);
         self.dirty.extend([RowKey::Kernel, RowKey::Spec(pid)]);
+        let forked = parent.filter(|_| wanted.fork).and_then(|parent| self.processes.get(parent));
+        let (log, pages, memory) = match forked {
+            Some(parent) => (parent.log, parent.pages.clone(), parent.memory.fork()),
+            None => (LogDigest::default(), Vec::new(), Memory::new()),
+        };
+        let forked = forked.map(Process::page_count);
+        let inherited = forked.map_or(0, |count| count.0);
+        self.dirty.extend((0..inherited).map(|index| RowKey::Page(pid, PageIndex(index))));
         cx.fact(
             pid,
             Fact::Spawned {
@@ -53,6 +61,7 @@ impl Kernel {
                 priority,
                 pages: wanted.pages.iter().map(Body::hash).collect(),
                 limits: wanted.limits,
+                forked,
             },
         );
         self.processes.insert(
@@ -67,9 +76,9 @@ impl Kernel {
                 calls: 0,
                 mail_count: 0,
                 stats: Stats::default(),
-                log: LogDigest::default(),
-                pages: Vec::new(),
-                memory: Memory::new(),
+                log,
+                pages,
+                memory,
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
             },

@@ -94,6 +94,14 @@ impl Memory {
         }
     }
 
+    /// That of a process that begins where this one is. The table is shared until one of them writes,
+    /// and what is in the provider's cache serves both.
+    pub(crate) fn fork(&self) -> Self {
+        let mut fork = self.clone();
+        fork.space = self.space.fork();
+        fork
+    }
+
     /// The page table.
     #[must_use]
     pub fn space(&self) -> &AddressSpace {

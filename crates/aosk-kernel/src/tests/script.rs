@@ -95,6 +95,7 @@ pub(super) fn spec(name: &str) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Full.capabilities(),
         limits: Limits::default(),
+        fork: false,
         pages: vec![user("task")],
     }
 }

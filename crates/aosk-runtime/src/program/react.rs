@@ -330,6 +330,7 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnS
             micro_usd: wanted.budget,
             ..Limits::default()
         },
+        fork: false,
         pages: vec![
             aosk_abi::Body::new(Message::system(
                 wanted.system.unwrap_or_else(|| SYSTEM.to_owned()),

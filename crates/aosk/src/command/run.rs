@@ -242,6 +242,7 @@ fn agent(
         priority: args.priority,
         capabilities,
         limits: limits(args),
+        fork: false,
         pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
     })
 }
