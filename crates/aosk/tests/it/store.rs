@@ -27,11 +27,7 @@ pub(crate) type Fact = (String, Value);
 /// The facts of every process in order, by the process's label and name.
 pub(crate) fn facts(dir: &Path) -> BTreeMap<String, Vec<Fact>> {
     let reader = reader(dir);
-    let processes = inspect::processes(reader.as_ref(), Which::All).expect("reads processes");
-    let label = |spec: &aosk::kernel::Spec| format!("{}: {}", spec.label, spec.name);
-    let labels: BTreeMap<Pid, String> =
-        processes.iter().map(|process| (process.pid, label(&process.spec))).collect();
-    let mut facts: BTreeMap<String, Vec<Fact>> = BTreeMap::new();
+    let mut of_pids: BTreeMap<Pid, Vec<Fact>> = BTreeMap::new();
     inspect::journal(reader.as_ref(), &JournalQuery::default(), |entry| {
         if let Some(pid) = entry.pid {
             let mut data: Value = serde_json::from_str(&entry.data).expect("a fact is JSON");
@@ -39,11 +35,20 @@ pub(crate) fn facts(dir: &Path) -> BTreeMap<String, Vec<Fact>> {
                 assert_eq!(call["pid"], pid.0, "a fact tells of its own process's calls");
                 *call = call["number"].clone();
             }
-            facts.entry(labels[&pid].clone()).or_default().push((entry.kind, data));
+            of_pids.entry(pid).or_default().push((entry.kind, data));
         }
         true
     })
     .expect("reads the journal");
+    // After the journal: whoever it tells of is there, also while a kernel runs.
+    let processes = inspect::processes(reader.as_ref(), Which::All).expect("reads processes");
+    let label = |spec: &aosk::kernel::Spec| format!("{}: {}", spec.label, spec.name);
+    let labels: BTreeMap<Pid, String> =
+        processes.iter().map(|process| (process.pid, label(&process.spec))).collect();
+    let mut facts: BTreeMap<String, Vec<Fact>> = BTreeMap::new();
+    for (pid, told) in of_pids {
+        facts.entry(labels[&pid].clone()).or_default().extend(told);
+    }
     facts
 }
 
