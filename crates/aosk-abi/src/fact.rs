@@ -209,9 +209,11 @@ facts! {
         after: Tokens,
         /// Tokens of what stays that the provider has to read anew.
         rewritten: Tokens,
-        /// What that costs, in thousandths of an input token.
+        /// What that weighs, in thousandths of an input token: its price, and some times that for the
+        /// time that it takes.
         price: u64,
-        /// What faults on the evicted pages are expected to cost, in thousandths of an input token.
+        /// What faults on the evicted pages are expected to weigh, in thousandths of an input token:
+        /// their price, and what it is worth that nothing is missing.
         loss: u64,
         /// Tokens that a call adds to the log.
         growth: u64,

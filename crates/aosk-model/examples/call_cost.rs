@@ -120,6 +120,7 @@ fn request() -> Request {
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([tool]),
         cache: aosk_model::CacheHints::default(),
+        answers: 0,
     }
 }
 

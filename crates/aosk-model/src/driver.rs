@@ -26,6 +26,8 @@ pub struct Request {
     pub tools: Arc<[ToolSpec]>,
     /// What to tell the provider's prefix cache.
     pub cache: CacheHints,
+    /// How many answers the process has had before, shown or not.
+    pub answers: u64,
 }
 
 impl Request {

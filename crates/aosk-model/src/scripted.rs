@@ -69,7 +69,10 @@ impl Scripted {
             exhausted(format!("playing the script: it has no agent for {}", request.process))
         })?;
         let mut played = Played::default();
-        let mut place = 0;
+        // Of answers that are no longer shown each counts as a turn.
+        let shown = request.messages.iter().filter(|body| is_answer(body)).count();
+        let unshown = usize::try_from(request.answers).unwrap_or(usize::MAX).saturating_sub(shown);
+        let mut place = unshown;
         for body in &request.messages {
             match body.message().as_ref() {
                 message @ Message::Assistant { .. } => {
@@ -96,6 +99,10 @@ impl Scripted {
         };
         Ok((turn, played))
     }
+}
+
+fn is_answer(body: &Body) -> bool {
+    matches!(body.message().as_ref(), Message::Assistant { .. })
 }
 
 /// What the conversation shows of the script's course.

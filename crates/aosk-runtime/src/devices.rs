@@ -45,6 +45,8 @@ pub(crate) struct Asker {
     pub(crate) label: String,
     /// The program's parameter; a JSON object may name a `workspace`.
     pub(crate) param: Arc<str>,
+    /// How many answers of a model it has had.
+    pub(crate) answers: u64,
 }
 
 /// All devices of a node.
@@ -160,6 +162,7 @@ impl Devices {
             messages: shown.messages,
             tools,
             cache,
+            answers: asker.answers,
         };
         let growth = self.growth.clone();
         self.spawn((call, attempt), Kind::Model, async move {

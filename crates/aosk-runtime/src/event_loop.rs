@@ -313,8 +313,10 @@ impl EventLoop {
     }
 
     fn asker(&self, pid: Pid) -> Option<Asker> {
-        let spec = &self.kernel.process(pid)?.spec;
+        let process = self.kernel.process(pid)?;
+        let spec = &process.spec;
         Some(Asker {
+            answers: process.stats.model_calls,
             name: spec.name.clone(),
             label: spec.label.clone(),
             param: spec.program.param.clone(),

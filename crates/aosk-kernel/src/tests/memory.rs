@@ -349,7 +349,7 @@ fn what_leaves_is_the_same_after_a_crash() {
     too_long(&mut s, a);
     s.expect(&expect![[r#"
         0s p1.c6/2 failed
-            * p1 memory.cut p1.c6 Refused 4 pages, 590 to 290
+            * p1 memory.cut p1.c6 Refused 3 pages, 590 to 290
             think p1.c6/3 m with 3 pages
     "#]]);
 }

@@ -5,6 +5,7 @@ mod boot;
 mod budget;
 mod determinism;
 mod family;
+mod fork;
 mod image;
 mod ipc;
 mod memory;

@@ -25,6 +25,7 @@ fn asked(messages: Vec<Message>) -> Request {
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),
         cache: CacheHints::default(),
+        answers: 0,
     }
 }
 

@@ -22,6 +22,7 @@ fn request(messages: Vec<Message>) -> Request {
         messages: messages.into_iter().map(Body::new).collect(),
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
+        answers: 0,
     }
 }
 

@@ -47,6 +47,7 @@ async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
         messages: messages.iter().cloned().map(Body::new).collect(),
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
+        answers: 0,
     };
     replay().complete(request, None).await
 }

@@ -27,6 +27,7 @@ fn request(messages: &[Message], tools: &[&str]) -> Request {
         messages: messages.iter().cloned().map(Body::new).collect(),
         tools: tools.iter().map(tool).collect(),
         cache: crate::CacheHints::default(),
+        answers: 0,
     }
 }
 

@@ -136,6 +136,7 @@ pub(crate) fn request(messages: Vec<Message>, tools: Vec<ToolSpec>) -> Request {
         messages: messages.into_iter().map(Body::new).collect(),
         tools: tools.into(),
         cache: aosk_model::CacheHints::default(),
+        answers: 0,
     }
 }
 

@@ -42,6 +42,7 @@ use serde::de::DeserializeOwned;
 ///                 output_max: Tokens(500),
 ///                 tools: Vec::new(),
 ///                 temperature_milli: None,
+///                 window: None,
 ///             })),
 ///             Event::Answered { message, .. } => Action::call(Call::Exit {
 ///                 status: ExitStatus::Finished,

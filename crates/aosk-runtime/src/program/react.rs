@@ -5,8 +5,8 @@
 //! their outcome enters the log as a tool's result.
 
 use aosk_abi::{
-    Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, PageId, Peer,
-    Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
+    Body, Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, PageId,
+    Peer, Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
 use aosk_tools::kernel_calls::{self, KernelCall, SpawnAgent};
 use serde::{Deserialize, Serialize};
@@ -217,7 +217,7 @@ fn system_call(
     let call = match call {
         KernelCall::SpawnAgent(spawn) => {
             then_wait = spawn.wait;
-            Call::Spawn(Box::new(child(process, param, spawn)))
+            Call::Spawn(Box::new(child(process, param, spawn, state.made)))
         }
         KernelCall::WaitAgent(wait) => {
             Call::Wait { child: wait.pid.map(Peer::Pid), timeout: wait.timeout }
@@ -297,7 +297,7 @@ fn report(
 }
 
 /// A child as the model described it; what it left open is as in the parent.
-fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnSpec {
+fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usize) -> SpawnSpec {
     let mut options = param.options.clone();
     if let Some(model) = wanted.model {
         options.model = model;
@@ -306,14 +306,25 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnS
     if let Some(names) = wanted.tools {
         let always = ALWAYS.iter().map(|name| (*name).to_owned());
         let missing: Vec<_> = always.filter(|name| !names.contains(name)).collect();
-        options.tools = names.into_iter().chain(missing).collect();
-        tools = Grant::only(options.tools.iter().cloned());
+        let named: Vec<_> = names.into_iter().chain(missing).collect();
+        tools = Grant::only(named.iter().cloned());
+        // One that goes on from here is offered what is offered here: another list would stand before
+        // all that the provider has in its cache.
+        if !wanted.fork {
+            options.tools = named;
+        }
     }
     let child = Param {
         options,
         workspace: param.workspace.clone(),
         base_url: param.base_url.clone(),
         chat: false,
+    };
+    let pages = if wanted.fork {
+        forked_pages(process, &wanted.name, wanted.task, made)
+    } else {
+        let system = wanted.system.unwrap_or_else(|| SYSTEM.to_owned());
+        vec![Message::system(system), Message::user(wanted.task)]
     };
     SpawnSpec {
         name: wanted.name,
@@ -330,14 +341,27 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent) -> SpawnS
             micro_usd: wanted.budget,
             ..Limits::default()
         },
-        fork: false,
-        pages: vec![
-            aosk_abi::Body::new(Message::system(
-                wanted.system.unwrap_or_else(|| SYSTEM.to_owned()),
-            )),
-            aosk_abi::Body::new(Message::user(wanted.task)),
-        ],
+        fork: wanted.fork,
+        pages: pages.into_iter().map(Body::new).collect(),
     }
+}
+
+/// What is new to one that begins with all of its parent's conversation. The calls that are not
+/// answered there yet are answered here: it is the one that was called for.
+fn forked_pages(process: &ProcessView<'_>, name: &str, task: String, made: usize) -> Vec<Message> {
+    let calls = process.answer.map(Message::tool_calls).unwrap_or_default();
+    let mut open = calls.iter().skip(made.saturating_sub(1));
+    let mut pages = Vec::new();
+    if let Some(call) = open.next() {
+        let told = serde_json::json!({ "forked": true, "you_are": name });
+        pages.push(Message::returned(&call.id, &call.name, told.to_string()));
+    }
+    for call in open {
+        let what = "whoever you come from makes this call";
+        pages.push(Message::failed(&call.id, &call.name, ErrorCode::ToolInterrupted, what));
+    }
+    pages.push(Message::user(task));
+    pages
 }
 
 #[cfg(test)]

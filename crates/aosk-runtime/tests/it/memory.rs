@@ -32,7 +32,9 @@ fn check(request: &Request) {
     let size = tokens(request);
     assert!(size <= CONTEXT - OUTPUT, "{size} tokens are sent");
     let said: Vec<&Message> = request.messages.iter().map(|body| body.message().as_ref()).collect();
-    assert!(said.iter().any(|one| one.text().starts_with("you are ")), "the task is shown");
+    let is_task =
+        |one: &&Message| one.text().starts_with("you are ") || one.text().starts_with("go on ");
+    assert!(said.iter().any(is_task), "the task is shown");
     let mut open: Vec<&str> = Vec::new();
     for message in said {
         if let Message::Tool { tool_call_id, .. } = message {
@@ -360,6 +362,48 @@ async fn what_a_provider_counts_corrects_the_estimate() {
     .start();
     let (_, status, said) = run(&node).await;
     assert_eq!((status, said.as_str()), (ExitStatus::Finished, "done"));
+    node.shutdown().await.unwrap();
+}
+
+/// A child that is a fork begins with all that its parent is shown, byte for byte, and what has left its
+/// parent's window it can bring back too.
+#[tokio::test]
+async fn a_fork_begins_with_the_window_of_its_parent() {
+    let (memory, asked) = (Memory::new(), Asked::default());
+    let node = scene(&memory, &asked, |n, request| match (request.process.as_str(), n) {
+        ("reader", 0..16) => tool("fetch", "{}"),
+        ("reader", 16) => {
+            let child = r#"{"name":"kid","task":"go on from here","fork":true,"wait":true}"#;
+            Say::Tools(vec![("spawn_agent", child.to_owned()), ("fetch", "{}".to_owned())])
+        }
+        ("kid", 17) => {
+            assert_eq!(last(request), "go on from here");
+            tool("search_memory", r#"{"query":"secret_1x"}"#)
+        }
+        ("kid", 18) => {
+            let found: serde_json::Value = serde_json::from_str(&last(request)).unwrap();
+            tool("recall", &format!(r#"{{"pages":[{}]}}"#, found["found"][0]["page"]))
+        }
+        ("kid", _) => {
+            assert!(last(request).ends_with(&result(1)), "{}", last(request));
+            text("kid is done")
+        }
+        _ => text("done"),
+    })
+    .start();
+    let (_, status, said) = run(&node).await;
+    assert_eq!((status, said.as_str()), (ExitStatus::Finished, "done"));
+    assert!(!kinds(&memory, "memory.cut").is_empty(), "something had left before");
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    let (parent, child) = (&asked[16], &asked[17]);
+    assert!(child.starts_with(parent), "what the provider has in its cache serves both");
+    let told: Vec<String> = child[parent.len()..].iter().map(Message::text).collect();
+    assert_eq!(told[1], r#"{"forked":true,"you_are":"kid"}"#);
+    assert!(told[2].starts_with("tool.interrupted"), "{told:?}");
+    assert_eq!(told[3], "go on from here");
+    // The parent goes on with the results of its own calls.
+    let after = asked.last().unwrap();
+    assert!(after.iter().any(|message| message.text().contains("kid is done")));
     node.shutdown().await.unwrap();
 }
 

@@ -147,6 +147,11 @@ fn spawn_agent() -> ToolSpec {
                 "maximum": 1_000_000,
                 "description": "The most US dollars it may cost. Never more than you have left."
             },
+            "fork": {
+                "type": "boolean",
+                "description": "It begins with all of this conversation, so its task can be short. \
+                                It then has your instructions and tools. Default false."
+            },
             "wait": {
                 "type": "boolean",
                 "description": "Return only when it has ended, with its result. Default false."

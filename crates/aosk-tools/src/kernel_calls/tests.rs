@@ -36,6 +36,7 @@ fn every_call_parses() {
         model: Some("openai:x".into()),
         budget_tokens: Some(Tokens(5000)),
         budget: Some(MicroUsd(250_000)),
+        fork: false,
         wait: true,
     };
     assert_eq!(parse("spawn_agent", full), Ok(KernelCall::SpawnAgent(spawn)));
@@ -48,6 +49,7 @@ fn every_call_parses() {
         model: None,
         budget_tokens: None,
         budget: None,
+        fork: false,
         wait: false,
     };
     assert_eq!(

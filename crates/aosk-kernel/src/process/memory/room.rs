@@ -8,7 +8,7 @@ use super::answer::SCALE;
 use super::{Memory, STUB_TOKENS};
 use crate::memory::{
     AddressSpace, CacheRules, Cut, CutCause, Eviction, Learner, Memo, NeedTable, Page, Plan,
-    Prefer, Replacement, Residency, Situation, emergency,
+    Prefer, Replacement, Residency, Shown, Situation, emergency,
 };
 
 /// What a summary takes at most, and the part of the window that it takes at most.
@@ -137,6 +137,8 @@ impl Memory {
     }
 
     fn make_room(&mut self, window: Tokens, rules: &'static CacheRules, terms: &Terms<'_>) -> Plan {
+        let stubs: BTreeSet<PageId> =
+            self.space.shown().filter(Shown::is_stub).map(|one| one.id).collect();
         let mut plan =
             self.choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
         self.space.apply(&plan);
@@ -156,8 +158,14 @@ impl Memory {
             plan.cut = plan.cut.or(rest.cut);
             plan.breakpoints = rest.breakpoints;
         }
+        // A stub that answers a call which is shown stays where it is, whatever was planned.
+        plan.evict.retain(|one| !stubs.contains(&one.page) || !self.is_stub(one.page));
         plan.excess = self.space.total().saturating_sub(window);
         plan
+    }
+
+    fn is_stub(&self, id: PageId) -> bool {
+        self.space.page(id).is_some_and(|page| page.residency == Residency::Stub)
     }
 
     /// Lets a summary stand in the place of a range, and notes in the plan what leaves for it.

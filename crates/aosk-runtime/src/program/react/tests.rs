@@ -386,7 +386,8 @@ fn a_child_is_as_its_parent_unless_told_otherwise() {
             "model":"other","budget_tokens":500,"budget_usd":0.25}"#,
     );
     let param: Param = serde_json::from_str(&told.program.param).unwrap();
-    let tools = ["read_file", "send_message", "receive_message", "finish"];
+    let tools =
+        ["read_file", "send_message", "receive_message", "recall", "search_memory", "finish"];
     assert_eq!((param.options.model.as_str(), told.priority), ("other", 60));
     assert_eq!(param.options.tools, tools);
     assert_eq!(told.capabilities.tools, Grant::only(tools));

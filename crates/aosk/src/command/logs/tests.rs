@@ -41,6 +41,7 @@ fn facts() -> Vec<Fact> {
             priority: 50,
             pages: vec![body],
             limits: Limits::default(),
+            forked: None,
         },
         Fact::ModelCalled {
             call,
