@@ -103,8 +103,13 @@ fn is_down(case: &Case, attempt: &Attempt<'_>) -> bool {
 
 /// Whether the model says that what it is sent is too long. Chance of its own.
 fn is_too_long(case: &Case, attempt: &Attempt<'_>) -> bool {
-    let parts = [attempt.call.pid.0, u64::from(attempt.call.number), u64::from(attempt.attempt), 2];
-    Rng::of(case.seed, About::Model, &parts).chance(80)
+    let drawn = |number: u32, per_mille| {
+        let parts = [attempt.call.pid.0, u64::from(attempt.call.number), u64::from(number), 2];
+        Rng::of(case.seed, About::Model, &parts).chance(per_mille)
+    };
+    // Who was refused is likely to be refused again.
+    let before = attempt.attempt.checked_sub(1).is_some_and(|before| drawn(before, 80));
+    drawn(attempt.attempt, if before { 600 } else { 80 })
 }
 
 /// What a failed attempt had used, if the answer had begun. Chance of its own, so that whether there

@@ -255,7 +255,8 @@ impl Agent {
                 if self.generations == 0 {
                     return self.wait(rng);
                 }
-                let spec = spec(rng, features, self.seed, self.steps_max, generations);
+                let mut spec = spec(rng, features, self.seed, self.steps_max, generations);
+                spec.fork = features.has(Feature::SmallWindows) && rng.chance(300);
                 Syscall::Spawn { spec: Box::new(spec) }
             }
             62..72 if features.has(Feature::Children) => self.wait(rng),
