@@ -1,6 +1,7 @@
 //! Benchmarks. Each prints what it measures, medians, and a reference measured in the same run.
 
 mod bare;
+mod fault;
 mod idle;
 mod latency;
 mod measure;
@@ -23,6 +24,8 @@ enum Bench {
     Idle(idle::Args),
     /// How long the kernel thinks about what leaves the window, before each call.
     Plan(plan::Args),
+    /// How long a page takes that left the window and is asked for again.
+    Fault(fault::Args),
     /// The model server that the benchmarks start for themselves.
     #[command(hide = true)]
     ModelServer {
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
             Bench::Latency(args) => latency::run(&args).await,
             Bench::Idle(args) => idle::run(&args).await,
             Bench::Plan(args) => plan::run(&args),
+            Bench::Fault(args) => fault::run(&args),
             Bench::ModelServer { steps, latency_ms } => {
                 model_server::serve(steps, std::time::Duration::from_millis(latency_ms)).await
             }
