@@ -9,6 +9,7 @@ use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{Cause, ModelCall, State, Wait};
 use crate::scheduler::policy;
+use crate::syscall::limit;
 
 impl Kernel {
     /// Starts the call that is first in the queue of a device with a free slot.
@@ -90,7 +91,8 @@ impl Kernel {
             options: call.options.clone(),
         });
         let rules = self.config.cache(&call.options.model, call.long_lived);
-        process.memory.sent(&call, rules, cx.now);
+        let limit = limit(&self.config, &call.options);
+        process.memory.sent(&call, rules, limit, cx.now);
         process.state = State::Running { call, held, deadline: cx.now.after(timeout) };
         let budget = process.spec.budget;
         if let Some(device) = device {

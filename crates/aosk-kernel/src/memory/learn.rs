@@ -63,8 +63,11 @@ impl Learner {
     /// before each call, when all that it sends has been appended.
     pub fn call(&mut self, space: &AddressSpace, table: &mut NeedTable) {
         self.open(space.step(), space.turns());
-        for id in (self.noted..space.pages_u32()).map(PageId) {
-            self.note(space.step(), id);
+        // What was there before, and has not been used since, counts for nothing at this age.
+        let new = (self.noted..space.pages_u32()).map(PageId);
+        let step = space.step();
+        for id in new.filter(|id| space.page(*id).is_some_and(|page| page.last_used == step)) {
+            self.note(step, id);
         }
         self.noted = space.pages_u32();
         for age in 0..AGES {

@@ -9,6 +9,7 @@ mod permission;
 mod think;
 mod tools;
 
+pub(crate) use think::limit;
 pub(crate) use tools::failed_result;
 
 use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};

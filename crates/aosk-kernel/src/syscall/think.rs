@@ -174,19 +174,24 @@ impl Kernel {
     }
 }
 
+/// The most that a model may be shown: its own limit less the answer, and no more than is asked for;
+/// none if that is not known.
+pub(crate) fn limit(config: &Config, options: &ThinkOptions) -> Option<Tokens> {
+    let context = config.models.get(&options.model).and_then(|model| model.context);
+    let room = context.map(|context| context.saturating_sub(options.output_max));
+    match (room, options.window) {
+        (Some(room), Some(window)) => Some(room.min(window)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// On what terms a process asks a model.
 fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'a> {
     let model = config.models.get(&options.model);
-    let context = model.and_then(|model| model.context);
-    let room = context.map(|context| context.saturating_sub(options.output_max));
-    let limit = match (room, options.window) {
-        (Some(room), Some(window)) => Some(room.min(window)),
-        (one, other) => one.or(other),
-    };
     Terms {
         policy: config.replacement,
         prefer: config.prefer,
-        limit,
+        limit: limit(config, options),
         cache: model.map_or_else(CacheRules::free, |model| model.cache),
         long_cache: model.and_then(|model| model.long_cache),
         seeds: NeedTable::seeded(),

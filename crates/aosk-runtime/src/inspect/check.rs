@@ -10,7 +10,7 @@ use aosk_abi::{Error, ErrorCode, Fact, Hash, PageIndex, Pid};
 use aosk_kernel::{Kernel, Process};
 use aosk_store::{Damage, JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which};
 
-use super::{body, journal, log_pages};
+use super::{body, journal, log_pages, page_table};
 
 /// Findings after which a check ends. More of them say nothing new.
 const DAMAGE_MAX: usize = 1_000;
@@ -161,13 +161,26 @@ impl<'r> Check<'r> {
         };
         self.relations(pid, &process);
         let (pages, flaw) = log_pages(self.reader, pid)?;
-        if let Some(flaw) = flaw {
-            self.wrong(pid, flaw);
+        match flaw {
+            Some(flaw) => self.wrong(pid, flaw),
+            None => self.page_table(pid)?,
         }
         for (at, hash) in pages.into_iter().enumerate() {
             self.body(Some(pid), hash, &|| format!("page {at} of its log"))?;
         }
         Ok(())
+    }
+
+    /// Reads what is kept of the pages of a log that is whole.
+    fn page_table(&mut self, pid: Pid) -> Result<(), Error> {
+        match page_table(self.reader, pid) {
+            Ok(_) => Ok(()),
+            Err(error) if error.code == ErrorCode::StoreCorrupt => {
+                self.wrong(pid, error.message);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Holds a process against the journal and against its parent.

@@ -1,7 +1,7 @@
 //! The page table of a process as its rows show it. It plans nothing and decides nothing: where a page
 //! is was decided by the kernel that wrote the row.
 
-use aosk_abi::{Body, Error, ErrorCode, Hash, PageId, PageIndex, Pid, RowKey, TEXT_END};
+use aosk_abi::{Body, Error, ErrorCode, Hash, PageId, PageIndex, Pid, RowKey};
 use aosk_kernel::{Entry, Kernel};
 use aosk_store::Reader;
 
@@ -57,21 +57,13 @@ pub fn page_table(reader: &dyn Reader, pid: Pid) -> Result<PageTable, Error> {
             return Err(corrupt(format!("message {} has no pages", table.taken.0)));
         }
         table.taken = table.messages;
+        Entry::check(&entries).map_err(|what| corrupt(format!("message {}: {what}", source.0)))?;
         let mut from = 0;
         for entry in entries {
-            if entry.end < from {
-                return Err(corrupt(format!(
-                    "a page of message {} ends before it begins",
-                    source.0
-                )));
-            }
             let number = u32::try_from(table.pages.len().saturating_add(1)).unwrap_or(u32::MAX);
             let (page, text) = (PageId(number), (from, entry.end));
             from = entry.end;
             table.pages.push(KeptPage { page, source, body, text, entry });
-        }
-        if from != TEXT_END {
-            return Err(corrupt(format!("the pages of message {} have no end", source.0)));
         }
     }
     Ok(table)

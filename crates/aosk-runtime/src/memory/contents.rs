@@ -5,7 +5,7 @@ use aosk_kernel::Process;
 use aosk_model::Tokenizer;
 
 use super::carried::Carried;
-use super::paging::{pieces, text_of};
+use super::paging::{part, pieces, spoken};
 use super::recollect::{Recollection, has_evicted};
 use crate::bodies::Bodies;
 
@@ -75,9 +75,9 @@ impl Contents {
         }
         let mut carried = Carried::default();
         for (at, page) in (0..process.memory.taken().0).map(PageIndex).zip(&process.pages) {
-            let body = bodies.get(page.hash)?;
+            let Some(text) = told_text(bodies.get(page.hash)?.message()) else { continue };
             for (id, page) in space.pages_of(at) {
-                note(&mut carried, id, body.message(), process.memory.text_of(id, page));
+                note(&mut carried, id, &text, process.memory.text_of(id, page));
             }
         }
         self.carried = Some(carried);
@@ -102,29 +102,42 @@ fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body
     let taken = process.memory.taken().0;
     let mut uses = Vec::new();
     let mut before: Option<Piece> = None;
+    let mut text = None;
     for (id, piece) in (process.memory.space().pages_u32()..).map(PageId).zip(pieces) {
         let from = before.filter(|one| one.source == piece.source).map_or(0, |one| one.end);
         before = Some(*piece);
         let at = usize::try_from(piece.source.0.saturating_sub(taken)).unwrap_or(usize::MAX);
         let Some(body) = new.get(at) else { continue };
         let message = body.message();
+        if from == 0 {
+            text = told_text(message);
+        }
         if let Message::Assistant { .. } = message.as_ref() {
             uses.extend(carried.used_by(message));
         }
-        note(carried, id, message, (from, piece.end));
+        if let Some(text) = &text {
+            note(carried, id, text, (from, piece.end));
+        }
     }
     uses.sort_unstable();
     uses.dedup();
     uses
 }
 
-/// Notes what a page carries. Instructions are always shown: that they are used tells nothing.
-fn note(carried: &mut Carried, id: PageId, message: &Message, text: (u32, u32)) {
-    if let Message::System { .. } = message {
-        return;
+/// What a message carries. Instructions are always shown: that they are used tells nothing.
+fn told_text(message: &Message) -> Option<String> {
+    match message {
+        Message::System { .. } => None,
+        Message::User { .. } | Message::Assistant { .. } | Message::Tool { .. } => {
+            Some(spoken(message))
+        }
     }
-    if let Some(text) = text_of(message, text) {
-        carried.add(id, &text);
+}
+
+/// Notes what a page carries.
+fn note(carried: &mut Carried, id: PageId, text: &str, range: (u32, u32)) {
+    if let Some(text) = part(text, range) {
+        carried.add(id, text);
     }
 }
 

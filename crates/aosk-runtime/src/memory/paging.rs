@@ -126,14 +126,19 @@ fn border(text: &str, from: usize, to: usize) -> usize {
 
 /// The part of a message's text between two places in it, in bytes; none if they are not between
 /// characters.
-pub(crate) fn text_of(message: &Message, (from, to): (u32, u32)) -> Option<String> {
-    let text = spoken(message);
-    let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX).min(text.len());
-    text.get(at(from)..at(to)).map(str::to_owned)
+pub(crate) fn text_of(message: &Message, range: (u32, u32)) -> Option<String> {
+    part(&spoken(message), range).map(str::to_owned)
 }
 
-/// The text of a message, and the tool calls that it makes.
-fn spoken(message: &Message) -> String {
+/// The same of a text that [`spoken`] made.
+pub(crate) fn part(text: &str, (from, to): (u32, u32)) -> Option<&str> {
+    let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX).min(text.len());
+    text.get(at(from)..at(to))
+}
+
+/// The text of a message, and the tool calls that it makes. Made once for all of its pages: the text
+/// may have megabytes.
+pub(crate) fn spoken(message: &Message) -> String {
     let mut text = message.text();
     for call in message.tool_calls() {
         if !text.is_empty() {

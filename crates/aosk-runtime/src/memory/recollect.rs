@@ -3,13 +3,13 @@
 //! An index is made when it is first needed and lives in memory only: the log is the truth, and reading
 //! ten thousand pages takes a fifth of a second.
 
-use aosk_abi::{Body, Content, Error, ErrorCode, Message, PageId, PageKind, Part, Tokens};
+use aosk_abi::{Content, Error, ErrorCode, Message, PageId, PageKind, Part, Tokens};
 use aosk_kernel::Process;
 use aosk_kernel::memory::Residency;
 use aosk_search::{Hit, Index, Page, Query, Ranker};
 use serde_json::json;
 
-use super::paging::text_of;
+use super::paging::{part, spoken, text_of};
 use crate::bodies::Bodies;
 
 /// Pages that a search tells of if the model asks for no number, and at most.
@@ -44,7 +44,7 @@ impl Recollection {
     /// Takes in the pages that are new.
     fn catch_up(&mut self, process: &Process, bodies: &mut Bodies) -> Result<(), Error> {
         let memory = &process.memory;
-        let mut last: Option<(u32, Body)> = None;
+        let mut last: Option<(u32, String)> = None;
         for id in (self.next..memory.space().pages_u32()).map(PageId) {
             self.next = id.0.saturating_add(1);
             let Some(page) = memory.space().page(id) else { continue };
@@ -52,8 +52,8 @@ impl Recollection {
             if page.original != id || page.kind == PageKind::Tools {
                 continue;
             }
-            let body = match last.take() {
-                Some((source, body)) if source == page.source.0 => body,
+            let said = match last.take() {
+                Some((source, said)) if source == page.source.0 => said,
                 Some(_) | None => {
                     let at = usize::try_from(page.source.0).unwrap_or(usize::MAX);
                     let hash = process.pages.get(at).map(|page| page.hash);
@@ -61,18 +61,18 @@ impl Recollection {
                         let text = format!("searching page {}: the log ends before it", id.0);
                         Error::new(ErrorCode::StoreCorrupt, text)
                     };
-                    bodies.get(hash.ok_or_else(lost)?)?
+                    spoken(bodies.get(hash.ok_or_else(lost)?)?.message())
                 }
             };
-            let text = text_of(body.message(), memory.text_of(id, page)).unwrap_or_default();
+            let text = part(&said, memory.text_of(id, page)).unwrap_or_default();
             self.index.add(&Page {
                 id: u64::from(id.0),
-                text: &text,
+                text,
                 kind: Some(page.kind.word()),
                 order: u64::from(id.0),
                 ..Page::default()
             });
-            last = Some((page.source.0, body));
+            last = Some((page.source.0, said));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use aosk_abi::{
     Body, Content, Error, ErrorCode, Form, Frame, Hash, Message, PageIndex, TEXT_END, Window,
 };
 
-use super::paging::text_of;
+use super::paging::{part, spoken};
 use super::stub::{stub, summary};
 
 /// What a driver is given of a window.
@@ -74,6 +74,7 @@ fn message(
         return Ok(body.clone());
     }
     let message = body.message();
+    let said = spoken(message);
     let mut text = String::new();
     for frame in frames {
         if !text.is_empty() && !text.ends_with('\n') {
@@ -81,8 +82,7 @@ fn message(
         }
         match frame.form {
             Form::Content => {
-                let part = text_of(message, frame.text).ok_or_else(|| torn(frame))?;
-                text.push_str(&part);
+                text.push_str(part(&said, frame.text).ok_or_else(|| torn(frame))?);
             }
             Form::Stub { .. } => text.push_str(&stub(frame, message)),
             Form::Summary { .. } => text.push_str(&summarised(frame, source)?),

@@ -150,6 +150,28 @@ impl AddressSpace {
             self.change(*id, |page| page.residency = to);
         }
         self.note_change(changed);
+        for id in goes {
+            self.tell_nothing_of(*id);
+        }
+    }
+
+    /// A summary that tells of a page which is gone for good becomes a stub, which tells of its first
+    /// page alone.
+    fn tell_nothing_of(&mut self, gone: PageId) {
+        let Some(at) = self.shown.partition_point(|shown| *shown < gone).checked_sub(1) else {
+            return;
+        };
+        let Some(id) = self.shown.get(at).copied() else { return };
+        let Some(page) = self.page(id).filter(|page| page.summary && page.extent > 0) else {
+            return;
+        };
+        let (stand_in, stub) = (u64::from(page.stand_in), self.stub_tokens);
+        self.change(id, |page| {
+            page.summary = false;
+            page.stand_in = stub;
+        });
+        self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(stub));
+        self.note_change(Some(at));
     }
 
     /// What a stub stood for that is gone gets another, in its place. It stood for so many pages.

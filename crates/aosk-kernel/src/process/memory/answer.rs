@@ -41,7 +41,15 @@ impl Memory {
     }
 
     /// An attempt of a call leaves with what is shown.
-    pub(crate) fn sent(&mut self, call: &ModelCall, rules: &CacheRules, now: Timestamp) {
+    pub(crate) fn sent(
+        &mut self,
+        call: &ModelCall,
+        rules: &CacheRules,
+        limit: Option<Tokens>,
+        now: Timestamp,
+    ) {
+        // A call that was planned before a crash brings its window along.
+        self.window = self.window.or_else(|| limit.map(|limit| Self::room(limit, self.scale)));
         // Nobody knows what a failed attempt left in the cache.
         self.common = match call.attempt {
             1 => self.common(&call.options, rules, now),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::ModelCall;
 use super::Memory;
-use crate::memory::{ArenaId, BlockId, GroupId, Kept, NewPage, Page};
+use crate::memory::{ArenaId, BlockId, GroupId, Kept, NewPage, Page, Residency};
 
 /// What is kept of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,33 @@ fn is_text_end(end: &u32) -> bool {
 
 fn is_usual(kept: &Kept) -> bool {
     *kept == Kept::default()
+}
+
+impl Entry {
+    /// Whether these can be the pages of a message.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(entries: &[Self]) -> Result<(), String> {
+        if entries.len() > usize::from(limits::PIECES_MAX) {
+            return Err("it has too many pages".to_owned());
+        }
+        let mut from = 0;
+        for entry in entries {
+            if entry.end < from || (entry.end == from && from > 0) {
+                return Err("a page of it ends before it begins".to_owned());
+            }
+            from = entry.end;
+            let Kept { residency, extent, .. } = entry.kept;
+            if (residency == Residency::Stub) != (extent > 0) {
+                return Err("a page of it is a stub of nothing".to_owned());
+            }
+        }
+        if !entries.is_empty() && from != TEXT_END {
+            return Err("its pages have no end".to_owned());
+        }
+        Ok(())
+    }
 }
 
 impl Memory {
@@ -120,18 +147,11 @@ impl Memory {
         if source != self.taken {
             return Err("the page table has a gap before it".to_owned());
         }
-        if entries.len() > usize::from(limits::PIECES_MAX) {
-            return Err("it has too many pages".to_owned());
-        }
-        let mut end = 0;
+        Entry::check(entries)?;
         for (part, entry) in (0..=limits::PIECES_MAX).zip(entries) {
             if entry.kept.copy_of.is_some_and(|page| !self.is_of_log(page)) {
                 return Err("a page is a copy of one that is not there".to_owned());
             }
-            if entry.end < end {
-                return Err("a page ends before it begins".to_owned());
-            }
-            end = entry.end;
             let Entry { kind, tokens, end, pinned, answers, kept } = *entry;
             let piece = Piece { source, kind, tokens, end, answers, copy_of: None };
             let new = self.new_page(part, &piece);

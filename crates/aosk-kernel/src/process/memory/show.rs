@@ -52,15 +52,20 @@ impl Memory {
     /// The pages that what stands at a frame stands for, in order, the frame's own first.
     #[must_use]
     pub fn behind(&self, frame: &Frame, log: &[LogPage]) -> Vec<Frame> {
-        let (Form::Stub { pages, .. } | Form::Summary { pages, .. }) = frame.form else {
+        if frame.form == Form::Content {
             return Vec::new();
+        }
+        let is_away = |page: &&Page| match page.residency {
+            Residency::Stub | Residency::Evicted => true,
+            Residency::Resident | Residency::Forgotten => false,
         };
-        let is_away = |page: &&Page| page.residency != Residency::Resident;
-        let ids = (frame.page.0..self.space.pages_u32()).map(PageId);
-        let pages = ids
-            .filter_map(|id| Some((id, self.space.page(id).filter(is_away)?)))
-            .filter(|(id, page)| page.original == *id)
-            .take(usize::try_from(pages).unwrap_or(usize::MAX));
+        // It stands for all that left between it and what is shown next.
+        let ids = self.space.shown().map(|one| one.id);
+        let next = ids.rev().take_while(|id| *id > frame.page).last();
+        let end = next.map_or_else(|| self.space.pages_u32(), |next| next.0);
+        let pages = (frame.page.0..end).map(PageId);
+        let pages = pages.filter_map(|id| Some((id, self.space.page(id).filter(is_away)?)));
+        let pages = pages.filter(|(id, page)| page.original == *id);
         pages.filter_map(|(id, page)| self.frame(id, page, log)).collect()
     }
 
