@@ -19,6 +19,9 @@ const MESSAGE_OVERHEAD: u64 = 8;
 /// Id, name and framing of one tool call, besides name and arguments.
 const CALL_OVERHEAD: u64 = 24;
 
+/// Id and framing of one tool's result, besides what every message has.
+const RESULT_OVERHEAD: u64 = 8;
+
 /// Framing of one tool's description.
 const TOOL_OVERHEAD: u64 = 16;
 
@@ -85,7 +88,7 @@ impl Tokenizer {
                 }
             }
             Message::Tool { tool_call_id: _, name: _, content, is_error: _ } => {
-                total += Tokens(CALL_OVERHEAD) + self.of_content(content);
+                total += Tokens(RESULT_OVERHEAD) + self.of_content(content);
             }
         }
         total

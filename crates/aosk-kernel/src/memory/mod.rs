@@ -35,8 +35,7 @@ pub use cache::{CacheRules, Matching, rules};
 pub use learn::Learner;
 pub use page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 pub use plan::{Cut, Eviction, Memo, Plan, Prefer, Replacement, Situation};
-pub(crate) use policy::emergency;
-pub use policy::{DEFAULT, Priced, Scan, Setting, Unit, replacement};
+pub use policy::{DEFAULT, Priced, Scan, Setting, Unit, emergency, replacement};
 pub use space::{AddressSpace, Kept, Leave, MemoryError, Prefix, Shown};
 pub use value::{Class, Feature, Need, NeedTable, Needs};
 #[cfg(test)]

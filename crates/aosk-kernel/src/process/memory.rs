@@ -54,8 +54,8 @@ impl PartialEq for Memory {
     }
 }
 
-/// What a stub takes at most: two lines, and what a message has around it.
-pub const STUB_TOKENS: u32 = 80;
+/// What a stub takes at most: a line, and what a message has around it.
+pub const STUB_TOKENS: u32 = 48;
 
 impl Default for Memory {
     fn default() -> Self {

@@ -115,8 +115,8 @@ fn pages_leave_before_a_call_that_they_do_not_fit() {
     ask(&mut s, a, "m", 1, &[&[(ANSWER, 100)], &[(USER, 100)]]);
     s.expect(&expect![[r#"
         0s p1#6 think m 10+90
-            * p1 memory.cut p1.c6 Pressure 6 pages, 1110 to 590
-            * p1 model.called p1.c6 m with 11 pages 590+90
+            * p1 memory.cut p1.c6 Pressure 6 pages, 1110 to 558
+            * p1 model.called p1.c6 m with 11 pages 558+90
             think p1.c6/1 m with 6 pages
     "#]]);
     expect![
@@ -220,7 +220,7 @@ fn a_provider_that_refuses_a_request_is_asked_again_once_with_less() {
             * p1 model.called p1.c5 m with 9 pages 910+90
             think p1.c5/1 m with 9 pages
         0s p1.c5/1 failed
-            * p1 memory.cut p1.c5 Refused 6 pages, 910 to 390
+            * p1 memory.cut p1.c5 Refused 6 pages, 910 to 358
             think p1.c5/2 m with 4 pages
     "#]]);
     expect!["1 user, 2 assistant stub of 6, 8 assistant, 9 user; unchanged 1"]
@@ -282,9 +282,9 @@ fn a_process_may_ask_for_a_smaller_window() {
     s.step(a, call);
     s.expect(&expect![[r#"
         0s p1#5 think n 10+90
-            * p1 memory.cut p1.c5 Emergency 6 pages, 810 to 290
-            * p1 model.called p1.c5 n with 8 pages 290+90
-            think p1.c5/1 n with 3 pages
+            * p1 memory.cut p1.c5 Emergency 5 pages, 810 to 358
+            * p1 model.called p1.c5 n with 8 pages 358+90
+            think p1.c5/1 n with 4 pages
     "#]]);
     assert_eq!(s.process(a).memory.window(), Some(Tokens(500)));
 }
@@ -296,7 +296,7 @@ fn results_do_not_slide_out_before_their_call() {
     ask(&mut s, a, "n", 0, &[&[(USER, 10)]]);
     s.answer(a, 10, 1);
     // A call with more results than there are blocks in the window.
-    let results: Vec<Pages<'_>> = vec![&[(RESULT, 10)]; 21];
+    let results: Vec<Pages<'_>> = vec![&[(RESULT, 100)]; 21];
     let mut messages: Vec<Pages<'_>> = vec![&[(ANSWER, 10)]];
     messages.extend(results);
     ask(&mut s, a, "n", 21, &messages);
@@ -307,7 +307,7 @@ fn results_do_not_slide_out_before_their_call() {
     let stub = |tokens| Some(Form::Stub { pages: 1, tokens });
     assert_eq!(
         [form(1), form(2), form(3), form(4)],
-        [Some(Form::Content), Some(Form::Content), stub(10), Some(Form::Content)]
+        [Some(Form::Content), Some(Form::Content), stub(100), Some(Form::Content)]
     );
 }
 
@@ -349,7 +349,7 @@ fn what_leaves_is_the_same_after_a_crash() {
     too_long(&mut s, a);
     s.expect(&expect![[r#"
         0s p1.c6/2 failed
-            * p1 memory.cut p1.c6 Refused 3 pages, 590 to 290
+            * p1 memory.cut p1.c6 Refused 3 pages, 558 to 258
             think p1.c6/3 m with 3 pages
     "#]]);
 }

@@ -57,7 +57,7 @@ fn a_page_that_left_is_a_fault_and_comes_back_at_the_end() {
             p1#8 <- recalled [Recalled { page: PageId(3), source: @2, text: (0, 4294967295), resident: false }, Recalled { page: PageId(11), source: @10, text: (0, 4294967295), resident: true }]
         0s p1#8 think m 10+90
             * p1 page.recalled PageId(3) as PageId(13) 100
-            * p1 model.called p1.c7 m with 13 pages 700+90
+            * p1 model.called p1.c7 m with 13 pages 668+90
             think p1.c7/1 m with 8 pages
     "#]]);
     expect!["1 user, 2 assistant stub of 6, 8 assistant, 9 user, 10 assistant, 11 user, 12 assistant, 13 recalled; unchanged 6"].assert_eq(&shown(&s));

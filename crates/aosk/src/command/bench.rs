@@ -18,6 +18,7 @@ mod talk;
 use std::path::Path;
 
 use aosk::abi::{Error, ErrorCode, Tokens};
+use aosk::kernel::STUB_TOKENS;
 use aosk::kernel::memory::{
     CacheRules, Feature, Need, NeedTable, Prefer, Priced, Replacement, Setting, replacement, rules,
 };
@@ -29,7 +30,7 @@ use crate::fail::Done;
 use crate::term::{json as print_json, line};
 
 use fit::Oracle;
-use keeper::{Keeper, Knowledge, Paged};
+use keeper::{Keeper, Knowledge, Paged, STUDY_STUB_TOKENS};
 use pages::History;
 use policies::{Batch, Naive, Study};
 use replay::{Account, replay};
@@ -59,6 +60,7 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
         prefer: args.prefer.into(),
         table: table.unwrap_or_else(|| NeedTable::seeded().clone()),
         tasks: args.tasks,
+        stub: if args.pages { STUDY_STUB_TOKENS } else { STUB_TOKENS },
     };
     let mut policies: Vec<(String, Account)> = Vec::new();
     for name in &args.policy {
@@ -163,6 +165,8 @@ struct Bench {
     prefer: Prefer,
     table: NeedTable,
     tasks: bool,
+    /// What a stub takes.
+    stub: u32,
 }
 
 impl Bench {
@@ -216,7 +220,7 @@ impl Bench {
     ) -> Paged<'a> {
         let rules = self.rules.unwrap_or_else(CacheRules::none);
         let how = (Tokens(self.window), rules, self.prefer);
-        Paged::new(policy, how, knowledge, history.fixed, self.tasks)
+        Paged::new(policy, how, knowledge, (history.fixed, self.stub), self.tasks)
     }
 
     fn replay(&self, history: &History, keeper: &mut dyn Keeper) -> Account {

@@ -38,11 +38,20 @@ impl Replacement for FifoBatch {
     }
 }
 
-/// What is left to do when a policy frees too little: the oldest goes until the rest fits. Only the
-/// newest block is spared.
-pub(crate) fn emergency(situation: &Situation<'_>, memo: &mut Memo, to: u64) -> Plan {
+/// What an emergency leaves, in thousandths of the window: less than must go, or the next call would be
+/// cut too.
+const EMERGENCY_TO: u64 = 850;
+
+/// What is left to do when a policy frees too little: the oldest goes until the rest fits with room to
+/// spare. The newest message is spared if it can be, and its last page always.
+pub fn emergency(situation: &Situation<'_>, memo: &mut Memo) -> Plan {
+    let to = situation.window.0.saturating_mul(EMERGENCY_TO) / 1000;
     let scan = Scan::new(situation, Some(0));
-    oldest(situation, memo, &scan, to, CutCause::Emergency)
+    let plan = oldest(situation, memo, &scan, to, CutCause::Emergency);
+    if plan.excess == Tokens::ZERO {
+        return plan;
+    }
+    oldest(situation, memo, &Scan::of_all(situation), to, CutCause::Emergency)
 }
 
 /// Evicts the oldest units until no more than `to` tokens are left.

@@ -47,7 +47,7 @@ impl Replacement for Lru {
         let freed = evict.iter().map(|one| u64::from(one.tokens).saturating_sub(stub)).sum();
         left = total.saturating_sub(freed);
         if left > part(HIGH) {
-            return fifo_batch::emergency(situation, memo, part(LOW));
+            return fifo_batch::emergency(situation, memo);
         }
         if let Some(first) = evict.first().map(|one| one.page) {
             memo.anchors.expire(Some(first), situation.rules.lifetime, situation.now);

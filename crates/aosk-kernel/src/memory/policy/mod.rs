@@ -10,7 +10,7 @@ mod summarise;
 
 use aosk_abi::{Error, ErrorCode};
 
-pub(crate) use fifo_batch::emergency;
+pub use fifo_batch::emergency;
 pub use priced::{Priced, Setting};
 pub use scan::{Scan, Unit};
 

@@ -120,7 +120,7 @@ impl Replacement for Priced {
             let least = total.saturating_sub(high).max(part(10));
             return match weighing.choose(least, most, /*ahead*/ false) {
                 Some(choice) => weighing.cut(&choice, CutCause::Pressure, memo),
-                None => fifo_batch::emergency(situation, memo, high),
+                None => fifo_batch::emergency(situation, memo),
             };
         }
         // The best there could be, if there were a live entry wherever the cut is made.
@@ -171,6 +171,15 @@ struct Weighing<'a> {
     growth: u64,
 }
 
+/// What a bucket of units comes to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sum {
+    freed: u64,
+    loss: u64,
+    /// The part of `freed` that was sent before.
+    cached: u64,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Figure {
     loss: u64,
@@ -182,6 +191,8 @@ struct Figure {
     live: u64,
     /// The page with which that entry ends.
     anchor: Option<PageId>,
+    /// Whether it was sent before.
+    cached: bool,
 }
 
 impl<'a> Weighing<'a> {
@@ -224,8 +235,22 @@ impl<'a> Weighing<'a> {
             let frees = if unit.stub { unit.tokens } else { unit.tokens.saturating_sub(stub) };
             let bucket = bucket(loss / frees.max(1));
             let live = if by_block { before.min(sent) } else { live };
-            figures.push(Figure { loss, frees, bucket, before, live, anchor });
+            let cached = before < sent;
+            figures.push(Figure { loss, frees, bucket, before, live, anchor, cached });
             before = before.saturating_add(unit.tokens);
+        }
+        // A stub that answers a call frees its place when the call goes, and not by itself.
+        for at in 0..figures.len() {
+            let call = scan.units.get(at).and_then(|unit| unit.answers);
+            let Some(tokens) = scan.units.get(at).map(|unit| unit.tokens) else { continue };
+            let Some(place) = call.filter(|call| *call < figures.len()) else { continue };
+            if let Some(stub) = figures.get_mut(at) {
+                (stub.frees, stub.loss, stub.bucket) = (0, 0, BUCKETS - 1);
+            }
+            if let Some(call) = figures.get_mut(place) {
+                call.frees = call.frees.saturating_add(tokens);
+                call.bucket = bucket(call.loss / call.frees.max(1));
+            }
         }
         // A call goes no sooner than the last of its results.
         for at in 0..figures.len() {
@@ -245,7 +270,7 @@ impl<'a> Weighing<'a> {
     fn choose(&self, least: u64, most: u64, ahead: bool) -> Option<Choice> {
         let places = self.scan.units.iter().filter(|unit| unit.free && unit.starts_block).count();
         let stride = places.div_ceil(PLACES_MAX).max(1);
-        let mut sums = [(0_u64, 0_u64); BUCKETS];
+        let mut sums = [Sum::default(); BUCKETS];
         let mut best: Option<Choice> = None;
         let mut place = 0_usize;
         let units = self.scan.units.iter().zip(&self.figures).enumerate();
@@ -253,9 +278,11 @@ impl<'a> Weighing<'a> {
             if !unit.free {
                 continue;
             }
-            if let Some((freed, loss)) = sums.get_mut(figure.bucket) {
-                *freed = freed.saturating_add(figure.frees);
-                *loss = loss.saturating_add(figure.loss);
+            if let Some(sum) = sums.get_mut(figure.bucket) {
+                sum.freed = sum.freed.saturating_add(figure.frees);
+                sum.loss = sum.loss.saturating_add(figure.loss);
+                let cached = if figure.cached { figure.frees } else { 0 };
+                sum.cached = sum.cached.saturating_add(cached);
             }
             if !unit.starts_block {
                 continue;
@@ -274,25 +301,27 @@ impl<'a> Weighing<'a> {
         &self,
         from: usize,
         live: u64,
-        sums: &[(u64, u64)],
+        sums: &[Sum],
         (least, most): (u64, u64),
         best: &mut Option<Choice>,
     ) {
         let behind = self.cached.saturating_sub(live);
-        let (mut freed, mut loss) = (0_u64, 0_u64);
-        for (bucket, (more, costs)) in sums.iter().enumerate() {
-            let takes = most.saturating_sub(freed).min(*more);
+        let (mut freed, mut loss, mut cached) = (0_u64, 0_u64, 0_u64);
+        for (bucket, sum) in sums.iter().enumerate() {
+            let takes = most.saturating_sub(freed).min(sum.freed);
             if takes == 0 {
                 continue;
             }
             freed = freed.saturating_add(takes);
             // Of the last bucket only a part may go.
-            let share = costs.saturating_mul(takes).checked_div(*more).unwrap_or_default();
-            loss = loss.saturating_add(if takes == *more { *costs } else { share });
+            let share = |of: u64| of.saturating_mul(takes).checked_div(sum.freed).unwrap_or(of);
+            loss = loss.saturating_add(share(sum.loss));
+            cached = cached.saturating_add(share(sum.cached));
             if freed < least {
                 continue;
             }
-            let rewritten = behind.saturating_sub(freed);
+            // What was never sent before is not read anew.
+            let rewritten = behind.saturating_sub(cached);
             let price = self.rewrite.saturating_mul(rewritten);
             let by_call = price.saturating_add(loss).saturating_mul(self.growth) / freed.max(1);
             let saved = self.situation.rules.read.saturating_mul(freed) / 2;

@@ -4,7 +4,7 @@
 //! a unit: when it goes, its stub still answers the call. A message of the model goes only when all
 //! the results of its calls go with it or have gone.
 
-use super::super::page::{GroupId, PageId, PageKind};
+use super::super::page::{BlockId, GroupId, PageId, PageKind};
 use super::super::plan::{Eviction, Situation};
 use super::super::space::Shown;
 
@@ -32,6 +32,9 @@ pub struct Unit {
     pub last_used: u32,
     /// For a page of a result: the unit with the call, which cannot go without it.
     pub call: Option<usize>,
+    /// For a stub that answers a call that is shown: the unit with the call. It goes with that only.
+    pub answers: Option<usize>,
+    block: BlockId,
     group: GroupId,
     kind: PageKind,
 }
@@ -47,6 +50,16 @@ impl Scan {
     /// Of all that is rendered; the last `protect` tokens, if given, stay.
     #[must_use]
     pub fn new(situation: &Situation<'_>, protect: Option<u64>) -> Self {
+        Self::sparing(situation, protect, /*message*/ true)
+    }
+
+    /// Of all that is rendered; but for its last page, the newest message is not spared.
+    #[must_use]
+    pub fn of_all(situation: &Situation<'_>) -> Self {
+        Self::sparing(situation, Some(0), /*message*/ false)
+    }
+
+    fn sparing(situation: &Situation<'_>, protect: Option<u64>, message: bool) -> Self {
         let space = situation.space;
         let mut units: Vec<Unit> = Vec::with_capacity(space.entries());
         let mut block = None;
@@ -71,6 +84,8 @@ impl Scan {
                     free,
                     last_used: shown.page.last_used,
                     call: None,
+                    answers: None,
+                    block: shown.page.block,
                     group: shown.page.group,
                     kind: shown.page.kind,
                 }),
@@ -83,6 +98,16 @@ impl Scan {
             unit.free = false;
             let Some(rest) = left.checked_sub(unit.tokens) else { break };
             left = rest;
+        }
+        // So is the rest of its message, unless that fills the window.
+        let newest = units.last().map(|unit| unit.block);
+        let of_newest = |unit: &&mut Unit| Some(unit.block) == newest;
+        let size: u64 =
+            units.iter().filter(|unit| Some(unit.block) == newest).map(|unit| unit.tokens).sum();
+        if message && size <= window / 2 {
+            for unit in units.iter_mut().rev().take_while(of_newest) {
+                unit.free = false;
+            }
         }
         let mut scan = Self { units };
         scan.join_calls();
@@ -98,8 +123,9 @@ impl Scan {
                 call = (!unit.stub).then_some((at, unit.group));
                 continue;
             }
-            unit.call =
-                call.filter(|(_, group)| *group == unit.group && !unit.stub).map(|(at, _)| at);
+            let of_group = call.filter(|(_, group)| *group == unit.group).map(|(at, _)| at);
+            unit.call = of_group.filter(|_| !unit.stub);
+            unit.answers = of_group.filter(|_| unit.stub);
             held.extend(unit.call.filter(|_| !unit.free));
         }
         for at in held {

@@ -35,7 +35,7 @@ impl Replacement for Summarise {
         let first = free.next();
         let last = free.rfind(|unit| calls(unit).is_none_or(|call| call.free));
         let (Some(first), Some(last)) = (first, last) else {
-            return fifo_batch::emergency(situation, memo, part(HIGH));
+            return fifo_batch::emergency(situation, memo);
         };
         let end = last.first.saturating_add(last.entries).saturating_sub(1);
         let end = situation.space.shown().nth(end).map_or(last.page, |one| one.id);

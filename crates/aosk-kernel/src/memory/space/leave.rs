@@ -51,6 +51,12 @@ impl AddressSpace {
                 // A stub stands for others too, whatever it was itself.
                 Leave::Stub => page.original == id || answers || is_stub,
             };
+            // What is smaller than a stub, and would leave one, stays.
+            if leaves && into.is_none() && answers && !is_stub && page.tokens <= self.stub_tokens {
+                beside = None;
+                kept.push(id);
+                continue;
+            }
             if leaves && into.is_none() {
                 if !is_stub {
                     changed = changed.or(Some(kept.len()));

@@ -23,6 +23,8 @@ pub(super) struct Common {
     tokens: Tokens,
     /// Why the provider cannot be expected to have them in its cache.
     miss: Option<MissReason>,
+    /// What the provider counted as the input of that call.
+    input: Option<Tokens>,
 }
 
 /// What is remembered of a call for the next.
@@ -31,6 +33,8 @@ pub(super) struct LastCall {
     options: Arc<ThinkOptions>,
     /// What was sent, in tokens of the estimate.
     sent: Tokens,
+    /// What the provider counted as its input; none before the answer.
+    input: Option<Tokens>,
 }
 
 impl Memory {
@@ -57,7 +61,8 @@ impl Memory {
         };
         self.memo.sent(&self.space, &call.breakpoints, now);
         self.space.sent();
-        self.last = Some(LastCall { options: call.options.clone(), sent: self.space.total() });
+        self.last =
+            Some(LastCall { options: call.options.clone(), sent: self.space.total(), input: None });
     }
 
     fn common(&self, options: &ThinkOptions, rules: &CacheRules, now: Timestamp) -> Common {
@@ -72,14 +77,15 @@ impl Memory {
         };
         // Other tools stand before all else, so nothing would be the same.
         let tokens = if miss.is_some() { last.sent } else { self.space.unchanged().tokens };
-        Common { tokens, miss }
+        Common { tokens, miss, input: last.input }
     }
 
     /// Why a provider read less from its cache than the call has in common with the one before, and
     /// how much that is; none if it read what could be expected.
     pub(crate) fn missed(&self, usage: &Usage, rules: &CacheRules) -> Option<(MissReason, Tokens)> {
-        let Common { tokens, miss } = self.common;
+        let Common { tokens, miss, input } = self.common;
         let scaled = tokens.0.saturating_mul(self.scale) / 1_000;
+        let scaled = input.map_or(scaled, |input| scaled.min(input.0));
         let slack = MISS_SLACK.max(scaled / 10);
         let is_cached = scaled >= u64::from(rules.minimum);
         // Many servers never say what they read from a cache.
@@ -92,6 +98,9 @@ impl Memory {
     /// A call was answered: what the provider counted corrects the estimate.
     pub(crate) fn counted(&mut self, estimate: Tokens, usage: &Usage) {
         self.told_reads |= usage.cache_read > Tokens::ZERO;
+        if let Some(last) = self.last.as_mut().filter(|_| !usage.estimated) {
+            last.input = Some(usage.input());
+        }
         self.scale = Self::corrected(self.scale, estimate, usage);
     }
 

@@ -27,6 +27,9 @@ const FIRST_MESSAGES: u32 = 4;
 /// What is kept of what was too long, in thousandths.
 const SHRINK_TO: u64 = 800;
 
+/// At this part of what was too long it is worth asking again, in thousandths.
+const SHRUNK: u64 = 950;
+
 /// What is planned for, beside the process itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
@@ -145,11 +148,11 @@ impl Memory {
         if let Some(range) = plan.summarise {
             self.summarise(range, window, rules, &mut plan);
         }
-        // No call is made that must fail: the oldest goes if the policy did not free enough.
+        // No call is made that must fail: the oldest goes if the policy did not free enough. It goes
+        // with room to spare, or the next call would be cut too.
         if self.space.total() > window {
-            let rest = self.choose(window, rules, terms, |situation, memo| {
-                emergency(situation, memo, window.0)
-            });
+            let rest =
+                self.choose(window, rules, terms, |situation, memo| emergency(situation, memo));
             self.space.apply(&rest);
             // What was made a stub a moment ago may have been merged with others.
             let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
@@ -160,8 +163,13 @@ impl Memory {
         }
         // A stub that answers a call which is shown stays where it is, whatever was planned.
         plan.evict.retain(|one| !stubs.contains(&one.page) || !self.is_stub(one.page));
+        plan.evict.retain(|one| !self.is_resident(one.page));
         plan.excess = self.space.total().saturating_sub(window);
         plan
+    }
+
+    fn is_resident(&self, id: PageId) -> bool {
+        self.space.page(id).is_some_and(|page| page.residency == Residency::Resident)
     }
 
     fn is_stub(&self, id: PageId) -> bool {
@@ -232,7 +240,8 @@ impl Memory {
         }
         self.window = Some(window);
         let plan = self.make_room(window, terms.cache, terms);
-        let freed = self.space.total() < sent && plan.excess == Tokens::ZERO;
+        let left = self.space.total().0.saturating_mul(1_000);
+        let freed = left <= sent.0.saturating_mul(SHRUNK);
         (Planned { plan, before: sent, window, long_lived: false }, freed)
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use aosk::abi::{PageIndex, TEXT_END, Timestamp, Tokens};
+use aosk::kernel::STUB_TOKENS;
 use aosk::kernel::memory::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Learner, Memo, NeedTable, Needs, NewPage,
-    Page, PageId, PageKind, Plan, Prefer, Replacement, Situation, replacement,
+    Page, PageId, PageKind, Plan, Prefer, Replacement, Situation, emergency, replacement,
 };
 
 use super::fit::Oracle;
@@ -100,8 +101,8 @@ pub(crate) struct Paged<'a> {
 /// How often, for a policy of the kernel.
 const TIMINGS: usize = 3;
 
-/// What a stub takes in the reference simulation; ours are held against its results.
-const STUB_TOKENS: u32 = 14;
+/// What a stub takes in the simulation whose results page traces are held against.
+pub(crate) const STUDY_STUB_TOKENS: u32 = 14;
 
 /// The tokens of a summary.
 const SUMMARY_TOKENS: u32 = 2_000;
@@ -117,10 +118,10 @@ impl<'a> Paged<'a> {
         policy: &'a dyn Replacement,
         (window, rules, prefer): (Tokens, &'static CacheRules, Prefer),
         knowledge: Knowledge,
-        fixed: u32,
+        (fixed, stub): (u32, u32),
         tasks: bool,
     ) -> Self {
-        let mut space = AddressSpace::new(STUB_TOKENS);
+        let mut space = AddressSpace::new(stub);
         space.append(new_page(PageKind::System, fixed.max(1), (RECALLS - 1, RECALLS - 1), 0));
         Self {
             policy,
@@ -142,7 +143,8 @@ impl<'a> Paged<'a> {
 
     /// One that evicts nothing.
     pub(crate) fn unlimited(knowledge: Knowledge, fixed: u32) -> Self {
-        Self::new(&Append, (Tokens::MAX, CacheRules::none(), Prefer::Cost), knowledge, fixed, false)
+        let how = (Tokens::MAX, CacheRules::none(), Prefer::Cost);
+        Self::new(&Append, how, knowledge, (fixed, STUB_TOKENS), false)
     }
 
     /// What it learned.
@@ -195,6 +197,32 @@ fn timestamp(now: f64) -> Timestamp {
     Timestamp(Duration::from_secs_f64(seconds).as_millis().try_into().unwrap_or(u64::MAX))
 }
 
+impl Paged<'_> {
+    /// No request is larger than the window: the kernel lets the oldest go if its policy freed too
+    /// little. So does this, for policies of the kernel.
+    fn fit(&mut self, now: f64) {
+        if self.timings < TIMINGS || self.space.total() <= self.window {
+            return;
+        }
+        let needs: &dyn Needs = match &self.knowledge {
+            Knowledge::Table(table) => table,
+            Knowledge::Oracle(oracle) => oracle.as_ref(),
+        };
+        let situation = Situation {
+            space: &self.space,
+            window: self.window,
+            rules: self.rules,
+            needs,
+            prefer: self.prefer,
+            now: timestamp(now),
+        };
+        let rest = emergency(&situation, &mut self.memo);
+        self.space.apply(&rest);
+        self.plan.evict.extend(rest.evict);
+        self.plan.breakpoints = rest.breakpoints;
+    }
+}
+
 impl Keeper for Paged<'_> {
     fn append(&mut self, at: usize, page: &TracePage) {
         let kind = match page.role {
@@ -241,6 +269,7 @@ impl Keeper for Paged<'_> {
             thought = thought.min(began.elapsed());
         }
         self.space.apply(&self.plan);
+        self.fit(now);
         let summary = self.plan.summarise.map(|(first, last)| {
             let pages = self.space.shown().filter(|one| (first..=last).contains(&one.id));
             (SUMMARY_TOKENS, pages.filter_map(|one| self.carried(one.page)).collect())

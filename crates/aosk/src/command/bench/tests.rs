@@ -6,7 +6,7 @@ use aosk::abi::Tokens;
 use aosk::kernel::memory::{NeedTable, Prefer, replacement, rules};
 
 use super::fit::{Oracle, fit};
-use super::keeper::{Knowledge, Paged};
+use super::keeper::{Knowledge, Paged, STUDY_STUB_TOKENS};
 use super::pages::{History, Role, TracePage};
 use super::policies::Naive;
 use super::provider::{Provider, Request, Sent};
@@ -113,7 +113,7 @@ fn naive(history: &History, window: u64) -> Account {
     let vllm = rules("vllm16").unwrap();
     let knowledge = Knowledge::Table(NeedTable::seeded().clone());
     let how = (Tokens(window), vllm, Prefer::Cost);
-    let mut keeper = Paged::new(&Naive, how, knowledge, history.fixed, false);
+    let mut keeper = Paged::new(&Naive, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
     replay(history, window, &[vllm], &mut keeper)
 }
 
@@ -148,7 +148,8 @@ fn in_a_window_without_an_end_every_policy_appends() {
         let knowledge = Knowledge::Table(NeedTable::seeded().clone());
         let how = (Tokens(1_000_000), vllm, Prefer::Cost);
         let policy = replacement(name).unwrap();
-        let mut keeper = Paged::new(policy, how, knowledge, history.fixed, false);
+        let mut keeper =
+            Paged::new(policy, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
         inputs.push(replay(&history, 1_000_000, &[vllm], &mut keeper).providers[0].input);
     }
     let expected: u64 = (1..=8).map(|call| 100 + 210 * call - 10).sum::<u64>() + 100 + 210 * 8;
@@ -162,7 +163,7 @@ fn who_knows_the_future_keeps_what_is_needed() {
     let knowledge = Knowledge::Oracle(Box::new(Oracle::of(&history)));
     let how = (Tokens(1_000), vllm, Prefer::Cost);
     let policy = replacement("priced").unwrap();
-    let mut keeper = Paged::new(policy, how, knowledge, history.fixed, false);
+    let mut keeper = Paged::new(policy, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
     let account = replay(&history, 1_000, &[vllm], &mut keeper);
     assert_eq!((account.missed, account.faults), (0, 0));
     assert!(account.cuts > 0);
@@ -202,6 +203,7 @@ fn figures_of_a_policy_are_read_or_refused() {
         prefer: Prefer::Cost,
         table: NeedTable::empty(),
         tasks: false,
+        stub: STUDY_STUB_TOKENS,
     };
     let history = forgetful();
     for wrong in ["lottery", "naive:1", "cvb", "fifo-batch:0.9", "rob:1/2/3"] {
