@@ -30,10 +30,11 @@ pub struct Entry {
 }
 
 /// Why pages leave the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CutCause {
     /// The window is nearly full.
+    #[default]
     Pressure,
     /// What is dead costs more to carry than to cut out.
     Price,

@@ -119,13 +119,14 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) slots: Option<u32>,
     /// Tokens that a request and its answer may take together, if fewer than the model allows or if
-    /// its limit is not known.
+    /// its limit is not known. A run that is resumed keeps it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     pub(crate) window: Option<u64>,
-    /// What leaves the window when it is full: priced, fifo-batch, lru, sliding or summarise.
+    /// What leaves the window when it is full: priced (the default), fifo-batch, lru, sliding or
+    /// summarise. Not remembered for --resume.
     #[arg(long, value_name = "NAME")]
     pub(crate) replacement: Option<String>,
-    /// What matters most when something leaves.
+    /// What matters most when something leaves; the default is cost. Not remembered for --resume.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
 }

@@ -109,7 +109,7 @@ impl Memo {
 }
 
 /// The figures of a cut. Prices are in thousandths of an input token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// Why it is made.
     pub cause: CutCause,

@@ -46,6 +46,8 @@ pub enum MemoryError {
     Forgotten(PageId),
     /// The page is not in the window.
     NotShown(PageId),
+    /// The page is pinned.
+    Pinned(PageId),
     /// The page is part of what stands before the log.
     Static(PageId),
 }
@@ -56,6 +58,7 @@ impl fmt::Display for MemoryError {
             Self::NoSuchPage(page) => write!(f, "no such page: {}", page.0),
             Self::Forgotten(page) => write!(f, "page {} was forgotten", page.0),
             Self::NotShown(page) => write!(f, "page {} is not in the window", page.0),
+            Self::Pinned(page) => write!(f, "page {} is pinned", page.0),
             Self::Static(page) => write!(f, "page {} is part of the static part", page.0),
         }
     }
@@ -279,6 +282,10 @@ impl AddressSpace {
             .filter(|(at, one)| groups.contains(&one.group) && !self.is_static(*at))
             .map(|(at, _)| at)
             .collect();
+        let is_pinned = |id: &&PageId| self.page(**id).is_some_and(|page| page.pinned);
+        if let Some(pinned) = goes.iter().find(is_pinned) {
+            return Err(MemoryError::Pinned(*pinned));
+        }
         let extent = |id: &PageId| Some((*id, self.page(*id)?.extent));
         let stubs = goes.iter().filter_map(extent).filter(|(_, extent)| *extent > 1);
         let stubs: Vec<(PageId, u32)> = stubs.collect();

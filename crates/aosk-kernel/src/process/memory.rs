@@ -40,6 +40,8 @@ pub struct Memory {
     calls: GroupId,
     /// What the model may be shown, by the last call.
     window: Option<Tokens>,
+    /// What providers refused is more than this, in tokens of the estimate.
+    ceiling: Option<Tokens>,
     /// Whether the provider ever said that it read something from its cache.
     told_reads: bool,
     /// What the call under way has in common with the one before it.
@@ -89,6 +91,7 @@ impl Memory {
             taken: PageIndex(0),
             calls: GroupId(0),
             window: None,
+            ceiling: None,
             told_reads: false,
             common: Common::default(),
         }
@@ -139,3 +142,6 @@ impl Memory {
         self.space.take_changed()
     }
 }
+
+#[cfg(test)]
+mod tests;

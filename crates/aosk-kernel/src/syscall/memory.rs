@@ -56,8 +56,9 @@ impl Kernel {
             return Ok(());
         };
         // What stays is what is shown: the page, or what was brought back of it.
+        let doing = if pinned { "pinning" } else { "unpinning" };
         let (page, tokens) =
-            process.memory.shown_as(page).map_err(|error| no_page("pinning", pid, error))?;
+            process.memory.shown_as(page).map_err(|error| no_page(doing, pid, error))?;
         // What is pinned already is counted already.
         let is_pinned = process.memory.space().page(page).is_some_and(|page| page.pinned);
         let tokens = if is_pinned { 0 } else { tokens };
@@ -73,7 +74,7 @@ impl Kernel {
             return Err(Error::new(ErrorCode::MemoryPinsFull, what).hint("unpin other pages first"));
         }
         if !unpinned {
-            process.memory.pin(page, pinned).map_err(|error| no_page("pinning", pid, error))?;
+            process.memory.pin(page, pinned).map_err(|error| no_page(doing, pid, error))?;
         }
         self.page_rows_changed(pid);
         cx.fact(pid, Fact::PagePinned { page, pinned });
@@ -104,7 +105,14 @@ impl Kernel {
 }
 
 fn no_page(doing: &str, pid: Pid, error: MemoryError) -> Error {
-    Error::new(ErrorCode::MemoryNoPage, format!("{doing} a page of {pid}: {error}")).hint(
-        "pages are those that stubs name, and what search_memory finds; each agent has its own",
-    )
+    let hint = match error {
+        MemoryError::NotShown(_) => "recall it first; what comes back is what is kept then",
+        MemoryError::Pinned(_) => "unpin it first, if it may go",
+        MemoryError::Static(_) => "instructions and tools stay in the window by themselves",
+        MemoryError::NoSuchPage(_) | MemoryError::Forgotten(_) => {
+            "pages are those that stubs name, and what search_memory finds; each agent has its own"
+        }
+    };
+    let code = ErrorCode::MemoryNoPage;
+    Error::new(code, format!("{doing} a page of {pid}: {error}")).hint(hint)
 }

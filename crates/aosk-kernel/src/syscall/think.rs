@@ -70,7 +70,7 @@ impl Kernel {
         }
         self.tell_cut(cx, id, &terms, &planned);
         if planned.plan.excess > Tokens::ZERO && !overruns {
-            return Err(does_not_fit(options, &planned, estimate, terms.limit));
+            return Err(does_not_fit(options, &planned, estimate));
         }
         cx.fact(
             pid,
@@ -117,10 +117,12 @@ impl Kernel {
         };
         let space = process.memory.space();
         let after = space.total();
-        let told = !plan.evict.is_empty() && !broken!(self, CutUntold);
-        let Some(cut) = plan.cut.filter(|_| told) else {
+        // What takes the place of stubs alone changes what the provider has read, too.
+        let changed = !plan.evict.is_empty() || *before != after;
+        if !changed || broken!(self, CutUntold) {
             return;
-        };
+        }
+        let cut = plan.cut.unwrap_or_default();
         let evicted = plan.evict.iter().filter_map(|one| {
             Some(Evicted {
                 page: one.page,
@@ -200,13 +202,9 @@ fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'
 }
 
 /// What must stay does not fit: such a call would fail.
-fn does_not_fit(
-    options: &ThinkOptions,
-    planned: &Planned,
-    estimate: Tokens,
-    limit: Option<Tokens>,
-) -> Error {
-    let window = limit.unwrap_or(planned.window);
+fn does_not_fit(options: &ThinkOptions, planned: &Planned, estimate: Tokens) -> Error {
+    // In tokens of the estimate, as what it is held against.
+    let window = planned.window;
     let (model, output) = (&options.model, options.output_max);
     let what = format!(
         "asking {model}: what must be in the window takes {estimate} tokens, and {window} fit \

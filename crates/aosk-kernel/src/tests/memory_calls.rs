@@ -150,7 +150,7 @@ fn only_what_is_in_the_window_can_be_kept_there() {
             p1#10 <- refused: pinning a page of p1: no such page: 0 [memory.no_page]
         0s p1#10 unpin PageId(3)
             * p1 syscall.refused pin memory.no_page
-            p1#11 <- refused: pinning a page of p1: page 3 is not in the window [memory.no_page]
+            p1#11 <- refused: unpinning a page of p1: page 3 is not in the window [memory.no_page]
     "#]]);
 }
 

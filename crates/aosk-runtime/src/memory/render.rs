@@ -11,6 +11,9 @@ use aosk_abi::{
 use super::paging::{part, spoken};
 use super::stub::{stub, summary};
 
+/// What stands first if the conversation would begin with an answer, because what was asked has left.
+const BEGINNING: &str = "[the beginning of this conversation is left out]";
+
 /// What a driver is given of a window.
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
@@ -40,12 +43,23 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
     let mut called: Vec<String> = Vec::new();
     let mut rest = window.frames.as_slice();
     let mut at = 0_usize;
+    // Whether something else than instructions is shown, and which message comes next if none left.
+    let (mut opened, mut next) = (false, PageIndex(0));
     while let Some(first) = rest.first() {
         let length = rest.iter().take_while(|frame| frame.source == first.source).count();
         let (frames, after) = rest.split_at(length);
         rest = after;
         let body = source.body(first.body)?;
         let message = message(frames, &body, &called, source)?;
+        let role = message.message().role();
+        // Without what a person said first, some providers and templates refuse a conversation.
+        if !opened && role != "system" {
+            if role != "user" && first.source > next {
+                shown.messages.push(Body::new(Message::user(BEGINNING)));
+            }
+            opened = true;
+        }
+        next = PageIndex(first.source.0.saturating_add(1));
         if let Message::Assistant { tool_calls, .. } = message.message().as_ref() {
             called = tool_calls.iter().map(|call| call.id.clone()).collect();
         }

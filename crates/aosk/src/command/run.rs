@@ -32,6 +32,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let registry = setup::tools()?;
     let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref())?;
     let workspace = workspace(args)?;
+    room(args, &config)?;
     if args.resume {
         // Where nothing is, nothing can be taken up, and nothing is made.
         Sqlite::open_reader(&crate::paths::data_dir(place.data_dir.as_ref())?)?;
@@ -210,6 +211,22 @@ fn level(args: &RunArgs, config: &Config) -> PermissionLevel {
     named.or(config.permission).unwrap_or(PermissionLevel::Standard)
 }
 
+/// What a model may be shown beside its answer; none if as much as it takes.
+fn room(args: &RunArgs, config: &Config) -> Result<Option<Tokens>, Error> {
+    let Some(window) = args.model.window.or(config.window) else { return Ok(None) };
+    match window.checked_sub(args.max_output).filter(|room| *room > 0) {
+        Some(room) => Ok(Some(Tokens(room))),
+        None => {
+            let output = args.max_output;
+            let what = format!(
+                "choosing the window: {window} tokens have no room beside an answer of {output}"
+            );
+            Err(Error::new(ErrorCode::Usage, what)
+                .hint("allow a larger window, or shorter answers with --max-output"))
+        }
+    }
+}
+
 fn agent(
     task: &str,
     args: &RunArgs,
@@ -225,7 +242,8 @@ fn agent(
             output_max: Tokens(args.max_output),
             tools,
             temperature_milli: None,
-            window: None,
+            // It stands in the process, so that it holds also when the run is taken up again.
+            window: room(args, &home.config)?,
         },
         workspace: Some(workspace.to_owned()),
         base_url: args.model.base_url.clone().or_else(|| home.config.base_url.clone()),

@@ -2,9 +2,10 @@
 
 use aosk_abi::{CutCause, Tokens};
 
-use super::super::plan::{Cut, Memo, Plan, Replacement, Situation};
+use super::super::page::Residency;
+use super::super::plan::{Cut, Eviction, Memo, Plan, Replacement, Situation};
 use super::place::breakpoints;
-use super::scan::Scan;
+use super::scan::{Scan, Unit};
 
 /// From above one part of the window to another, in thousandths.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +49,13 @@ pub fn emergency(situation: &Situation<'_>, memo: &mut Memo) -> Plan {
     let to = situation.window.0.saturating_mul(EMERGENCY_TO) / 1000;
     let scan = Scan::new(situation, Some(0));
     let plan = oldest(situation, memo, &scan, to, CutCause::Emergency);
-    if plan.excess == Tokens::ZERO {
+    // Stubs, and what is no larger than one, free nothing.
+    let frees = |one: &Eviction| {
+        let page = situation.space.page(one.page);
+        let is_stub = page.is_none_or(|page| page.residency == Residency::Stub);
+        !is_stub && one.tokens > situation.space.stub_tokens()
+    };
+    if plan.evict.iter().any(frees) {
         return plan;
     }
     oldest(situation, memo, &Scan::of_all(situation), to, CutCause::Emergency)
@@ -72,22 +79,21 @@ pub(super) fn oldest(
         }
         first = first.or(Some((at, unit.page)));
         end = at.saturating_add(1);
-        // One stub stays for all.
-        left = left.saturating_sub(unit.tokens).saturating_add(std::mem::take(&mut kept_stub));
+        // One stub stays for all, and one that is there may be it.
+        let frees = if unit.stub { 0 } else { unit.tokens };
+        left = left.saturating_sub(frees).saturating_add(std::mem::take(&mut kept_stub));
     }
-    // A call that goes takes all its results along.
-    for (at, unit) in scan.units.iter().enumerate().skip(end) {
-        if end == 0 || !unit.free || unit.call.is_none_or(|call| call >= end) {
-            break;
-        }
-        end = at.saturating_add(1);
-        left = left.saturating_sub(unit.tokens);
+    // A call that goes takes all its results along, wherever they stand.
+    let follows = |unit: &Unit| {
+        let call = unit.call.or(unit.answers);
+        unit.free && call.is_some_and(|call| call < end)
+    };
+    for unit in scan.units.iter().skip(end).filter(|unit| follows(unit)) {
+        left = left.saturating_sub(if unit.stub { 0 } else { unit.tokens });
     }
-    let evict = scan.evictions(
-        situation,
-        |at| at < end && scan.units.get(at).is_some_and(|unit| unit.free),
-        |_| 0,
-    );
+    let goes =
+        |at: usize| scan.units.get(at).is_some_and(|unit| (at < end && unit.free) || follows(unit));
+    let evict = scan.evictions(situation, goes, |_| 0);
     if let Some((_, page)) = first {
         memo.anchors.expire(Some(page), situation.rules.lifetime, situation.now);
         memo.spare.retain(|spare| *spare < page);

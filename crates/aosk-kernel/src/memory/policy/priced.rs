@@ -50,12 +50,12 @@ impl Setting {
     #[must_use]
     pub const fn of(prefer: Prefer) -> Self {
         match prefer {
-            Prefer::Cost => Self { high: 990, keep: 0, fault: 50_000, weight: 14_500, early: true },
+            Prefer::Cost => Self { high: 990, keep: 0, fault: 80_000, weight: 14_500, early: true },
             Prefer::Quality => {
                 Self { high: 990, keep: 200, fault: 300_000, weight: 6_000, early: true }
             }
             Prefer::Utilisation => {
-                Self { high: 997, keep: 862, fault: 6_000, weight: 1_300, early: false }
+                Self { high: 997, keep: 876, fault: 6_000, weight: 1_300, early: false }
             }
         }
     }

@@ -161,12 +161,24 @@ impl AddressSpace {
         }
     }
 
+    /// Makes stubs of all summaries. Returns what that frees.
+    pub fn unsummarise(&mut self) -> Tokens {
+        let before = self.total;
+        for at in 0..self.shown.len() {
+            self.unsummarise_at(at);
+        }
+        Tokens(before.saturating_sub(self.total))
+    }
+
     /// A summary that tells of a page which is gone for good becomes a stub, which tells of its first
     /// page alone.
     fn tell_nothing_of(&mut self, gone: PageId) {
-        let Some(at) = self.shown.partition_point(|shown| *shown < gone).checked_sub(1) else {
-            return;
-        };
+        if let Some(at) = self.shown.partition_point(|shown| *shown < gone).checked_sub(1) {
+            self.unsummarise_at(at);
+        }
+    }
+
+    fn unsummarise_at(&mut self, at: usize) {
         let Some(id) = self.shown.get(at).copied() else { return };
         let Some(page) = self.page(id).filter(|page| page.summary && page.extent > 0) else {
             return;

@@ -10,7 +10,7 @@ use super::Memory;
 use crate::memory::CacheRules;
 
 /// The least and the most that a provider's count is believed to be, for a thousand of the estimate.
-pub(super) const SCALE: std::ops::RangeInclusive<u64> = 500..=4_000;
+const SCALE: std::ops::RangeInclusive<u64> = 500..=2_500;
 
 /// A hit may fall short by so many tokens and still be one: blocks, and what providers put around
 /// messages.
@@ -113,6 +113,11 @@ impl Memory {
             return scale;
         }
         let ratio = input.0.saturating_mul(1_000) / estimate.0;
+        // No tokenizer is so far from the estimate: this counts something else, such as only what no
+        // cache had.
+        if !SCALE.contains(&ratio) {
+            return scale;
+        }
         // The longer the request, the less what stands around messages weighs in it.
         let scale = if scale == 1_000 { ratio } else { (scale * 3 + ratio) / 4 };
         scale.clamp(*SCALE.start(), *SCALE.end())

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use aosk_abi::{PageId, PageKind, Timestamp, Tokens};
 
-use super::answer::SCALE;
 use super::{Memory, STUB_TOKENS};
 use crate::memory::{
     AddressSpace, CacheRules, Cut, CutCause, Eviction, Learner, Memo, NeedTable, Page, Plan,
@@ -26,6 +25,9 @@ const FIRST_MESSAGES: u32 = 4;
 
 /// What is kept of what was too long, in thousandths.
 const SHRINK_TO: u64 = 800;
+
+/// What a provider refused is more than it takes; so much of it is what is tried again at most.
+const CEILING: u64 = 900;
 
 /// At this part of what was too long it is worth asking again, in thousandths.
 const SHRUNK: u64 = 950;
@@ -62,7 +64,7 @@ impl Memory {
         let tools = u32::try_from(tools.0).unwrap_or(u32::MAX);
         self.space.resize(PageId(0), tools);
         let window = self.window_of(terms.limit);
-        self.window = terms.limit.map(|_| window);
+        self.window = terms.limit.or(self.ceiling).map(|_| window);
         self.pin_task(window);
         self.learn(uses, window, terms.seeds);
         let (short, long) = (terms.cache, terms.long_cache);
@@ -79,7 +81,8 @@ impl Memory {
     /// What may be shown, in tokens of the estimate.
     fn window_of(&self, limit: Option<Tokens>) -> Tokens {
         let unbounded = Tokens(u64::from(u32::MAX));
-        limit.map_or(unbounded, |limit| Self::room(limit, self.scale))
+        let room = limit.map_or(unbounded, |limit| Self::room(limit, self.scale));
+        self.ceiling.map_or(room, |ceiling| room.min(ceiling))
     }
 
     /// The tokens of the estimate that fit below a provider's limit, if it is expected to count `scale`
@@ -97,7 +100,7 @@ impl Memory {
         Tokens(if scale < 1_000 { window.max(limit.0) } else { window })
     }
 
-    /// The task stays, unless it is so long that nothing else has room.
+    /// The task stays, as much of its beginning as leaves room for other things.
     fn pin_task(&mut self, window: Tokens) {
         let is_task = |page: &Page| matches!(page.kind, PageKind::User | PageKind::Task);
         let fixed = self.space.fixed();
@@ -109,15 +112,16 @@ impl Memory {
         if first.page.pinned || self.taken.0.saturating_sub(source.0) > FIRST_MESSAGES {
             return;
         }
-        let pages = || self.space.pages_of(source);
-        let tokens: u64 = pages().map(|(_, page)| u64::from(page.tokens)).sum();
-        let is_whole = pages().all(|(_, page)| page.residency == Residency::Resident);
-        if is_whole && tokens <= window.0 / TASK_SHARE {
-            let pages: Vec<PageId> = pages().map(|(id, _)| id).collect();
-            for id in pages {
-                // There is such a page.
-                let _set = self.space.pin(id, true);
-            }
+        let mut left = window.0 / TASK_SHARE;
+        let pages = self.space.pages_of(source);
+        let pages = pages.take_while(|(_, page)| page.residency == Residency::Resident);
+        let pages = pages.map_while(|(id, page)| {
+            left = left.checked_sub(u64::from(page.tokens))?;
+            Some(id)
+        });
+        for id in pages.collect::<Vec<PageId>>() {
+            // There is such a page.
+            let _set = self.space.pin(id, true);
         }
     }
 
@@ -150,10 +154,12 @@ impl Memory {
         }
         // No call is made that must fail: the oldest goes if the policy did not free enough. It goes
         // with room to spare, or the next call would be cut too.
-        if self.space.total() > window {
-            let rest =
-                self.choose(window, rules, terms, |situation, memo| emergency(situation, memo));
-            self.space.apply(&rest);
+        while self.space.total() > window {
+            let rest = self.choose(window, rules, terms, emergency);
+            // When no page is left that may go, summaries do.
+            if self.space.apply(&rest) == Tokens::ZERO && self.space.unsummarise() == Tokens::ZERO {
+                break;
+            }
             // What was made a stub a moment ago may have been merged with others.
             let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
             plan.evict.extend(rest.evict.into_iter().filter(|one| !left.contains(&one.page)));
@@ -232,12 +238,11 @@ impl Memory {
     /// whether that is enough to ask again.
     pub(crate) fn shrink(&mut self, terms: &Terms<'_>) -> (Planned, bool) {
         let sent = self.space.total();
-        // What was sent is more than the provider takes, whatever the estimate says.
-        let window = Tokens(sent.0.saturating_mul(SHRINK_TO) / 1_000);
-        if let Some(limit) = terms.limit {
-            let scale = limit.0.saturating_mul(1_000) / window.0.max(1);
-            self.scale = scale.max(self.scale).clamp(*SCALE.start(), *SCALE.end());
-        }
+        // What was sent is more than the provider takes, whatever the estimate says. That is kept to.
+        let part = |thousandths: u64| Tokens(sent.0.saturating_mul(thousandths) / 1_000);
+        let window = part(SHRINK_TO);
+        let ceiling = part(CEILING);
+        self.ceiling = Some(self.ceiling.map_or(ceiling, |lower| lower.min(ceiling)));
         self.window = Some(window);
         let plan = self.make_room(window, terms.cache, terms);
         let left = self.space.total().0.saturating_mul(1_000);
