@@ -161,9 +161,7 @@ impl Kernel {
         let (mut planned, freed) = process.memory.shrink(&terms);
         let changed = process.memory.take_changed();
         self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
-        if let Some(cut) = &mut planned.plan.cut {
-            cut.cause = aosk_abi::CutCause::Refused;
-        }
+        planned.plan.cut.get_or_insert_default().cause = aosk_abi::CutCause::Refused;
         self.tell_cut(cx, Self::call_id(pid, call.number), &terms, &planned);
         let Some(process) = self.processes.get(pid).filter(|_| freed) else {
             return false;

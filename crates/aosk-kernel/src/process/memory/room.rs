@@ -156,16 +156,17 @@ impl Memory {
         // with room to spare, or the next call would be cut too.
         while self.space.total() > window {
             let rest = self.choose(window, rules, terms, emergency);
-            // When no page is left that may go, summaries do.
-            if self.space.apply(&rest) == Tokens::ZERO && self.space.unsummarise() == Tokens::ZERO {
-                break;
-            }
+            let freed = self.space.apply(&rest);
             // What was made a stub a moment ago may have been merged with others.
             let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
             plan.evict.extend(rest.evict.into_iter().filter(|one| !left.contains(&one.page)));
             plan.evict.sort_unstable_by_key(|one| one.page);
             plan.cut = plan.cut.or(rest.cut);
             plan.breakpoints = rest.breakpoints;
+            // When no page is left that may go, summaries do.
+            if freed == Tokens::ZERO && self.space.unsummarise() == Tokens::ZERO {
+                break;
+            }
         }
         // A stub that answers a call which is shown stays where it is, whatever was planned.
         plan.evict.retain(|one| !stubs.contains(&one.page) || !self.is_stub(one.page));
@@ -246,7 +247,9 @@ impl Memory {
         self.window = Some(window);
         let plan = self.make_room(window, terms.cache, terms);
         let left = self.space.total().0.saturating_mul(1_000);
-        let freed = left <= sent.0.saturating_mul(SHRUNK);
+        let freed = self.space.total() < sent && left <= sent.0.saturating_mul(SHRUNK);
+        // Not all of it need go for another try.
+        self.window = Some(window.max(self.space.total()));
         (Planned { plan, before: sent, window, long_lived: false }, freed)
     }
 }

@@ -202,7 +202,9 @@ impl Change<'_> {
         ensure((before.0, after.0) == figures, "a cut frees what it says", || {
             format!("{}: {before} to {after}, by the table {figures:?}", self.pid)
         })?;
-        let never = window.is_none() && ["lru", "fifo-batch", "summarise"].contains(&&**policy);
+        // Who was refused once knows of an end.
+        let endless = window.is_none() && self.process.memory.window().is_none();
+        let never = endless && ["lru", "fifo-batch", "summarise"].contains(&&**policy);
         ensure(!never || is_refused(&self.facts), "nothing leaves a window without end", || {
             format!("{}: {evicted:?}", self.pid)
         })?;
