@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Pid,
-    Tokens, ToolOutcome, ToolSpec, ToolStart,
+    ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
 use aosk_model::{CacheHints, Delta, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
@@ -103,6 +103,16 @@ impl Devices {
         self.models.get(model).map(|model| model.tokenizer).unwrap_or_default()
     }
 
+    /// What a model may be shown beside its answer; none if that is not known.
+    pub(crate) fn room(&self, options: &ThinkOptions) -> Option<Tokens> {
+        let context = self.models.get(&options.model).and_then(|model| model.context);
+        let room = context.map(|context| context.saturating_sub(options.output_max));
+        match (room, options.window) {
+            (Some(room), Some(window)) => Some(room.min(window)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// The tokens that tools of these names take in a request.
     pub(crate) fn tokens_of_tools(&mut self, names: &[String], count: Tokenizer) -> Tokens {
         let offered = self.offered(names);
@@ -135,7 +145,7 @@ impl Devices {
         call: CallId,
         attempt: u32,
         asker: Asker,
-        options: Arc<aosk_abi::ThinkOptions>,
+        options: Arc<ThinkOptions>,
         shown: Shown,
     ) {
         let tools = self.offered(&options.tools).specs.clone();

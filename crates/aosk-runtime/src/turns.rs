@@ -93,7 +93,8 @@ impl Turns {
                 let count = devices.tokenizer(&options.model);
                 let tools = devices.tokens_of_tools(&options.tools, count);
                 let contents = self.contents.entry(pid).or_default();
-                let Told { pieces, uses } = contents.tell(bodies, process, &mut append, count)?;
+                let Told { pieces, uses } =
+                    contents.tell(bodies, process, &mut append, count, devices.room(&options))?;
                 Syscall::Think { options, tools, pieces, uses }
             }
             Call::Recall(pages) => Syscall::Recall { pages },

@@ -1,11 +1,11 @@
 //! What the shell knows of the content of one process, and what it tells the core of it.
 
-use aosk_abi::{Body, Error, Message, PageId, PageIndex, Piece};
+use aosk_abi::{Body, Error, Message, PageId, PageIndex, Piece, Tokens};
 use aosk_kernel::Process;
 use aosk_model::Tokenizer;
 
 use super::carried::Carried;
-use super::paging::{part, pieces, spoken};
+use super::paging::{page_tokens, part, pieces, spoken};
 use super::recollect::{Recollection, has_evicted};
 use crate::bodies::Bodies;
 
@@ -28,7 +28,7 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// What the core is told of a log when its process asks the model. What is brought back unasked is
+    /// What the core is told of a log when its process asks the model, of which so much may be shown. What is brought back unasked is
     /// appended first.
     pub(crate) fn tell(
         &mut self,
@@ -36,6 +36,7 @@ impl Contents {
         process: &Process,
         append: &mut Vec<Body>,
         count: Tokenizer,
+        window: Option<Tokens>,
     ) -> Result<Told, Error> {
         if let Some(said) = said_last(append).filter(|_| has_evicted(process)) {
             let back = self.recollection.unasked(process, bodies, &said)?;
@@ -50,7 +51,7 @@ impl Contents {
         new.extend(append.iter().cloned());
         let mut told = Told::default();
         for (source, body) in (taken.0..).map(PageIndex).zip(&new) {
-            told.pieces.extend(pieces(body.message(), source, count));
+            told.pieces.extend(pieces(body.message(), source, count, page_tokens(window)));
         }
         self.begin_to_watch(bodies, process, &told)?;
         if let Some(carried) = &mut self.carried {

@@ -4,17 +4,30 @@
 //! What tools return and people say is cut into pages of a few thousand tokens, at natural borders. A
 //! page that was brought back is a page again.
 
-use aosk_abi::{Content, Message, PageIndex, PageKind, Part, Piece, TEXT_END};
+use aosk_abi::{Content, Message, PageIndex, PageKind, Part, Piece, TEXT_END, Tokens};
 use aosk_model::Tokenizer;
 
-/// Tokens that a page has at most, but for a text without any border.
-const PAGE_TOKENS_MAX: u64 = 4_000;
+/// Tokens that a page has at most, and in a small window.
+pub(crate) const PAGE_TOKENS_MAX: u64 = 4_000;
+const PAGE_TOKENS_MIN: u64 = 400;
 
-/// Tokens that are aimed at when a text is cut, so that the last page is no crumb.
-const PAGE_TOKENS: u64 = 3_000;
+/// The part of a window that a page takes at most.
+const PAGE_SHARE: u64 = 8;
 
-/// The pages of a message, the one of this number in its log.
-pub(crate) fn pieces(message: &Message, source: PageIndex, count: Tokenizer) -> Vec<Piece> {
+/// The tokens that a page has at most where so many may be shown.
+pub(crate) fn page_tokens(window: Option<Tokens>) -> u64 {
+    window.map_or(PAGE_TOKENS_MAX, |window| {
+        (window.0 / PAGE_SHARE).clamp(PAGE_TOKENS_MIN, PAGE_TOKENS_MAX)
+    })
+}
+
+/// The pages of a message, the one of this number in its log, of so many tokens at most.
+pub(crate) fn pieces(
+    message: &Message,
+    source: PageIndex,
+    count: Tokenizer,
+    most: u64,
+) -> Vec<Piece> {
     let answers = matches!(message, Message::Tool { .. });
     let piece = |kind, tokens: u64, end: u32| Piece {
         source,
@@ -40,11 +53,12 @@ pub(crate) fn pieces(message: &Message, source: PageIndex, count: Tokenizer) -> 
             return vec![piece(kind, whole, TEXT_END)];
         }
     }
-    if whole <= PAGE_TOKENS_MAX {
+    if whole <= most {
         return vec![piece(kind, whole, TEXT_END)];
     }
     let text = content.text();
-    let ends = cut(&text, whole);
+    // Somewhat less is aimed at, so that the last page is no crumb.
+    let ends = cut(&text, whole, most / 4 * 3);
     let mut from = 0;
     let mut pieces: Vec<Piece> = Vec::with_capacity(ends.len());
     for end in ends {
@@ -91,10 +105,10 @@ fn copies(parts: &[Part], blank: Piece, whole: u64, count: Tokenizer) -> Vec<Pie
     pieces
 }
 
-/// Where the pages of a text of so many tokens end, in bytes; the last with the text.
-fn cut(text: &str, tokens: u64) -> Vec<usize> {
+/// Where the pages of a text of so many tokens end, if each is to have about `aim` of them, in bytes; the last with the text.
+fn cut(text: &str, tokens: u64, aim: u64) -> Vec<usize> {
     let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    let target = bytes.saturating_mul(PAGE_TOKENS) / tokens.max(1);
+    let target = bytes.saturating_mul(aim) / tokens.max(1);
     let target = usize::try_from(target).unwrap_or(usize::MAX).max(1);
     let mut ends = Vec::new();
     let mut from = 0;

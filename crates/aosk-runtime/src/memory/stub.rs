@@ -7,7 +7,7 @@ use aosk_model::Tokenizer;
 use super::paging::text_of;
 
 /// Tokens that the quotation in a stub has at most.
-const QUOTED_TOKENS: u64 = 8;
+const QUOTED_TOKENS: u64 = 5;
 
 /// Characters that are looked at for it.
 const QUOTED_CHARS: usize = 60;

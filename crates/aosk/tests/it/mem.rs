@@ -160,7 +160,7 @@ fn a_person_reads_what_is_there_what_left_and_why() {
         "process     p1 agent\n",
         "state       exited: finished\n",
         "model       openai:test-model\n",
-        "limit       3,904 tokens by the provider, which counts 0.5",
+        "limit       3,904 tokens by the provider, which counts 0.6",
         "^ pinned ",
         " . free ",
         "PAGE  KIND ",
@@ -240,7 +240,7 @@ fn an_agent_that_never_asked_has_an_empty_window() {
     let scene = Scene::script(Vec::new());
     let machine = &scene.machine;
     // What must be shown does not fit, so the question is not asked.
-    scene.run(&["hello", "--window", "300"]).expect(3);
+    scene.run(&["hello", "--window", "4400"]).expect(3);
     for args in [&["mem", "1"][..], &["mem", "1", "--explain"], &["mem", "1", "--timeline", "-"]] {
         let ran = machine.aosk(args).expect(0);
         assert_eq!(ran.stderr, "p1 has never asked a model\n", "{ran:#?}");

@@ -7,7 +7,7 @@ use super::*;
 const COUNT: Tokenizer = Tokenizer::ESTIMATE;
 
 fn cut_up(message: &Message) -> Vec<Piece> {
-    pieces(message, PageIndex(7), COUNT)
+    pieces(message, PageIndex(7), COUNT, PAGE_TOKENS_MAX)
 }
 
 /// The texts of the pages of a message.
@@ -135,4 +135,14 @@ fn a_place_inside_a_character_is_none() {
     let message = Message::user("é");
     assert_eq!(text_of(&message, (0, 1)), None);
     assert_eq!(text_of(&message, (0, TEXT_END)).as_deref(), Some("é"));
+}
+
+#[test]
+fn pages_are_small_in_a_small_window() {
+    let sizes = [None, Some(100), Some(4_000), Some(8_000), Some(1_000_000)];
+    let most = sizes.map(|window| page_tokens(window.map(Tokens)));
+    assert_eq!(most, [4_000, 400, 500, 1_000, 4_000]);
+    let message = Message::tool("c", "some words of a result\n".repeat(400));
+    let pieces = pieces(&message, PageIndex(0), COUNT, 500);
+    assert!(pieces.len() > 4 && pieces.iter().all(|piece| piece.tokens <= 500), "{pieces:?}");
 }

@@ -5,7 +5,7 @@ use aosk_abi::{PageId, PageKind, ToolUse};
 use aosk_model::Tokenizer;
 
 use super::*;
-use crate::memory::paging::pieces;
+use crate::memory::paging::{PAGE_TOKENS_MAX, pieces};
 
 fn number(length: usize) -> u32 {
     u32::try_from(length).expect("few")
@@ -41,7 +41,7 @@ impl Log {
         let mut frames: Vec<Frame> = Vec::new();
         for (source, body) in (0..).map(PageIndex).zip(&self.bodies) {
             let mut from = 0;
-            for piece in pieces(body.message(), source, Tokenizer::ESTIMATE) {
+            for piece in pieces(body.message(), source, Tokenizer::ESTIMATE, PAGE_TOKENS_MAX) {
                 frames.push(Frame {
                     page: PageId(number(frames.len()) + 1),
                     body: body.hash(),
