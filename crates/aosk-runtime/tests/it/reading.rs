@@ -304,9 +304,11 @@ async fn pages_that_were_not_written_are_not_read() {
     let page = |index| RowKey::Page(ended, PageIndex(index));
     let backwards = r#"[{"kind":"user","tokens":3,"end":8},{"kind":"user","tokens":3,"end":7}]"#;
     let open = r#"[{"kind":"user","tokens":3,"end":8}]"#;
+    let nothing = r#"[{"kind":"user","tokens":3,"kept":{"residency":"stub","stand_in":48}}]"#;
     let cases = [
-        (with_table(memory, page(0), backwards), "a page of message 0 ends before it begins"),
-        (with_table(memory, page(0), open), "the pages of message 0 have no end"),
+        (with_table(memory, page(0), nothing), "message 0: a page of it is a stub of nothing"),
+        (with_table(memory, page(0), backwards), "message 0: a page of it ends before it begins"),
+        (with_table(memory, page(0), open), "message 0: its pages have no end"),
         (with_table(memory, page(1), "[]"), "message 1 has no pages"),
         (
             put(page(3), memory.row(page(0)).unwrap().unwrap()),
