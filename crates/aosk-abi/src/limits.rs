@@ -17,7 +17,8 @@ pub const MAILBOX_MAX: usize = 256;
 /// Pages in one log. At one page a message this is weeks of work.
 pub const PAGES_MAX: u32 = 1_000_000;
 
-/// Pieces of one message in the page table. The longest body in pieces of a hundred tokens.
+/// Pieces of one message in the page table. A piece has some hundred tokens at least, so the longest
+/// body of ordinary text is far below it.
 pub const PIECES_MAX: u16 = 16_384;
 
 /// Pages that are recalled at once. Beyond it a window of usual size would fill with what was cut from

@@ -332,3 +332,29 @@ fn rows_of_the_version_before_are_read() {
     s.step(a, think("m"));
     assert_eq!(s.process(a).memory.taken(), s.process(a).page_count());
 }
+
+#[test]
+fn page_tables_that_cannot_be_are_refused() {
+    let key = RowKey::Page(Pid(1), PageIndex(0));
+    for (wrong, what) in [
+        (r#"{"kind":"user","tokens":3,"end":8}"#, "its pages have no end"),
+        (
+            r#"{"kind":"user","tokens":3,"end":8},{"kind":"user","tokens":3,"end":7}"#,
+            "a page of it ends before it begins",
+        ),
+        (
+            r#"{"kind":"user","tokens":3,"kept":{"residency":"stub","stand_in":48}}"#,
+            "a page of it is a stub of nothing",
+        ),
+        (
+            r#"{"kind":"user","tokens":3,"kept":{"copy_of":9}}"#,
+            "a page is a copy of one that is not there",
+        ),
+    ] {
+        let error = refusal(|rows| {
+            let text = row(rows, key);
+            *text = text.replace(r#"{"kind":"message","tokens":0}"#, wrong);
+        });
+        assert_eq!(error, RestoreError { key, what: what.to_owned() });
+    }
+}

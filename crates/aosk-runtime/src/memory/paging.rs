@@ -4,7 +4,7 @@
 //! What tools return and people say is cut into pages of a few thousand tokens, at natural borders. A
 //! page that was brought back is a page again.
 
-use aosk_abi::{Content, Message, PageIndex, PageKind, Part, Piece, TEXT_END, Tokens};
+use aosk_abi::{Content, Message, PageIndex, PageKind, Part, Piece, TEXT_END, Tokens, limits};
 use aosk_model::Tokenizer;
 
 /// Tokens that a page has at most, and in a small window.
@@ -58,7 +58,9 @@ pub(crate) fn pieces(
     }
     let text = content.text();
     // Somewhat less is aimed at, so that the last page is no crumb.
-    let ends = cut(&text, whole, most / 4 * 3);
+    // No message has more pages than the page table takes of one.
+    let aim = (most / 4 * 3).max(whole / u64::from(limits::PIECES_MAX / 2));
+    let ends = cut(&text, whole, aim);
     let mut from = 0;
     let mut pieces: Vec<Piece> = Vec::with_capacity(ends.len());
     for end in ends {

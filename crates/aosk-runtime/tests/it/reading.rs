@@ -316,8 +316,12 @@ async fn pages_that_were_not_written_are_not_read() {
         ),
     ];
     for (row, flaw) in cases {
-        let error = inspect::page_table(&changed(memory, vec![row]), ended).unwrap_err();
+        let store = changed(memory, vec![row]);
+        let error = inspect::page_table(&store, ended).unwrap_err();
         assert_eq!(error.code, ErrorCode::StoreCorrupt);
         assert_eq!(error.message, format!("reading the pages of {ended}: {flaw}"));
+        // What a reader stumbles over, the audit names.
+        let damage = inspect::check(&store).unwrap().damage;
+        assert!(damage.iter().any(|damage| damage.what.contains(flaw)), "{flaw}: {damage:?}");
     }
 }

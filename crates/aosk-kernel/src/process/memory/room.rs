@@ -50,7 +50,7 @@ pub(crate) struct Terms<'a> {
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
-    /// Why it was made in the end.
+    /// What would have been shown without it.
     pub(crate) before: Tokens,
     /// What the model may be shown, in tokens of the estimate.
     pub(crate) window: Tokens,

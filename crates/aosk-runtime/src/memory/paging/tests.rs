@@ -146,3 +146,10 @@ fn pages_are_small_in_a_small_window() {
     let pieces = pieces(&message, PageIndex(0), COUNT, 500);
     assert!(pieces.len() > 4 && pieces.iter().all(|piece| piece.tokens <= 500), "{pieces:?}");
 }
+
+#[test]
+fn the_longest_message_has_no_more_pages_than_the_page_table_takes() {
+    let message = Message::user("7".repeat(8_000_000));
+    let pieces = pieces(&message, PageIndex(0), COUNT, PAGE_TOKENS_MIN);
+    assert!(pieces.len() <= usize::from(limits::PIECES_MAX), "{}", pieces.len());
+}
