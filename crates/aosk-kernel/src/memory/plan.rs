@@ -125,6 +125,21 @@ pub struct Cut {
     pub growth: u64,
 }
 
+impl Cut {
+    /// The figures of this cut and another behind it, for whose reason both are told.
+    #[must_use]
+    pub fn and(self, more: &Self) -> Self {
+        Self {
+            cause: more.cause,
+            freed: self.freed + more.freed,
+            rewritten: self.rewritten.max(more.rewritten),
+            price: self.price.max(more.price),
+            loss: self.loss.saturating_add(more.loss),
+            growth: more.growth,
+        }
+    }
+}
+
 /// A page that is to go, and why it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Eviction {

@@ -125,7 +125,8 @@ fn print(
     }
     line("");
     line(&view::pages(places, texts, all, width));
-    if waiting > 0 && term::is_open() {
+    // One that has ended asks no more.
+    if waiting > 0 && !snapshot.has_ended && term::is_open() {
         let messages = plural(u64::from(waiting), "message");
         note(&format!("{messages} came after the last call and will be pages at the next"));
     }

@@ -161,7 +161,10 @@ impl Memory {
             let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
             plan.evict.extend(rest.evict.into_iter().filter(|one| !left.contains(&one.page)));
             plan.evict.sort_unstable_by_key(|one| one.page);
-            plan.cut = plan.cut.or(rest.cut);
+            plan.cut = match (plan.cut, rest.cut) {
+                (Some(cut), Some(more)) => Some(cut.and(&more)),
+                (one, other) => one.or(other),
+            };
             plan.breakpoints = rest.breakpoints;
             // When no page is left that may go, summaries do.
             if freed == Tokens::ZERO && self.space.unsummarise() == Tokens::ZERO {
