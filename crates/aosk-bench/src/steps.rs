@@ -166,6 +166,8 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         },
         workspace: None,
         base_url: None,
+        replacement: None,
+        prefer: None,
         chat: false,
     };
     SpawnSpec {

@@ -453,7 +453,14 @@ pub(crate) fn options() -> ThinkOptions {
 }
 
 pub(crate) fn agent(name: &str) -> SpawnSpec {
-    let param = react::Param { options: options(), workspace: None, base_url: None, chat: false };
+    let param = react::Param {
+        options: options(),
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: false,
+    };
     process(name, "react", &serde_json::to_string(&param).unwrap())
 }
 
