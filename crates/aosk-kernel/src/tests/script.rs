@@ -705,6 +705,9 @@ fn fact(entry: &Entry) -> String {
         Fact::ModelCalled { call, model, pages, input, output_max, .. } => {
             format!("{call} {model} with {} pages {input}+{output_max}", pages.0)
         }
+        Fact::WindowExceeded { model, pages, input, room, .. } => {
+            format!("{model} with {} pages {input}, of which {room} fit", pages.0)
+        }
         Fact::ModelAnswered { call, page, usage, cost, .. } => {
             format!("{call} {page:?} used {}+{} for {cost}", usage.input(), usage.output)
         }

@@ -146,6 +146,12 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.plural("input", "token"),
             fact.count("output_max"),
         ),
+        "window.exceeded" => format!(
+            "{} not asked: about {} must be shown, {} fit",
+            fact.word("model"),
+            fact.plural("input", "token"),
+            fact.count("room"),
+        ),
         "model.answered" => answered(fact),
         "model.retried" => format!(
             "{} failure {} [{}], again in {}: {}",

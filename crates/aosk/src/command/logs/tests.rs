@@ -50,6 +50,9 @@ fn facts() -> Vec<Fact> {
             input: Tokens(12_345),
             output_max: Tokens(4_096),
             window: Some(Tokens(28_672)),
+            room: None,
+            policy: None,
+            prefer: None,
         },
         Fact::ModelAnswered {
             call,
