@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    CallId, Error, ErrorCode, Evicted, Fact, PageId, PageIndex, Pid, Piece, RowKey, ThinkOptions,
-    Timestamp, Tokens,
+    CallId, Error, ErrorCode, Evicted, Fact, MessageIndex, PageId, Pid, Piece, RowKey,
+    ThinkOptions, Timestamp, Tokens,
 };
 
 use crate::config::Config;
@@ -70,7 +70,7 @@ impl Kernel {
         let room = process.memory.window();
         let id = Self::call_id(pid, number);
         if !unread {
-            self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+            self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
         }
         self.tell_cut(cx, id, &terms, &planned);
         if planned.plan.excess > Tokens::ZERO && !overruns {
@@ -112,7 +112,7 @@ impl Kernel {
             let tokens = process.memory.space().page(copy).map_or(0, |page| page.tokens);
             cx.fact(pid, Fact::PageRecalled { page, copy, tokens });
         }
-        let new = (first.0..log.0).map(|index| RowKey::Page(pid, PageIndex(index)));
+        let new = (first.0..log.0).map(|index| RowKey::Message(pid, MessageIndex(index)));
         self.dirty.extend(new);
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Kernel {
         };
         let (mut planned, freed) = process.memory.shrink(&terms);
         let changed = process.memory.take_changed();
-        self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+        self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
         planned.plan.cut.get_or_insert_default().cause = aosk_abi::CutCause::Refused;
         self.tell_cut(cx, Self::call_id(pid, call.number), &terms, &planned);
         let Some(process) = self.processes.get(pid).filter(|_| freed) else {
@@ -211,7 +211,7 @@ fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'
 /// What is told of a call that is not made, as what must be shown is more than what fits.
 fn exceeded(
     options: &ThinkOptions,
-    pages: PageIndex,
+    pages: MessageIndex,
     (input, room): (Tokens, Tokens),
     terms: &Terms<'_>,
 ) -> Fact {

@@ -142,7 +142,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             "{} {}, {}, about {} in, at most {} out",
             fact.call(),
             fact.word("model"),
-            fact.plural("pages", "page"),
+            fact.plural("pages", "message"),
             fact.plural("input", "token"),
             fact.count("output_max"),
         ),
@@ -215,7 +215,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "process.exited" => {
             let status: Option<ExitStatus> = fact.get("status");
             let how = status.map_or_else(|| fact.word("status"), |status| status.to_string());
-            format!("{how}, {}", fact.plural("pages", "page"))
+            format!("{how}, {}", fact.plural("pages", "message"))
         }
         "budget.expired" => format!("b{}", fact.count("budget")),
         "scheduler.policy" => fact.word("policy"),
