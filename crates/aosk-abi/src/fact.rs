@@ -3,14 +3,15 @@
 //! A fact says what happened and was decided, with figures. Facts of one process do not mention
 //! anything that depends on other processes or on crashes, so a run that was interrupted and
 //! resumed leaves the same facts per process as one that was not. What a crash did stands in
-//! [`Fact::Booted`], which belongs to no process. One thing may differ: which pages the next cut takes,
-//! since how often a page was used is not kept.
+//! [`Fact::Booted`], which belongs to no process. Two things may differ: which pages the next cut
+//! takes, since how often a page was used is not kept, and what fits by estimate, since how a provider
+//! counts is not kept either.
 
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Limits, Resource, Spend};
 use crate::error::ErrorCode;
-use crate::id::{BudgetId, CallId, PageIndex, Pid};
+use crate::id::{BudgetId, CallId, MessageIndex, Pid};
 use crate::memory::{PageId, PageKind};
 use crate::message::Hash;
 use crate::model::{FailureClass, FinishReason, Usage};
@@ -140,7 +141,7 @@ facts! {
         /// The bounds of its own budget node.
         limits: Limits,
         /// How many messages it has from the log of its parent, if it is a fork.
-        forked: Option<PageIndex>,
+        forked: Option<MessageIndex>,
     }
     /// A process asked the model.
     ModelCalled = "model.called" {
@@ -149,20 +150,44 @@ facts! {
         /// The device.
         model: String,
         /// How many messages the log has.
-        pages: PageIndex,
+        pages: MessageIndex,
         /// The tokens of what the model is shown, by estimate.
         input: Tokens,
         /// The most the answer may have.
         output_max: Tokens,
         /// The most the model may be shown; none if that is not known.
         window: Option<Tokens>,
+        /// The tokens of the estimate that fit, by what its provider has counted and refused; none if
+        /// that is not known, and where an older kernel did not say it. So with what follows.
+        room: Option<Tokens>,
+        /// The policy by which pages leave.
+        policy: Option<String>,
+        /// What matters most when they do.
+        prefer: Option<String>,
+    }
+    /// What must be in the window does not fit, so the model was not asked.
+    WindowExceeded = "window.exceeded" {
+        /// The device.
+        model: String,
+        /// How many messages the log has.
+        pages: MessageIndex,
+        /// The tokens that must be shown, by estimate.
+        input: Tokens,
+        /// The most the model may be shown; none if that is not known.
+        window: Option<Tokens>,
+        /// The tokens of the estimate that fit.
+        room: Tokens,
+        /// The policy by which pages leave.
+        policy: String,
+        /// What matters most when they do.
+        prefer: String,
     }
     /// The model answered.
     ModelAnswered = "model.answered" {
         /// The call.
         call: CallId,
         /// The answer's page.
-        page: PageIndex,
+        page: MessageIndex,
         /// The answer.
         body: Hash,
         /// What it used.
@@ -214,6 +239,9 @@ facts! {
         cause: CutCause,
         /// The most the model may be shown.
         window: Option<Tokens>,
+        /// The tokens of the estimate that fit; none if that is not known, and where an older kernel
+        /// did not say it.
+        room: Option<Tokens>,
         /// What it would have been shown.
         before: Tokens,
         /// What it is shown.
@@ -398,6 +426,7 @@ impl Fact {
             | Self::MessageReceived { body, .. } => vec![*body],
             Self::Exited { result, .. } => result.iter().copied().collect(),
             Self::ModelCalled { .. }
+            | Self::WindowExceeded { .. }
             | Self::ModelRetried { .. }
             | Self::ModelFailed { .. }
             | Self::ModelCharged { .. }

@@ -72,8 +72,8 @@ id!(
     RequestId, u64, "r", "r9"
 );
 id!(
-    /// The place of a page in the log of one process, counted from 0.
-    PageIndex, u32, "@", "@12"
+    /// The place of a message in the log of one process, counted from 0.
+    MessageIndex, u32, "@", "@12"
 );
 
 /// One call to a device (a model or a tool), numbered from 1 within its process.

@@ -1,5 +1,6 @@
 //! `idle`: memory of a node without agents and with many that wait, and how long `aosk ps` takes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -138,6 +139,8 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         recorded: None,
         programs,
         policy: policy("priority")?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

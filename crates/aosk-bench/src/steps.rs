@@ -3,6 +3,7 @@
 //! One step is a model call over HTTP to a server that answers at once, one trivial tool call, and
 //! the commit of both with full sync before the next model call.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +144,8 @@ pub(crate) async fn node(
         recorded: None,
         programs: Programs::default(),
         policy: policy("priority")?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),
@@ -166,6 +169,8 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         },
         workspace: None,
         base_url: None,
+        replacement: None,
+        prefer: None,
         chat: false,
     };
     SpawnSpec {

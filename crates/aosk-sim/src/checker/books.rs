@@ -207,6 +207,7 @@ impl Account {
                 }
             }
             Fact::MemoryCut { .. }
+            | Fact::WindowExceeded { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }

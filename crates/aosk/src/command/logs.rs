@@ -142,9 +142,15 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             "{} {}, {}, about {} in, at most {} out",
             fact.call(),
             fact.word("model"),
-            fact.plural("pages", "page"),
+            fact.plural("pages", "message"),
             fact.plural("input", "token"),
             fact.count("output_max"),
+        ),
+        "window.exceeded" => format!(
+            "{} not asked: about {} must be shown, {} fit",
+            fact.word("model"),
+            fact.plural("input", "token"),
+            fact.count("room"),
         ),
         "model.answered" => answered(fact),
         "model.retried" => format!(
@@ -209,7 +215,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "process.exited" => {
             let status: Option<ExitStatus> = fact.get("status");
             let how = status.map_or_else(|| fact.word("status"), |status| status.to_string());
-            format!("{how}, {}", fact.plural("pages", "page"))
+            format!("{how}, {}", fact.plural("pages", "message"))
         }
         "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
         "budget.asked" => {

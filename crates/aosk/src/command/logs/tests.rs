@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use aosk::abi::{
-    Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, PageIndex, Resource, Risk,
-    RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
+    Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, MessageIndex, Resource,
+    Risk, RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
 };
 use aosk::store::{Batch, Memory, Store};
 use expect_test::expect;
@@ -46,14 +46,17 @@ fn facts() -> Vec<Fact> {
         Fact::ModelCalled {
             call,
             model: "openai:small".to_owned(),
-            pages: PageIndex(4),
+            pages: MessageIndex(4),
             input: Tokens(12_345),
             output_max: Tokens(4_096),
             window: Some(Tokens(28_672)),
+            room: None,
+            policy: None,
+            prefer: None,
         },
         Fact::ModelAnswered {
             call,
-            page: PageIndex(4),
+            page: MessageIndex(4),
             body,
             usage,
             cost: MicroUsd(1_234),
@@ -107,7 +110,7 @@ fn every_fact_has_a_line() {
     }
     expect![[r#"
         process.spawned   ann [31m, program react, priority 50, by p1
-        model.called      c2 openai:small, 4 pages, about 12,345 tokens in, at most 4,096 out
+        model.called      c2 openai:small, 4 messages, about 12,345 tokens in, at most 4,096 out
         model.answered    c2 tool_calls, 10,000 in (9,000 cached), 50 out, $0.0013
         model.retried     c2 failure 1 [model.server], again in 1.5 s: overloaded [2J
         model.failed      c2 [model.server] overloaded [2J
@@ -119,7 +122,7 @@ fn every_fact_has_a_line() {
         message.received  taken, from the operator
         process.signalled TERM
         process.reniced   priority 10
-        process.exited    out of budget (money), 9 pages
+        process.exited    out of budget (money), 9 messages
         budget.expired    b4
         scheduler.policy  fifo
         node.booted       start 2, 2 live processes, 1 model call asked again, 0 tool calls made again, 1 interrupted

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk::abi::{CutCause, Evicted, Fact, MissReason, PageId, PageIndex, Tokens, Usage};
+use aosk::abi::{CutCause, Evicted, Fact, MessageIndex, MissReason, PageId, Tokens, Usage};
 
 use aosk::kernel::Memory;
 
@@ -18,9 +18,10 @@ pub(super) struct History {
     /// Those among them that nobody had asked for.
     pub(super) unasked: usize,
     pub(super) misses: Vec<Miss>,
-    /// What the provider is expected to count for a thousand tokens of the estimate, as a kernel that
-    /// was never started anew expects it.
+    /// What the provider is expected to count for a thousand tokens of the estimate.
     pub(super) rate: u64,
+    /// What the last plan was made for.
+    pub(super) plan: Plan,
     shown: Option<Shown>,
     /// What copies are copies of.
     originals: BTreeMap<PageId, PageId>,
@@ -30,6 +31,19 @@ pub(super) struct History {
     gone: BTreeSet<PageId>,
 }
 
+/// What the window was planned for. What an older kernel did not say of it is none.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Plan {
+    /// The most that may be shown, as the provider counts; none if that is not known.
+    pub(super) window: Option<Tokens>,
+    /// The tokens of the estimate that fit.
+    pub(super) room: Option<Tokens>,
+    /// By which policy pages leave.
+    pub(super) policy: Option<String>,
+    /// What matters most when they do.
+    pub(super) prefer: Option<String>,
+}
+
 /// A model call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call {
@@ -37,7 +51,7 @@ pub(super) struct Call {
     pub(super) number: u32,
     pub(super) model: String,
     /// Messages that the log had.
-    pub(super) messages: PageIndex,
+    pub(super) messages: MessageIndex,
     /// What the model was shown, by estimate.
     pub(super) shown: Tokens,
     /// The most that it may be shown.
@@ -55,6 +69,8 @@ pub(super) struct Cut {
     pub(super) policy: String,
     pub(super) cause: CutCause,
     pub(super) window: Option<Tokens>,
+    /// The tokens of the estimate that fitted; none if that is not known.
+    pub(super) room: Option<Tokens>,
     pub(super) before: Tokens,
     pub(super) after: Tokens,
     pub(super) rewritten: Tokens,
@@ -98,7 +114,7 @@ pub(super) struct Miss {
 pub(super) struct Shown {
     pub(super) tokens: Tokens,
     /// Messages that were pages then; all that are now if none.
-    pub(super) messages: Option<PageIndex>,
+    pub(super) messages: Option<MessageIndex>,
 }
 
 impl Cut {
@@ -107,14 +123,9 @@ impl Cut {
         self.before.saturating_sub(self.after).0
     }
 
-    /// The tokens of the estimate that fit; none if that is not known.
-    pub(super) fn room(&self) -> Option<Tokens> {
-        self.window.map(|window| Memory::room(window, self.rate))
-    }
-
     /// How full the window was, in thousandths; none if its size is not known.
     pub(super) fn fullness(&self) -> Option<u64> {
-        fullness(self.before, self.room()?)
+        fullness(self.before, self.room?)
     }
 }
 
@@ -141,6 +152,7 @@ impl Default for History {
             unasked: 0,
             misses: Vec::new(),
             rate: 1_000,
+            plan: Plan::default(),
             shown: None,
             originals: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -153,8 +165,13 @@ impl History {
     /// Takes in the next fact of the process.
     pub(super) fn note(&mut self, fact: Fact) {
         match fact {
-            Fact::ModelCalled { call, model, pages, input, window, .. } => {
+            Fact::ModelCalled {
+                call, model, pages, input, window, room, policy, prefer, ..
+            } => {
                 self.shown = Some(Shown { tokens: input, messages: Some(pages) });
+                self.note_room(window, room);
+                let policy = policy.or_else(|| self.plan.policy.take());
+                self.plan = Plan { window, room, policy, prefer };
                 self.calls.push(Call {
                     number: call.number,
                     model,
@@ -163,6 +180,12 @@ impl History {
                     limit: window,
                     usage: None,
                 });
+            }
+            Fact::WindowExceeded { pages, input, window, room, policy, prefer, .. } => {
+                self.shown = Some(Shown { tokens: input, messages: Some(pages) });
+                self.note_room(window, Some(room));
+                let (policy, prefer) = (Some(policy), Some(prefer));
+                self.plan = Plan { window, room: Some(room), policy, prefer };
             }
             Fact::ModelAnswered { call, usage, .. } => {
                 let asked = self.calls.iter_mut().rev().find(|asked| asked.number == call.number);
@@ -214,13 +237,36 @@ impl History {
         }
     }
 
+    /// A kernel that was started anew does not remember how the provider counts, and plans with all
+    /// of the limit.
+    fn note_room(&mut self, window: Option<Tokens>, room: Option<Tokens>) {
+        if room.is_some() && room == window && self.room_of(window) != room {
+            self.rate = 1_000;
+        }
+    }
+
+    /// What fits, for a journal that does not say it.
+    fn room_of(&self, window: Option<Tokens>) -> Option<Tokens> {
+        window.map(|window| Memory::room(window, self.rate))
+    }
+
+    /// The tokens of the estimate that fit; none if that is not known.
+    pub(super) fn room(&self) -> Option<Tokens> {
+        self.plan.room.or_else(|| self.room_of(self.plan.window))
+    }
+
+    /// Whether the provider ever said that a request was too long.
+    pub(super) fn was_refused(&self) -> bool {
+        self.cuts.iter().any(|cut| cut.cause == CutCause::Refused)
+    }
+
     fn note_cut(&mut self, fact: Fact) {
-        let rate = self.rate;
         let Fact::MemoryCut {
             call,
             policy,
             cause,
             window,
+            room,
             before,
             after,
             rewritten,
@@ -232,6 +278,11 @@ impl History {
         else {
             return;
         };
+        self.note_room(window, room);
+        self.plan.window = window;
+        self.plan.room = room;
+        self.plan.policy = Some(policy.clone());
+        let (rate, room) = (self.rate, room.or_else(|| self.room_of(window)));
         self.shown = Some(Shown { tokens: after, messages: None });
         // A call that a provider refused has been told of; any other comes after its cut.
         let made = self.calls.last().is_some_and(|made| made.number == call.number);
@@ -245,6 +296,7 @@ impl History {
             policy,
             cause,
             window,
+            room,
             before,
             after,
             rewritten,
@@ -262,7 +314,7 @@ impl History {
     }
 
     /// How many calls ago a message was first shown; none if it has not been.
-    pub(super) fn age(&self, message: PageIndex) -> Option<usize> {
+    pub(super) fn age(&self, message: MessageIndex) -> Option<usize> {
         let first = self.calls.partition_point(|call| call.messages <= message);
         let made = self.calls.len().checked_sub(first)?;
         made.checked_sub(1)
