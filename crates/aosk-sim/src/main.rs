@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aosk_sim::bench::Crowd;
+use aosk_sim::bench::{Crowd, Mix, quantile};
 use aosk_sim::{Case, Defect, Failure, Report, run, shrink};
 use clap::Parser;
 
@@ -35,7 +35,7 @@ struct Options {
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
-    /// Measure one input with so many live processes; 0 means 100, 1000 and 10000.
+    /// Measure one input with so many live processes; 0 means 100 to 100,000.
     #[arg(long, value_name = "N")]
     bench_apply: Option<u32>,
 }
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     }
     let out = &mut io::stdout().lock();
     match options.bench_apply {
-        Some(processes) => match bench(out, processes) {
+        Some(processes) => match bench(out, &options, processes) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
@@ -170,23 +170,42 @@ fn summary(
 }
 
 /// Measures what one input costs.
-fn bench(out: &mut impl Write, processes: u32) -> io::Result<()> {
-    let sizes = if processes == 0 { vec![100, 1_000, 10_000] } else { vec![processes] };
-    for size in sizes {
-        let mut crowd = Crowd::new(size);
+fn bench(out: &mut impl Write, options: &Options, processes: u32) -> io::Result<()> {
+    let sizes = if processes == 0 { vec![100, 1_000, 10_000, 100_000] } else { vec![processes] };
+    let origin = now();
+    let clock = || u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    for (size, mix) in sizes.iter().flat_map(|size| [(*size, Mix::Equal), (*size, Mix::Groups)]) {
+        let mut crowd = Crowd::new(size, mix);
         // Once round, so that every process has begun to work.
-        crowd.work(size);
-        let begun = now();
-        let applied = crowd.work(20_000);
-        let micros = begun.elapsed().as_secs_f64() * 1e6
-            / f64::from(u32::try_from(applied).unwrap_or(u32::MAX));
-        writeln!(
-            out,
-            "{:6} processes: {micros:.1} us per input, {applied} inputs",
-            crowd.processes()
-        )?;
+        crowd.work(size, &clock);
+        let costs = crowd.work(20_000, &clock);
+        let at = |values: &[u64]| [500, 990].map(|part| micros(quantile(values, part)));
+        let ([decided_50, decided_99], [queued_50, queued_99]) =
+            (at(&costs.decided), at(&costs.queued));
+        if options.json {
+            let figures = serde_json::json!({
+                "processes": crowd.processes(), "mix": format!("{mix:?}"),
+                "inputs": costs.inputs(), "decided_p50_us": decided_50,
+                "decided_p99_us": decided_99, "queued_p50_us": queued_50,
+                "queued_p99_us": queued_99,
+            });
+            writeln!(out, "{figures}")?;
+        } else {
+            writeln!(
+                out,
+                "{:6} processes, {mix:?}: a call ends and the next starts in {decided_50:.1} us \
+                 (p99 {decided_99:.1}), one is queued in {queued_50:.1} us (p99 {queued_99:.1}), \
+                 {} inputs",
+                crowd.processes(),
+                costs.inputs()
+            )?;
+        }
     }
     Ok(())
+}
+
+fn micros(nanos: u64) -> f64 {
+    Duration::from_nanos(nanos).as_secs_f64() * 1e6
 }
 
 #[expect(clippy::disallowed_methods, reason = "the speed of the simulator is real time")]
