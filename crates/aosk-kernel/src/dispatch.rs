@@ -157,6 +157,10 @@ impl Kernel {
         held: Spend,
         (queue, device): (QueueId, DeviceId),
     ) {
+        let continues = self.devices.get(device).is_some_and(|device| device.continues);
+        if !continues && call.begun.is_some() {
+            self.lose_begun(pid, &mut call);
+        }
         self.serve(pid, &call);
         call.attempt = call.attempt.saturating_add(1);
         call.started = cx.now;
@@ -201,7 +205,6 @@ impl Kernel {
         let rules = self.config.cache(call.device(), call.long_lived);
         let limit = limit(&self.config, &call.options);
         process.memory.sent(&call, rules, limit, cx.now);
-        let continues = self.devices.get(device).is_some_and(|device| device.continues);
         let slice = self.config.slice.filter(|_| continues && self.config.policy.slices());
         process.state = State::Running {
             call,

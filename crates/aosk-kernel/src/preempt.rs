@@ -12,9 +12,7 @@
 //! cut off for an urgent process only while less has passed than is left, and never for a slice. And a
 //! call is cut off a bounded number of times.
 
-use aosk_abi::{
-    Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, Usage, limits,
-};
+use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, limits};
 
 use crate::device::DeviceId;
 use crate::kernel::{Ctx, Kernel};
@@ -150,16 +148,25 @@ impl Kernel {
         call.preempted = call.preempted.saturating_add(1);
         if let Some(begun) = begun {
             call.begun = Some(begun.hash());
+            call.begun_output += usage.output;
             cx.fx.bodies.push(begun.clone());
         } else {
-            call.begun = None;
+            call.begun_output += usage.output;
+            self.lose_begun(pid, &mut call);
         }
-        let lost = if begun.is_none() { usage } else { Usage::default() };
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.preempted = process.stats.preempted.saturating_add(1);
-            process.stats.lost += lost.output;
         }
         self.enqueue(pid, call);
         self.interrupt(cx, pid);
+    }
+
+    /// What of the answer was written cannot be gone on from.
+    pub(crate) fn lose_begun(&mut self, pid: Pid, call: &mut ModelCall) {
+        call.begun = None;
+        let lost = std::mem::take(&mut call.begun_output);
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.stats.lost += lost;
+        }
     }
 }
