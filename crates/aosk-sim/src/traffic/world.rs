@@ -19,7 +19,7 @@ use crate::faults::Feature;
 use crate::rng::About;
 
 /// Rounds of one run; more would be a loop.
-const ROUNDS_MAX: u64 = 10_000_000;
+const ROUNDS_MAX: u64 = 1_000_000;
 
 /// How often the operator acts.
 const ACTIONS: u32 = 200;
