@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aosk_abi::{
-    Bounds, Limits, MicroUsd, Millis, Price, Rates, Risk, Timestamp, Tokens, ToolTraits, WhenOver,
+    Limits, MicroUsd, Millis, Price, Rates, Risk, Timestamp, Tokens, ToolTraits, WhenOver,
 };
 use aosk_kernel::memory::{CacheRules, Prefer, replacement, rules};
 use aosk_kernel::{Config, GroupConfig, ModelConfig, policy};
@@ -211,17 +211,11 @@ impl Case {
         config
     }
 
-    /// Rates of devices, tenants and their bounds in time, and models that go on from what was begun.
+    /// Tenants and their bounds in time, and models that go on from what was begun.
     /// Chance of its own, so that what else a seed does is not changed by it.
     fn scarce(&self, config: &mut Config) {
         let mut rng = Rng::of(self.seed, About::Traffic, &[1]);
         for model in config.models.values_mut() {
-            let calls = rng.between(5, 60);
-            let tokens = Tokens(rng.between(3_000, 40_000));
-            if self.has(Feature::Rates) {
-                model.rates.per_minute =
-                    Bounds { calls: Some(calls), tokens: Some(tokens), micro_usd: None };
-            }
             model.continues = self.has(Feature::Continues);
         }
         if self.has(Feature::Continues) {

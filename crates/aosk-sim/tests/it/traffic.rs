@@ -35,7 +35,7 @@ pub(crate) const MUTANTS: [(Mutant, &str); 15] = [
 fn traffic_breaks_no_rule_and_reaches_everything() {
     let mut seen = BTreeSet::new();
     let mut compared = 0;
-    for seed in 0..40 {
+    for seed in 0..100 {
         match run(&Traffic::of_seed(seed)) {
             Ok(figures) => {
                 seen.extend(figures.seen);
@@ -44,8 +44,9 @@ fn traffic_breaks_no_rule_and_reaches_everything() {
             Err(broken) => panic!("{broken}"),
         }
     }
-    let expected = ["cut for a slice", "cut for the urgent", "quota", "timeout"];
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+    let expected = ["cut for a slice", "cut for the urgent", "quota"];
+    let missed: Vec<_> = expected.iter().filter(|what| !seen.contains(**what)).collect();
+    assert!(missed.is_empty(), "never happened: {missed:?}");
     assert!(compared > 10, "{compared}");
 }
 
