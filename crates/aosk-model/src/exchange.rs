@@ -92,7 +92,7 @@ pub(crate) async fn complete<A: Assembly>(
 ) -> Result<ModelReply, Failure> {
     let body = body.map_err(|error| endpoint.unwritable(&error))?;
     let sent = body.len();
-    let mut answer = endpoint.post(body, on_delta.is_some()).await?;
+    let mut answer = endpoint.post(body, on_delta.is_some(), &request.on_rates).await?;
     let mut assembly = A::default();
     let mut whole = Vec::new();
     let read = if on_delta.is_some() && answer.is_event_stream() {

@@ -19,6 +19,7 @@
 //! | `exchange` | one attempt over HTTP, as all wire formats make it |
 //! | `egress`, `sse`, `text`, `surrogate` | the HTTP client, event streams, lenient texts |
 //! | `failure`, `retry_after` | what a refusal means, and when to come back |
+//! | `rate_headers` | how much more a provider takes for now |
 //!
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
 
@@ -35,6 +36,7 @@ pub mod openai;
 mod own_server;
 pub mod price;
 pub mod provider;
+mod rate_headers;
 pub mod record;
 pub mod replay;
 pub mod resolve;
@@ -48,7 +50,7 @@ pub mod tokenizer;
 pub mod tokens;
 
 pub use cache_hints::CacheHints;
-pub use driver::{Delta, Driver, OnDelta, Request};
+pub use driver::{Delta, Driver, OnDelta, OnRates, Request};
 pub use record::{Record, parse_line};
 pub use replay::Replay;
 pub use resolve::{How, Resolved, resolve};

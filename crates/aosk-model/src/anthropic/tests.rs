@@ -27,6 +27,7 @@ fn asked(messages: Vec<Message>) -> Request {
         tools: Arc::new([]),
         cache: CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     }
 }
 

@@ -49,6 +49,7 @@ async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     };
     replay().complete(request, None).await
 }

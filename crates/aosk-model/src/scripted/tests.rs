@@ -29,6 +29,7 @@ fn request(messages: &[Message], tools: &[&str]) -> Request {
         tools: tools.iter().map(tool).collect(),
         cache: crate::CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     }
 }
 
