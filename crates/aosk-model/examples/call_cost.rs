@@ -86,6 +86,7 @@ fn driver(base_url: &str) -> Outcome<OpenAi> {
         stream_usage: true,
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
+        continuing: aosk_model::continuing::Continuing::NEVER,
     };
     Ok(OpenAi::new(endpoint, "m", dialect))
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aosk_abi::{Body, CallId, Failure, ModelReply, RateReport, ThinkOptions, ToolSpec};
+use aosk_abi::{
+    Body, CallId, Content, Failure, Message, ModelReply, RateReport, ThinkOptions, ToolSpec,
+};
 use async_trait::async_trait;
 
 use crate::cache_hints::CacheHints;
@@ -63,6 +65,14 @@ impl fmt::Debug for OnRates {
 }
 
 impl Request {
+    /// The text of the answer that was begun; empty if none was.
+    pub(crate) fn begun_text(&self) -> &str {
+        match self.begun.as_ref().map(|begun| begun.message().as_ref()) {
+            Some(Message::Assistant { content: Some(Content::Text(text)), .. }) => text,
+            Some(_) | None => "",
+        }
+    }
+
     /// An id for the `index`-th tool call of the answer, where the model gave none: unique in the
     /// process, the same at every attempt, and of characters that every provider takes back.
     #[must_use]

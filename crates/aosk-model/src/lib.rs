@@ -12,6 +12,7 @@
 //! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
 //! | `own_server` | what a server of one's own says of its models |
 //! | `cache_hints`, `caching` | what a prefix cache is told, and which rules hold where |
+//! | [`continuing`], `seam` | who goes on from an answer that was begun, and where the rest joins it |
 //! | [`price`] | windows and prices of models, from a dated data file |
 //! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
 //! | `counted` | what a provider counted, and whether to believe it |
@@ -26,6 +27,7 @@
 pub mod anthropic;
 mod cache_hints;
 mod caching;
+pub mod continuing;
 mod counted;
 pub mod driver;
 mod egress;
@@ -43,6 +45,7 @@ pub mod resolve;
 mod retry_after;
 pub mod script;
 pub mod scripted;
+mod seam;
 mod sse;
 mod surrogate;
 mod text;

@@ -26,7 +26,8 @@ fn the_style_of_openai() {
         ("x-ratelimit-remaining-tokens", "12000"),
         ("x-ratelimit-reset-tokens", "6m0s"),
     ];
-    let report = RateReport { requests: gauge(500, 499, 120), tokens: gauge(30_000, 12_000, 360_000) };
+    let report =
+        RateReport { requests: gauge(500, 499, 120), tokens: gauge(30_000, 12_000, 360_000) };
     assert_eq!(said(&pairs), Some(report));
     // The tighter of the account's and the project's counts.
     pairs.extend([
@@ -98,7 +99,8 @@ fn what_cannot_be_is_left_out() {
         assert_eq!(requests("60", remaining, "1s"), None, "{remaining}");
     }
     // Seconds since 1970 are no span.
-    for reset in ["", "-1s", "-5", "soon", "NaN", "inf", "9e99", "25h", "1795280000", "2027-01-01"] {
+    for reset in ["", "-1s", "-5", "soon", "NaN", "inf", "9e99", "25h", "1795280000", "2027-01-01"]
+    {
         assert_eq!(requests("60", "59", reset), None, "{reset}");
     }
 }
