@@ -25,6 +25,10 @@ use crate::skip::skip;
 const TURNS: usize = 200;
 const CONTEXT: &str = "4096";
 
+/// Tokens of an answer that is long enough to be cut off, and what the server takes for it.
+const LONG: Tokens = Tokens(12_000);
+const LONG_CONTEXT: &str = "16384";
+
 /// Tokens that the cache is counted in.
 const BLOCK: u64 = 16;
 
@@ -49,11 +53,11 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// Starts the server on a port of the system's choosing and waits until it says that it listens.
-fn start(folder: &Path) -> Llama {
+fn start(folder: &Path, context: &str) -> Llama {
     #[expect(clippy::disallowed_methods, reason = "the test's server is a program")]
     let mut command = Command::new(folder.join("llama-server"));
     command.arg("-m").arg(folder.join("random-tiny.gguf"));
-    command.args(["--host", "127.0.0.1", "--port", "0", "-c", CONTEXT, "-np", "1", "-t", "1"]);
+    command.args(["--host", "127.0.0.1", "--port", "0", "-c", context, "-np", "1", "-t", "1"]);
     command.args(["--jinja", "--offline", "--no-ui"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -142,7 +146,7 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
         skip("llama-server", "it is not here; set AOSK_LLAMA");
         return;
     };
-    let llama = start(&folder);
+    let llama = start(&folder, CONTEXT);
     let base = format!("http://{}/v1", llama.address);
     let resolved = resolve(Some("llamacpp:any"), Some(&base), &|_| None).await.unwrap();
     let (memory, calls) = (Memory::new(), Arc::<Mutex<Vec<Call>>>::default());
@@ -205,4 +209,59 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     }
     // What was never sent can be cut without a change of what was.
     assert!(broken > 0 && broken <= cuts, "{broken} prefixes changed with {cuts} cuts");
+}
+
+/// An answer that is cut off for an urgent agent goes on as it would have. What is left of its bound is
+/// estimated, on the side of too little, so it may end a little earlier.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_a_real_server_is_cut_off_and_gone_on_with() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let llama = start(&folder, LONG_CONTEXT);
+    let base = format!("http://{}/v1", llama.address);
+    let resolved = resolve(Some("llamacpp:any"), Some(&base), &|_| None).await.unwrap();
+    let mut scene = Scene::new(|_| text(""));
+    scene.config.policy = aosk_runtime::kernel::policy("fair").unwrap();
+    let calls = Arc::<Mutex<Vec<Call>>>::default();
+    let driver = Noted { inner: resolved.driver, calls: Arc::clone(&calls) };
+    scene.config.models = vec![ModelDevice {
+        context: resolved.context,
+        continues: resolved.continues,
+        stream: true,
+        ..ModelDevice::new("m", Arc::new(driver))
+    }];
+    let node = scene.start();
+    let spec = |output_max, priority| {
+        let temperature_milli = Some(0);
+        let options =
+            aosk_runtime::abi::ThinkOptions { output_max, temperature_milli, ..options() };
+        let param = react::Param {
+            options,
+            workspace: None,
+            base_url: None,
+            replacement: None,
+            prefer: None,
+            chat: false,
+        };
+        let spec = process("teller", "react", &serde_json::to_string(&param).unwrap());
+        aosk_runtime::abi::SpawnSpec { priority, ..spec }
+    };
+    let calm = node.handle.spawn(spec(LONG, 50)).await.unwrap();
+    let (status, whole) = node.end(calm).await;
+    assert_eq!(status, ExitStatus::Finished);
+    let mut growth = node.handle.growth();
+    let slow = node.handle.spawn(spec(LONG, 50)).await.unwrap();
+    assert_eq!(growth.recv().await.unwrap().pid, slow);
+    let hurried = node.handle.spawn(spec(Tokens(8), 10)).await.unwrap();
+    node.end(hurried).await;
+    // Its answer is the last that was noted: the urgent one came in its midst.
+    assert!(!node.handle.process(slow).unwrap().has_ended);
+    let (status, told) = node.end(slow).await;
+    assert_eq!(status, ExitStatus::Finished);
+    assert_eq!(node.handle.process(slow).unwrap().stats.preempted, 1);
+    assert!(whole.starts_with(&told), "it goes on as it would have");
+    assert!(told.len() * 4 > whole.len(), "{} of {} bytes", told.len(), whole.len());
+    node.shutdown().await.unwrap();
 }
