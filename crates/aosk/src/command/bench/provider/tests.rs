@@ -146,7 +146,7 @@ fn read_with_ours(recording: &Recording) -> Vec<u64> {
                 time: None,
                 group: block,
             };
-            paged.append(at - fixed, &page);
+            paged.append(at - fixed, &page).expect("it is taken in");
         }
         assert!(!paged.plan(call.second).expect("it fits").cut, "{}: {call:?}", recording.source);
         // The static part is one entry of the page table.
