@@ -96,6 +96,7 @@ impl Cli {
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
             Command::Version { json } => *json,
@@ -387,6 +388,24 @@ pub(crate) enum BenchCommand {
     Needs(BenchNeedsArgs),
     /// Ask questions of conversations, and say how much of the evidence is found.
     Recall(BenchRecallArgs),
+    /// Hold the scheduler against its figures.
+    Sched(BenchSchedArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  aosk bench sched\n  aosk bench sched --svg run.svg\n  aosk bench sched --quick --json"
+)]
+pub(crate) struct BenchSchedArgs {
+    /// Less of everything, in some seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Draw who had a slot when into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Print one flat JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
