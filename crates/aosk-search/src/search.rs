@@ -22,8 +22,8 @@ pub struct Hit {
     /// The share of the query, rare terms counting more, that the page holds by itself: from 0 to
     /// 1 in any search. Whoever brings pages in unasked wants a bound on it.
     pub cover: f32,
-    /// How near its embedding is to the query's: 1 for the nearest of all pages, 0 for one like any,
-    /// or if one of the two has none.
+    /// How near its embedding is to the query's: 1 for the nearest of all pages, 0 for one like any or
+    /// if one of the two has none, less for one that is farther than most.
     pub similar: f32,
 }
 

@@ -257,6 +257,6 @@ fn a_vector_that_comes_later_counts_as_one_that_came_with_the_page() {
     assert!(index.set_vector(0, &[0.0, 3.0]) && index.set_vector(1, &[2.0, 0.0]));
     assert_eq!(similar(&index), [(1, 1.0), (0, -1.0)]);
     assert!(index.set_vector(0, &[f32::NAN, 0.0]), "what is no vector takes the one there was");
-    assert_eq!(similar(&index), [(1, 0.0), (0, 0.0)]);
+    assert_eq!(similar(&index), [(0, 0.0), (1, 0.0)], "the one that is left is like any");
     assert!(!index.set_vector(7, &[1.0, 0.0]), "there is no such page");
 }
