@@ -14,6 +14,7 @@ mod replay;
 mod report;
 mod rival;
 mod talk;
+mod vectors;
 
 use std::path::Path;
 
