@@ -70,6 +70,8 @@ pub enum Release {
         call: CallId,
         /// The attempt, from 1.
         attempt: u32,
+        /// The device that answers.
+        device: String,
         /// What it is shown of the conversation.
         window: Window,
         /// What to ask.

@@ -40,6 +40,17 @@ pub const PROGRAM_STATE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a process's name and of its label.
 pub const NAME_BYTES_MAX: usize = 256;
 
+/// Tenants and groups of one data directory. Each is a row that stays.
+pub const GROUPS_MAX: usize = 10_000;
+
+/// How many levels of groups there are: a tenant, and groups of it.
+pub const GROUP_DEPTH_MAX: usize = 2;
+
+/// The service, in tenths of an input token, that a process or group which waited for something else
+/// may claim when it comes back: some calls of usual size. More would let who slept keep all others
+/// waiting.
+pub const SERVICE_CREDIT: u64 = 200_000;
+
 /// Attempts of one model call, the first included.
 pub const MODEL_ATTEMPTS_MAX: u32 = 6;
 

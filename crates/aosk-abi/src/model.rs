@@ -96,7 +96,9 @@ impl Price {
         Rates { input: dearest, ..rates }.of(&usage)
     }
 
-    fn rates(&self, input: Tokens) -> Rates {
+    /// What tokens cost in a request with so much input.
+    #[must_use]
+    pub fn rates(&self, input: Tokens) -> Rates {
         self.long.filter(|(above, _)| input > *above).map_or(self.usual, |(_, long)| long)
     }
 }

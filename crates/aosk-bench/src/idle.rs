@@ -60,6 +60,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             priority: 50,
             capabilities: PermissionLevel::Standard.capabilities(),
             limits: Limits::default(),
+            group: String::new(),
             fork: false,
             pages: vec![
                 Body::new(Message::system("You wait for a message.")),

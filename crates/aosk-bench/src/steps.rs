@@ -179,6 +179,7 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Restricted.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![
             Body::new(Message::system("You add numbers.")),

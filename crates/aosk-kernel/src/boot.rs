@@ -29,6 +29,7 @@ impl Kernel {
         if let Some(root) = self.budgets.get_mut(ROOT) {
             root.set_limits(limits, cx.now);
         }
+        self.set_groups(cx);
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
             self.boot_process(cx, pid, &mut calls);
@@ -63,8 +64,9 @@ impl Kernel {
                     call.attempt = call.attempt.saturating_sub(1);
                 }
                 self.budgets.settle(budget, &held, &Spend::default());
+                self.served(pid, &call, 0);
                 let id = Self::call_id(pid, call.number);
-                self.set_state(pid, State::Ready { call });
+                self.enqueue(pid, call);
                 // One that was asked to end would have been told instead of answered.
                 if !self.interrupt(cx, pid) {
                     calls.asked_again.push(id);
@@ -75,8 +77,9 @@ impl Kernel {
             }
             State::Exiting { calls, .. } => {
                 for call in calls {
-                    if let CancelKind::Model { held, .. } = call.kind {
+                    if let CancelKind::Model { held, call } = call.kind {
                         self.budgets.settle(budget, &held, &Spend::default());
+                        self.served(pid, &call, 0);
                     }
                 }
                 if let Some(State::Exiting { calls, .. }) =

@@ -3,12 +3,15 @@
 //! Invariant at every node: `used + reserved <= limits + overdraft`, where the overdraft is what
 //! devices used beyond their reservation (a provider that counts more tokens than the estimate).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{BudgetId, Limits, MicroUsd, Resource, Spend, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
+use crate::device::Devices;
+use crate::index::Index;
 use crate::mutant::{Broken, broken};
+use crate::scheduler::{Rank, Standing};
 use crate::table::Table;
 
 /// The root of the tree.
@@ -31,8 +34,23 @@ pub(crate) struct Budget {
     pub(crate) expires: Option<Timestamp>,
     /// Whether it is over.
     pub(crate) expired: bool,
-    /// Processes and nodes right under it. The node goes when the last one goes.
+    /// Processes and nodes right under it. The node goes when the last one goes, unless it is a group.
     pub(crate) members: u32,
+    /// What group it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<Group>,
+    /// The clocks of those who compete under it, and where it stands itself, by pool of models.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) standing: BTreeMap<String, Standing>,
+}
+
+/// A tenant, or a group of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    /// The tenant's name, or `tenant/group`.
+    pub(crate) name: String,
+    /// Its share among those beside it: 0 (the largest) to 100.
+    pub(crate) priority: u8,
 }
 
 /// Why something cannot be reserved.
@@ -54,6 +72,8 @@ pub(crate) enum Shortage {
 #[derive(Debug, Clone)]
 pub(crate) struct Budgets {
     nodes: Table<BudgetId, Budget>,
+    /// The groups among them.
+    groups: BTreeMap<String, BudgetId>,
     /// Nodes that may have room again.
     released: BTreeSet<BudgetId>,
     broken: Broken,
@@ -64,7 +84,7 @@ impl Budgets {
     pub(crate) fn new(limits: Limits, broken: Broken) -> Self {
         let mut nodes = Table::new();
         nodes.insert(ROOT, Budget::new(None, limits, Timestamp::ZERO));
-        Self { nodes, released: BTreeSet::new(), broken }
+        Self { nodes, groups: BTreeMap::new(), released: BTreeSet::new(), broken }
     }
 
     pub(crate) fn get(&self, id: BudgetId) -> Option<&Budget> {
@@ -81,7 +101,64 @@ impl Budgets {
 
     /// Takes in a node as it was stored.
     pub(crate) fn restore(&mut self, id: BudgetId, node: Budget) {
+        if let Some(group) = &node.group {
+            self.groups.insert(group.name.clone(), id);
+        }
         self.nodes.insert(id, node);
+    }
+
+    /// The node of the group of this name.
+    pub(crate) fn group(&self, name: &str) -> Option<BudgetId> {
+        self.groups.get(name).copied()
+    }
+
+    /// How many groups there are.
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Adds a group under `parent`.
+    pub(crate) fn add_group(
+        &mut self,
+        id: BudgetId,
+        parent: BudgetId,
+        group: Group,
+        limits: Limits,
+        now: Timestamp,
+    ) {
+        self.groups.insert(group.name.clone(), id);
+        self.nodes
+            .insert(id, Budget { group: Some(group), ..Budget::new(Some(parent), limits, now) });
+        self.join(parent);
+    }
+
+    /// The groups that the node is or lies in, from the nearest up, and the root.
+    pub(crate) fn groups_above(&self, node: BudgetId) -> Vec<BudgetId> {
+        let mut above = Vec::with_capacity(3);
+        let mut next = Some(node);
+        while let Some(id) = next
+            && let Some(budget) = self.nodes.get(id)
+        {
+            if budget.group.is_some() || id == ROOT {
+                above.push(id);
+            }
+            next = budget.parent;
+        }
+        above
+    }
+
+    /// Puts a group where it stands in every queue in which it was ever served.
+    pub(crate) fn rank(&self, id: BudgetId, devices: &Devices, index: &mut Index) {
+        let Some(Budget { parent: Some(parent), group: Some(_), standing, .. }) =
+            self.nodes.get(id)
+        else {
+            return;
+        };
+        for (pool, standing) in standing {
+            for queue in devices.queues_of(pool) {
+                index.set_rank(*queue, id, *parent, Rank(standing.served, id.0));
+            }
+        }
     }
 
     /// Nodes touched since the last call, in order; also those that are gone.
@@ -226,7 +303,7 @@ impl Budgets {
         }
     }
 
-    /// One member less; a node without members goes, but for the root.
+    /// One member less; a node without members goes, but for the root and groups.
     pub(crate) fn leave(&mut self, id: BudgetId) {
         let mut next = Some(id);
         while let Some(id) = next {
@@ -235,7 +312,7 @@ impl Budgets {
                 return;
             };
             budget.members = budget.members.saturating_sub(1);
-            if budget.members == 0 && id != ROOT {
+            if budget.members == 0 && id != ROOT && budget.group.is_none() {
                 next = budget.parent;
                 self.nodes.remove(id);
             }
@@ -255,6 +332,8 @@ impl Budget {
             expires: limits.wall.map(|wall| now.after(wall)),
             expired: false,
             members: 0,
+            group: None,
+            standing: BTreeMap::new(),
         }
     }
 

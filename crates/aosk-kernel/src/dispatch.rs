@@ -4,23 +4,25 @@
 use aosk_abi::{BudgetId, Error, Fact, FailureClass, Form, Pid, Release, RowKey, Spend, Timestamp};
 
 use crate::budget::Shortage;
+use crate::device::{DeviceId, QueueId};
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{Cause, ModelCall, State, Wait};
+use crate::process::{Cause, ModelCall, Process, State, Wait};
 use crate::scheduler::policy;
 use crate::syscall::limit;
 
 impl Kernel {
-    /// Starts the call that is first in the queue of a device with a free slot.
+    /// Starts the call that is first in the queues of a pool that has a slot free.
     pub(crate) fn start_a_model_call(&mut self, cx: &mut Ctx<'_>) -> bool {
-        let oversubscribed = u32::from(broken!(self, SlotOversubscribed));
-        let next = self.devices.iter().find_map(|(id, device)| {
-            let in_use = self.index.slots_in_use(id);
-            let free = in_use < device.slots.saturating_add(oversubscribed);
-            (free && device.circuit.admits(cx.now, in_use)).then(|| self.index.first_ready(id))?
+        let next = self.devices.pools().find_map(|pool| {
+            let queues = pool.queues.iter().filter_map(|queue| {
+                let (rank, pid) = self.index.first_ready(*queue)?;
+                Some((rank, pid, *queue, self.free_backend(cx.now, *queue)?))
+            });
+            queues.min()
         });
-        let Some(pid) = next else {
+        let Some((_, pid, queue, device)) = next else {
             return false;
         };
         let Some(process) = self.processes.get(pid) else {
@@ -30,6 +32,7 @@ impl Kernel {
             return false;
         };
         let budget = process.spec.budget;
+        let call = self.on_device(call, device);
         let amount = self.worst_case(&call);
         let reserved = if broken!(self, BudgetUnchecked) {
             self.budgets.hold(budget, &amount);
@@ -38,7 +41,7 @@ impl Kernel {
             self.budgets.reserve(budget, &amount)
         };
         match reserved {
-            Ok(()) => self.start(cx, pid, call, amount),
+            Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
             Err(Shortage::Wait { node }) => {
                 self.set_state(pid, State::Waiting { on: Wait::Quota { call, budget: node } });
                 self.budgets.release_below(budget, node);
@@ -50,9 +53,28 @@ impl Kernel {
         true
     }
 
+    /// The device that a call of the queue would go to now, if there is one.
+    fn free_backend(&self, now: Timestamp, queue: QueueId) -> Option<DeviceId> {
+        let oversubscribed = u32::from(broken!(self, SlotOversubscribed));
+        self.devices.backends(queue).into_iter().find(|id| {
+            let in_use = self.index.slots_in_use(*id);
+            self.devices.get(*id).is_some_and(|device| {
+                in_use < device.slots.saturating_add(oversubscribed)
+                    && device.circuit.admits(now, in_use)
+            })
+        })
+    }
+
+    /// The call as it goes to this device.
+    fn on_device(&self, mut call: ModelCall, device: DeviceId) -> ModelCall {
+        let name = self.devices.get(device).map_or("", |device| device.name.as_str());
+        call.device = (name != call.options.model).then(|| name.into());
+        call
+    }
+
     /// The most one attempt of a call can use.
     fn worst_case(&self, call: &ModelCall) -> Spend {
-        let price = self.config.price(&call.options.model, call.long_lived);
+        let price = self.config.price(call.device(), call.long_lived);
         Spend {
             tokens: call.input + call.options.output_max,
             calls: 1,
@@ -62,14 +84,21 @@ impl Kernel {
         }
     }
 
-    fn start(&mut self, cx: &mut Ctx<'_>, pid: Pid, mut call: ModelCall, held: Spend) {
+    fn start(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        mut call: ModelCall,
+        held: Spend,
+        (queue, device): (QueueId, DeviceId),
+    ) {
+        self.serve(pid, &call);
         call.attempt = call.attempt.saturating_add(1);
         let timeout = self
             .config
             .models
-            .get(&call.options.model)
+            .get(call.device())
             .map_or(aosk_abi::limits::MODEL_TIMEOUT, |model| model.timeout);
-        let device = self.devices.find(&call.options.model);
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
@@ -87,18 +116,17 @@ impl Kernel {
         cx.fx.releases.push(Release::Think {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
+            device: call.device().to_owned(),
             window,
             options: call.options.clone(),
         });
-        let rules = self.config.cache(&call.options.model, call.long_lived);
+        let rules = self.config.cache(call.device(), call.long_lived);
         let limit = limit(&self.config, &call.options);
         process.memory.sent(&call, rules, limit, cx.now);
         process.state = State::Running { call, held, deadline: cx.now.after(timeout) };
         let budget = process.spec.budget;
-        if let Some(device) = device {
-            self.devices.started(device);
-            self.index.set_device_deadline(device, None);
-        }
+        self.devices.started(queue, device);
+        self.index.set_device_deadline(device, None);
         // There may be room for the next one that waits on the same nodes.
         self.budgets.release(budget);
     }
@@ -123,12 +151,17 @@ impl Kernel {
             self.dirty.insert(RowKey::Budget(id));
             let deadline = self.budgets.get(id).and_then(|budget| budget.deadline());
             self.index.set_budget_deadline(id, deadline);
+            self.budgets.rank(id, &self.devices, &mut self.index);
         }
+    }
+
+    fn place_of(&self, pid: Pid, process: &Process) -> Place {
+        Place::of(pid, process, &self.config, &self.devices, &self.budgets)
     }
 
     pub(crate) fn index_process(&mut self, pid: Pid) {
         let place = match self.processes.get(pid) {
-            Some(process) => Place::of(pid, process, &self.config, &self.devices),
+            Some(process) => self.place_of(pid, process),
             None => Place::default(),
         };
         if self.index.move_to(pid, place)
@@ -145,10 +178,11 @@ impl Kernel {
     pub(crate) fn index_from_nothing(&self) -> Index {
         let mut index = Index::default();
         for (pid, process) in self.processes.iter() {
-            index.move_to(pid, Place::of(pid, process, &self.config, &self.devices));
+            index.move_to(pid, self.place_of(pid, process));
         }
         for (id, budget) in self.budgets.iter() {
             index.set_budget_deadline(id, budget.deadline());
+            self.budgets.rank(id, &self.devices, &mut index);
         }
         for (id, device) in self.devices.iter() {
             if self.index.has_device_deadline(id) {
@@ -172,7 +206,7 @@ impl Kernel {
             };
             if let State::Waiting { on: Wait::Quota { call, .. } } = &process.state {
                 let call = call.clone();
-                if self.devices.find(&call.options.model).is_none() {
+                if self.devices.queue(&call.options.model).is_none() {
                     // It will not start before another boot, so those behind it go ahead.
                     self.budgets.release_only(node);
                 }

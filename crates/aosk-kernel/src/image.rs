@@ -28,7 +28,7 @@ const VERSION: u32 = 2;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
-struct ProcessRow<S, P, T> {
+struct ProcessRow<S, P, T, M> {
     state: S,
     priority: u8,
     termination: Termination,
@@ -37,6 +37,8 @@ struct ProcessRow<S, P, T> {
     calls: u32,
     mail_count: u64,
     stats: T,
+    #[serde(default)]
+    served: M,
     log: LogDigest,
 }
 
@@ -50,7 +52,7 @@ struct PageRow {
     table: Vec<Entry>,
 }
 
-type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats>;
+type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>>;
 
 /// Any row with its version.
 #[derive(Serialize, Deserialize)]
@@ -197,6 +199,7 @@ impl Kernel {
                 calls: row.calls,
                 mail_count: row.mail_count,
                 stats: row.stats,
+                served: row.served,
                 log: row.log,
                 pages: Vec::new(),
                 memory: Memory::new(),
@@ -335,6 +338,7 @@ impl Kernel {
                     calls: process.calls,
                     mail_count: process.mail_count,
                     stats: &process.stats,
+                    served: &process.served,
                     log: process.log,
                 })
             }
@@ -384,6 +388,7 @@ impl Kernel {
             calls: row.calls,
             mail_count: row.mail_count,
             stats: row.stats,
+            served: row.served,
             log: row.log,
             pages: Vec::new(),
             memory: Memory::new(),

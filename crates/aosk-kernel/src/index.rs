@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{BudgetId, CallId, Pid, Timestamp};
 
+use crate::budget::{Budgets, ROOT};
 use crate::config::Config;
-use crate::device::{DeviceId, Devices};
+use crate::device::{DeviceId, Devices, QueueId};
 use crate::mutant::{Mutant, broken};
 use crate::process::{
     CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
 };
-use crate::scheduler::{Candidate, Rank};
+use crate::scheduler::{Candidate, Levels, Rank, RunQueue, Way, virtual_time, weight};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +28,8 @@ pub(crate) enum Owner {
 pub(crate) struct Place {
     /// Its next deadline.
     deadline: Option<Timestamp>,
-    /// Its place in a model's queue.
-    ready: Option<(DeviceId, Rank)>,
+    /// Its place in a queue for models.
+    ready: Option<Ready>,
     /// The model it holds a slot of.
     model_slot: Option<DeviceId>,
     /// Tool slots it holds.
@@ -41,6 +42,15 @@ pub(crate) struct Place {
     awaits: Option<Pid>,
 }
 
+/// A place in a queue for models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ready {
+    queue: QueueId,
+    rank: Rank,
+    /// The nodes under which it stands there, up to the root.
+    under: Vec<BudgetId>,
+}
+
 /// All queues.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Index {
@@ -48,7 +58,9 @@ pub(crate) struct Index {
     deadlines: BTreeSet<(Timestamp, Owner)>,
     budget_deadlines: BTreeMap<BudgetId, Timestamp>,
     device_deadlines: BTreeMap<DeviceId, Timestamp>,
-    ready: BTreeMap<DeviceId, BTreeSet<(Rank, Pid)>>,
+    ready: BTreeMap<QueueId, RunQueue>,
+    /// Where tenants and groups stand among those beside them.
+    ranks: BTreeMap<(QueueId, BudgetId), Rank>,
     model_slots: BTreeMap<DeviceId, u32>,
     tool_slots: u32,
     quota: BTreeMap<BudgetId, BTreeSet<(u64, Pid)>>,
@@ -65,12 +77,30 @@ impl Index {
         self.tool_slots
     }
 
-    pub(crate) fn first_ready(&self, device: DeviceId) -> Option<Pid> {
-        self.ready.get(&device)?.first().map(|(_, pid)| *pid)
+    /// Who is first in a queue, and the rank of the way to it at the highest level.
+    pub(crate) fn first_ready(&self, queue: QueueId) -> Option<(Rank, Pid)> {
+        self.ready.get(&queue)?.first(ROOT)
     }
 
-    pub(crate) fn has_ready(&self, device: DeviceId) -> bool {
-        self.ready.get(&device).is_some_and(|queue| !queue.is_empty())
+    /// Puts a tenant or group where it stands now among those beside it.
+    pub(crate) fn set_rank(
+        &mut self,
+        queue: QueueId,
+        group: BudgetId,
+        parent: BudgetId,
+        rank: Rank,
+    ) {
+        let old = self.ranks.insert((queue, group), rank).unwrap_or_default();
+        if old != rank
+            && let Some(queue) = self.ready.get_mut(&queue)
+        {
+            queue.rerank(group, parent, old, rank);
+        }
+    }
+
+    fn way(&self, ready: &Ready) -> Way {
+        let rank = |node| self.ranks.get(&(ready.queue, node)).copied().unwrap_or_default();
+        ready.under.iter().map(|node| (*node, rank(*node))).collect()
     }
 
     pub(crate) fn first_queued_tool(&self) -> Option<CallId> {
@@ -151,14 +181,16 @@ impl Index {
         let old = self.places.remove(&pid).unwrap_or_default();
         self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
         if old.ready != new.ready {
-            if let Some((device, rank)) = old.ready {
-                remove_from(&mut self.ready, &device, |queue| {
-                    queue.remove(&(rank, pid));
+            if let Some(ready) = &old.ready {
+                let way = self.way(ready);
+                remove_from(&mut self.ready, &ready.queue, |queue| {
+                    queue.remove(pid, ready.rank, &way);
                     queue.is_empty()
                 });
             }
-            if let Some((device, rank)) = new.ready {
-                self.ready.entry(device).or_default().insert((rank, pid));
+            if let Some(ready) = &new.ready {
+                let way = self.way(ready);
+                self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
             }
         }
         if old.model_slot != new.model_slot {
@@ -228,21 +260,31 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 
 impl Place {
     /// Where the process stands, given what it stands among.
-    pub(crate) fn of(pid: Pid, process: &Process, config: &Config, devices: &Devices) -> Self {
+    pub(crate) fn of(
+        pid: Pid,
+        process: &Process,
+        config: &Config,
+        devices: &Devices,
+        budgets: &Budgets,
+    ) -> Self {
         let mut place = Self { deadline: process.deadline(), ..Self::default() };
         if let Some((call, candidate)) = candidate(pid, process)
-            && let Some(device) = devices.find(&call.options.model)
+            && let Some(queue) = devices.queue(&call.options.model)
         {
             let mut rank = config.policy.rank(&candidate);
             if broken!(devices, PriorityIgnored) {
                 rank.0 = u64::MAX - rank.0;
             }
-            place.ready = Some((device, rank));
+            let under = match config.policy.levels() {
+                Levels::One => vec![ROOT],
+                Levels::Groups => budgets.groups_above(process.spec.budget),
+            };
+            place.ready = Some(Ready { queue, rank, under });
         }
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
-            State::Running { call, .. } => place.model_slot = devices.find(&call.options.model),
+            State::Running { call, .. } => place.model_slot = devices.find(call.device()),
             State::Waiting { on: Wait::Tools { calls } } => {
                 let startable = startable(calls, config);
                 for (at, call) in calls.iter().enumerate() {
@@ -264,7 +306,7 @@ impl Place {
                 for cancelling in calls {
                     match &cancelling.kind {
                         CancelKind::Model { call, .. } => {
-                            place.model_slot = devices.find(&call.options.model);
+                            place.model_slot = devices.find(call.device());
                         }
                         CancelKind::Tool => {
                             place.tool_slots = place.tool_slots.saturating_add(1);
@@ -306,7 +348,14 @@ pub(crate) fn startable(calls: &[ToolWait], config: &Config) -> usize {
 fn candidate(pid: Pid, process: &Process) -> Option<(&ModelCall, Candidate)> {
     match &process.state {
         State::Ready { call } => {
-            let candidate = Candidate { pid, priority: process.priority, since: call.since };
+            let share = virtual_time(call.service, weight(process.priority));
+            let candidate = Candidate {
+                pid,
+                priority: process.priority,
+                since: call.since,
+                start: call.start,
+                finish: call.start.saturating_add(share),
+            };
             Some((call, candidate))
         }
         State::Program { .. }

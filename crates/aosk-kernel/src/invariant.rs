@@ -22,7 +22,7 @@ use std::fmt;
 use aosk_abi::{BudgetId, Limits, MicroUsd, PageIndex, Pid, Spend, Tokens, limits};
 
 use crate::budget::ROOT;
-use crate::device::Circuit;
+use crate::device::{Circuit, DeviceId};
 use crate::kernel::Kernel;
 use crate::memory::Residency;
 use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
@@ -102,7 +102,9 @@ impl Kernel {
             ensure(budget.members == expected, || {
                 format!("{id}: counts {} members, has {expected}", budget.members)
             })?;
-            ensure(budget.members > 0 || id == ROOT, || format!("{id}: nobody is under it"))?;
+            ensure(budget.members > 0 || id == ROOT || budget.group.is_some(), || {
+                format!("{id}: nobody is under it")
+            })?;
         }
         Ok(())
     }
@@ -190,7 +192,7 @@ impl Kernel {
         reserved
             || self.processes.iter().any(|(_, process)| {
                 matches!(&process.state, State::Ready { call }
-                    if self.devices.find(&call.options.model).is_some())
+                    if self.devices.queue(&call.options.model).is_some())
                     && self.budgets.chain(process.spec.budget).contains(&node)
             })
     }
@@ -223,22 +225,36 @@ impl Kernel {
         Ok(())
     }
 
-    fn check_slots(&self) -> Check {
-        for (id, device) in self.devices.iter() {
-            let in_use = self.index.slots_in_use(id);
-            ensure(in_use <= device.slots, || {
-                format!("{}: {in_use} calls in {} slots", device.name, device.slots)
-            })?;
+    /// Whether the device would take a call.
+    fn is_idle(&self, id: DeviceId) -> bool {
+        let in_use = self.index.slots_in_use(id);
+        self.devices.get(id).is_some_and(|device| {
             let admits = match device.circuit {
                 Circuit::Closed { .. } => true,
                 // Until its deadline no call goes through; without one, nobody would try it again.
                 Circuit::Open { .. } => in_use == 0 && !self.index.has_device_deadline(id),
                 Circuit::HalfOpen => in_use == 0,
             };
-            let idle = !self.draining && in_use < device.slots && admits;
-            ensure(!(idle && self.index.has_ready(id)), || {
-                format!("{}: a slot is free and somebody is ready", device.name)
+            in_use < device.slots && admits
+        })
+    }
+
+    fn check_slots(&self) -> Check {
+        for (id, device) in self.devices.iter() {
+            let in_use = self.index.slots_in_use(id);
+            ensure(in_use <= device.slots, || {
+                format!("{}: {in_use} calls in {} slots", device.name, device.slots)
             })?;
+        }
+        for queue in self.devices.pools().flat_map(|pool| &pool.queues) {
+            let Some((_, pid)) = self.index.first_ready(*queue) else {
+                continue;
+            };
+            for id in self.devices.backends(*queue) {
+                ensure(self.draining || !self.is_idle(id), || {
+                    format!("{pid} is ready for device {id}, which has a slot free")
+                })?;
+            }
         }
         let in_use = self.index.tool_slots_in_use();
         let idle = !self.draining && in_use < self.config.tool_slots;

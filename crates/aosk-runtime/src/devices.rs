@@ -150,17 +150,17 @@ impl Devices {
     /// Starts a model call.
     pub(crate) fn think(
         &mut self,
-        call: CallId,
-        attempt: u32,
+        (call, attempt): (CallId, u32),
+        device: &str,
         asker: Asker,
         options: Arc<ThinkOptions>,
         shown: Shown,
     ) {
         let tools = self.offered(&options.tools).specs.clone();
-        let Some(device) = self.models.get(&options.model).cloned() else {
+        let Some(model) = self.models.get(device).cloned() else {
             // The kernel knows the same devices, so this does not happen; the call must end all the
             // same.
-            let failure = internal(format!("asking {}: no such device", options.model));
+            let failure = internal(format!("asking {device}: no such device"));
             self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
             return;
         };
@@ -188,10 +188,10 @@ impl Devices {
                 // Nobody need be watching.
                 let _unseen = growth.send(Growth { pid: call.pid, delta });
             };
-            let answer = if device.stream {
-                device.driver.complete(request, Some(&on_delta)).await
+            let answer = if model.stream {
+                model.driver.complete(request, Some(&on_delta)).await
             } else {
-                device.driver.complete(request, None).await
+                model.driver.complete(request, None).await
             };
             match answer {
                 Ok(reply) => {

@@ -308,13 +308,15 @@ impl EventLoop {
 
     fn release(&mut self, release: Release) {
         match release {
-            Release::Think { call, attempt, window, options } => {
+            Release::Think { call, attempt, device, window, options } => {
                 let Some(asker) = self.asker(call.pid) else {
                     return;
                 };
                 let (kernel, bodies) = (&self.kernel, &mut self.bodies);
                 match render(&window, &mut Log { bodies, process: kernel.process(call.pid) }) {
-                    Ok(shown) => self.devices.think(call, attempt, asker, options, shown),
+                    Ok(shown) => {
+                        self.devices.think((call, attempt), &device, asker, options, shown)
+                    }
                     Err(error) => self.devices.fail_model(call, attempt, &error),
                 }
             }

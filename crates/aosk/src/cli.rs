@@ -293,7 +293,7 @@ pub(crate) struct TraceRunArgs {
     /// Go on with the last run in the data directory.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// The scheduler policy: fifo, round-robin or priority.
+    /// The scheduler policy: fair, priority, round-robin or fifo.
     #[arg(long, value_name = "NAME")]
     pub(crate) policy: Option<String>,
     /// Print one flat JSON object at the end.

@@ -144,7 +144,7 @@ pub(crate) fn node(
     store: Box<dyn Store>,
     parts: Parts,
 ) -> Result<Node, Error> {
-    let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("priority");
+    let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("fair");
     Node::start(NodeConfig {
         store,
         models: parts.models,

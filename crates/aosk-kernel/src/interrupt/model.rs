@@ -9,6 +9,7 @@ use crate::device::backoff;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{CancelKind, ModelCall, State, Termination, Wait};
+use crate::scheduler::service;
 
 impl Kernel {
     /// A model call ended.
@@ -88,12 +89,12 @@ impl Kernel {
         held: &Spend,
         reply: &ModelReply,
     ) {
-        self.device_succeeded(&call.options.model);
+        self.device_succeeded(call.device());
         let spend = self.settle_usage(pid, call, held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
         }
-        let rules = self.config.cache(&call.options.model, call.long_lived);
+        let rules = self.config.cache(call.device(), call.long_lived);
         let missed = self.processes.get_mut(pid).and_then(|process| {
             process.memory.counted(call.estimate, &reply.usage);
             process.memory.missed(&reply.usage, rules)
@@ -137,11 +138,13 @@ impl Kernel {
         let spend = Spend {
             tokens: usage.input() + usage.output,
             calls,
-            micro_usd: self.config.price(&call.options.model, call.long_lived).of(usage),
+            micro_usd: self.config.price(call.device(), call.long_lived).of(usage),
             steps: calls,
             children: 0,
         };
         self.settle_call(pid, held, &spend);
+        let price = self.config.price(call.device(), call.long_lived);
+        self.served(pid, call, service(&price, usage));
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.input += usage.input();
             process.stats.cached += usage.cache_read;
@@ -183,7 +186,7 @@ impl Kernel {
         usage: &Usage,
         failure: &Failure,
     ) {
-        self.device_failed(cx.now, &call.options.model, failure.class);
+        self.device_failed(cx.now, call.device(), failure.class);
         let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
@@ -199,7 +202,7 @@ impl Kernel {
             self.back_off(cx, pid, call, failure);
         } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
-            self.set_state(pid, State::Ready { call });
+            self.enqueue(pid, call);
             self.interrupt(cx, pid);
         } else {
             // A call that fails for good is a step all the same, so that a program that asks again
@@ -315,7 +318,10 @@ impl Kernel {
                 Some(usage) => {
                     self.settle_unanswered(cx, id.pid, &call, &held, &usage, /*calls*/ 1);
                 }
-                None => self.settle_call(id.pid, &held, &Spend::default()),
+                None => {
+                    self.settle_call(id.pid, &held, &Spend::default());
+                    self.served(id.pid, &call, 0);
+                }
             }
         }
         self.finish_if_over(cx, id.pid);

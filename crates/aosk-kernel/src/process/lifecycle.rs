@@ -27,6 +27,13 @@ impl Kernel {
     ) -> Result<Pid, Error> {
         check_spec(wanted)?;
         let (mut spec, priority) = self.inherit(cx, parent, wanted)?;
+        if !wanted.group.is_empty() {
+            if parent.is_some() {
+                let what = format!("starting {}: only the operator chooses a group", wanted.name);
+                return Err(Error::new(ErrorCode::BadSyscall, what));
+            }
+            spec.budget = self.group(cx, &wanted.group)?;
+        }
         let child = Spend { children: 1, ..Spend::default() };
         self.budgets.charge(spec.budget, &child).map_err(|resource| {
             Error::new(
@@ -76,6 +83,7 @@ impl Kernel {
                 calls: 0,
                 mail_count: 0,
                 stats: Stats::default(),
+                served: BTreeMap::new(),
                 log,
                 pages,
                 memory,

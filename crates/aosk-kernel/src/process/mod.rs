@@ -63,6 +63,8 @@ pub struct Process {
     pub mail_count: u64,
     /// What it has used so far.
     pub stats: Stats,
+    /// What it was served, divided by its weight, on the clock of each pool of models it has asked.
+    pub served: BTreeMap<String, u64>,
     /// What its log must be.
     pub log: LogDigest,
     /// Its log.
@@ -271,6 +273,15 @@ pub struct ModelCall {
     pub failures: u32,
     /// When it became ready, as a number that only grows.
     pub since: u64,
+    /// The device that was asked last; another than was asked for if a route leads to several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Arc<str>>,
+    /// Where its process stood in virtual time when the call became ready.
+    #[serde(default)]
+    pub start: u64,
+    /// The service it is expected to take, which is counted in advance.
+    #[serde(default)]
+    pub service: u64,
 }
 
 /// A tool call of a turn that is not over yet.
@@ -339,6 +350,14 @@ pub enum CancelKind {
     },
     /// A tool call; it keeps its slot.
     Tool,
+}
+
+impl ModelCall {
+    /// The device that was asked last, or what was asked for if none was yet.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        self.device.as_deref().unwrap_or(&self.options.model)
+    }
 }
 
 impl State {

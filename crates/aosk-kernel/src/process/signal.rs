@@ -191,7 +191,7 @@ impl Kernel {
             State::Running { deadline, .. } if deadline <= cx.now => self.model_timed_out(cx, pid),
             State::Waiting { on } => match on {
                 Wait::Backoff { call, until } if until <= cx.now => {
-                    self.set_state(pid, State::Ready { call });
+                    self.enqueue(pid, call);
                 }
                 Wait::Timer { until } if until <= cx.now => self.wake(cx, pid, Wake::Slept),
                 Wait::Child { until: Some(until), .. }

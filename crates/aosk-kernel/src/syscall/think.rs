@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::kernel::{Ctx, Kernel};
 use crate::memory::{CacheRules, NeedTable};
 use crate::mutant::broken;
+use crate::process::ModelCall;
 use crate::process::memory::{Planned, Terms};
-use crate::process::{ModelCall, State};
 
 /// What a process asks of a model.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Kernel {
         asked: &Asked<'_>,
     ) -> Result<(), Error> {
         let options = asked.options;
-        if self.devices.find(&options.model).is_none() {
+        if self.devices.queue(&options.model).is_none() {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
@@ -62,6 +62,9 @@ impl Kernel {
             attempt: 0,
             failures: 0,
             since,
+            device: None,
+            start: 0,
+            service: 0,
         };
         let pages = process.page_count();
         let id = Self::call_id(pid, number);
@@ -85,8 +88,8 @@ impl Kernel {
         );
         if let Some(process) = self.processes.get_mut(pid) {
             process.calls = number;
-            *process.state.inner_mut() = State::Ready { call };
         }
+        self.enqueue(pid, call);
         Ok(())
     }
 
@@ -177,7 +180,7 @@ impl Kernel {
 /// The most that a model may be shown: its own limit less the answer, and no more than is asked for;
 /// none if that is not known.
 pub(crate) fn limit(config: &Config, options: &ThinkOptions) -> Option<Tokens> {
-    let context = config.models.get(&options.model).and_then(|model| model.context);
+    let context = config.context(&options.model);
     let room = context.map(|context| context.saturating_sub(options.output_max));
     match (room, options.window) {
         (Some(room), Some(window)) => Some(room.min(window)),
@@ -187,7 +190,7 @@ pub(crate) fn limit(config: &Config, options: &ThinkOptions) -> Option<Tokens> {
 
 /// On what terms a process asks a model.
 fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'a> {
-    let model = config.models.get(&options.model);
+    let model = config.model(&options.model);
     Terms {
         policy: config.replacement,
         prefer: config.prefer,

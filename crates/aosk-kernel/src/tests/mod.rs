@@ -4,6 +4,7 @@
 mod boot;
 mod budget;
 mod determinism;
+mod fair;
 mod family;
 mod fork;
 mod image;

@@ -37,6 +37,8 @@ pub(super) struct Script {
     bodies: BTreeMap<Hash, Body>,
     in_flight: BTreeSet<(CallId, u32)>,
     batching: bool,
+    /// Whether only the end of the batch is checked.
+    long: bool,
     transcript: String,
 }
 
@@ -95,6 +97,7 @@ pub(super) fn spec(name: &str) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Full.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![user("task")],
     }
@@ -229,6 +232,7 @@ impl Script {
             bodies: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             batching: false,
+            long: false,
             transcript: String::new(),
         };
         script.apply("boot", Input::Boot);
@@ -259,6 +263,17 @@ impl Script {
         self.batching = false;
         self.check();
         self.commit();
+    }
+
+    /// The same for thousands of inputs: a check looks at everything there is, so one at the end must
+    /// do.
+    pub(super) fn long_batch<T>(&mut self, inputs: impl FnOnce(&mut Self) -> T) -> T {
+        (self.batching, self.long) = (true, true);
+        let outcome = inputs(self);
+        (self.batching, self.long) = (false, false);
+        self.check();
+        self.commit();
+        outcome
     }
 
     // Inputs.
@@ -474,7 +489,7 @@ impl Script {
         self.transcript.push_str(&lines.join("\n    "));
         self.transcript.push('\n');
         // With a crowd, the end of the batch must do: a check looks at everybody.
-        if !self.batching || self.kernel.process_count() < 100 {
+        if !self.batching || (!self.long && self.kernel.process_count() < 100) {
             self.check();
         }
         self.check_contract(&fx, &input);
@@ -671,7 +686,7 @@ fn tool_start(start: &ToolStart) -> String {
 
 fn release(release: &Release) -> String {
     match release {
-        Release::Think { call, attempt, window, options } => {
+        Release::Think { call, attempt, window, options, device: _ } => {
             format!("think {call}/{attempt} {} with {} pages", options.model, window.frames.len())
         }
         Release::Tool(start) => format!("tool {}", tool_start(start)),

@@ -341,6 +341,7 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
             micro_usd: wanted.budget,
             ..Limits::default()
         },
+        group: String::new(),
         fork: wanted.fork,
         pages: pages.into_iter().map(Body::new).collect(),
     }

@@ -466,6 +466,7 @@ pub(crate) fn process(name: &str, program: &str, param: &str) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Full.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![Body::new(Message::user(format!("you are {name}")))],
     }

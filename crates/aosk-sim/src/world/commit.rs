@@ -147,7 +147,7 @@ impl World<'_> {
             left -= 1;
             self.checker.released(&release)?;
             match release {
-                Release::Think { call, attempt, window, options } => {
+                Release::Think { call, attempt, device: _, window, options } => {
                     if self.still_lives(call, attempt) {
                         let input = self.input_of(call, &window);
                         self.think(call, attempt, input, &options)?;

@@ -262,6 +262,7 @@ fn agent(
         priority: args.priority,
         capabilities,
         limits: limits(args),
+        group: String::new(),
         fork: false,
         pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
     })

@@ -98,6 +98,7 @@ pub(super) fn architect(tools: Vec<String>) -> SpawnSpec {
         priority: 20,
         capabilities: PermissionLevel::Advanced.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![Body::new(Message::system(SYSTEM)), Body::new(Message::user(TASK))],
     }
