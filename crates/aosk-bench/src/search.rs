@@ -1,7 +1,7 @@
 //! `search`: how long an agent with a long log waits for what it looks for in it, and how long the event
 //! loop, which all agents share, answers nobody meanwhile.
 //!
-//! An agent is given a log, and is told three things: one that may call pages back, one that makes it
+//! An agent is given a log, and is told four things: one that may call pages back, two that make it
 //! search, and after a restart one that makes it search again, for which the log is read anew. All the
 //! while requests are made of the kernel that it must refuse at once.
 
@@ -79,9 +79,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         .await?;
     let search = format!("search {}", "and take your time ".repeat(LONG / 19 + 1));
     measure(&handle, pid, 4, "a search", &search).await?;
+    measure(&handle, pid, 6, "another", &search).await?;
     node.shutdown().await?;
     let node = self::node(dir.path())?;
-    measure(&node.handle(), pid, 6, "the first search after a restart", &search).await?;
+    measure(&node.handle(), pid, 8, "the first search after a restart", &search).await?;
     Ok(node.shutdown().await?)
 }
 
@@ -185,6 +186,7 @@ fn agent(pages: u32) -> SpawnSpec {
     SpawnSpec {
         name: "reader".to_owned(),
         label: String::new(),
+        group: String::new(),
         program: ProgramSpec {
             name: "react".to_owned(),
             param: serde_json::to_string(&param).unwrap_or_default().into(),

@@ -18,7 +18,7 @@ use super::recollect::{Found, Recollection};
 
 /// How long a question to the model waits for what may be brought back unasked. A log of ten thousand
 /// pages is read in a fifth of a second; what is not read by then is read on for the next time.
-const UNASKED_WAIT: Duration = Duration::from_millis(500);
+const UNASKED_WAIT: Duration = Duration::from_secs(2);
 
 /// Pages that a search looks at: some of what is found may be forgotten, or in the window.
 const LOOKED_AT: usize = FOUND_MAX * 2;
@@ -125,9 +125,9 @@ impl Background {
             }
             let note = match why {
                 Some(why) => Some(format!("searched by words alone: {why}")),
-                None if waiting > 0 => {
-                    Some(format!("{waiting} pages were searched by words alone, as yet"))
-                }
+                None if waiting > 0 => Some(format!(
+                    "without a vector as yet, and searched by words alone: {waiting} pages"
+                )),
                 None => None,
             };
             Searched { found, note }

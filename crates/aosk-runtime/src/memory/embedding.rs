@@ -41,7 +41,7 @@ pub(crate) struct Embedding {
     rest: Mutex<Rest>,
     /// Bytes that it takes of a text, as far as that is known.
     text_bytes: AtomicUsize,
-    /// Logs with pages that may want vectors. One that is there twice is only looked at twice.
+    /// Logs with pages that may want vectors, each once.
     queue: Mutex<VecDeque<Weak<Recollection>>>,
     queued: Notify,
 }
@@ -110,10 +110,8 @@ impl Embedding {
 
     /// Says that a log may have pages without vectors.
     pub(crate) fn enqueue(&self, recollection: &Arc<Recollection>) {
-        let mut queue = locked(&self.queue);
-        let one = Arc::downgrade(recollection);
-        if !queue.iter().any(|other| other.ptr_eq(&one)) {
-            queue.push_back(one);
+        if recollection.begin_to_queue() {
+            locked(&self.queue).push_back(Arc::downgrade(recollection));
             self.queued.notify_one();
         }
     }
@@ -128,6 +126,8 @@ impl Embedding {
             };
             // One that is gone wants nothing any more.
             let Some(recollection) = next.upgrade() else { continue };
+            // What comes from here on is not seen for certain.
+            recollection.end_to_queue();
             if let Err(error) = aside.catch_up(&recollection, /*vectors*/ true).await {
                 tracing::warn!(%error, "pages cannot be read to be embedded");
                 continue;

@@ -4,6 +4,7 @@
 //! event loop, which hands over which pages there are and never waits for it.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aosk_abi::{Error, PageId};
@@ -25,6 +26,8 @@ pub(crate) struct Recollection {
     inbox: Mutex<VecDeque<Entry>>,
     /// Locked while pages are read or searched, and so never on the event loop.
     known: Mutex<Known>,
+    /// Whether it stands in the queue for vectors.
+    queued: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +125,16 @@ impl Recollection {
         for (id, vector) in vectors {
             known.index.set_vector(u64::from(id.0), vector);
         }
+    }
+
+    /// Whether it is to be put into the queue for vectors: once, until it is taken out.
+    pub(crate) fn begin_to_queue(&self) -> bool {
+        !self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    /// It was taken out of the queue.
+    pub(crate) fn end_to_queue(&self) {
+        self.queued.store(false, Ordering::Release);
     }
 
     /// Whether all that was handed over has been read, or is about to be.

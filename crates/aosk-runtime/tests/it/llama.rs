@@ -216,9 +216,8 @@ async fn a_real_server_embeds_the_memory_of_an_agent() {
     let url = format!("http://{}/v1", llama.address);
     let script = |request: &Request| {
         let messages = &request.messages;
-        let results =
-            messages.iter().filter(|body| body.message().text().starts_with("{\"found\""));
-        let told = results.last().map(|body| body.message().text());
+        let is_found = |text: &String| text.starts_with("{\"found\"");
+        let told = messages.iter().rev().map(|body| body.message().text()).find(is_found);
         match (messages.len(), told) {
             (1, _) => Say::Tools((0..6).map(|_| ("fetch", "{}".to_owned())).collect()),
             (_, Some(told)) if !told.contains("as yet") => text(&told),
