@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use aosk_abi::{ErrorCode, Failure, FailureClass};
 use async_trait::async_trait;
 use reqwest::header::HeaderMap;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::embedder::{Embedder, TEXT_BYTES_MAX, TEXTS_MAX, VECTOR_MAX};
@@ -61,7 +62,7 @@ impl Embeddings {
         let answer: Answer = serde_json::from_slice(body).map_err(|error| {
             if Complaint::read(body).is_some() {
                 self.endpoint.refused(/*status*/ 200, headers, body)
-            } else if error.is_data() {
+            } else if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
                 self.odd(error)
             } else {
                 self.endpoint.not_understood(body, &error)

@@ -64,7 +64,7 @@ async fn what_is_no_answer_is_refused() {
         ),
         (r#"{"data":[{"embedding":[1,2]},{"embedding":[1]}]}"#, final_, "others have 2"),
         (r#"{"data":[{"embedding":[]},{"embedding":[]}]}"#, final_, "0 numbers"),
-        (r#"{"data":[{"embedding":[1]},{"embedding":[1e39]}]}"#, final_, "a number that is none"),
+        (r#"{"data":[{"embedding":[1]},{"embedding":[1e39]}]}"#, final_, "number"),
         (r#"{"data":[{"embedding":"AACAPw=="},{"embedding":"AA"}]}"#, final_, "invalid type"),
         (r#"{"results":[]}"#, final_, "missing field `data`"),
         ("<html>404</html>", final_, "an HTML page"),

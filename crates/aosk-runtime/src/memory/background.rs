@@ -114,7 +114,9 @@ impl Background {
             };
             let searched = log.clone();
             let found = aside.run(move |_| {
-                (searched.search(&query, vector.as_deref(), LOOKED_AT), searched.waiting())
+                // Asked first: what comes meanwhile may not have been seen by the search.
+                let waiting = searched.waiting();
+                (searched.search(&query, vector.as_deref(), LOOKED_AT), waiting)
             });
             let (found, waiting) = match found.await {
                 Ok((found, waiting)) => (Ok(found), waiting),
