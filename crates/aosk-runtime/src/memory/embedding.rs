@@ -309,3 +309,71 @@ fn is_of_a_text(failure: &Failure) -> bool {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Takes texts of so many bytes, none with a `!`, and gives their length.
+    struct Lengths(usize);
+
+    #[async_trait]
+    impl Embedder for Lengths {
+        fn name(&self) -> &str {
+            "test:lengths"
+        }
+
+        async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Failure> {
+            if texts.iter().any(|text| text.len() > self.0 || text.contains('!')) {
+                return Err(Failure {
+                    class: FailureClass::Final,
+                    code: ErrorCode::ModelContextLength,
+                    message: "it is too long".to_owned(),
+                    hint: String::new(),
+                    retry_after: None,
+                    usage: None,
+                });
+            }
+            Ok(texts
+                .iter()
+                .map(|text| vec![f32::from(u16::try_from(text.len()).unwrap())])
+                .collect())
+        }
+    }
+
+    fn lengths(vectors: &[Option<Arc<[f32]>>]) -> Vec<Option<f32>> {
+        vectors.iter().map(|vector| vector.as_ref().map(|vector| vector[0])).collect()
+    }
+
+    #[tokio::test]
+    async fn what_it_takes_of_a_text_is_learnt() {
+        let embedding = Embedding::new(Arc::new(Lengths(1_000)));
+        let long = "x".repeat(3_000);
+        assert_eq!(embedding.start_of(&long).len(), 3_000);
+        let vectors = embedding.of_texts(&["short".to_owned(), long.clone()]).await.unwrap();
+        assert_eq!(lengths(&vectors), [Some(5.0), Some(750.0)]);
+        assert_eq!(embedding.start_of(&long).len(), 750, "the others are cut before they are sent");
+    }
+
+    #[tokio::test]
+    async fn one_text_that_is_not_taken_keeps_no_other_from_its_vector() {
+        let embedding = Embedding::new(Arc::new(Lengths(1_000)));
+        let texts = ["good".to_owned(), "bad!".to_owned()];
+        assert_eq!(lengths(&embedding.of_texts(&texts).await.unwrap()), [Some(4.0), None]);
+        assert!(embedding.of_texts(&texts[1..]).await.is_err(), "it takes none of these");
+        assert_eq!(embedding.start_of(&"x".repeat(9_000)).len(), TEXT_BYTES_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_fails_is_left_alone_for_longer_each_time() {
+        let embedding = Embedding::new(Arc::new(Lengths(0)));
+        for wait in [60, 120, 240, 480, 600, 600] {
+            assert_eq!(embedding.of_query("x").await.unwrap_err(), "it is too long");
+            let why = embedding.of_query("x").await.unwrap_err();
+            assert!(why.contains("left alone for a while: it is too long"), "{why}");
+            tokio::time::advance(Duration::from_secs(wait)).await;
+        }
+    }
+}
