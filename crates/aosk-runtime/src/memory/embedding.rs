@@ -90,16 +90,13 @@ impl Embedding {
         if text.trim().is_empty() {
             return Err("the query is blank".to_owned());
         }
-        let texts = [self.start_of(text).to_owned()];
-        match timeout(QUERY_WAIT, self.embedder.embed(&texts)).await {
-            Ok(Ok(vectors)) => {
-                let vector = vectors.into_iter().next();
-                let vector: Arc<[f32]> =
-                    vector.ok_or_else(|| format!("{name} gave no vector"))?.into();
+        match timeout(QUERY_WAIT, self.of_one(self.start_of(text))).await {
+            Ok(Ok(Some(vector))) => {
                 self.went_well();
                 locked(&self.vectors).put(key, vector.clone());
                 Ok(vector)
             }
+            Ok(Ok(None)) => Err(format!("{name} does not take the query")),
             Ok(Err(failure)) => {
                 self.failed(&failure);
                 Err(failure.message)
@@ -329,8 +326,12 @@ mod tests {
             if texts.iter().any(|text| text.len() > self.0 || text.contains('!')) {
                 return Err(Failure {
                     class: FailureClass::Final,
-                    code: ErrorCode::ModelContextLength,
-                    message: "it is too long".to_owned(),
+                    code: if self.0 == 0 {
+                        ErrorCode::ModelUnauthorized
+                    } else {
+                        ErrorCode::ModelContextLength
+                    },
+                    message: "it does not take this".to_owned(),
                     hint: String::new(),
                     retry_after: None,
                     usage: None,
@@ -366,14 +367,27 @@ mod tests {
         assert_eq!(embedding.start_of(&"x".repeat(9_000)).len(), TEXT_BYTES_MAX);
     }
 
+    #[tokio::test]
+    async fn a_query_that_is_too_long_is_embedded_by_its_beginning() {
+        let embedding = Embedding::new(Arc::new(Lengths(1_000)));
+        assert_eq!(embedding.of_query(&"x".repeat(3_000)).await.unwrap()[0], 750.0);
+        let why = embedding.of_query("what!").await.unwrap_err();
+        assert_eq!(why, "test:lengths does not take the query");
+        assert_eq!(embedding.of_query("good").await.unwrap()[0], 4.0, "it is not left alone");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_that_fails_is_left_alone_for_longer_each_time() {
         let embedding = Embedding::new(Arc::new(Lengths(0)));
         for wait in [60, 120, 240, 480, 600, 600] {
-            assert_eq!(embedding.of_query("x").await.unwrap_err(), "it is too long");
+            assert_eq!(embedding.of_query("x").await.unwrap_err(), "it does not take this");
+            tokio::time::advance(Duration::from_secs(wait - 1)).await;
             let why = embedding.of_query("x").await.unwrap_err();
-            assert!(why.contains("left alone for a while: it is too long"), "{why}");
-            tokio::time::advance(Duration::from_secs(wait)).await;
+            assert!(
+                why.contains("left alone for a while: it does not take this"),
+                "{wait} s: {why}"
+            );
+            tokio::time::advance(Duration::from_secs(1)).await;
         }
     }
 }
