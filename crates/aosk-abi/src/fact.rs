@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Limits, Spend};
+use crate::budget::{Limits, Resource, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, PageIndex, Pid};
 use crate::memory::{PageId, PageKind};
@@ -73,6 +73,16 @@ pub enum MissReason {
     Expired,
     /// What was sent is the same: the provider dropped the entry, or another machine answered.
     Provider,
+}
+
+/// Why a running call gives up its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreemptCause {
+    /// A process that is more urgent waits.
+    Urgent,
+    /// It has run for its time slice, and others wait.
+    Slice,
 }
 
 macro_rules! facts {
@@ -329,6 +339,33 @@ facts! {
         /// The node.
         budget: BudgetId,
     }
+    /// A process waits until a person raises the bounds of a budget node.
+    BudgetAsked = "budget.asked" {
+        /// The node.
+        budget: BudgetId,
+        /// What is used up there.
+        resource: Resource,
+    }
+    /// The bounds of a budget node were set by a person.
+    BudgetSet = "budget.set" {
+        /// The node.
+        budget: BudgetId,
+        /// The new bounds.
+        limits: Limits,
+    }
+    /// A running call was asked to give up its slot.
+    ModelPreempted = "model.preempted" {
+        /// The call.
+        call: CallId,
+        /// The device.
+        device: String,
+        /// Who gets the slot.
+        by: Pid,
+        /// Why.
+        cause: PreemptCause,
+        /// How long it had run.
+        ran: Millis,
+    }
     /// The scheduler policy changed.
     PolicySet = "scheduler.policy" {
         /// The new one.
@@ -375,6 +412,9 @@ impl Fact {
             | Self::Signalled { .. }
             | Self::Reniced { .. }
             | Self::BudgetExpired { .. }
+            | Self::BudgetAsked { .. }
+            | Self::BudgetSet { .. }
+            | Self::ModelPreempted { .. }
             | Self::PolicySet { .. }
             | Self::Booted { .. } => Vec::new(),
         }

@@ -54,6 +54,10 @@ pub const SERVICE_CREDIT: u64 = 200_000;
 /// Attempts of one model call, the first included.
 pub const MODEL_ATTEMPTS_MAX: u32 = 6;
 
+/// Attempts of a model call that ends in refusals for the device's rates: some six minutes, if all of
+/// them do. The device is well, and whoever asked it too much is made to wait.
+pub const RATE_LIMITED_ATTEMPTS_MAX: u32 = 12;
+
 /// The wait after the first failed attempt; doubles with each further one. The official SDKs of the
 /// large providers begin at half a second.
 pub const RETRY_WAIT_BASE: Millis = Millis(500);
@@ -72,6 +76,25 @@ pub const CIRCUIT_OPEN: Millis = Millis::from_secs(15);
 
 /// How long one attempt of a model call may take. The official SDKs give up after ten minutes.
 pub const MODEL_TIMEOUT: Millis = Millis::from_secs(600);
+
+/// How many steps of priority more urgent a process must be for which a running call is cut off. Less
+/// would have calls cut off for little.
+pub const PREEMPT_MARGIN: u8 = 20;
+
+/// How long a call must be expected to go on for it to be cut off: to end it and to go on with it later
+/// takes about as long.
+pub const PREEMPT_REMAINING_MIN: Millis = Millis::from_secs(1);
+
+/// How often one call is cut off. Then it is left to end, however urgent others are.
+pub const PREEMPTIONS_MAX: u32 = 3;
+
+/// How long a call may run while others wait, before it yields to them, where the model can go on from
+/// what was written. Ordinary answers take less.
+pub const TIME_SLICE: Millis = Millis::from_secs(30);
+
+/// The longest time after which a provider may say that a rate is there again. One that says more is
+/// not believed: its rates are in minutes.
+pub const RATE_RESET_MAX: Millis = Millis::from_secs(120);
 
 /// How long a process has after TERM before it is killed.
 pub const TERM_GRACE: Millis = Millis::from_secs(10);

@@ -118,6 +118,26 @@ impl Rates {
     }
 }
 
+/// What a provider says of how much more it takes for now.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateReport {
+    /// Requests in a minute.
+    pub requests: Option<Gauge>,
+    /// Tokens in a minute.
+    pub tokens: Option<Gauge>,
+}
+
+/// How much is left of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauge {
+    /// How much there is when nothing is used, if the provider says so.
+    pub limit: Option<u64>,
+    /// How much is left.
+    pub remaining: u64,
+    /// After how long all of it is there again.
+    pub reset: Millis,
+}
+
 /// Why the model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -86,15 +86,7 @@ impl fmt::Display for ExitStatus {
             Self::Finished => f.write_str("finished"),
             Self::Failed(code) => write!(f, "failed ({code})"),
             Self::OutOfBudget(resource) => {
-                let name = match resource {
-                    Resource::Tokens => "tokens",
-                    Resource::Calls => "calls",
-                    Resource::MicroUsd => "money",
-                    Resource::Steps => "steps",
-                    Resource::Children => "children",
-                    Resource::Wall => "wall time",
-                };
-                write!(f, "out of budget ({name})")
+                write!(f, "out of budget ({})", resource.word())
             }
             Self::Signalled(Signal::Term) => f.write_str("terminated"),
             Self::Signalled(Signal::Kill) => f.write_str("killed"),

@@ -134,6 +134,8 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     Ok(Node::start(NodeConfig {
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
+        routes: std::collections::BTreeMap::new(),
+        groups: std::collections::BTreeMap::new(),
         embedder: None,
         tools: Registry::new(),
         recorded: None,

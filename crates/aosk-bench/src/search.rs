@@ -145,6 +145,8 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
             context: Some(Tokens(WINDOW)),
             ..ModelDevice::new("m", Arc::new(Searcher))
         }],
+        routes: std::collections::BTreeMap::new(),
+        groups: std::collections::BTreeMap::new(),
         embedder: None,
         tools: Registry::new(),
         recorded: None,

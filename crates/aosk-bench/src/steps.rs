@@ -139,6 +139,8 @@ pub(crate) async fn node(
             timeout: Millis::from_secs(60),
             ..ModelDevice::new(MODEL, resolved.driver)
         }],
+        routes: std::collections::BTreeMap::new(),
+        groups: std::collections::BTreeMap::new(),
         embedder: None,
         tools,
         recorded: None,

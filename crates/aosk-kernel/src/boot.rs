@@ -6,7 +6,7 @@
 //! happened, so its process is told that and decides. A process that waits for a model this
 //! configuration does not have keeps waiting: a later boot may have it.
 
-use aosk_abi::{CallId, ErrorCode, Fact, Pid, Resume, RowKey, Spend};
+use aosk_abi::{CallId, ErrorCode, Fact, Pid, Resume, RowKey};
 
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -30,6 +30,7 @@ impl Kernel {
             root.set_limits(limits, cx.now);
         }
         self.set_groups(cx);
+        self.set_rates(cx);
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
             self.boot_process(cx, pid, &mut calls);
@@ -51,7 +52,6 @@ impl Kernel {
             return;
         };
         let stopped = matches!(process.state, State::Stopped { .. });
-        let budget = process.spec.budget;
         match process.state.inner().clone() {
             State::Program { wake } if !stopped => {
                 cx.fx.resumes.push(Resume { pid, turn: process.turn, wake });
@@ -63,8 +63,7 @@ impl Kernel {
                 if broken!(self, AttemptReused) {
                     call.attempt = call.attempt.saturating_sub(1);
                 }
-                self.budgets.settle(budget, &held, &Spend::default());
-                self.served(pid, &call, 0);
+                self.give_back(pid, &call, &held);
                 let id = Self::call_id(pid, call.number);
                 self.enqueue(pid, call);
                 // One that was asked to end would have been told instead of answered.
@@ -78,8 +77,7 @@ impl Kernel {
             State::Exiting { calls, .. } => {
                 for call in calls {
                     if let CancelKind::Model { held, call } = call.kind {
-                        self.budgets.settle(budget, &held, &Spend::default());
-                        self.served(pid, &call, 0);
+                        self.give_back(pid, &call, &held);
                     }
                 }
                 if let Some(State::Exiting { calls, .. }) =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Limits, Millis, Price, Tokens, ToolTraits, limits};
+use aosk_abi::{Bounds, Limits, MicroUsd, Millis, Price, Tokens, ToolTraits, limits};
 
 use crate::memory::{self, CacheRules, Prefer, Replacement};
 use crate::mutant::Broken;
@@ -23,6 +23,9 @@ pub struct Config {
     pub tools: BTreeMap<String, ToolTraits>,
     /// How many tool calls may run at once, inline ones not counted.
     pub tool_slots: u32,
+    /// How long a call may run while others wait, where its model can go on from what was written;
+    /// none if until it ends.
+    pub slice: Option<Millis>,
     /// Bounds of the root of the budget tree.
     pub limits: Limits,
     /// What leaves the window of a model when it is full.
@@ -43,6 +46,7 @@ impl Default for Config {
             groups: BTreeMap::new(),
             tools: BTreeMap::new(),
             tool_slots: limits::TOOL_SLOTS,
+            slice: Some(limits::TIME_SLICE),
             limits: Limits::default(),
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
@@ -78,6 +82,26 @@ impl Route {
     }
 }
 
+/// What a provider takes of a model's calls; none means that it is not known or unbounded.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Calls and tokens, input and output, in any minute.
+    pub per_minute: Bounds,
+    /// Money in any twenty-four hours.
+    pub per_day: Option<MicroUsd>,
+}
+
+impl Rates {
+    /// The same as bounds of a budget node.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            per_minute: self.per_minute,
+            per_day: Bounds { micro_usd: self.per_day, ..Bounds::default() },
+            ..Limits::default()
+        }
+    }
+}
+
 /// What the kernel is told of a tenant or group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupConfig {
@@ -104,6 +128,10 @@ pub struct ModelConfig {
     pub timeout: Millis,
     /// The most tokens that a request and its answer may have together; none if that is not known.
     pub context: Option<Tokens>,
+    /// Its rates: calls and tokens in a minute, money in a day.
+    pub rates: Rates,
+    /// Whether it can go on from an answer that was begun.
+    pub continues: bool,
     /// How the provider caches prefixes.
     pub cache: &'static CacheRules,
     /// The same with a longer lifetime, if the provider offers one.
@@ -120,6 +148,8 @@ impl Default for ModelConfig {
             price: Price::default(),
             timeout: limits::MODEL_TIMEOUT,
             context: None,
+            rates: Rates::default(),
+            continues: false,
             cache: CacheRules::free(),
             long_cache: None,
             long_price: None,

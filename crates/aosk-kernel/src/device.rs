@@ -5,16 +5,20 @@
 
 mod backoff;
 mod circuit;
+mod pace;
+mod patience;
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{FailureClass, Timestamp};
+use aosk_abi::{Failure, FailureClass, Millis, Pid, Timestamp, Tokens};
 
 use crate::config::{Choice, Config, ModelConfig, Route};
 use crate::mutant::{Broken, broken};
 
 pub(crate) use self::backoff::backoff;
 pub(crate) use self::circuit::Circuit;
+pub(crate) use self::pace::Pace;
+pub(crate) use self::patience::Patience;
 
 /// The number of a device in this kernel's configuration.
 pub(crate) type DeviceId = usize;
@@ -34,6 +38,38 @@ pub(crate) struct Device {
     pub(crate) slots: u32,
     /// Whether it is left alone.
     pub(crate) circuit: Circuit,
+    /// What its refusals taught.
+    pub(crate) patience: Patience,
+    /// How fast it answers.
+    pub(crate) pace: Pace,
+    /// Whether it can go on from an answer that was begun.
+    pub(crate) continues: bool,
+    /// For whose call its rates have no room, and until when.
+    pub(crate) full: Option<(Pid, Timestamp)>,
+    /// For whom a running call gives up its slot.
+    pub(crate) promised: Option<Pid>,
+}
+
+impl Device {
+    /// Whether a call may start while `in_use` others run.
+    pub(crate) fn admits(&self, now: Timestamp, in_use: u32) -> bool {
+        in_use < self.slots && self.circuit.admits(now, in_use) && self.patience.admits(now, in_use)
+    }
+
+    /// Whether this may be when it is looked at again: nothing that holds calls back ends then, or it
+    /// does.
+    pub(crate) fn may_be_due(&self, told: Option<Timestamp>) -> bool {
+        let full = self.full.map(|(_, until)| until);
+        let held = [self.circuit.until(), full, Some(self.patience.end())];
+        told.is_none() || held.contains(&told)
+    }
+
+    /// When it is to be looked at again, if calls are held back until then.
+    pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let full = self.full.map(|(_, until)| until);
+        let ahead = self.circuit.until().into_iter().chain(full).filter(|until| *until > now);
+        ahead.chain(self.patience.until(now)).min()
+    }
 }
 
 /// A name that processes ask for.
@@ -79,6 +115,11 @@ impl Devices {
             name: name.clone(),
             slots: model.slots,
             circuit: Circuit::Closed { failures: 0 },
+            patience: Patience::new(model.slots),
+            pace: Pace::default(),
+            continues: model.continues,
+            full: None,
+            promised: None,
         };
         let list: Vec<_> = config.models.iter().map(device).collect();
         let alone = |name: &String| Route::to(name);
@@ -175,28 +216,42 @@ impl Devices {
         }
     }
 
-    /// A call was answered.
-    pub(crate) fn succeeded(&mut self, id: DeviceId) {
+    /// A call was answered, after so long and with so many tokens.
+    pub(crate) fn succeeded(&mut self, id: DeviceId, took: Millis, output: Tokens) {
         if let Some(device) = self.list.get_mut(id) {
             device.circuit = device.circuit.succeeded();
+            device.patience.answered(device.slots);
+            device.pace.answered(took, output);
         }
     }
 
-    /// A call failed. A final failure says nothing about the device's health: it answered. Returns
-    /// until when the device is left alone now, if it is.
-    pub(crate) fn failed(
-        &mut self,
-        now: Timestamp,
-        id: DeviceId,
-        class: FailureClass,
-    ) -> Option<Timestamp> {
+    /// A call failed while `in_use` ran. A final failure says nothing about the device's health, nor
+    /// does one that asks for patience: it answered.
+    pub(crate) fn failed(&mut self, now: Timestamp, id: DeviceId, in_use: u32, failure: &Failure) {
         let deaf = broken!(self, CircuitStaysClosed);
-        let device = self.list.get_mut(id).filter(|_| !deaf)?;
-        device.circuit = match class {
-            FailureClass::Final => device.circuit.succeeded(),
-            FailureClass::Transient | FailureClass::RateLimited => device.circuit.failed(now),
+        let Some(device) = self.list.get_mut(id).filter(|_| !deaf) else {
+            return;
         };
-        device.circuit.until()
+        match failure.class {
+            FailureClass::Final => device.circuit = device.circuit.succeeded(),
+            FailureClass::Transient => device.circuit = device.circuit.failed(now),
+            FailureClass::RateLimited => {
+                device.circuit = device.circuit.succeeded();
+                device.patience.refused(now, in_use, failure.retry_after);
+            }
+        }
+    }
+
+    /// Slots that are given up are for whoever comes first.
+    pub(crate) fn forget_promises(&mut self) {
+        for device in &mut self.list {
+            device.promised = None;
+        }
+    }
+
+    /// The device, to be changed.
+    pub(crate) fn get_mut(&mut self, id: DeviceId) -> Option<&mut Device> {
+        self.list.get_mut(id)
     }
 }
 

@@ -23,6 +23,12 @@ pub(crate) enum Owner {
     Device(DeviceId),
 }
 
+/// The priority of a process that waits, and when it became ready.
+type Urgency = (u8, u64);
+
+/// The priority of a process that runs, and when its call began.
+type Standing = (u8, Timestamp);
+
 /// Where one process stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -32,6 +38,8 @@ pub(crate) struct Place {
     ready: Option<Ready>,
     /// The model it holds a slot of.
     model_slot: Option<DeviceId>,
+    /// How it stands among those that may be asked to give up their slot of it.
+    running: Option<Standing>,
     /// Tool slots it holds.
     tool_slots: u32,
     /// The node it waits for, and since when.
@@ -49,6 +57,8 @@ struct Ready {
     rank: Rank,
     /// The nodes under which it stands there, up to the root.
     under: Vec<BudgetId>,
+    /// How urgent it is, whatever the policy: its priority and its place in the queue.
+    urgency: Urgency,
 }
 
 /// All queues.
@@ -61,7 +71,10 @@ pub(crate) struct Index {
     ready: BTreeMap<QueueId, RunQueue>,
     /// Where tenants and groups stand among those beside them.
     ranks: BTreeMap<(QueueId, BudgetId), Rank>,
+    urgent: BTreeMap<QueueId, BTreeSet<(Urgency, Pid)>>,
     model_slots: BTreeMap<DeviceId, u32>,
+    /// Calls that run, by priority and by when they began.
+    running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
     tool_slots: u32,
     quota: BTreeMap<BudgetId, BTreeSet<(u64, Pid)>>,
     queued_tools: BTreeSet<(u64, CallId)>,
@@ -80,6 +93,18 @@ impl Index {
     /// Who is first in a queue, and the rank of the way to it at the highest level.
     pub(crate) fn first_ready(&self, queue: QueueId) -> Option<(Rank, Pid)> {
         self.ready.get(&queue)?.first(ROOT)
+    }
+
+    /// The most urgent in a queue, with its priority.
+    pub(crate) fn most_urgent(&self, queue: QueueId) -> Option<(u8, Pid)> {
+        self.urgent.get(&queue)?.first().map(|((priority, _), pid)| (*priority, *pid))
+    }
+
+    /// Who runs on a device and may be asked to give up its slot: the least urgent first, and among
+    /// those the one that began last.
+    pub(crate) fn running(&self, device: DeviceId) -> impl Iterator<Item = (u8, Pid)> {
+        let running = self.running.get(&device).into_iter().flatten().rev();
+        running.map(|((priority, _), pid)| (*priority, *pid))
     }
 
     /// Puts a tenant or group where it stands now among those beside it.
@@ -159,9 +184,9 @@ impl Index {
         self.move_deadline(Owner::Budget(id), old, at);
     }
 
-    /// Whether a device that is left alone will be tried again, and is not yet.
-    pub(crate) fn has_device_deadline(&self, id: DeviceId) -> bool {
-        self.device_deadlines.contains_key(&id)
+    /// When a device that is held back is looked at again.
+    pub(crate) fn device_deadline(&self, id: DeviceId) -> Option<Timestamp> {
+        self.device_deadlines.get(&id).copied()
     }
 
     fn move_deadline(&mut self, owner: Owner, old: Option<Timestamp>, new: Option<Timestamp>) {
@@ -187,10 +212,15 @@ impl Index {
                     queue.remove(pid, ready.rank, &way);
                     queue.is_empty()
                 });
+                remove_from(&mut self.urgent, &ready.queue, |queue| {
+                    queue.remove(&(ready.urgency, pid));
+                    queue.is_empty()
+                });
             }
             if let Some(ready) = &new.ready {
                 let way = self.way(ready);
                 self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
+                self.urgent.entry(ready.queue).or_default().insert((ready.urgency, pid));
             }
         }
         if old.model_slot != new.model_slot {
@@ -203,6 +233,17 @@ impl Index {
             if let Some(device) = new.model_slot {
                 let count = self.model_slots.entry(device).or_default();
                 *count = count.saturating_add(1);
+            }
+        }
+        if (old.model_slot, old.running) != (new.model_slot, new.running) {
+            if let (Some(device), Some(standing)) = (old.model_slot, old.running) {
+                remove_from(&mut self.running, &device, |running| {
+                    running.remove(&(standing, pid));
+                    running.is_empty()
+                });
+            }
+            if let (Some(device), Some(standing)) = (new.model_slot, new.running) {
+                self.running.entry(device).or_default().insert((standing, pid));
             }
         }
         self.tool_slots =
@@ -279,12 +320,16 @@ impl Place {
                 Levels::One => vec![ROOT],
                 Levels::Groups => budgets.groups_above(process.spec.budget),
             };
-            place.ready = Some(Ready { queue, rank, under });
+            let urgency = (process.priority, candidate.since);
+            place.ready = Some(Ready { queue, rank, under, urgency });
         }
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
-            State::Running { call, .. } => place.model_slot = devices.find(call.device()),
+            State::Running { call, yielding, .. } => {
+                place.model_slot = devices.find(call.device());
+                place.running = (!yielding).then_some((process.priority, call.started));
+            }
             State::Waiting { on: Wait::Tools { calls } } => {
                 let startable = startable(calls, config);
                 for (at, call) in calls.iter().enumerate() {
@@ -321,8 +366,9 @@ impl Place {
             | State::Zombie { .. } => {}
         }
         // A stopped process does not take part; it looks again after CONT.
-        if let State::Waiting { on: Wait::Quota { call, budget } } = &process.state {
-            place.quota = Some((*budget, call.since));
+        if let State::Waiting { on: Wait::Quota { call, budget, asks } } = &process.state {
+            // Nobody who asks a person holds up those who do not.
+            place.quota = Some((*budget, if *asks { u64::MAX } else { call.since }));
         }
         place
     }
@@ -379,7 +425,7 @@ impl Process {
             Termination::None | Termination::Asked { .. } | Termination::Told { .. } => None,
         };
         let own = match self.state.inner() {
-            State::Running { deadline, .. } => Some(*deadline),
+            State::Running { deadline, slice_ends, .. } => earlier(Some(*deadline), *slice_ends),
             State::Waiting { on } => match on {
                 Wait::Backoff { until, .. } | Wait::Timer { until } => Some(*until),
                 Wait::Child { until, .. } | Wait::Message { until, .. } => *until,

@@ -34,13 +34,15 @@ mod invariant;
 pub mod kernel;
 pub mod memory;
 mod mutant;
+mod preempt;
 mod process;
+mod rates;
 mod scheduler;
 mod share;
 mod syscall;
 mod table;
 
-pub use config::{Choice, Config, GroupConfig, ModelConfig, Route};
+pub use config::{Choice, Config, GroupConfig, ModelConfig, Rates, Route};
 pub use image::{BudgetView, RestoreError};
 pub use invariant::Violation;
 pub use kernel::Kernel;

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::commits::Commits;
-use crate::devices::{Asker, Devices, Ended};
+use crate::devices::{Asked, Asker, Devices, Ended};
 use crate::flight::{Flight, Seen};
 use crate::memory::{Done, Source, render};
 use crate::published::{Published, Snapshot};
@@ -308,14 +308,17 @@ impl EventLoop {
 
     fn release(&mut self, release: Release) {
         match release {
-            Release::Think { call, attempt, device, window, options } => {
+            Release::Think { call, attempt, device, window, options, begun, notice } => {
                 let Some(asker) = self.asker(call.pid) else {
                     return;
                 };
                 let (kernel, bodies) = (&self.kernel, &mut self.bodies);
-                match render(&window, &mut Log { bodies, process: kernel.process(call.pid) }) {
-                    Ok(shown) => {
-                        self.devices.think((call, attempt), &device, asker, options, shown)
+                let begun = begun.map(|hash| bodies.get(hash)).transpose();
+                let mut log = Log { bodies, process: kernel.process(call.pid) };
+                match begun.and_then(|begun| Ok((begun, render(&window, &mut log)?))) {
+                    Ok((begun, shown)) => {
+                        let asked = Asked { asker, options, shown, begun, notice };
+                        self.devices.think((call, attempt), &device, asked);
                     }
                     Err(error) => self.devices.fail_model(call, attempt, &error),
                 }
@@ -330,6 +333,7 @@ impl EventLoop {
                 }
             }
             Release::Cancel { call, attempt } => self.devices.cancel(call, attempt),
+            Release::Yield { call, attempt } => self.devices.give_up_slot(call, attempt),
             Release::Reply { request, reply } => {
                 if let Some(waiting) = self.replies.remove(&request) {
                     // Whoever asked may have gone away.
@@ -376,7 +380,10 @@ impl EventLoop {
         while let Some(committing) = &mut self.committing {
             // Time is up: what was decided before the end began and has not left yet stays here.
             committing.releases.retain(|release| match release {
-                Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => false,
+                Release::Think { .. }
+                | Release::Tool(_)
+                | Release::Cancel { .. }
+                | Release::Yield { .. } => false,
                 Release::Reply { .. } => true,
             });
             let outcome = self.commits.wait().await;

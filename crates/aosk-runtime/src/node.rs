@@ -78,6 +78,8 @@ impl Node {
                 cache: model.cache,
                 long_cache: model.long_cache,
                 long_price: model.long_price,
+                rates: model.rates,
+                continues: model.continues,
             };
             (model.name.clone(), known)
         });
@@ -90,6 +92,8 @@ impl Node {
         kernel_config.prefer = config.prefer;
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;
+        kernel_config.routes = config.routes;
+        kernel_config.groups = config.groups;
         let image = store.load()?;
         let kernel = Kernel::restore(kernel_config.clone(), &image)?;
         let shadow = Shadow::new(&image.rows, &kernel_config);

@@ -1,5 +1,6 @@
 //! From the command line to a node.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -153,6 +154,8 @@ pub(crate) fn node(
         recorded: parts.recorded,
         programs: Programs::default(),
         policy: policy(name)?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: parts.memory.replacement,
         prefer: parts.memory.prefer,
         limits: Limits::default(),

@@ -6,11 +6,16 @@ use aosk_abi::{Failure, Millis, limits};
 /// taken off that differs from call to call so that calls which failed together come back apart.
 /// What the device asked for is a lower bound.
 pub(crate) fn backoff(failure: &Failure, failures: u32, salt: u64) -> Millis {
-    let doublings = failures.saturating_sub(1).min(16);
-    let doubled = limits::RETRY_WAIT_BASE.0.saturating_mul(1 << doublings);
-    let full = doubled.min(limits::RETRY_WAIT_MAX.0);
+    let full = doubled(failures).0;
     let wait = full.saturating_sub(mix(salt) % (full / 4).max(1));
     Millis(wait.max(failure.retry_after.map_or(0, |asked| asked.0)))
+}
+
+/// The wait after so many failures, without a part taken off.
+pub(super) fn doubled(failures: u32) -> Millis {
+    let doublings = failures.saturating_sub(1).min(16);
+    let doubled = limits::RETRY_WAIT_BASE.0.saturating_mul(1 << doublings);
+    Millis(doubled.min(limits::RETRY_WAIT_MAX.0))
 }
 
 /// SplitMix64's output function (Steele, Lea, Flood 2014): spreads a small number over 64 bits.

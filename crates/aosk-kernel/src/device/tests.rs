@@ -1,3 +1,5 @@
+//! Pools and routes of devices.
+
 use super::*;
 
 /// A route's name, what it leads to, and how it chooses.

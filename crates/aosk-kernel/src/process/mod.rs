@@ -94,6 +94,12 @@ pub struct Stats {
     pub cached: Tokens,
     /// Output tokens.
     pub output: Tokens,
+    /// How often a call of it was cut off for another.
+    #[serde(default)]
+    pub preempted: u64,
+    /// Output tokens that were generated and could not be gone on from.
+    #[serde(default)]
+    pub lost: Tokens,
     /// Pages that the model asked for and that were not in the window.
     #[serde(default)]
     pub faults: u64,
@@ -173,6 +179,12 @@ pub enum State {
         held: Spend,
         /// When the attempt is given up.
         deadline: Timestamp,
+        /// When it is looked at whether it should yield; none if it never is, or was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slice_ends: Option<Timestamp>,
+        /// Whether it was asked to give up its slot.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        yielding: bool,
     },
     /// It waits.
     Waiting {
@@ -219,6 +231,9 @@ pub enum Wait {
         call: ModelCall,
         /// The node without room.
         budget: BudgetId,
+        /// Whether only a person can make room there, by raising its bounds.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        asks: bool,
     },
     /// Tools.
     Tools {
@@ -282,6 +297,20 @@ pub struct ModelCall {
     /// The service it is expected to take, which is counted in advance.
     #[serde(default)]
     pub service: u64,
+    /// When the attempt that runs or ran last began.
+    #[serde(default)]
+    pub started: Timestamp,
+    /// What of the answer is written already and is to be gone on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Hash>,
+    /// How often it was cut off for another.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preempted: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A tool call of a turn that is not over yet.

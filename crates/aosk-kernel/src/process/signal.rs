@@ -189,6 +189,9 @@ impl Kernel {
         }
         match process.state.inner().clone() {
             State::Running { deadline, .. } if deadline <= cx.now => self.model_timed_out(cx, pid),
+            State::Running { slice_ends: Some(ends), .. } if ends <= cx.now => {
+                self.slice_over(cx, pid);
+            }
             State::Waiting { on } => match on {
                 Wait::Backoff { call, until } if until <= cx.now => {
                     self.enqueue(pid, call);

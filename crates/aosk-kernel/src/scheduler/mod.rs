@@ -22,7 +22,7 @@ use aosk_abi::{Error, ErrorCode, Pid};
 
 pub(crate) use self::clock::{Standing, start, virtual_time};
 pub(crate) use self::run_queue::{RunQueue, Way};
-pub(crate) use self::service::{expected, service};
+pub(crate) use self::service::{expected, expected_output, service};
 pub use self::weight::weight;
 
 /// The place of a candidate in its queue; smaller goes first.
@@ -62,6 +62,17 @@ pub trait Policy: Debug + Send + Sync {
     /// Among whom ranks hold.
     fn levels(&self) -> Levels {
         Levels::One
+    }
+
+    /// Whether a running call is cut off for a process that is so much more urgent that waiting for it
+    /// would be wrong; who is cut off and when it is worth it is the kernel's rule (`preempt.rs`).
+    fn preempts(&self) -> bool {
+        true
+    }
+
+    /// Whether a call that has run for its time slice yields to those that wait.
+    fn slices(&self) -> bool {
+        true
     }
 
     /// Where the candidate stands. It must depend on nothing but the candidate.

@@ -65,6 +65,9 @@ impl Kernel {
             device: None,
             start: 0,
             service: 0,
+            started: Timestamp::ZERO,
+            begun: None,
+            preempted: 0,
         };
         let pages = process.page_count();
         let id = Self::call_id(pid, number);

@@ -81,7 +81,10 @@ pub(super) fn window(s: &Script) -> Window {
     let releases = s.effects.iter().rev().flat_map(|effects| effects.releases.iter().rev());
     let mut windows = releases.filter_map(|release| match release {
         Release::Think { window, .. } => Some(window.clone()),
-        Release::Tool(_) | Release::Cancel { .. } | Release::Reply { .. } => None,
+        Release::Tool(_)
+        | Release::Cancel { .. }
+        | Release::Yield { .. }
+        | Release::Reply { .. } => None,
     });
     windows.next().expect("a model was asked")
 }

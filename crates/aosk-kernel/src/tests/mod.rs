@@ -11,6 +11,8 @@ mod image;
 mod ipc;
 mod memory;
 mod memory_calls;
+mod preempt;
+mod rates;
 mod retry;
 mod scene;
 mod schedule;

@@ -108,7 +108,9 @@ fn a_policy_set_while_processes_are_ready_orders_them_anew() {
     s.expect(&expect![[r#"
         0s operator sets policy priority
             * node scheduler.policy priority
+            * node model.preempted p1.c1 on m by p3: Urgent after 0 ms
             reply: done
+            yield p1.c1/1
     "#]]);
     assert_eq!(serve(&mut s, 0), [1, 3, 2, 4]);
     let mut s = four(with_policy("priority"));

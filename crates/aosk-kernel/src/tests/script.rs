@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
     FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MicroUsd, Millis,
-    ModelOutcome, ModelReply, PageIndex, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
-    ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey,
-    RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
-    ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
+    ModelOutcome, ModelReply, Notice, PageIndex, PageKind, Peer, PermissionLevel, Pid, Piece,
+    Price, ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange,
+    RowKey, RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp,
+    Tokens, ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
 };
 use expect_test::Expect;
 
@@ -286,7 +286,10 @@ impl Script {
             .into_iter()
             .filter_map(|release| match release {
                 Release::Reply { reply, .. } => Some(reply),
-                Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => None,
+                Release::Think { .. }
+                | Release::Tool(_)
+                | Release::Cancel { .. }
+                | Release::Yield { .. } => None,
             })
             .collect();
         let [reply] = replies.try_into().expect("every request is answered once");
@@ -360,6 +363,7 @@ impl Script {
             ModelOutcome::Answered(_) => "answered",
             ModelOutcome::Failed(_) => "failed",
             ModelOutcome::Cancelled => "cancelled",
+            ModelOutcome::Yielded { .. } => "yielded",
         };
         self.in_flight.remove(&(call, attempt));
         self.apply(&format!("{call}/{attempt} {how}"), Input::ModelDone { call, attempt, outcome });
@@ -534,7 +538,7 @@ impl Script {
                     &start.attempt,
                     self.in_flight.insert((start.call, start.attempt)),
                 ),
-                Release::Cancel { call, attempt } => {
+                Release::Cancel { call, attempt } | Release::Yield { call, attempt } => {
                     (call, attempt, self.in_flight.contains(&(*call, *attempt)))
                 }
                 Release::Reply { .. } => continue,
@@ -686,9 +690,17 @@ fn tool_start(start: &ToolStart) -> String {
 
 fn release(release: &Release) -> String {
     match release {
-        Release::Think { call, attempt, window, options, device: _ } => {
-            format!("think {call}/{attempt} {} with {} pages", options.model, window.frames.len())
+        Release::Think { call, attempt, device, window, options, begun, notice } => {
+            let device = if *device == options.model { "" } else { &format!(" on {device}") };
+            let begun = if begun.is_some() { ", begun" } else { "" };
+            let notice = match notice {
+                Some(Notice::LastStep { resource }) => format!(", the last by {resource:?}"),
+                None => String::new(),
+            };
+            let (model, pages) = (&options.model, window.frames.len());
+            format!("think {call}/{attempt} {model}{device} with {pages} pages{begun}{notice}")
         }
+        Release::Yield { call, attempt } => format!("yield {call}/{attempt}"),
         Release::Tool(start) => format!("tool {}", tool_start(start)),
         Release::Cancel { call, attempt } => format!("cancel {call}/{attempt}"),
         Release::Reply { reply, .. } => match reply {
@@ -741,6 +753,11 @@ fn fact(entry: &Entry) -> String {
             format!("{status}{} after {pages} pages", left(result.is_some()))
         }
         Fact::BudgetExpired { budget } => budget.to_string(),
+        Fact::BudgetAsked { budget, resource } => format!("{budget} {resource:?}"),
+        Fact::BudgetSet { budget, .. } => budget.to_string(),
+        Fact::ModelPreempted { call, device, by, cause, ran } => {
+            format!("{call} on {device} by {by}: {cause:?} after {} ms", ran.0)
+        }
         Fact::PolicySet { policy } => policy.clone(),
         Fact::Booted { boots, processes, asked_again, called_again, interrupted } => format!(
             "after {boots} boots with {processes} processes, asked again {asked_again:?}, \

@@ -330,6 +330,8 @@ impl Scene {
         let config = NodeConfig {
             store: Box::new(store),
             models: vec![model],
+            routes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             embedder: None,
             tools,
             recorded: None,

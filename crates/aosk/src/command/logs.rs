@@ -211,7 +211,16 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let how = status.map_or_else(|| fact.word("status"), |status| status.to_string());
             format!("{how}, {}", fact.plural("pages", "page"))
         }
-        "budget.expired" => format!("b{}", fact.count("budget")),
+        "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
+        "budget.asked" => {
+            format!("b{} has no {} left", fact.count("budget"), fact.word("resource"))
+        }
+        "model.preempted" => {
+            let call: Option<CallId> = fact.get("call");
+            let call = call.map_or_else(String::new, |call| call.to_string());
+            let (by, ran) = (fact.count("by"), Millis(fact.get("ran").unwrap_or_default()));
+            format!("{call} for p{by} after {ran}: {}", fact.word("cause"))
+        }
         "scheduler.policy" => fact.word("policy"),
         "node.booted" => booted(fact),
         _ => return None,

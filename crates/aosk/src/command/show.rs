@@ -205,8 +205,11 @@ fn waits(on: &Wait, now: Timestamp) -> String {
             let failed = plural(u64::from(call.failures), "attempt");
             format!("asks {} again {}, {failed} failed", asked(call), due(*until, now))
         }
-        Wait::Quota { call, budget } => {
+        Wait::Quota { call, budget, asks: false } => {
             format!("waits for room in {budget} to ask {}", asked(call))
+        }
+        Wait::Quota { call, budget, asks: true } => {
+            format!("waits for a person to raise {budget}, to ask {}", asked(call))
         }
         Wait::Tools { calls } => {
             let phase = |phase: ToolPhase| match phase {

@@ -180,6 +180,9 @@ impl Record {
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
+            | Fact::BudgetAsked { .. }
+            | Fact::BudgetSet { .. }
+            | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => None,
         })

@@ -206,6 +206,9 @@ impl History {
             | Fact::Reniced { .. }
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
+            | Fact::BudgetAsked { .. }
+            | Fact::BudgetSet { .. }
+            | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => {}
         }
