@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::PageIndex;
+use crate::id::MessageIndex;
 use crate::message::Hash;
 
 /// The place of a page in the page table of one process, counted from 0. Never used again.
@@ -89,7 +89,7 @@ impl PageKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
     /// The message.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// What it holds.
     pub kind: PageKind,
     /// Its tokens in a request.
@@ -128,7 +128,7 @@ pub struct Frame {
     /// The message that holds it.
     pub body: Hash,
     /// Where that message is in the log.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// What it holds.
     pub kind: PageKind,
     /// Where the page begins and ends in the text of the message, in bytes; 0 and [`TEXT_END`] if it

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use aosk_abi::{PageIndex, Tokens};
+use aosk_abi::{MessageIndex, Tokens};
 
 use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 use super::plan::Plan;
@@ -120,7 +120,7 @@ pub struct AddressSpace {
     turn_block: Option<BlockId>,
     sent: Prefix,
     /// Messages of the log with a page of which what is kept has changed since that was asked.
-    changed: BTreeSet<PageIndex>,
+    changed: BTreeSet<MessageIndex>,
 }
 
 impl AddressSpace {
@@ -392,7 +392,7 @@ impl AddressSpace {
 
     /// The messages of the log with a page of which what is kept has changed since this was asked
     /// last.
-    pub fn take_changed(&mut self) -> BTreeSet<PageIndex> {
+    pub fn take_changed(&mut self) -> BTreeSet<MessageIndex> {
         std::mem::take(&mut self.changed)
     }
 
@@ -463,7 +463,7 @@ static NOWHERE: Page = Page {
     group: GroupId(0),
     block: BlockId(0),
     arena: ArenaId(0),
-    source: PageIndex(0),
+    source: MessageIndex(0),
     born: 0,
     last_used: 0,
     turn: 0,

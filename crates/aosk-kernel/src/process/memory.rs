@@ -13,7 +13,7 @@ mod show;
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{PageId, PageIndex, PageKind, TEXT_END, Tokens};
+use aosk_abi::{MessageIndex, PageId, PageKind, TEXT_END, Tokens};
 
 use self::answer::{Common, LastCall};
 use crate::memory::{
@@ -35,7 +35,7 @@ pub struct Memory {
     /// The last call.
     last: Option<LastCall>,
     /// Messages that the table has.
-    taken: PageIndex,
+    taken: MessageIndex,
     /// The group of calls whose results come next.
     calls: GroupId,
     /// What the model may be shown, by the last call.
@@ -50,7 +50,7 @@ pub struct Memory {
 
 impl PartialEq for Memory {
     fn eq(&self, other: &Self) -> bool {
-        let messages = (0..self.taken.0).map(PageIndex);
+        let messages = (0..self.taken.0).map(MessageIndex);
         self.taken == other.taken
             && messages.into_iter().all(|source| self.entries(source) == other.entries(source))
     }
@@ -76,7 +76,7 @@ impl Memory {
             group: GroupId(0),
             block: BlockId(0),
             arena: ArenaId(0),
-            source: PageIndex(0),
+            source: MessageIndex(0),
             part: 0,
             end: TEXT_END,
             importance: 500,
@@ -88,7 +88,7 @@ impl Memory {
             learnt: None,
             scale: 1_000,
             last: None,
-            taken: PageIndex(0),
+            taken: MessageIndex(0),
             calls: GroupId(0),
             window: None,
             ceiling: None,
@@ -113,7 +113,7 @@ impl Memory {
 
     /// How many messages of the log the page table has.
     #[must_use]
-    pub fn taken(&self) -> PageIndex {
+    pub fn taken(&self) -> MessageIndex {
         self.taken
     }
 
@@ -138,7 +138,7 @@ impl Memory {
     }
 
     /// The messages of which what is kept of their pages has changed.
-    pub(crate) fn take_changed(&mut self) -> BTreeSet<PageIndex> {
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<MessageIndex> {
         self.space.take_changed()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Body, Error, Message, PageId, PageIndex, PageKind, Pid, Piece, Tokens};
+use aosk_abi::{Body, Error, Message, MessageIndex, PageId, PageKind, Pid, Piece, Tokens};
 use aosk_kernel::Process;
 use aosk_model::Tokenizer;
 
@@ -57,7 +57,7 @@ impl Contents {
         }
         new.extend(append.iter().cloned());
         let mut told = Told::default();
-        for (source, body) in (taken.0..).map(PageIndex).zip(&new) {
+        for (source, body) in (taken.0..).map(MessageIndex).zip(&new) {
             told.pieces.extend(pieces(body.message(), source, count, page_tokens(window)));
         }
         if self.is_to_watch(process, &told) {

@@ -191,7 +191,7 @@ fn check_body(reader: &dyn Reader, change: &RowChange) -> Result<(), Rule> {
         return Ok(());
     };
     let hash = match change.key {
-        RowKey::Page(..) => Kernel::read_page(change.key, text)
+        RowKey::Message(..) => Kernel::read_page(change.key, text)
             .map_err(|error| Rule("rows can be read", error.to_string()))?,
         RowKey::Mail(..) => parse::<MailRow>(text)?.body,
         RowKey::Kernel | RowKey::Spec(_) | RowKey::Process(_) | RowKey::Budget(_) => return Ok(()),

@@ -5,7 +5,7 @@ mod change;
 mod table;
 
 use aosk_abi::{
-    CutCause, Entry, Fact, Form, Frame, Input, PageId, PageIndex, Pid, Release, Syscall, Tokens,
+    CutCause, Entry, Fact, Form, Frame, Input, MessageIndex, PageId, Pid, Release, Syscall, Tokens,
     Window,
 };
 use aosk_kernel::memory::{AddressSpace, Page, Residency};
@@ -20,7 +20,7 @@ use super::{Before, Checker, Rule, ensure};
 pub(super) struct Held {
     pid: Pid,
     space: AddressSpace,
-    taken: PageIndex,
+    taken: MessageIndex,
 }
 
 /// What was agreed on when a process asked the model.
