@@ -1,5 +1,6 @@
 //! `idle`: memory of a node without agents and with many that wait, and how long `aosk ps` takes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -134,13 +135,13 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     Ok(Node::start(NodeConfig {
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
-        routes: std::collections::BTreeMap::new(),
-        groups: std::collections::BTreeMap::new(),
         embedder: None,
         tools: Registry::new(),
         recorded: None,
         programs,
         policy: policy("priority")?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

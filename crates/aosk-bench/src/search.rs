@@ -171,7 +171,14 @@ fn agent(pages: u32) -> SpawnSpec {
         temperature_milli: None,
         window: None,
     };
-    let param = react::Param { options, workspace: None, base_url: None, chat: true };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: true,
+    };
     let page = |number: u32| {
         let module = number % 97;
         let text = format!(

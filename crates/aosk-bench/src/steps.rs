@@ -3,6 +3,7 @@
 //! One step is a model call over HTTP to a server that answers at once, one trivial tool call, and
 //! the commit of both with full sync before the next model call.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,13 +140,13 @@ pub(crate) async fn node(
             timeout: Millis::from_secs(60),
             ..ModelDevice::new(MODEL, resolved.driver)
         }],
-        routes: std::collections::BTreeMap::new(),
-        groups: std::collections::BTreeMap::new(),
         embedder: None,
         tools,
         recorded: None,
         programs: Programs::default(),
         policy: policy("priority")?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),
@@ -169,6 +170,8 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         },
         workspace: None,
         base_url: None,
+        replacement: None,
+        prefer: None,
         chat: false,
     };
     SpawnSpec {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, MessageIndex, Pid, Recalled, Resume,
-    Step, Syscall, ThinkOptions, ToolOutcome, ToolStart, Wake, limits,
+    Body, Error, ErrorCode, ExitStatus, Input, Message, MessageIndex, Pid, Resume, Step, Syscall,
+    ThinkOptions, ToolOutcome, ToolStart, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process, State};
 use aosk_tools::kernel_calls::{self, KernelCall, SearchMemory};
@@ -14,8 +14,8 @@ use aosk_tools::kernel_calls::{self, KernelCall, SearchMemory};
 use crate::bodies::Bodies;
 use crate::devices::Devices;
 use crate::memory::{
-    Background, Contents, Done, FOUND, FOUND_MAX, Searched, Told, Waiting, calls_back, text_of,
-    told, unasked,
+    Background, Contents, Done, FOUND, FOUND_MAX, Searched, Told, Waiting, at, brought_back,
+    calls_back, told, unasked,
 };
 use crate::program::{Call, Event, ProcessView, Programs, Stepped};
 
@@ -127,18 +127,22 @@ impl Turns {
         &mut self,
         bodies: &mut Bodies,
         devices: &mut Devices,
-        process: (Pid, &Process),
+        (pid, process): (Pid, &Process),
         append: Vec<Body>,
         options: ThinkOptions,
         state: Arc<str>,
     ) -> Result<Step, Error> {
         let count = devices.tokenizer(&options.model);
         let tools = devices.tokens_of_tools(&options.tools, count);
-        let (contents, window) =
-            (self.contents.entry(process.0).or_default(), devices.room(&options));
-        let background = &mut self.background;
-        let Told { pieces, uses } =
-            contents.tell(bodies, background, process, &append, count, window)?;
+        let contents = self.contents.entry(pid).or_default();
+        let Told { pieces, uses, older } =
+            contents.tell(bodies, process, &append, count, devices.room(&options))?;
+        if !older.is_empty() {
+            self.background.note(pid, older);
+        }
+        if self.background.has_embedder() {
+            self.background.read_on(contents.hand_over(process));
+        }
         Ok(Step { append, call: Syscall::Think { options, tools, pieces, uses }, state })
     }
 
@@ -260,19 +264,11 @@ fn answer(
 
 /// The wake with the content it points to.
 fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Error> {
-    let page = |at: MessageIndex| -> Result<Hash, Error> {
-        let index = usize::try_from(at.0).unwrap_or(usize::MAX);
-        process.pages.get(index).map(|page| page.hash).ok_or_else(|| {
-            Error::new(
-                ErrorCode::StoreCorrupt,
-                format!("reading page {at}: the log ends before it"),
-            )
-        })
-    };
+    let page = |place: MessageIndex| at(process, place);
     Ok(match wake {
         Wake::Started => Event::Started,
-        Wake::Answered { page: at, finish } => {
-            Event::Answered { message: bodies.get(page(at)?)?.message().clone(), finish }
+        Wake::Answered { page: place, finish } => {
+            Event::Answered { message: bodies.get(page(place)?)?.message().clone(), finish }
         }
         Wake::ModelFailed { failure } => Event::ModelFailed(failure),
         Wake::ToolsReturned { first, count } => {
@@ -291,16 +287,7 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
             };
             Event::ChildExited { pid, status, result }
         }
-        Wake::Recalled { pages } => {
-            let mut recalled = Vec::with_capacity(pages.len());
-            for place in pages {
-                let Recalled { page: id, source, text, resident } = place;
-                let body = bodies.get(page(source)?)?;
-                let text = text_of(body.message(), text).filter(|_| !resident);
-                recalled.push((id, text));
-            }
-            Event::Recalled(recalled)
-        }
+        Wake::Recalled { pages } => Event::Recalled(brought_back(bodies, process, pages)?),
         Wake::Pinned => Event::Pinned,
         Wake::Forgotten { freed } => Event::Forgotten(freed),
         Wake::Sent => Event::Sent,

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
-use aosk::kernel::memory::Prefer;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -123,10 +122,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     pub(crate) window: Option<u64>,
     /// What leaves the window when it is full: priced (the default), fifo-batch, lru, sliding or
-    /// summarise. Not remembered for --resume.
+    /// summarise. A run that is resumed keeps it.
     #[arg(long, value_name = "NAME")]
     pub(crate) replacement: Option<String>,
-    /// What matters most when something leaves; the default is cost. Not remembered for --resume.
+    /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
 }
@@ -152,16 +151,6 @@ pub(crate) enum Preference {
     Quality,
     /// That the window is full.
     Utilisation,
-}
-
-impl From<Preference> for Prefer {
-    fn from(preference: Preference) -> Self {
-        match preference {
-            Preference::Cost => Self::Cost,
-            Preference::Quality => Self::Quality,
-            Preference::Utilisation => Self::Utilisation,
-        }
-    }
 }
 
 /// What an agent may touch.
@@ -334,7 +323,9 @@ pub(crate) struct LogsArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Tokens are the kernel's estimate unless it says otherwise. A page is a message of \
-the log, or a part of a long one; in the place of pages that left stands a stub.\n\nExamples:\n  \
+the log, or a part of a long one; in the place of pages that left stands a stub. A loss is what \
+missing a page is expected to weigh, in tokens of input that no cache has: the chance that it is needed \
+again, times what it takes to bring it back and what a fault counts under --prefer.\n\nExamples:\n  \
 aosk mem 1\n  aosk mem 1 --all\n  aosk mem 1 --explain\n  aosk mem 1 --timeline window.svg\n  \
 aosk mem 1 --json"
 )]

@@ -12,7 +12,7 @@ use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
 use aosk::{ModelDevice, Node, NodeConfig, Programs};
 
-use crate::cli::{EmbedderArgs, ModelArgs, Place};
+use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
 use crate::term::note;
 
@@ -118,6 +118,26 @@ impl Memory {
             replacement: name.map_or(Ok(memory::DEFAULT), memory::replacement)?,
             prefer: args.prefer.map(Prefer::from).or(config.prefer).unwrap_or_default(),
         })
+    }
+}
+
+impl From<Prefer> for Preference {
+    fn from(prefer: Prefer) -> Self {
+        match prefer {
+            Prefer::Cost => Self::Cost,
+            Prefer::Quality => Self::Quality,
+            Prefer::Utilisation => Self::Utilisation,
+        }
+    }
+}
+
+impl From<Preference> for Prefer {
+    fn from(preference: Preference) -> Self {
+        match preference {
+            Preference::Cost => Self::Cost,
+            Preference::Quality => Self::Quality,
+            Preference::Utilisation => Self::Utilisation,
+        }
     }
 }
 

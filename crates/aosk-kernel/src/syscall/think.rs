@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    CallId, Error, ErrorCode, Evicted, Fact, PageId, Pid, Piece, RowKey, ThinkOptions, Timestamp,
-    Tokens,
+    CallId, Error, ErrorCode, Evicted, Fact, MessageIndex, PageId, Pid, Piece, RowKey,
+    ThinkOptions, Timestamp, Tokens,
 };
 
 use crate::config::Config;
 use crate::kernel::{Ctx, Kernel};
-use crate::memory::{CacheRules, NeedTable};
+use crate::memory::CacheRules;
 use crate::mutant::broken;
 use crate::process::ModelCall;
 use crate::process::memory::{Planned, Terms};
@@ -70,12 +70,14 @@ impl Kernel {
             preempted: 0,
         };
         let pages = process.page_count();
+        let room = process.memory.window();
         let id = Self::call_id(pid, number);
         if !unread {
             self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
         }
         self.tell_cut(cx, id, &terms, &planned);
         if planned.plan.excess > Tokens::ZERO && !overruns {
+            cx.fact(pid, exceeded(options, pages, (estimate, planned.window), &terms));
             return Err(does_not_fit(options, &planned, estimate));
         }
         cx.fact(
@@ -87,6 +89,9 @@ impl Kernel {
                 input: estimate,
                 output_max: options.output_max,
                 window: terms.limit,
+                room,
+                policy: Some(terms.policy.name().to_owned()),
+                prefer: Some(terms.prefer.name().to_owned()),
             },
         );
         if let Some(process) = self.processes.get_mut(pid) {
@@ -110,7 +115,7 @@ impl Kernel {
             let tokens = process.memory.space().page(copy).map_or(0, |page| page.tokens);
             cx.fact(pid, Fact::PageRecalled { page, copy, tokens });
         }
-        let new = (first.0..log.0).map(|index| RowKey::Message(pid, aosk_abi::MessageIndex(index)));
+        let new = (first.0..log.0).map(|index| RowKey::Message(pid, MessageIndex(index)));
         self.dirty.extend(new);
         Ok(())
     }
@@ -121,7 +126,7 @@ impl Kernel {
         let Some(process) = self.processes.get(call.pid) else {
             return;
         };
-        let space = process.memory.space();
+        let (space, room) = (process.memory.space(), process.memory.window());
         let after = space.total();
         // What takes the place of stubs alone changes what the provider has read, too.
         let changed = !plan.evict.is_empty() || *before != after;
@@ -146,6 +151,7 @@ impl Kernel {
                 policy: terms.policy.name().to_owned(),
                 cause: cut.cause,
                 window: terms.limit,
+                room,
                 before: *before,
                 after,
                 rewritten: cut.rewritten,
@@ -200,8 +206,26 @@ fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'
         limit: limit(config, options),
         cache: model.map_or_else(CacheRules::free, |model| model.cache),
         long_cache: model.and_then(|model| model.long_cache),
-        seeds: NeedTable::seeded(),
+        seeds: config.needs,
         now,
+    }
+}
+
+/// What is told of a call that is not made, as what must be shown is more than what fits.
+fn exceeded(
+    options: &ThinkOptions,
+    pages: MessageIndex,
+    (input, room): (Tokens, Tokens),
+    terms: &Terms<'_>,
+) -> Fact {
+    Fact::WindowExceeded {
+        model: options.model.clone(),
+        pages,
+        input,
+        window: terms.limit,
+        room,
+        policy: terms.policy.name().to_owned(),
+        prefer: terms.prefer.name().to_owned(),
     }
 }
 

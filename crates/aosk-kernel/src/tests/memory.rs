@@ -136,6 +136,7 @@ fn what_must_stay_and_does_not_fit_is_refused_and_nothing_is_lost() {
     ask(&mut s, a, "m", 0, &[&[(USER, 991)]]);
     s.expect(&expect![[r#"
         0s p1#1 think m 10+90
+            * p1 window.exceeded m with 1 pages 1001, of which 1000 fit
             * p1 syscall.refused think model.context_length
             p1#2 <- refused: asking m: what must be in the window takes 1001 tokens, and 1000 fit beside an answer of 90 [model.context_length]
     "#]]);

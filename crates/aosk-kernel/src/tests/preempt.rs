@@ -162,11 +162,13 @@ fn a_call_yields_after_its_slice_if_others_wait() {
     // What runs longer than expected is expected to run on.
     s.after(2_500);
     assert_eq!(yields(&s), 1);
-    let facts = s.effects.iter().flat_map(|fx| &fx.journal);
-    let causes: Vec<_> = facts
-        .filter_map(|entry| match &entry.fact {
-            aosk_abi::Fact::ModelPreempted { cause, by, .. } => Some((*cause, *by)),
-            _ => None,
+    let causes: Vec<_> = s
+        .effects
+        .iter()
+        .flat_map(|fx| &fx.journal)
+        .filter_map(|entry| {
+            let aosk_abi::Fact::ModelPreempted { cause, by, .. } = &entry.fact else { return None };
+            Some((*cause, *by))
         })
         .collect();
     assert_eq!(causes, [(PreemptCause::Slice, other)]);

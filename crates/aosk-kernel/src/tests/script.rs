@@ -695,6 +695,7 @@ fn release(release: &Release) -> String {
             let begun = if begun.is_some() { ", begun" } else { "" };
             let notice = match notice {
                 Some(Notice::LastStep { resource }) => format!(", the last by {resource:?}"),
+                Some(Notice::Runaway { what, times }) => format!(", told of {what:?} x {times}"),
                 None => String::new(),
             };
             let (model, pages) = (&options.model, window.frames.len());
@@ -732,6 +733,9 @@ fn fact(entry: &Entry) -> String {
         Fact::ModelCalled { call, model, pages, input, output_max, .. } => {
             format!("{call} {model} with {} pages {input}+{output_max}", pages.0)
         }
+        Fact::WindowExceeded { model, pages, input, room, .. } => {
+            format!("{model} with {} pages {input}, of which {room} fit", pages.0)
+        }
         Fact::ModelAnswered { call, page, usage, cost, .. } => {
             format!("{call} {page:?} used {}+{} for {cost}", usage.input(), usage.output)
         }
@@ -753,6 +757,9 @@ fn fact(entry: &Entry) -> String {
             format!("{status}{} after {pages} pages", left(result.is_some()))
         }
         Fact::BudgetExpired { budget } => budget.to_string(),
+        Fact::RunawayFound { what, times, ended } => {
+            format!("{what:?} x {times}{}", if *ended { ", ended" } else { "" })
+        }
         Fact::BudgetAsked { budget, resource } => format!("{budget} {resource:?}"),
         Fact::BudgetSet { budget, .. } => budget.to_string(),
         Fact::ModelPreempted { call, device, by, cause, ran } => {

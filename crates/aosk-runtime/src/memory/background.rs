@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::aside::Aside;
 use super::carried::Carried;
 use super::embedding::Embedding;
+use super::entries::{Entry, Texts};
 use super::found::FOUND_MAX;
-use super::log::{Entry, Texts};
 use super::recollect::{Found, Recollection};
 
 /// How long a question to the model waits for what may be brought back unasked. A log of ten thousand
@@ -21,7 +21,7 @@ use super::recollect::{Found, Recollection};
 const UNASKED_WAIT: Duration = Duration::from_secs(2);
 
 /// Pages that a search looks at: some of what is found may be forgotten, or in the window.
-const LOOKED_AT: usize = FOUND_MAX * 2;
+pub(crate) const LOOKED_AT: usize = FOUND_MAX * 2;
 
 /// Pages whose identifiers are noted in one go.
 const NOTED_AT_ONCE: usize = 256;
@@ -193,7 +193,12 @@ impl Background {
     }
 }
 
-fn noted(mut carried: Carried, reader: &dyn Reader, entries: &[Entry]) -> Result<Carried, Error> {
+/// Notes what these pages of a log carry too.
+pub(crate) fn noted(
+    mut carried: Carried,
+    reader: &dyn Reader,
+    entries: &[Entry],
+) -> Result<Carried, Error> {
     let mut texts = Texts::said(reader);
     for entry in entries {
         carried.add(entry.id, texts.of(entry)?);

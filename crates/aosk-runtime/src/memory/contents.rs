@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Body, Error, Message, MessageIndex, PageId, PageKind, Pid, Piece, Tokens};
+use aosk_abi::{Body, Error, Message, MessageIndex, PageId, PageKind, Piece, Tokens};
 use aosk_kernel::Process;
 use aosk_model::Tokenizer;
 
-use super::background::Background;
 use super::carried::Carried;
+use super::entries::{Entry, entries};
 use super::found::has_evicted;
-use super::log::entries;
 use super::paging::{page_tokens, part, pieces, spoken};
 use super::recollect::Recollection;
 use crate::bodies::Bodies;
@@ -21,11 +20,13 @@ const WATCHED_SHARE: u64 = 4;
 /// Bytes of what was said that can call pages back. What is longer brings along what it needs.
 const SAID_BYTES_MAX: usize = 4_000;
 
-/// What the core is told with a question to the model.
+/// What the core is told with a question to the model, and what is left to be read for later ones.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) uses: Vec<PageId>,
+    /// Pages of which is yet to be noted what they carry, as they are watched from now on.
+    pub(crate) older: Vec<Entry>,
 }
 
 /// What is known of the content of one process. All of it can be made anew from its log.
@@ -42,13 +43,11 @@ impl Contents {
     pub(crate) fn tell(
         &mut self,
         bodies: &mut Bodies,
-        background: &mut Background,
-        process: (Pid, &Process),
+        process: &Process,
         append: &[Body],
         count: Tokenizer,
         window: Option<Tokens>,
     ) -> Result<Told, Error> {
-        let (pid, process) = process;
         let taken = process.memory.taken();
         let first = usize::try_from(taken.0).unwrap_or(usize::MAX);
         let mut new = Vec::new();
@@ -62,18 +61,11 @@ impl Contents {
         }
         if self.is_to_watch(process, &told) {
             self.carried = Some(Carried::default());
-            let mut older = entries(process, PageId(0));
-            older.retain(|entry| entry.kind != PageKind::System);
-            if !older.is_empty() {
-                background.note(pid, older);
-            }
+            told.older = entries(process, PageId(0));
+            told.older.retain(|entry| entry.kind != PageKind::System);
         }
         if let Some(carried) = &mut self.carried {
             told.uses = watch(carried, process, &told.pieces, &new);
-        }
-        if background.has_embedder() {
-            let log = self.hand_over(process);
-            background.read_on(log);
         }
         Ok(told)
     }
@@ -111,10 +103,13 @@ pub(crate) fn calls_back(process: &Process, append: &[Body]) -> Option<String> {
 /// those that the table has, as the core numbers them.
 fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body]) -> Vec<PageId> {
     let taken = process.memory.taken().0;
+    let space = process.memory.space();
+    let idle =
+        |id: PageId| space.page(id).map_or(0, |page| space.step().saturating_sub(page.last_used));
     let mut uses = Vec::new();
     let mut before: Option<Piece> = None;
     let mut text = None;
-    for (id, piece) in (process.memory.space().pages_u32()..).map(PageId).zip(pieces) {
+    for (id, piece) in (space.pages_u32()..).map(PageId).zip(pieces) {
         let from = before.filter(|one| one.source == piece.source).map_or(0, |one| one.end);
         before = Some(*piece);
         let at = usize::try_from(piece.source.0.saturating_sub(taken)).unwrap_or(usize::MAX);
@@ -124,7 +119,7 @@ fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body
             text = told_text(message);
         }
         if let Message::Assistant { .. } = message.as_ref() {
-            uses.extend(carried.used_by(message));
+            uses.extend(carried.used_by(message, idle));
         }
         if let Some(text) = &text {
             note(carried, id, text, (from, piece.end));

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::aside::Aside;
-use super::log::{Entry, Texts};
+use super::entries::{Entry, Texts};
 use super::recollect::Recollection;
 use super::vectors::Vectors;
 

@@ -11,7 +11,7 @@ use aosk_abi::{Error, PageId};
 use aosk_search::{Hit, Index, Page, Query, Ranker};
 use aosk_store::Reader;
 
-use super::log::{Entry, Texts};
+use super::entries::{Entry, Texts};
 
 /// Pages that are read in one go. Others want the thread too, and whoever waits may give up.
 const PAGES_AT_ONCE: usize = 256;

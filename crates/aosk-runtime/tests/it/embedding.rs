@@ -129,7 +129,14 @@ fn scene(
 
 fn reader(chat: bool) -> SpawnSpec {
     let options = ThinkOptions { output_max: Tokens(300), ..options() };
-    let param = react::Param { options, workspace: None, base_url: None, chat };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat,
+    };
     process("reader", "react", &serde_json::to_string(&param).unwrap())
 }
 
@@ -138,8 +145,9 @@ async fn run(node: &Running) -> (ExitStatus, String) {
     node.end(pid).await
 }
 
-fn kitten() -> Say {
-    tool("search_memory", r#"{"query":"kitten"}"#)
+/// Another limit at each step, as a process that does the same without end is ended.
+fn kitten(n: usize) -> Say {
+    tool("search_memory", &format!(r#"{{"query":"kitten","limit":{}}}"#, 8 + n % 24))
 }
 
 /// Calls `fetch` so often, and then searches for the kitten until all pages have their vectors. The
@@ -153,12 +161,12 @@ fn fetch_and_search(times: usize) -> impl Fn(usize, &Request) -> Say + Send + Sy
         match serde_json::from_str::<Value>(&told) {
             Ok(Value::Object(found)) if found.contains_key("found") => {
                 if told.contains("as yet") {
-                    kitten()
+                    kitten(n)
                 } else {
                     text(&told)
                 }
             }
-            _ => kitten(),
+            _ => kitten(n),
         }
     }
 }
@@ -196,7 +204,8 @@ async fn what_shares_no_word_with_the_query_is_found_by_meaning() {
 async fn searches_do_not_find_themselves() {
     let node = scene(&Memory::new(), None, |n, request| match n {
         0..6 => tool("fetch", "{}"),
-        6..10 => tool("search_memory", r#"{"query":"feline"}"#),
+        // Not the same call in a row, of which the model would be told at the end.
+        6..10 => tool("search_memory", &format!(r#"{{"query":"feline","limit":{}}}"#, n + 1)),
         _ => text(&last(request)),
     })
     .start();
@@ -231,7 +240,7 @@ async fn nothing_waits_long_for_an_embedder_that_hangs() {
     let embedder = Topics::new(Mode::HangsAt(""));
     let node = scene(&Memory::new(), Some(&embedder), |n, request| match n {
         0..12 => tool("fetch", "{}"),
-        12 => kitten(),
+        12 => kitten(12),
         _ => text(&last(request)),
     })
     .start();

@@ -162,7 +162,14 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     assert_eq!(resolved.context, Some(Tokens(4096)), "the server says what it takes");
     let node = scene.start();
     let options = aosk_runtime::abi::ThinkOptions { output_max: Tokens(16), ..options() };
-    let param = react::Param { options, workspace: None, base_url: None, chat: true };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: true,
+    };
     let spec = process("talker", "react", &serde_json::to_string(&param).unwrap());
     let pid = node.handle.spawn(spec).await.unwrap();
     let waits = |snapshot: &aosk_runtime::Snapshot| {
@@ -221,8 +228,12 @@ async fn a_real_server_embeds_the_memory_of_an_agent() {
         match (messages.len(), told) {
             (1, _) => Say::Tools((0..6).map(|_| ("fetch", "{}".to_owned())).collect()),
             (_, Some(told)) if !told.contains("as yet") => text(&told),
-            // No word of it is in any page: what is found is found by its vector.
-            _ => tool("search_memory", r#"{"query":"zyzzyva"}"#),
+            // No word of it is in any page: what is found is found by its vector. Another limit each
+            // time, as a process that does the same without end is ended.
+            _ => {
+                let limit = 1 + messages.len() / 2 % 32;
+                tool("search_memory", &format!(r#"{{"query":"zyzzyva","limit":{limit}}}"#))
+            }
         }
     };
     let mut scene = Scene::on(Memory::new(), Trace::new(), Arc::new(script));

@@ -330,13 +330,13 @@ impl Scene {
         let config = NodeConfig {
             store: Box::new(store),
             models: vec![model],
-            routes: BTreeMap::new(),
-            groups: BTreeMap::new(),
             embedder: None,
             tools,
             recorded: None,
             programs: Programs::default(),
             policy: aosk_runtime::kernel::policy("priority").unwrap(),
+            routes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             replacement: aosk_runtime::kernel::memory::DEFAULT,
             prefer: aosk_runtime::kernel::memory::Prefer::Cost,
             limits: Limits::default(),
@@ -456,7 +456,14 @@ pub(crate) fn options() -> ThinkOptions {
 }
 
 pub(crate) fn agent(name: &str) -> SpawnSpec {
-    let param = react::Param { options: options(), workspace: None, base_url: None, chat: false };
+    let param = react::Param {
+        options: options(),
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: false,
+    };
     process(name, "react", &serde_json::to_string(&param).unwrap())
 }
 

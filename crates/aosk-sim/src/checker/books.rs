@@ -207,6 +207,7 @@ impl Account {
                 }
             }
             Fact::MemoryCut { .. }
+            | Fact::WindowExceeded { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
@@ -218,6 +219,7 @@ impl Account {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }

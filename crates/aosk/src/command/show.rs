@@ -51,7 +51,7 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
     for (name, text) in facts(&snapshot, &process, &budgets, now) {
         line(&format!("{name:<11} {text}"));
     }
-    line(&format!("{:<11} {}", "log", plural(log.len() as u64, "page")));
+    line(&format!("{:<11} {}", "log", plural(log.len() as u64, "message")));
     for (at, body) in log.iter().enumerate() {
         let (role, size) = (body.message().role(), count(body.bytes().len() as u64));
         let text = logs::gist(body.message());

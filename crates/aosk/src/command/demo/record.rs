@@ -170,6 +170,7 @@ impl Record {
             // The rest is in the journal for those who ask.
             Fact::ModelRetried { .. }
             | Fact::ModelCharged { .. }
+            | Fact::WindowExceeded { .. }
             | Fact::MemoryCut { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
@@ -181,6 +182,7 @@ impl Record {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }

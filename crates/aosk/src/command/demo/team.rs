@@ -86,7 +86,14 @@ pub(super) fn architect(tools: Vec<String>) -> SpawnSpec {
         temperature_milli: None,
         window: None,
     };
-    let param = react::Param { options, workspace: None, base_url: None, chat: false };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: false,
+    };
     SpawnSpec {
         name: "Architect".to_owned(),
         label: String::new(),
