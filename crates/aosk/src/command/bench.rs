@@ -16,6 +16,7 @@ mod report;
 mod rival;
 mod sched;
 mod talk;
+mod vectors;
 
 use std::path::Path;
 
