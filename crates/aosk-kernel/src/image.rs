@@ -19,7 +19,7 @@ use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::mutant::broken;
 use crate::process::{
-    Entry, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
+    Entry, Guard, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
 
@@ -28,7 +28,7 @@ const VERSION: u32 = 2;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
-struct ProcessRow<S, P, T, M> {
+struct ProcessRow<S, P, T, M, G> {
     state: S,
     priority: u8,
     termination: Termination,
@@ -39,6 +39,8 @@ struct ProcessRow<S, P, T, M> {
     stats: T,
     #[serde(default)]
     served: M,
+    #[serde(default)]
+    guard: G,
     log: LogDigest,
 }
 
@@ -52,7 +54,7 @@ struct PageRow {
     table: Vec<Entry>,
 }
 
-type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>>;
+type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>, Option<Guard>>;
 
 /// Any row with its version.
 #[derive(Serialize, Deserialize)]
@@ -96,6 +98,13 @@ pub struct BudgetView {
     pub used: Spend,
     /// What is held for calls in flight.
     pub reserved: Spend,
+}
+
+impl BudgetView {
+    pub(crate) fn of(budget: &Budget) -> Self {
+        let Budget { parent, limits, used, reserved, .. } = budget;
+        Self { parent: *parent, limits: *limits, used: *used, reserved: *reserved }
+    }
 }
 
 impl Kernel {
@@ -200,6 +209,8 @@ impl Kernel {
                 mail_count: row.mail_count,
                 stats: row.stats,
                 served: row.served,
+                guard: row.guard.unwrap_or_default(),
+                descendants: 0,
                 log: row.log,
                 pages: Vec::new(),
                 memory: Memory::new(),
@@ -275,6 +286,10 @@ impl Kernel {
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.insert(child);
             }
+            let root = self.root_of(child);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_add(1);
+            }
         }
     }
 
@@ -339,6 +354,7 @@ impl Kernel {
                     mail_count: process.mail_count,
                     stats: &process.stats,
                     served: &process.served,
+                    guard: Some(&process.guard).filter(|guard| !guard.is_empty()),
                     log: process.log,
                 })
             }
@@ -390,6 +406,8 @@ impl Kernel {
             mail_count: row.mail_count,
             stats: row.stats,
             served: row.served,
+            guard: row.guard.unwrap_or_default(),
+            descendants: 0,
             log: row.log,
             pages: Vec::new(),
             memory: Memory::new(),
@@ -403,8 +421,7 @@ impl Kernel {
     /// # Errors
     /// If the row does not parse or is of a newer version.
     pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
-        let Budget { parent, limits, used, reserved, .. } = parse(RowKey::Budget(id), text)?;
-        Ok(BudgetView { parent, limits, used, reserved })
+        Ok(BudgetView::of(&parse(RowKey::Budget(id), text)?))
     }
 
     /// What the log of a process must be, as its row shows it.

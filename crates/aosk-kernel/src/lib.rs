@@ -37,6 +37,7 @@ mod mutant;
 mod preempt;
 mod process;
 mod rates;
+mod runaway;
 mod scheduler;
 mod share;
 mod syscall;

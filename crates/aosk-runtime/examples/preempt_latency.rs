@@ -76,6 +76,7 @@ async fn measure(rounds: usize) -> Outcome<Vec<Duration>> {
         groups: BTreeMap::new(),
         tools: Registry::new(),
         recorded: None,
+        embedder: None,
         programs: Programs::default(),
         policy: kernel::policy("fair")?,
         replacement: DEFAULT,

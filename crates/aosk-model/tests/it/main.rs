@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod continuing;
+mod embeddings;
 mod llama;
 mod openai;
 mod own_server;

@@ -108,6 +108,7 @@ fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
             continues: true,
             ..ModelDevice::new(MODEL, Arc::new(replay.as_ref().clone()))
         }],
+        embedder: None,
         tools: Registry::new(),
         recorded: Some(replay.clone()),
         policy: args.policy.clone(),
