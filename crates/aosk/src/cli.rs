@@ -97,7 +97,12 @@ impl Cli {
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
+            Command::Bench(BenchArgs {
+                command:
+                    BenchCommand::Needs(_)
+                    | BenchCommand::SchedLive { .. }
+                    | BenchCommand::ModelServer { .. },
+            }) => false,
             Command::Version { json } => *json,
             Command::Completions { .. } | Command::Exec { .. } => false,
         }
@@ -387,6 +392,20 @@ pub(crate) enum BenchCommand {
     Needs(BenchNeedsArgs),
     /// Ask questions of conversations, and say how much of the evidence is found.
     Recall(BenchRecallArgs),
+    /// What `sched` measures on real servers.
+    #[command(hide = true)]
+    SchedLive {
+        /// Measure less of everything.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// The model server that `sched` starts for itself.
+    #[command(hide = true)]
+    ModelServer {
+        /// Milliseconds that an answer takes.
+        #[arg(long)]
+        latency_ms: u64,
+    },
 }
 
 #[derive(Debug, Args)]

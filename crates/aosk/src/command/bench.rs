@@ -14,6 +14,7 @@ mod recall;
 mod replay;
 mod report;
 mod rival;
+mod sched;
 mod talk;
 
 use std::path::Path;
@@ -44,6 +45,12 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
         BenchCommand::Context(args) => context(args),
         BenchCommand::Needs(args) => needs(args),
         BenchCommand::Recall(args) => recall::run(args),
+        BenchCommand::SchedLive { quick } => {
+            crate::on_runtime(async |mut stop| stop.or(sched::live(*quick)).await)
+        }
+        BenchCommand::ModelServer { latency_ms } => {
+            crate::on_runtime(async |mut stop| stop.or(sched::serve(*latency_ms)).await)
+        }
     }
 }
 
