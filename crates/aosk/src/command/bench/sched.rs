@@ -23,6 +23,6 @@ pub(crate) async fn serve(latency_ms: u64) -> Result<Done, Error> {
 /// If something cannot be measured.
 pub(crate) async fn live(quick: bool) -> Result<Done, Error> {
     let live = live::measure(quick, &note).await?;
-    line(&format!("{live:#?}"));
+    line(&serde_json::to_string_pretty(&live).unwrap_or_default());
     Ok(Done::Well)
 }

@@ -26,10 +26,6 @@ const BUDGET: Tokens = Tokens(150_000);
 pub(super) struct Bound {
     /// The most tokens used or held beyond the bound.
     pub(super) overshoot: u64,
-    /// Tokens that the server read and wrote.
-    pub(super) served: u64,
-    /// Children that the budget ended.
-    pub(super) ended: usize,
     /// States of the node that were looked at.
     pub(super) states: u64,
 }
@@ -69,5 +65,5 @@ pub(super) async fn measure() -> Result<Bound, Error> {
         return untrue(format!("the kernel counts {used} tokens, the server {served}"));
     }
     let overshoot = seen.overshoot.max(served.saturating_sub(BUDGET.0));
-    Ok(Bound { overshoot, served, ended, states: seen.nodes })
+    Ok(Bound { overshoot, states: seen.nodes })
 }

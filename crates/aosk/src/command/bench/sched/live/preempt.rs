@@ -35,6 +35,8 @@ pub(super) struct Preempt {
     pub(super) p99_ms: f64,
     /// From the arrival to the urgent request leaving.
     pub(super) sent_p99_ms: f64,
+    /// What commits took in the meantime.
+    pub(super) commit_p99_ms: f64,
     /// Urgent processes that took a slot.
     pub(super) count: usize,
 }
@@ -51,6 +53,7 @@ pub(super) async fn measure(count: usize) -> Result<Preempt, Error> {
     let long = |number| caller(number, LONG_PRIORITY, Calls::endless(STREAM_MAX));
     running.spawn_all((0..streams).map(long)).await?;
     running.probe.wait_for(|counts| counts.entered >= u64::from(SLOTS)).await?;
+    let commits = running.watch.seen().commits_ms.len();
     let mut arrivals = Vec::with_capacity(count);
     for number in streams..streams + count {
         let calls = Calls { count: 1, output_max: URGENT_MAX };
@@ -62,6 +65,7 @@ pub(super) async fn measure(count: usize) -> Result<Preempt, Error> {
     }
     running.probe.check()?;
     let moments = running.probe.moments();
+    let commits_ms: Vec<f64> = running.watch.seen().commits_ms.into_iter().skip(commits).collect();
     running.stop().await?;
     let taken = taken(&arrivals, &moments);
     if taken.is_empty() {
@@ -74,6 +78,7 @@ pub(super) async fn measure(count: usize) -> Result<Preempt, Error> {
         p50_ms: quantile(&cut, 0.5),
         p99_ms: quantile(&cut, 0.99),
         sent_p99_ms: quantile(&sent, 0.99),
+        commit_p99_ms: quantile(&commits_ms, 0.99),
         count: taken.len(),
     })
 }

@@ -34,8 +34,7 @@ const CALLS_OF_ONE: u32 = 3;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Side {
     pub(super) calls_per_second: f64,
-    /// How long a slot of the server stood idle between two calls.
-    pub(super) idle_p50_ms: f64,
+    /// How long a slot of the server stood idle between two calls: p99.
     pub(super) idle_p99_ms: f64,
     /// CPU time of one call, the server's left out.
     pub(super) cpu_ms_per_call: f64,
@@ -89,7 +88,6 @@ async fn side(probe: &Probe, server: &mut ModelServer, rounds: u64) -> Result<Si
     }
     Ok(Side {
         calls_per_second: calls as f64 / took.as_secs_f64(),
-        idle_p50_ms: quantile(&books.idle_ms, 0.5),
         idle_p99_ms: quantile(&books.idle_ms, 0.99),
         cpu_ms_per_call: millis(cpu_used) / calls as f64,
     })

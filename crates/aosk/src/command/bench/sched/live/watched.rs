@@ -91,3 +91,42 @@ impl Store for Watched {
         self.store.maintain(idle)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aosk::abi::{BudgetId, RowChange};
+    use aosk::store::Memory;
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(id: u64, bound: Option<u64>, used: u64, reserved: u64) -> RowChange {
+        let spend = |tokens: u64| {
+            json!({
+                "tokens": tokens, "calls": 0, "micro_usd": 0, "steps": 0, "children": 0,
+            })
+        };
+        let limits = bound.map_or(json!({}), |tokens| json!({ "tokens": tokens }));
+        let row = json!({
+            "v": 1, "parent": null, "limits": limits, "used": spend(used),
+            "reserved": spend(reserved), "overdraft": spend(0), "expires": null, "expired": false,
+            "members": 1,
+        });
+        RowChange { key: RowKey::Budget(BudgetId(id)), op: RowOp::Put(row.to_string()) }
+    }
+
+    #[test]
+    fn what_is_held_beyond_a_bound_is_seen_in_whichever_state_it_is() {
+        let (mut store, watch) = Watched::over(Box::new(Memory::new()));
+        let kept = |store: &mut Box<dyn Store>, rows| {
+            store.commit(&[Batch { rows, ..Batch::default() }]).unwrap();
+        };
+        kept(&mut store, vec![node(2, Some(100), 60, 40), node(3, None, 500, 500)]);
+        let seen = watch.seen();
+        assert_eq!((seen.nodes, seen.overshoot, seen.unread), (1, 0, 0));
+        kept(&mut store, vec![node(2, Some(100), 60, 47)]);
+        kept(&mut store, vec![node(2, Some(100), 61, 0)]);
+        let seen = watch.seen();
+        assert_eq!((seen.nodes, seen.overshoot, seen.commits_ms.len()), (3, 7, 3));
+    }
+}
