@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) replacement: Option<String>,
     /// What matters most when something leaves.
     pub(crate) prefer: Option<Prefer>,
+    /// `provider:model` of the embedder; none if not.
+    pub(crate) embedder: Option<String>,
+    /// The address of the embedder's provider, in place of the usual one.
+    pub(crate) embedder_url: Option<String>,
 }
 
 /// The file as it is written: any value under each key, with the line it stands on.
@@ -58,6 +62,8 @@ struct Written {
     window: Option<Spanned<Value>>,
     replacement: Option<Spanned<Value>>,
     prefer: Option<Spanned<Value>>,
+    embedder: Option<Spanned<Value>>,
+    embedder_url: Option<Spanned<Value>>,
 }
 
 /// Reads the file; an empty configuration if there is none and none was asked for.
@@ -82,7 +88,7 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
             let first = error.to_string();
             wrong(first.lines().next().unwrap_or_default()).hint(
                 "keys: default_model, base_url, permission, slots, policy, window, replacement, \
-                 prefer",
+                 prefer, embedder, embedder_url",
             )
         })?
     };
@@ -101,6 +107,9 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         replacement: key(written.replacement, replacement_name)
             .map_err(|(line, error)| at(line, error))?,
         prefer: key(written.prefer, prefer).map_err(|(line, error)| at(line, error))?,
+        embedder: key(written.embedder, embedder).map_err(|(line, error)| at(line, error))?,
+        embedder_url: key(written.embedder_url, embedder_url)
+            .map_err(|(line, error)| at(line, error))?,
         path,
     })
 }
@@ -137,6 +146,23 @@ fn model(value: &Value) -> Result<String, Error> {
 fn base_url(value: &Value) -> Result<String, Error> {
     let url = value.as_str().unwrap_or_default();
     resolve::check_base_url(url, "base_url")?;
+    Ok(url.to_owned())
+}
+
+fn embedder(value: &Value) -> Result<String, Error> {
+    let Some(name) = value.as_str() else {
+        return Err(must("embedder", value, "an embedder's name", "openai:text-embedding-3-small"));
+    };
+    resolve::check_embedder(name).map_err(|error| {
+        let text = format!("embedder: {}", error.message);
+        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
+    })?;
+    Ok(name.to_owned())
+}
+
+fn embedder_url(value: &Value) -> Result<String, Error> {
+    let url = value.as_str().unwrap_or_default();
+    resolve::check_base_url(url, "embedder_url")?;
     Ok(url.to_owned())
 }
 

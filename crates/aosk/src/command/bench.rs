@@ -2,7 +2,7 @@
 //!
 //! `context` replays a history through the kernel's page table and says what providers' caches would
 //! have answered. `needs` makes the table of needs that the kernel begins with. `recall` asks
-//! questions of conversations and counts the evidence that is found.
+//! questions of conversations and counts the evidence that is found. `sched` measures the scheduler.
 
 mod fit;
 mod keeper;
@@ -16,6 +16,7 @@ mod report;
 mod rival;
 mod sched;
 mod talk;
+mod vectors;
 
 use std::path::Path;
 
@@ -45,9 +46,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
         BenchCommand::Context(args) => context(args),
         BenchCommand::Needs(args) => needs(args),
         BenchCommand::Recall(args) => recall::run(args),
-        BenchCommand::SchedLive { quick } => {
-            crate::on_runtime(async |mut stop| stop.or(sched::live(*quick)).await)
-        }
+        BenchCommand::Sched(args) => sched::run(args),
         BenchCommand::ModelServer { latency_ms } => {
             crate::on_runtime(async |mut stop| stop.or(sched::serve(*latency_ms)).await)
         }

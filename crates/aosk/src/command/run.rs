@@ -41,6 +41,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let left = left(&home)?;
     let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
     let model = stop.or(setup::model(&chosen, &home.config)).await?;
+    let embedder = setup::embedder(&args.embedder, &home.config)?;
     let memory = setup::Memory::of(&chosen, &home.config)?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, (&model, memory), granted, &workspace)?),
@@ -48,6 +49,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     };
     let parts = Parts {
         models: vec![model.clone()],
+        embedder,
         tools: registry,
         recorded: None,
         policy: None,

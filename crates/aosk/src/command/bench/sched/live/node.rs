@@ -143,6 +143,7 @@ fn config(store: Box<dyn Store>, device: ModelDevice, dir: &Path) -> Result<Node
         models: vec![device],
         tools: Registry::new(),
         recorded: None,
+        embedder: None,
         programs,
         policy: policy("fair")?,
         routes: BTreeMap::new(),
