@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Limits, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, PageIndex, Pid};
-use crate::memory::{PageId, PageKind};
+use crate::memory::{ArenaId, PageId, PageKind};
 use crate::message::Hash;
 use crate::model::{FailureClass, FinishReason, Usage};
 use crate::process::{ExitStatus, Signal};
@@ -42,6 +42,8 @@ pub enum CutCause {
     Emergency,
     /// The provider said that the request is too long.
     Refused,
+    /// A task has ended, and its result stands for it.
+    Task,
 }
 
 /// A page that leaves the window, and why it may.
@@ -251,6 +253,26 @@ facts! {
         /// What that freed.
         freed: Tokens,
     }
+    /// A process began a task.
+    TaskBegun = "task.begun" {
+        /// Its number within the process.
+        task: ArenaId,
+        /// The task that it is part of; 0 if of none.
+        within: ArenaId,
+        /// What is to be done.
+        goal: Hash,
+    }
+    /// A process ended the task that it had begun last.
+    TaskEnded = "task.ended" {
+        /// Its number within the process.
+        task: ArenaId,
+        /// What came of it.
+        result: Hash,
+        /// Its pages, those of tasks within it included.
+        pages: u32,
+        /// What of them is in the window takes so much, stubs included.
+        tokens: Tokens,
+    }
     /// The provider read less from its cache than was sent to it before.
     CacheMissed = "cache.missed" {
         /// The call.
@@ -358,7 +380,9 @@ impl Fact {
             Self::ModelAnswered { body, .. }
             | Self::ToolReturned { body, .. }
             | Self::MessageSent { body, .. }
-            | Self::MessageReceived { body, .. } => vec![*body],
+            | Self::MessageReceived { body, .. }
+            | Self::TaskBegun { goal: body, .. }
+            | Self::TaskEnded { result: body, .. } => vec![*body],
             Self::Exited { result, .. } => result.iter().copied().collect(),
             Self::ModelCalled { .. }
             | Self::ModelRetried { .. }

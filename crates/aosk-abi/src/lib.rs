@@ -45,7 +45,7 @@ pub use error::{Error, ErrorCode};
 pub use fact::{CutCause, Entry, Evicted, Fact, MissReason};
 pub use id::{BudgetId, CallId, PageIndex, Pid, RequestId};
 pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
-pub use memory::{Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
+pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use model::{
     Failure, FailureClass, FinishReason, ModelReply, Price, Rates, ThinkOptions, Usage,

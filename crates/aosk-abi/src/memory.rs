@@ -13,6 +13,18 @@ use crate::message::Hash;
 #[serde(transparent)]
 pub struct PageId(pub u32);
 
+/// A task of a process, with the pages that came while it was open. 0 is the process itself.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ArenaId(pub u32);
+
+impl ArenaId {
+    /// What belongs to no task.
+    pub const NONE: Self = Self(0);
+}
+
 /// What a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -44,8 +44,8 @@ pub use invariant::Violation;
 pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
-    CancelKind, Cancelling, Cause, Entry, LogDigest, LogPage, Mail, Memory, ModelCall, Process,
-    STUB_TOKENS, Spec, State, Stats, Termination, ToolPhase, ToolWait, Wait,
+    CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory, ModelCall,
+    Process, STUB_TOKENS, Spec, State, Stats, Termination, ToolPhase, ToolWait, Wait,
 };
 pub use scheduler::{Candidate, Policy, Rank, policy};
 #[cfg(test)]

@@ -83,6 +83,10 @@ pub enum Mutant {
     CutUntold,
     /// A page is said to be pinned and is not.
     PinForgotten,
+    /// A task is said to have ended and is open still.
+    TaskNotEnded,
+    /// After a crash nothing is known of the tasks that were open.
+    TasksForgotten,
 }
 
 impl Mutant {
@@ -127,6 +131,8 @@ impl Mutant {
         Self::ShrunkTwice,
         Self::CutUntold,
         Self::PinForgotten,
+        Self::TaskNotEnded,
+        Self::TasksForgotten,
     ];
 }
 

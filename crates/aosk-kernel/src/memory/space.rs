@@ -8,6 +8,7 @@
 //! counted pointers: a fork copies a pointer for every 128 pages, and the first write to a chunk
 //! copies 7 KB. Writes go to recent pages, so most of a long table stays shared for good.
 
+mod close;
 mod kept;
 mod leave;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use aosk_abi::{PageIndex, Tokens};
 
+use super::arena::Arenas;
 use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 use super::plan::Plan;
 
@@ -119,6 +121,7 @@ pub struct AddressSpace {
     /// The block of the last page that opened a turn.
     turn_block: Option<BlockId>,
     sent: Prefix,
+    arenas: Arenas,
     /// Messages of the log with a page of which what is kept has changed since that was asked.
     changed: BTreeSet<PageIndex>,
 }
@@ -139,6 +142,7 @@ impl AddressSpace {
             turns: 0,
             turn_block: None,
             sent: Prefix::default(),
+            arenas: Arenas::default(),
             changed: BTreeSet::new(),
         }
     }

@@ -19,7 +19,7 @@ use aosk_abi::{
 use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
-pub use memory::{Entry, Memory, STUB_TOKENS};
+pub use memory::{EndedTask, Entry, Memory, STUB_TOKENS};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

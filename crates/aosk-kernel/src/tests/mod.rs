@@ -16,5 +16,6 @@ mod schedule;
 mod script;
 mod signal;
 mod spawn;
+mod tasks;
 mod think;
 mod tools;

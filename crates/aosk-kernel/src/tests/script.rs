@@ -606,6 +606,8 @@ fn syscall(call: &Syscall) -> String {
         Syscall::Pin { page, pinned: true } => format!("pin {page:?}"),
         Syscall::Pin { page, pinned: false } => format!("unpin {page:?}"),
         Syscall::Forget { page } => format!("forget {page:?}"),
+        Syscall::BeginTask { goal } => format!("begin task {:?}", goal.message().text()),
+        Syscall::EndTask { result } => format!("end task {:?}", result.message().text()),
         Syscall::Think { options, tools: input, .. } => {
             format!("think {} {input}+{}", options.model, options.output_max)
         }
@@ -649,6 +651,11 @@ fn wake(wake: &Wake, bodies: &BTreeMap<Hash, Body>) -> String {
         Wake::Recalled { pages } => format!("recalled {pages:?}"),
         Wake::Pinned => "pinned".to_owned(),
         Wake::Forgotten { freed } => format!("forgotten {freed}"),
+        Wake::TaskBegun { task } => format!("task {} begun", task.0),
+        Wake::TaskEnded { task, pages } => match pages {
+            Some((first, last)) => format!("task {} ended: {} to {}", task.0, first.0, last.0),
+            None => format!("task {} ended", task.0),
+        },
         Wake::Sent => "sent".to_owned(),
         Wake::Received { body, from } => {
             format!("received {:?} from {}", bodies[body].message().text(), sender(*from))
@@ -699,6 +706,8 @@ fn fact(entry: &Entry) -> String {
         Fact::PageRecalled { page, copy, tokens } => format!("{page:?} as {copy:?} {tokens}"),
         Fact::PagePinned { page, pinned } => format!("{page:?} {pinned}"),
         Fact::PageForgotten { page, freed } => format!("{page:?} {freed}"),
+        Fact::TaskBegun { task, within, .. } => format!("{} within {}", task.0, within.0),
+        Fact::TaskEnded { task, pages, tokens, .. } => format!("{} {pages} pages {tokens}", task.0),
         Fact::CacheMissed { call, reason, unchanged, read } => {
             format!("{call} {reason:?} {read} of {unchanged}")
         }

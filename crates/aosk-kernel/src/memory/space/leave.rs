@@ -100,7 +100,7 @@ impl AddressSpace {
     }
 
     /// Takes a page that is rendered out of the total; the caller takes it out of `shown`.
-    fn hide(&mut self, id: PageId, to: Residency) {
+    pub(super) fn hide(&mut self, id: PageId, to: Residency) {
         let Some(page) = self.page(id) else { return };
         let tokens = if page.residency == Residency::Stub { page.stand_in } else { page.tokens };
         self.change(id, |page| {
@@ -206,7 +206,14 @@ impl AddressSpace {
         let behind = (gone.0..end).map(PageId).filter(away).take(extent);
         let rest: Vec<PageId> = behind.skip_while(|id| !evicted(id)).collect();
         let Some(heir) = rest.first().copied() else { return };
-        let (extent, stub) = (u32::try_from(rest.len()).unwrap_or(u32::MAX), self.stub_tokens);
+        self.stand_for(heir, u32::try_from(rest.len()).unwrap_or(u32::MAX));
+        self.shown.insert(at, heir);
+        self.note_change(Some(at));
+    }
+
+    /// Makes a stub of an evicted page that stands for so many. The caller shows it.
+    pub(super) fn stand_for(&mut self, heir: PageId, extent: u32) {
+        let stub = self.stub_tokens;
         self.change(heir, |page| {
             page.residency = Residency::Stub;
             page.extent = extent;
@@ -214,8 +221,6 @@ impl AddressSpace {
             page.summary = false;
         });
         self.total = self.total.saturating_add(u64::from(stub));
-        self.shown.insert(at, heir);
-        self.note_change(Some(at));
     }
 
     pub(super) fn note_change(&mut self, first: Option<usize>) {

@@ -6,8 +6,9 @@ use aosk_abi::{PageId, PageKind, Timestamp, Tokens};
 
 use super::{Memory, STUB_TOKENS};
 use crate::memory::{
-    AddressSpace, CacheRules, Cut, CutCause, Eviction, Learner, Memo, NeedTable, Page, Plan,
-    Prefer, Replacement, Residency, Shown, Situation, emergency,
+    AddressSpace, CacheRules, Cut, CutCause, Ended, Eviction, Learner, Memo, NeedTable, Page, Plan,
+    Prefer, Replacement, Residency, Shown, Situation, close_what_pays, emergency,
+    keep_before_tasks,
 };
 
 /// What a summary takes at most, and the part of the window that it takes at most.
@@ -146,12 +147,17 @@ impl Memory {
     fn make_room(&mut self, window: Tokens, rules: &'static CacheRules, terms: &Terms<'_>) -> Plan {
         let stubs: BTreeSet<PageId> =
             self.space.shown().filter(Shown::is_stub).map(|one| one.id).collect();
-        let mut plan =
-            self.choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
+        let mut closed = Vec::new();
+        let paid = self.close_what_pays(window, rules, terms, &mut closed);
+        let mut plan = self.plan_behind_tasks(window, rules, terms, &mut closed);
         self.space.apply(&plan);
         if let Some(range) = plan.summarise {
             self.summarise(range, window, rules, &mut plan);
         }
+        if self.space.total() > window {
+            closed.extend(self.space.close(PageId(0)));
+        }
+        note_closed(&mut plan, paid, closed);
         // No call is made that must fail: the oldest goes if the policy did not free enough. It goes
         // with room to spare, or the next call would be cut too.
         while self.space.total() > window {
@@ -176,6 +182,50 @@ impl Memory {
         plan.evict.retain(|one| !self.is_resident(one.page));
         plan.excess = self.space.total().saturating_sub(window);
         plan
+    }
+
+    /// Closes tasks that have ended, if that pays by itself.
+    fn close_what_pays(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        closed: &mut Vec<(PageId, u32)>,
+    ) -> Option<Cut> {
+        let paying = |situation: &Situation<'_>, memo: &mut Memo| {
+            let (from, cut) = close_what_pays(situation, memo)?;
+            memo.closed(from, situation.rules, situation.now);
+            Some((from, cut))
+        };
+        let paid = self.choose(window, rules, terms, paying);
+        let (from, cut) = paid?;
+        closed.extend(self.space.close(from));
+        Some(cut)
+    }
+
+    /// What the policy plans. Where it cuts, what ended tasks left behind that place goes first.
+    fn plan_behind_tasks(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        closed: &mut Vec<(PageId, u32)>,
+    ) -> Plan {
+        loop {
+            self.choose(window, rules, terms, keep_before_tasks);
+            let before = self.memo.clone();
+            let plan = self
+                .choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
+            let first = plan.evict.first().map(|one| one.page);
+            let first = first.into_iter().chain(plan.summarise.map(|(first, _)| first)).min();
+            let left = first.map(|first| self.space.close(first)).unwrap_or_default();
+            let Some((from, _)) = left.first().copied() else {
+                return plan;
+            };
+            closed.extend(left);
+            self.memo = before;
+            self.memo.closed(from, rules, terms.now);
+        }
     }
 
     fn is_resident(&self, id: PageId) -> bool {
@@ -220,18 +270,20 @@ impl Memory {
         });
     }
 
-    fn choose(
+    fn choose<T>(
         &mut self,
         window: Tokens,
         rules: &'static CacheRules,
         terms: &Terms<'_>,
-        how: impl FnOnce(&Situation<'_>, &mut Memo) -> Plan,
-    ) -> Plan {
+        how: impl FnOnce(&Situation<'_>, &mut Memo) -> T,
+    ) -> T {
+        let needs = self.learnt.as_deref().map_or(terms.seeds, |(_, table)| table);
+        let ended = Ended { space: &self.space, needs };
         let situation = Situation {
             space: &self.space,
             window,
             rules,
-            needs: self.learnt.as_deref().map_or(terms.seeds, |(_, table)| table),
+            needs: if self.space.arenas().is_unused() { needs } else { &ended },
             prefer: terms.prefer,
             now: terms.now,
         };
@@ -255,4 +307,25 @@ impl Memory {
         self.window = Some(window.max(self.space.total()));
         (Planned { plan, before: sent, window, long_lived: false }, freed)
     }
+}
+
+/// Notes in a plan what left because its task has ended.
+fn note_closed(plan: &mut Plan, paid: Option<Cut>, closed: Vec<(PageId, u32)>) {
+    if closed.is_empty() {
+        return;
+    }
+    let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
+    let closed = closed.into_iter().filter(|(page, _)| !left.contains(page));
+    plan.evict.extend(closed.map(|(page, tokens)| Eviction {
+        page,
+        tokens,
+        chance_ppm: 0,
+        gap_16ths: 0,
+        loss: 0,
+    }));
+    plan.evict.sort_unstable_by_key(|one| one.page);
+    plan.cut = match (plan.cut, paid) {
+        (Some(cut), Some(paid)) => Some(paid.and(&cut)),
+        (cut, paid) => cut.or(paid).or(Some(Cut { cause: CutCause::Task, ..Cut::default() })),
+    };
 }

@@ -22,9 +22,13 @@ impl Memory {
                 (Residency::Stub, true) => {
                     Form::Summary { pages: page.extent, tokens: page.stand_in }
                 }
-                (Residency::Resident | Residency::Evicted | Residency::Forgotten, _) => {
-                    Form::Content
-                }
+                (
+                    Residency::Resident
+                    | Residency::Evicted
+                    | Residency::Closed
+                    | Residency::Forgotten,
+                    _,
+                ) => Form::Content,
             };
             window.frames.push(frame);
             if at < unchanged {
@@ -57,7 +61,7 @@ impl Memory {
         }
         let is_away = |page: &&Page| match page.residency {
             Residency::Stub | Residency::Evicted => true,
-            Residency::Resident | Residency::Forgotten => false,
+            Residency::Resident | Residency::Closed | Residency::Forgotten => false,
         };
         // It stands for all that left between it and what is shown next.
         let ids = self.space.shown().map(|one| one.id);
