@@ -4,7 +4,9 @@
 //! It depends on the process and the place of the message alone, so that a program that begins again
 //! after a crash says the same.
 
-use aosk_abi::{PageId, PageIndex, PageKind, Pid, Piece, Syscall, TEXT_END, ThinkOptions, Tokens};
+use aosk_abi::{
+    Body, Message, PageId, PageIndex, PageKind, Pid, Piece, Syscall, TEXT_END, ThinkOptions, Tokens,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::rng::{About, Rng};
@@ -163,7 +165,7 @@ impl Pages {
     /// A call on the memory.
     #[must_use]
     pub fn call(self, rng: &mut Rng) -> Syscall {
-        match rng.below(10) {
+        match rng.below(16) {
             0..4 => {
                 // Now and then more than may be asked for at once.
                 let count = if rng.chance(30) { 17 } else { rng.between(1, 4) };
@@ -171,7 +173,13 @@ impl Pages {
             }
             4..6 => Syscall::Pin { page: self.any(rng), pinned: true },
             6 => Syscall::Pin { page: self.any(rng), pinned: false },
-            _ => Syscall::Forget { page: self.any(rng) },
+            7..10 => Syscall::Forget { page: self.any(rng) },
+            10..13 => Syscall::BeginTask { goal: Body::new(Message::assistant("a goal")) },
+            // Now and then one with nothing to show for it.
+            _ => {
+                let result = if rng.chance(50) { " " } else { "a result" };
+                Syscall::EndTask { result: Body::new(Message::assistant(result)) }
+            }
         }
     }
 }

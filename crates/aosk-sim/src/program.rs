@@ -167,6 +167,8 @@ impl Agent {
             | Wake::ModelFailed { .. }
             | Wake::Pinned
             | Wake::Forgotten { .. }
+            | Wake::TaskBegun { .. }
+            | Wake::TaskEnded { .. }
             | Wake::Sent
             | Wake::Received { .. }
             | Wake::Slept
@@ -224,6 +226,8 @@ impl Agent {
             Syscall::Recall { .. }
             | Syscall::Pin { .. }
             | Syscall::Forget { .. }
+            | Syscall::BeginTask { .. }
+            | Syscall::EndTask { .. }
             | Syscall::CallTools { .. }
             | Syscall::Spawn { .. }
             | Syscall::Wait { .. }

@@ -40,6 +40,10 @@ pub enum KernelCall {
     Unpin(OnePage),
     /// `forget`
     Forget(OnePage),
+    /// `begin_task`
+    BeginTask(BeginTask),
+    /// `end_task`
+    EndTask(EndTask),
     /// `finish`
     Finish(Finish),
 }
@@ -62,7 +66,8 @@ pub fn search_traits() -> ToolTraits {
 /// Whether a call is about the memory of the one who makes it.
 #[must_use]
 pub fn is_of_memory(name: &str) -> bool {
-    matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget")
+    let pages = matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget");
+    pages || matches!(name, "begin_task" | "end_task")
 }
 
 /// Bring pages back into the window.
@@ -90,6 +95,22 @@ pub struct SearchMemory {
 pub struct OnePage {
     /// Its number.
     pub page: u32,
+}
+
+/// Begin a part of the work.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginTask {
+    /// What is to be done.
+    pub goal: String,
+}
+
+/// End the part of the work that was begun last.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndTask {
+    /// What came of it.
+    pub result: String,
 }
 
 /// Start a child.
@@ -219,6 +240,8 @@ pub fn parse(name: &str, arguments: &str) -> Result<KernelCall, ToolError> {
         "pin" => KernelCall::Pin(typed(arguments)?),
         "unpin" => KernelCall::Unpin(typed(arguments)?),
         "forget" => KernelCall::Forget(typed(arguments)?),
+        "begin_task" => KernelCall::BeginTask(typed(arguments)?),
+        "end_task" => KernelCall::EndTask(typed(arguments)?),
         "finish" => KernelCall::Finish(typed(arguments)?),
         _ => return Err(unknown()),
     })

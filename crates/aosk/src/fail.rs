@@ -47,6 +47,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::Deadlock
         | ErrorCode::MemoryNoPage
         | ErrorCode::MemoryPinsFull
+        | ErrorCode::MemoryTask
         | ErrorCode::ToolUnknown
         | ErrorCode::ToolArguments
         | ErrorCode::ToolFailed

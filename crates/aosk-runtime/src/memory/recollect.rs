@@ -130,7 +130,10 @@ impl Recollection {
         let mut pages = Vec::new();
         for hit in self.hits(said).into_iter().filter(|hit| hit.cover >= COVER) {
             let Some((id, page)) = page_of(process, &hit) else { continue };
-            let is_away = matches!(page.residency, Residency::Stub | Residency::Evicted);
+            let is_away = match page.residency {
+                Residency::Stub | Residency::Evicted | Residency::Closed => true,
+                Residency::Resident | Residency::Forgotten => false,
+            };
             if !is_away || process.memory.is_shown(id, &page) || pages.len() >= UNASKED_MAX {
                 continue;
             }

@@ -5,8 +5,8 @@
 //! their outcome enters the log as a tool's result.
 
 use aosk_abi::{
-    Body, Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, PageId,
-    Peer, Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
+    ArenaId, Body, Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits,
+    Message, PageId, Peer, Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
 use aosk_tools::kernel_calls::{self, KernelCall, SpawnAgent};
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,15 @@ struct Asked {
 }
 
 /// Calls every agent may make, whichever tools its parent chose for it.
-const ALWAYS: &[&str] = &["send_message", "receive_message", "recall", "search_memory", "finish"];
+const ALWAYS: &[&str] = &[
+    "send_message",
+    "receive_message",
+    "recall",
+    "search_memory",
+    "begin_task",
+    "end_task",
+    "finish",
+];
 
 /// Standing instructions of an agent that is started without any.
 const SYSTEM: &str = "You are an agent that works for another agent. Do the task with the tools you \
@@ -96,6 +104,13 @@ impl Program for React {
             Event::Forgotten(freed) => {
                 let outcome = serde_json::json!({ "freed_tokens": freed });
                 report(state, process, &param, Ok(&outcome.to_string()))
+            }
+            Event::TaskBegun(task) => {
+                let outcome = serde_json::json!({ "begun": task });
+                report(state, process, &param, Ok(&outcome.to_string()))
+            }
+            Event::TaskEnded { task, pages } => {
+                report(state, process, &param, Ok(&ended(task, pages)))
             }
             Event::Sent => report(state, process, &param, Ok(r#"{"sent":true}"#)),
             Event::Received { from, message } => {
@@ -234,6 +249,8 @@ fn system_call(
         KernelCall::Pin(pin) => Call::Pin { page: PageId(pin.page), pinned: true },
         KernelCall::Unpin(pin) => Call::Pin { page: PageId(pin.page), pinned: false },
         KernelCall::Forget(forget) => Call::Forget(PageId(forget.page)),
+        KernelCall::BeginTask(begin) => Call::BeginTask { goal: Message::assistant(begin.goal) },
+        KernelCall::EndTask(end) => Call::EndTask { result: Message::assistant(end.result) },
         // A device has it: to the kernel it is a tool like any other.
         KernelCall::SearchMemory(_) => {
             return Action { append, call: Call::CallTools(vec![wanted]) };
@@ -267,6 +284,16 @@ fn recalled(
         None => Vec::new(),
     };
     go_on(state, process, param, append)
+}
+
+/// What a model is told that ended a task. Its result stands in its own call.
+fn ended(task: ArenaId, pages: Option<(PageId, PageId)>) -> String {
+    let mut outcome = serde_json::json!({ "ended": task });
+    if let (Some((first, last)), Some(object)) = (pages, outcome.as_object_mut()) {
+        object.insert("first_page".to_owned(), first.0.into());
+        object.insert("last_page".to_owned(), last.0.into());
+    }
+    outcome.to_string()
 }
 
 fn spawned(state: &mut State, process: &ProcessView<'_>, param: &Param, pid: Pid) -> Action {

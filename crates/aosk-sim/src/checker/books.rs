@@ -11,7 +11,7 @@ use aosk_abi::{
 use aosk_kernel::Process;
 
 use super::Rule;
-use super::memory::Asked;
+use super::memory::{Asked, Tasks};
 use crate::reference::Breaker;
 
 /// What the kernel writes down of a call whose process no longer wants it.
@@ -62,6 +62,8 @@ pub(super) struct Account {
     pub(super) exited: bool,
     /// How it asked the model last.
     pub(super) asked: Asked,
+    /// Its tasks.
+    pub(super) tasks: Tasks,
 }
 
 /// A call that has not ended.
@@ -88,12 +90,16 @@ impl Books {
             }
             return Ok(Vec::new());
         };
-        if let Fact::Spawned { .. } = entry.fact {
+        if let Fact::Spawned { parent, forked, .. } = &entry.fact {
             if pid.0 <= self.last_pid {
                 return Err(Rule("a process id is never used twice", format!("{pid}")));
             }
             self.last_pid = pid.0;
-            self.accounts.insert(pid, Account::default());
+            // One that is forked begins with the tasks of its parent.
+            let parent = parent.filter(|_| forked.is_some());
+            let parent = parent.and_then(|parent| self.accounts.get(&parent));
+            let tasks = parent.map(|parent| parent.tasks.clone()).unwrap_or_default();
+            self.accounts.insert(pid, Account { tasks, ..Account::default() });
             self.root.children += 1;
             return Ok(Vec::new());
         }
@@ -206,6 +212,8 @@ impl Account {
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
             | Fact::PageForgotten { .. }
+            | Fact::TaskBegun { .. }
+            | Fact::TaskEnded { .. }
             | Fact::CacheMissed { .. }
             | Fact::Spawned { .. }
             | Fact::Refused { .. }

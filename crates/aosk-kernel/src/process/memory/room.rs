@@ -326,6 +326,7 @@ fn note_closed(plan: &mut Plan, paid: Option<Cut>, closed: Vec<(PageId, u32)>) {
     plan.evict.sort_unstable_by_key(|one| one.page);
     plan.cut = match (plan.cut, paid) {
         (Some(cut), Some(paid)) => Some(paid.and(&cut)),
-        (cut, paid) => cut.or(paid).or(Some(Cut { cause: CutCause::Task, ..Cut::default() })),
+        (Some(cut), None) | (None, Some(cut)) => Some(cut),
+        (None, None) => Some(Cut { cause: CutCause::Task, ..Cut::default() }),
     };
 }

@@ -3,6 +3,7 @@
 
 mod change;
 mod table;
+mod tasks;
 
 use aosk_abi::{
     CutCause, Entry, Fact, Form, Frame, Input, PageId, PageIndex, Pid, Release, Syscall, Tokens,
@@ -13,6 +14,7 @@ use aosk_kernel::{Kernel, Process};
 
 use self::change::Change;
 use self::table::{check_table, describe};
+pub(super) use self::tasks::Tasks;
 use super::{Before, Checker, Rule, ensure};
 
 /// The page table of whose process an input is about, as it was before.
@@ -100,6 +102,7 @@ impl Checker {
         let Some(account) = self.books.accounts.get_mut(&change.pid) else {
             return Ok(());
         };
+        account.tasks.check(change, input, &mut self.seen)?;
         let window = change.process.memory.window();
         for fact in &change.facts {
             if let Fact::CacheMissed { reason, .. } = fact {
@@ -176,7 +179,7 @@ impl Checker {
 }
 
 fn is_of_memory(syscall: &str) -> bool {
-    ["think", "recall", "pin", "forget"].contains(&syscall)
+    ["think", "recall", "pin", "forget", "begin_task", "end_task"].contains(&syscall)
 }
 
 /// What a model must be shown, from the table and the log.
@@ -192,7 +195,7 @@ fn frames_of(process: &Process) -> Vec<Frame> {
                 Form::Summary { pages: page.extent, tokens: page.stand_in }
             }
             Residency::Stub => Form::Stub { pages: page.extent, tokens: page.tokens },
-            Residency::Evicted | Residency::Forgotten => continue,
+            Residency::Evicted | Residency::Closed | Residency::Forgotten => continue,
         };
         let at = usize::try_from(page.source.0).unwrap_or(usize::MAX);
         let Some(body) = process.pages.get(at).filter(|_| id != PageId(0)) else { continue };

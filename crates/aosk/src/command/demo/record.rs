@@ -175,6 +175,8 @@ impl Record {
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
             | Fact::PageForgotten { .. }
+            | Fact::TaskBegun { .. }
+            | Fact::TaskEnded { .. }
             | Fact::CacheMissed { .. }
             | Fact::MessageReceived { .. }
             | Fact::Signalled { .. }

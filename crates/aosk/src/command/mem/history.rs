@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk::abi::{CutCause, Evicted, Fact, MissReason, PageId, PageIndex, Tokens, Usage};
+use aosk::abi::{
+    ArenaId, CutCause, Evicted, Fact, Hash, MissReason, PageId, PageIndex, Tokens, Usage,
+};
 
 use aosk::kernel::Memory;
 
@@ -18,6 +20,8 @@ pub(super) struct History {
     /// Those among them that nobody had asked for.
     pub(super) unasked: usize,
     pub(super) misses: Vec<Miss>,
+    /// Tasks that it began itself, in order; one that was forked has those of its parent, too.
+    pub(super) tasks: Vec<Task>,
     /// What the provider is expected to count for a thousand tokens of the estimate, as a kernel that
     /// was never started anew expects it.
     pub(super) rate: u64,
@@ -28,6 +32,16 @@ pub(super) struct History {
     asked: BTreeSet<PageId>,
     /// Pages in whose place a stub stands, as far as the journal says.
     gone: BTreeSet<PageId>,
+}
+
+/// A task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) task: ArenaId,
+    pub(super) within: ArenaId,
+    pub(super) goal: Hash,
+    /// What came of it, if it has ended.
+    pub(super) result: Option<Hash>,
 }
 
 /// A model call.
@@ -140,6 +154,7 @@ impl Default for History {
             recalls: Vec::new(),
             unasked: 0,
             misses: Vec::new(),
+            tasks: Vec::new(),
             rate: 1_000,
             shown: None,
             originals: BTreeMap::new(),
@@ -186,6 +201,14 @@ impl History {
             Fact::PageForgotten { freed, .. } => {
                 if let Some(shown) = &mut self.shown {
                     shown.tokens = shown.tokens.saturating_sub(freed);
+                }
+            }
+            Fact::TaskBegun { task, within, goal } => {
+                self.tasks.push(Task { task, within, goal, result: None });
+            }
+            Fact::TaskEnded { task, result, .. } => {
+                if let Some(ended) = self.tasks.iter_mut().rev().find(|one| one.task == task) {
+                    ended.result = Some(result);
                 }
             }
             Fact::CacheMissed { call, reason, unchanged, read } => {
@@ -295,6 +318,7 @@ pub(super) fn why(cut: &Cut) -> String {
                 "emergency: {window}, and what the policy found did not suffice, so the oldest go"
             )
         }
+        CutCause::Task => format!("task: one has ended, and its result stands for it; {window}"),
         CutCause::Refused => {
             format!("refused by the provider: the request was too long; by estimate {window}")
         }
