@@ -223,6 +223,41 @@ facts! {
         /// The pages that left, in order.
         evicted: Vec<Evicted>,
     }
+    /// A model is asked for a summary of pages that leave.
+    SummaryCalled = "summary.called" {
+        /// The call.
+        call: CallId,
+        /// The device.
+        model: String,
+        /// The first and the last of the pages.
+        pages: (PageId, PageId),
+        /// The tokens of what it is shown, by estimate.
+        input: Tokens,
+        /// The most the summary may have.
+        output_max: Tokens,
+    }
+    /// A model made a summary of pages that leave.
+    Summarised = "summary.answered" {
+        /// The call.
+        call: CallId,
+        /// The first and the last of the pages.
+        pages: (PageId, PageId),
+        /// The summary.
+        body: Hash,
+        /// What it used.
+        usage: Usage,
+        /// What it cost.
+        cost: MicroUsd,
+    }
+    /// There is no summary by a model; lines quoted from the pages stand in their place.
+    SummaryFailed = "summary.failed" {
+        /// The call for it, or the one that it was for if none was made.
+        call: CallId,
+        /// The code.
+        code: ErrorCode,
+        /// Why.
+        message: String,
+    }
     /// The model asked for a page that was not in the window.
     PageFaulted = "page.faulted" {
         /// The page.
@@ -378,6 +413,7 @@ impl Fact {
         match self {
             Self::Spawned { pages, .. } => pages.clone(),
             Self::ModelAnswered { body, .. }
+            | Self::Summarised { body, .. }
             | Self::ToolReturned { body, .. }
             | Self::MessageSent { body, .. }
             | Self::MessageReceived { body, .. }
@@ -389,6 +425,8 @@ impl Fact {
             | Self::ModelFailed { .. }
             | Self::ModelCharged { .. }
             | Self::MemoryCut { .. }
+            | Self::SummaryCalled { .. }
+            | Self::SummaryFailed { .. }
             | Self::PageFaulted { .. }
             | Self::PageRecalled { .. }
             | Self::PagePinned { .. }

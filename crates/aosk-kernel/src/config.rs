@@ -25,6 +25,8 @@ pub struct Config {
     pub replacement: &'static dyn Replacement,
     /// What matters most when something leaves.
     pub prefer: Prefer,
+    /// The model that makes summaries where the policy wants some; none makes them if none.
+    pub summary_model: Option<String>,
     /// The deliberate defect to have.
     #[cfg(feature = "misbehave")]
     pub mutant: Option<crate::Mutant>,
@@ -40,6 +42,7 @@ impl Default for Config {
             limits: Limits::default(),
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
+            summary_model: None,
             #[cfg(feature = "misbehave")]
             mutant: None,
         }

@@ -1,7 +1,9 @@
 //! Dispatch: who stands where, and who starts. The glue between the process table, the queues, the
 //! policy, the devices and the budgets.
 
-use aosk_abi::{BudgetId, Error, Fact, FailureClass, Form, Pid, Release, RowKey, Spend, Timestamp};
+use aosk_abi::{
+    BudgetId, Error, ErrorCode, Fact, FailureClass, Form, Pid, Release, RowKey, Spend, Timestamp,
+};
 
 use crate::budget::Shortage;
 use crate::index::{Index, Place};
@@ -43,9 +45,20 @@ impl Kernel {
                 self.set_state(pid, State::Waiting { on: Wait::Quota { call, budget: node } });
                 self.budgets.release_below(budget, node);
             }
-            Err(Shortage::Never { resource }) => {
-                self.refuse_budget(cx, pid, &call, resource);
-            }
+            Err(Shortage::Never { resource }) => match &call.summary {
+                Some(summary) => {
+                    let (code, what) = (ErrorCode::BudgetExceeded, "out of budget");
+                    self.summary_failed(
+                        cx,
+                        pid,
+                        &call,
+                        summary,
+                        code,
+                        &format!("{what}: {resource:?}"),
+                    );
+                }
+                None => self.refuse_budget(cx, pid, &call, resource),
+            },
         }
         true
     }
@@ -73,7 +86,13 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
-        let mut window = process.memory.shown(&call, &process.pages);
+        let mut window = match &call.summary {
+            Some(summary) => {
+                let tokens = call.options.output_max;
+                process.memory.to_summarise(summary.pages, tokens, &process.pages)
+            }
+            None => process.memory.shown(&call, &process.pages),
+        };
         if broken!(self, StubForgotten) {
             window.frames.retain(|frame| !matches!(frame.form, Form::Stub { .. }));
         }
@@ -92,7 +111,9 @@ impl Kernel {
         });
         let rules = self.config.cache(&call.options.model, call.long_lived);
         let limit = limit(&self.config, &call.options);
-        process.memory.sent(&call, rules, limit, cx.now);
+        if call.summary.is_none() {
+            process.memory.sent(&call, rules, limit, cx.now);
+        }
         process.state = State::Running { call, held, deadline: cx.now.after(timeout) };
         let budget = process.spec.budget;
         if let Some(device) = device {

@@ -45,7 +45,7 @@ pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
     CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory, ModelCall,
-    Process, STUB_TOKENS, Spec, State, Stats, Termination, ToolPhase, ToolWait, Wait,
+    Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, ToolPhase, ToolWait, Wait,
 };
 pub use scheduler::{Candidate, Policy, Rank, policy};
 #[cfg(test)]

@@ -87,6 +87,8 @@ pub enum Mutant {
     TaskNotEnded,
     /// After a crash nothing is known of the tasks that were open.
     TasksForgotten,
+    /// The summary that a model made is not stored.
+    SummaryNotStored,
 }
 
 impl Mutant {
@@ -133,6 +135,7 @@ impl Mutant {
         Self::PinForgotten,
         Self::TaskNotEnded,
         Self::TasksForgotten,
+        Self::SummaryNotStored,
     ];
 }
 

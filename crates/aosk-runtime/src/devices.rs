@@ -175,12 +175,13 @@ impl Devices {
             answers: asker.answers,
         };
         let growth = self.growth.clone();
+        let summarises = shown.summarises;
         self.spawn((call, attempt), Kind::Model, async move {
             let on_delta = |delta| {
                 // Nobody need be watching.
                 let _unseen = growth.send(Growth { pid: call.pid, delta });
             };
-            let answer = if device.stream {
+            let answer = if device.stream && !summarises {
                 device.driver.complete(request, Some(&on_delta)).await
             } else {
                 device.driver.complete(request, None).await

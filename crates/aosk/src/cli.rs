@@ -129,6 +129,10 @@ pub(crate) struct ModelArgs {
     /// What matters most when something leaves; the default is cost. Not remembered for --resume.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
+    /// The model that makes the summaries of --replacement summarise; without it lines are quoted from
+    /// what leaves. Not remembered for --resume.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) summary_model: Option<String>,
 }
 
 /// What matters most when something leaves the window.

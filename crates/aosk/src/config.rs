@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) replacement: Option<String>,
     /// What matters most when something leaves.
     pub(crate) prefer: Option<Prefer>,
+    /// The model that makes summaries of what leaves.
+    pub(crate) summary_model: Option<String>,
 }
 
 /// The file as it is written: any value under each key, with the line it stands on.
@@ -58,6 +60,7 @@ struct Written {
     window: Option<Spanned<Value>>,
     replacement: Option<Spanned<Value>>,
     prefer: Option<Spanned<Value>>,
+    summary_model: Option<Spanned<Value>>,
 }
 
 /// Reads the file; an empty configuration if there is none and none was asked for.
@@ -82,7 +85,7 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
             let first = error.to_string();
             wrong(first.lines().next().unwrap_or_default()).hint(
                 "keys: default_model, base_url, permission, slots, policy, window, replacement, \
-                 prefer",
+                 prefer, summary_model",
             )
         })?
     };
@@ -101,6 +104,8 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         replacement: key(written.replacement, replacement_name)
             .map_err(|(line, error)| at(line, error))?,
         prefer: key(written.prefer, prefer).map_err(|(line, error)| at(line, error))?,
+        summary_model: key(written.summary_model, summary_model)
+            .map_err(|(line, error)| at(line, error))?,
         path,
     })
 }
@@ -128,6 +133,18 @@ fn model(value: &Value) -> Result<String, Error> {
     };
     resolve::check_name(name).map_err(|error| {
         let text = format!("default_model: {}", error.message);
+        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
+    })?;
+    Ok(name.to_owned())
+}
+
+fn summary_model(value: &Value) -> Result<String, Error> {
+    let Some(name) = value.as_str() else {
+        let example = "anthropic:claude-haiku-4-5";
+        return Err(must("summary_model", value, "a model's name", example));
+    };
+    resolve::check_name(name).map_err(|error| {
+        let text = format!("summary_model: {}", error.message);
         Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
     })?;
     Ok(name.to_owned())

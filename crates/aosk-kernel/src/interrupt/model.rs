@@ -89,6 +89,10 @@ impl Kernel {
         reply: &ModelReply,
     ) {
         self.device_succeeded(&call.options.model);
+        if let Some(summary) = &call.summary {
+            self.summary_answered(cx, pid, call, summary, held, reply);
+            return;
+        }
         let spend = self.settle_usage(pid, call, held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
@@ -126,7 +130,7 @@ impl Kernel {
 
     /// Charges what an attempt used in place of what was held for it. `calls` is 1 where the call
     /// ends with it, as calls and steps count what the process asked, not how often it was tried.
-    fn settle_usage(
+    pub(crate) fn settle_usage(
         &mut self,
         pid: Pid,
         call: &ModelCall,
@@ -151,7 +155,7 @@ impl Kernel {
     }
 
     /// The same for an attempt that brought no answer, which is written down.
-    fn settle_unanswered(
+    pub(crate) fn settle_unanswered(
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
@@ -197,6 +201,9 @@ impl Kernel {
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
+        } else if let Some(summary) = &call.summary {
+            self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 1);
+            self.summary_failed(cx, pid, &call, summary, failure.code, &failure.message);
         } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.set_state(pid, State::Ready { call });

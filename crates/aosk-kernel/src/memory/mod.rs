@@ -39,7 +39,7 @@ pub use learn::Learner;
 pub use page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 pub use plan::{Cut, Eviction, Memo, Plan, Prefer, Replacement, Situation};
 pub use policy::{DEFAULT, Priced, Scan, Setting, Unit, emergency, replacement};
-pub(crate) use policy::{Ended, close_what_pays, keep_before_tasks};
+pub(crate) use policy::{Ended, close_what_pays, keep_before_tasks, summarising};
 pub use space::{AddressSpace, Kept, Leave, MemoryError, Prefix, Shown};
 pub use value::{Class, Feature, Need, NeedTable, Needs};
 #[cfg(test)]

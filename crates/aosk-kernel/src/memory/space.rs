@@ -12,11 +12,11 @@ mod close;
 mod kept;
 mod leave;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use aosk_abi::{PageIndex, Tokens};
+use aosk_abi::{Hash, PageIndex, Tokens};
 
 use super::arena::Arenas;
 use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
@@ -122,6 +122,8 @@ pub struct AddressSpace {
     turn_block: Option<BlockId>,
     sent: Prefix,
     arenas: Arenas,
+    /// What models made of the pages that summaries stand for, by the page in whose place they stand.
+    summaries: BTreeMap<PageId, Hash>,
     /// Messages of the log with a page of which what is kept has changed since that was asked.
     changed: BTreeSet<PageIndex>,
 }
@@ -143,6 +145,7 @@ impl AddressSpace {
             turn_block: None,
             sent: Prefix::default(),
             arenas: Arenas::default(),
+            summaries: BTreeMap::new(),
             changed: BTreeSet::new(),
         }
     }

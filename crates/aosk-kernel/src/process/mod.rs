@@ -92,6 +92,9 @@ pub struct Stats {
     pub cached: Tokens,
     /// Output tokens.
     pub output: Tokens,
+    /// Summaries that models made.
+    #[serde(default)]
+    pub summaries: u64,
     /// Pages that the model asked for and that were not in the window.
     #[serde(default)]
     pub faults: u64,
@@ -265,12 +268,26 @@ pub struct ModelCall {
     /// Whether the provider has already said that it is too long, and it was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shrunk: bool,
+    /// What it is, if it asks for a summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Box<SummaryCall>>,
     /// The attempt that runs or ran last; tells a late answer from a good one.
     pub attempt: u32,
     /// How many attempts failed.
     pub failures: u32,
     /// When it became ready, as a number that only grows.
     pub since: u64,
+}
+
+/// A model call that asks for a summary, before another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryCall {
+    /// The first and the last of the pages that leave for it.
+    pub pages: (PageId, PageId),
+    /// What is asked when it is there.
+    pub then: Arc<ThinkOptions>,
+    /// What the tools take that are offered then.
+    pub tools: Tokens,
 }
 
 /// A tool call of a turn that is not over yet.

@@ -6,6 +6,7 @@ mod ipc;
 mod memory;
 mod peer;
 mod permission;
+mod summary;
 mod tasks;
 mod think;
 mod tools;

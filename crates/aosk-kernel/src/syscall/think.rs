@@ -12,7 +12,7 @@ use crate::kernel::{Ctx, Kernel};
 use crate::memory::{CacheRules, NeedTable};
 use crate::mutant::broken;
 use crate::process::memory::{Planned, Terms};
-use crate::process::{ModelCall, State};
+use crate::process::{ModelCall, State, SummaryCall};
 
 /// What a process asks of a model.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +40,35 @@ impl Kernel {
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
         self.take_in(cx, pid, asked.pieces)?;
-        let since = self.next_since();
-        let terms = terms(&self.config, options, cx.now);
-        let unread = broken!(self, RowNotRewritten);
-        let overruns = broken!(self, WindowOverrun);
+        let terms = self.terms(pid, options, cx.now);
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
         };
         let planned = process.memory.plan(asked.tools, asked.uses, &terms);
-        let changed = process.memory.take_changed();
+        match planned.plan.summarise {
+            Some(pages) => {
+                let then = Arc::new(options.clone());
+                let summary = SummaryCall { pages, then, tools: asked.tools };
+                self.ask_for_summary(cx, pid, summary, &planned)
+            }
+            None => self.queue(cx, pid, options, &planned),
+        }
+    }
+
+    /// Queues a call that is planned.
+    pub(super) fn queue(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        options: &ThinkOptions,
+        planned: &Planned,
+    ) -> Result<(), Error> {
+        let since = self.next_since();
+        let limit = limit(&self.config, options);
+        let overruns = broken!(self, WindowOverrun);
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
         let number = process.calls.saturating_add(1);
         let estimate = process.memory.space().total();
         let call = ModelCall {
@@ -59,18 +79,16 @@ impl Kernel {
             breakpoints: planned.plan.breakpoints.clone(),
             long_lived: planned.long_lived,
             shrunk: false,
+            summary: None,
             attempt: 0,
             failures: 0,
             since,
         };
         let pages = process.page_count();
         let id = Self::call_id(pid, number);
-        if !unread {
-            self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
-        }
-        self.tell_cut(cx, id, &terms, &planned);
+        self.planned(cx, id, limit, planned);
         if planned.plan.excess > Tokens::ZERO && !overruns {
-            return Err(does_not_fit(options, &planned, estimate));
+            return Err(does_not_fit(options, planned, estimate));
         }
         cx.fact(
             pid,
@@ -80,7 +98,7 @@ impl Kernel {
                 pages,
                 input: estimate,
                 output_max: options.output_max,
-                window: terms.limit,
+                window: limit,
             },
         );
         if let Some(process) = self.processes.get_mut(pid) {
@@ -88,6 +106,38 @@ impl Kernel {
             *process.state.inner_mut() = State::Ready { call };
         }
         Ok(())
+    }
+
+    /// Writes down what planning a call did to the page table.
+    pub(super) fn planned(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: CallId,
+        limit: Option<Tokens>,
+        planned: &Planned,
+    ) {
+        if !broken!(self, RowNotRewritten) {
+            self.page_rows_changed(id.pid);
+        } else if let Some(process) = self.processes.get_mut(id.pid) {
+            process.memory.take_changed();
+        }
+        self.tell_cut(cx, id, limit, planned);
+    }
+
+    /// On what terms a process asks a model.
+    pub(super) fn terms(&self, pid: Pid, options: &ThinkOptions, now: Timestamp) -> Terms<'static> {
+        let config = &self.config;
+        let model = config.models.get(&options.model);
+        Terms {
+            policy: config.replacement,
+            prefer: config.prefer,
+            limit: limit(config, options),
+            cache: model.map_or_else(CacheRules::free, |model| model.cache),
+            long_cache: model.and_then(|model| model.long_cache),
+            seeds: NeedTable::seeded(),
+            now,
+            asks_summaries: self.summary_model(pid).is_some(),
+        }
     }
 
     /// Takes what is new of the log into the page table.
@@ -110,7 +160,7 @@ impl Kernel {
     }
 
     /// Writes down which pages left, and why.
-    fn tell_cut(&self, cx: &mut Ctx<'_>, call: CallId, terms: &Terms<'_>, planned: &Planned) {
+    fn tell_cut(&self, cx: &mut Ctx<'_>, call: CallId, limit: Option<Tokens>, planned: &Planned) {
         let Planned { plan, before, .. } = planned;
         let Some(process) = self.processes.get(call.pid) else {
             return;
@@ -137,9 +187,9 @@ impl Kernel {
             call.pid,
             Fact::MemoryCut {
                 call,
-                policy: terms.policy.name().to_owned(),
+                policy: self.config.replacement.name().to_owned(),
                 cause: cut.cause,
-                window: terms.limit,
+                window: limit,
                 before: *before,
                 after,
                 rewritten: cut.rewritten,
@@ -153,7 +203,9 @@ impl Kernel {
 
     /// Cuts what a provider said is too long, once. Whether there is reason to ask again.
     pub(crate) fn shrink(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &mut ModelCall) -> bool {
-        let terms = terms(&self.config, &call.options, cx.now);
+        let mut terms = self.terms(pid, &call.options, cx.now);
+        // Who was refused is not kept waiting for another call.
+        terms.asks_summaries = false;
         let may = !call.shrunk || broken!(self, ShrunkTwice);
         let Some(process) = self.processes.get_mut(pid).filter(|_| may) else {
             return false;
@@ -162,7 +214,7 @@ impl Kernel {
         let changed = process.memory.take_changed();
         self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
         planned.plan.cut.get_or_insert_default().cause = aosk_abi::CutCause::Refused;
-        self.tell_cut(cx, Self::call_id(pid, call.number), &terms, &planned);
+        self.tell_cut(cx, Self::call_id(pid, call.number), terms.limit, &planned);
         let Some(process) = self.processes.get(pid).filter(|_| freed) else {
             return false;
         };
@@ -182,20 +234,6 @@ pub(crate) fn limit(config: &Config, options: &ThinkOptions) -> Option<Tokens> {
     match (room, options.window) {
         (Some(room), Some(window)) => Some(room.min(window)),
         (one, other) => one.or(other),
-    }
-}
-
-/// On what terms a process asks a model.
-fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'a> {
-    let model = config.models.get(&options.model);
-    Terms {
-        policy: config.replacement,
-        prefer: config.prefer,
-        limit: limit(config, options),
-        cache: model.map_or_else(CacheRules::free, |model| model.cache),
-        long_cache: model.and_then(|model| model.long_cache),
-        seeds: NeedTable::seeded(),
-        now,
     }
 }
 

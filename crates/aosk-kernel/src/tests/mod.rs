@@ -16,6 +16,7 @@ mod schedule;
 mod script;
 mod signal;
 mod spawn;
+mod summary;
 mod tasks;
 mod think;
 mod tools;

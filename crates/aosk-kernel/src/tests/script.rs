@@ -702,6 +702,13 @@ fn fact(entry: &Entry) -> String {
         Fact::MemoryCut { call, cause, before, after, evicted, .. } => {
             format!("{call} {cause:?} {} pages, {before} to {after}", evicted.len())
         }
+        Fact::SummaryCalled { call, model, pages: (first, last), input, output_max } => {
+            format!("{call} {model} for {} to {} {input}+{output_max}", first.0, last.0)
+        }
+        Fact::Summarised { call, usage, cost, .. } => {
+            format!("{call} used {}+{} for {cost}", usage.input(), usage.output)
+        }
+        Fact::SummaryFailed { call, code, message } => format!("{call} {code}: {message}"),
         Fact::PageFaulted { page, tokens } => format!("{page:?} {tokens}"),
         Fact::PageRecalled { page, copy, tokens } => format!("{page:?} as {copy:?} {tokens}"),
         Fact::PagePinned { page, pinned } => format!("{page:?} {pinned}"),

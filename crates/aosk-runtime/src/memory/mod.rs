@@ -9,6 +9,7 @@
 //! | `carried` | which page an identifier was last seen in, and so which pages an answer used |
 //! | `render` | from what is shown to messages, byte for byte the same for the same frames |
 //! | `stub` | what stands in the place of pages that are not shown |
+//! | `summary` | what a model is asked that makes a summary |
 //! | `contents` | all that is known of one process, and what the core is told of it |
 //! | `recollect` | search in one's own log, and what is brought back unasked |
 
@@ -18,6 +19,7 @@ mod paging;
 mod recollect;
 mod render;
 mod stub;
+mod summary;
 
 pub(crate) use contents::{Contents, Told};
 pub(crate) use paging::text_of;

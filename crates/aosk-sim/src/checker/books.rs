@@ -17,6 +17,10 @@ use crate::reference::Breaker;
 /// What the kernel writes down of a call whose process no longer wants it.
 const ABANDONED: &str = "the process no longer wants the answer";
 
+/// What is wrong with a summary that a model answered with.
+const FLAWS: [ErrorCode; 3] =
+    [ErrorCode::ModelTruncated, ErrorCode::ModelRefused, ErrorCode::ModelMalformed];
+
 /// All accounts.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Books {
@@ -154,6 +158,34 @@ impl Account {
                 breaker(breakers, &model).succeeded();
                 self.told.0 += usage.input() + usage.output;
                 self.told.1 += *cost;
+            }
+            Fact::SummaryCalled { call, model, input, .. } => {
+                self.open(*call, OpenCall::Model { model: model.clone(), input: *input })?;
+            }
+            Fact::Summarised { call, usage, cost, .. } => {
+                let (model, _) = self.close_model(*call)?;
+                breaker(breakers, &model).succeeded();
+                self.told.0 += usage.input() + usage.output;
+                self.told.1 += *cost;
+            }
+            // None was asked for if its pages do not fit.
+            Fact::SummaryFailed { call, code: ErrorCode::ModelContextLength, .. }
+                if !self.open.contains_key(&call.number) => {}
+            Fact::SummaryFailed { call, code, .. } => {
+                let (model, input) = self.close_model(*call)?;
+                if FLAWS.contains(code) {
+                    // The call was answered, and is charged as any answer.
+                    breaker(breakers, &model).succeeded();
+                } else if ![ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code) {
+                    spend = cut_off(*code, prices, &model, input);
+                    spend.calls += 1;
+                    spend.steps += 1;
+                    if is_final(*code) {
+                        breaker(breakers, &model).succeeded();
+                    } else {
+                        breaker(breakers, &model).failed(entry.at);
+                    }
+                }
             }
             Fact::ModelCharged { spend, .. } => {
                 self.told.0 += spend.tokens;

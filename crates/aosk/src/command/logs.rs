@@ -167,6 +167,15 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let (tokens, cost) = (plural(spend.tokens.0, "token"), money(spend.micro_usd));
             format!("{} without an answer: {tokens}, {cost}", fact.call())
         }
+        "summary.called" => {
+            let (first, last) = fact.get::<(u32, u32)>("pages").unwrap_or_default();
+            let (model, input) = (fact.word("model"), fact.plural("input", "token"));
+            format!("{} {model}, pages {first} to {last}, about {input} in", fact.call())
+        }
+        "summary.answered" => answered(fact),
+        "summary.failed" => {
+            format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
+        }
         "memory.cut" => evicted(fact),
         "page.faulted" => {
             format!("page {} of {}", fact.count("page"), fact.plural("tokens", "token"))

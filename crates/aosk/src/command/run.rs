@@ -41,16 +41,24 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let left = left(&home)?;
     let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
     let model = stop.or(setup::model(&chosen, &home.config)).await?;
+    let summaries = setup::summary_model(&args.model, &home.config, &model);
+    let summaries = stop.or(summaries).await?;
+    let mut memory = setup::Memory::of(&args.model, &home.config)?;
+    memory.summary_model = summaries.as_ref().map(|device| device.name.clone());
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
         None => None,
     };
     let parts = Parts {
-        models: vec![model.clone()],
+        models: summaries
+            .into_iter()
+            .filter(|device| device.name != model.name)
+            .chain([model.clone()])
+            .collect(),
         tools: registry,
         recorded: None,
         policy: None,
-        memory: setup::Memory::of(&args.model, &home.config)?,
+        memory,
         workspace: workspace.into(),
     };
     let Home { dir, config, store } = home;

@@ -14,6 +14,7 @@ use aosk_abi::{Error, ErrorCode};
 pub use fifo_batch::emergency;
 pub use priced::{Priced, Setting};
 pub use scan::{Scan, Unit};
+pub(crate) use summarise::summarising;
 pub(crate) use tasks::{Ended, close_what_pays, keep_before_tasks};
 
 use super::plan::Replacement;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::Tokens;
+use aosk_abi::{Hash, Tokens};
 
 use super::{AddressSpace, Leave, Prefix, Shown};
 use crate::memory::page::{GroupId, PageId, PageKind, Residency};
@@ -103,6 +103,7 @@ impl AddressSpace {
     pub(super) fn hide(&mut self, id: PageId, to: Residency) {
         let Some(page) = self.page(id) else { return };
         let tokens = if page.residency == Residency::Stub { page.stand_in } else { page.tokens };
+        self.summaries.remove(&id);
         self.change(id, |page| {
             page.residency = to;
             page.extent = 0;
@@ -111,8 +112,14 @@ impl AddressSpace {
     }
 
     /// Evicts what is shown from `first` to `last`, and lets a summary of so many tokens stand in its place,
-    /// which whoever renders it must keep to. Returns what that frees.
-    pub fn summarise(&mut self, (first, last): (PageId, PageId), tokens: u32) -> Tokens {
+    /// which whoever renders it must keep to. `text` is what a model made of it, if one did. Returns what
+    /// that frees.
+    pub fn summarise(
+        &mut self,
+        (first, last): (PageId, PageId),
+        tokens: u32,
+        text: Option<Hash>,
+    ) -> Tokens {
         let before = self.total;
         let stays = |one: &Shown<'_>| one.page.pinned || (one.id > last && !one.is_stub());
         let held: BTreeSet<GroupId> =
@@ -128,7 +135,7 @@ impl AddressSpace {
         };
         let Some(page) = self.page(stub) else { return Tokens::ZERO };
         let stand_in = u64::from(page.stand_in);
-        if !page.summary || page.stand_in != tokens {
+        if !page.summary || page.stand_in != tokens || self.summary(stub) != text {
             let at = self.shown.iter().position(|shown| *shown == stub);
             self.note_change(at);
         }
@@ -136,8 +143,18 @@ impl AddressSpace {
             page.stand_in = tokens;
             page.summary = true;
         });
+        match text {
+            Some(text) => self.summaries.insert(stub, text),
+            None => self.summaries.remove(&stub),
+        };
         self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(tokens));
         Tokens(before.saturating_sub(self.total))
+    }
+
+    /// What a model made of the pages that a summary stands for; none if no model did.
+    #[must_use]
+    pub fn summary(&self, id: PageId) -> Option<Hash> {
+        self.summaries.get(&id).copied()
     }
 
     pub(super) fn remove(&mut self, goes: &[PageId], to: Residency) {
@@ -188,6 +205,7 @@ impl AddressSpace {
             page.summary = false;
             page.stand_in = stub;
         });
+        self.summaries.remove(&id);
         self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(stub));
         self.note_change(Some(at));
     }

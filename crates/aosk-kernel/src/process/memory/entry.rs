@@ -182,7 +182,10 @@ impl Memory {
 
     /// Takes it over from the call that a process waits for how much its tools take.
     pub(crate) fn restore_tools(&mut self, call: &ModelCall) {
-        let tools = call.estimate.saturating_sub(self.space.total());
+        let tools = match &call.summary {
+            Some(summary) => summary.tools,
+            None => call.estimate.saturating_sub(self.space.total()),
+        };
         self.space.resize(PageId(0), u32::try_from(tools.0).unwrap_or(u32::MAX));
     }
 

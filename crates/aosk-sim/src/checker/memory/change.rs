@@ -27,7 +27,9 @@ impl Change<'_> {
         let call = call.filter(|_| !stale);
         self.check_old_pages(matches!(call, Some(Syscall::Forget { .. })))?;
         let told = |kind: &str| self.facts.iter().any(|fact| fact.kind() == kind);
-        let called = told("model.called") || self.refused(ErrorCode::ModelContextLength);
+        let called = told("model.called")
+            || told("summary.called")
+            || self.refused(ErrorCode::ModelContextLength);
         match call {
             Some(Syscall::Think { tools, pieces, .. }) => {
                 let log = self.process.page_count();
@@ -208,7 +210,13 @@ impl Change<'_> {
         // Who was refused once knows of an end.
         let endless = window.is_none() && self.process.memory.window().is_none();
         let never = endless && ["lru", "fifo-batch", "summarise"].contains(&&**policy);
-        ensure(!never || is_refused(&self.facts), "nothing leaves a window without end", || {
+        // A task that has ended leaves wherever that pays, and a summary was decided before.
+        let closed =
+            |id: &PageId| moved.get(id).is_some_and(|(_, after)| *after == Residency::Closed);
+        let told = |kind: &str| self.facts.iter().any(|fact| fact.kind() == kind);
+        let decided = told("summary.answered") || told("summary.failed");
+        let may = is_refused(&self.facts) || decided || gone.iter().all(closed);
+        ensure(!never || may, "nothing leaves a window without end", || {
             format!("{}: {evicted:?}", self.pid)
         })?;
         if policy != "sliding" {

@@ -171,6 +171,9 @@ impl Record {
             Fact::ModelRetried { .. }
             | Fact::ModelCharged { .. }
             | Fact::MemoryCut { .. }
+            | Fact::SummaryCalled { .. }
+            | Fact::Summarised { .. }
+            | Fact::SummaryFailed { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }

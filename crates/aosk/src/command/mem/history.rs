@@ -219,6 +219,9 @@ impl History {
             | Fact::ModelRetried { .. }
             | Fact::ModelFailed { .. }
             | Fact::ModelCharged { .. }
+            | Fact::SummaryCalled { .. }
+            | Fact::Summarised { .. }
+            | Fact::SummaryFailed { .. }
             | Fact::PagePinned { .. }
             | Fact::ToolCalled { .. }
             | Fact::ToolReturned { .. }

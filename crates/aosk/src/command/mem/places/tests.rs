@@ -28,7 +28,7 @@ fn page(number: u32, tokens: u32, kept: Kept) -> KeptPage {
 
 fn away(residency: Residency, extent: u32, copy_of: Option<u32>) -> Kept {
     let stand_in = if residency == Residency::Stub { 48 } else { 0 };
-    Kept { residency, copy_of: copy_of.map(PageId), extent, stand_in, summary: false }
+    Kept { residency, copy_of: copy_of.map(PageId), extent, stand_in, summary: false, text: None }
 }
 
 fn places(pages: Vec<KeptPage>, input: u64, messages: u32) -> Places {
