@@ -178,10 +178,14 @@ impl Devices {
         let summarises = shown.summarises;
         self.spawn((call, attempt), Kind::Model, async move {
             let on_delta = |delta| {
+                // What is not said to anybody is nothing to watch.
+                if summarises {
+                    return;
+                }
                 // Nobody need be watching.
                 let _unseen = growth.send(Growth { pid: call.pid, delta });
             };
-            let answer = if device.stream && !summarises {
+            let answer = if device.stream {
                 device.driver.complete(request, Some(&on_delta)).await
             } else {
                 device.driver.complete(request, None).await

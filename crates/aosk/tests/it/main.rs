@@ -27,4 +27,5 @@ mod read_commands;
 mod rng;
 mod run;
 mod store;
+mod tasks;
 mod trace;
