@@ -38,7 +38,7 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        summary: SummaryCall,
+        summary: &SummaryCall,
         planned: &Planned,
     ) -> Result<(), Error> {
         let since = self.next_since();
@@ -67,7 +67,7 @@ impl Kernel {
         self.planned(cx, id, then, planned);
         if frames.is_empty() {
             // What is pinned or under way holds all of them.
-            self.go_on_thinking(cx, pid, &summary, None);
+            self.go_on_thinking(cx, pid, summary, None);
             return Ok(());
         }
         if let Some(room) = room.filter(|room| input > *room) {
@@ -76,7 +76,7 @@ impl Kernel {
             let message =
                 format!("summarising with {model}: the pages take {input} tokens, and {room} fit");
             cx.fact(pid, Fact::SummaryFailed { call: id, code, message });
-            self.go_on_thinking(cx, pid, &summary, None);
+            self.go_on_thinking(cx, pid, summary, None);
             return Ok(());
         }
         let call = ModelCall {
@@ -104,7 +104,7 @@ impl Kernel {
         );
         if let Some(process) = self.processes.get_mut(pid) {
             process.calls = number;
-            *process.state.inner_mut() = State::Ready { call: call.clone() };
+            *process.state.inner_mut() = State::Ready { call };
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Kernel {
             Some(pages) => {
                 let then = Arc::new(options.clone());
                 let summary = SummaryCall { pages, then, tools: asked.tools };
-                self.ask_for_summary(cx, pid, summary, &planned)
+                self.ask_for_summary(cx, pid, &summary, &planned)
             }
             None => self.queue(cx, pid, options, &planned),
         }

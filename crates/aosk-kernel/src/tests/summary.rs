@@ -70,11 +70,12 @@ fn a_model_is_asked_for_a_summary_and_then_the_call_is_made() {
 
 #[test]
 fn what_is_no_summary_is_replaced_by_lines_from_the_pages_and_told() {
-    let done: [(&str, &dyn Fn(&mut Script, Pid)); 4] = [
-        ("empty", &|s, a| says(s, a, " ", 1, FinishReason::Stop)),
-        ("too long", &|s, a| says(s, a, "and so on", 125, FinishReason::Length)),
-        ("withheld", &|s, a| says(s, a, "no", 1, FinishReason::Refused)),
-        ("failed", &|s, a| {
+    type Done = fn(&mut Script, Pid);
+    let done: [(&str, Done); 4] = [
+        ("empty", |s, a| says(s, a, " ", 1, FinishReason::Stop)),
+        ("too long", |s, a| says(s, a, "and so on", 125, FinishReason::Length)),
+        ("withheld", |s, a| says(s, a, "no", 1, FinishReason::Refused)),
+        ("failed", |s, a| {
             s.fail(a, failure(FailureClass::Final, ErrorCode::ModelBadRequest, None))
         }),
     ];

@@ -30,23 +30,19 @@ impl Tasks {
         self.check_closed(change)?;
         self.check_new(change)?;
         for fact in &change.facts {
-            match fact {
-                Fact::TaskBegun { task, within, .. } => {
-                    self.check_begin(change, *task, *within)?;
-                    seen.insert(format!("task {} deep", self.open.len()));
-                }
-                Fact::TaskEnded { task, pages, tokens, .. } => {
-                    self.check_end(change, input, *task, (*pages, *tokens))?;
-                }
-                Fact::Refused { syscall, code: ErrorCode::MemoryTask, .. } => {
-                    let deep = self.open.len() >= limits::TASK_DEPTH_MAX;
-                    let fine = match syscall.as_str() {
-                        "begin_task" => deep,
-                        _ => self.open.is_empty() || is_empty(input),
-                    };
-                    ensure(fine, "what can be begun or ended is", || change.pid.to_string())?;
-                }
-                _ => {}
+            if let Fact::TaskBegun { task, within, .. } = fact {
+                self.check_begin(change, *task, *within)?;
+                seen.insert(format!("task {} deep", self.open.len()));
+            }
+            if let Fact::TaskEnded { task, pages, tokens, .. } = fact {
+                self.check_end(change, input, *task, (*pages, *tokens))?;
+            }
+            if let Fact::Refused { syscall, code: ErrorCode::MemoryTask, .. } = fact {
+                let fine = match syscall.as_str() {
+                    "begin_task" => self.open.len() >= limits::TASK_DEPTH_MAX,
+                    _ => self.open.is_empty() || is_empty(input),
+                };
+                ensure(fine, "what can be begun or ended is", || change.pid.to_string())?;
             }
         }
         let open = change.process.memory.space().arenas().open();
