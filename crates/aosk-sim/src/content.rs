@@ -174,7 +174,7 @@ impl Pages {
             4..6 => Syscall::Pin { page: self.any(rng), pinned: true },
             6 => Syscall::Pin { page: self.any(rng), pinned: false },
             7..10 => Syscall::Forget { page: self.any(rng) },
-            10..13 => Syscall::BeginTask { goal: Body::new(Message::assistant("a goal")) },
+            10..14 => Syscall::BeginTask { goal: Body::new(Message::assistant("a goal")) },
             // Now and then one with nothing to show for it.
             _ => {
                 let result = if rng.chance(50) { " " } else { "a result" };

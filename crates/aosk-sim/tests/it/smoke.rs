@@ -19,7 +19,7 @@ fn two_hundred_seeds_break_no_rule_and_reach_everything() {
         "cut Pressure",
         "cut Price",
         "cut Refused",
-        "cut Task",
+        "closed with its task",
         "cut off before it left",
         "decided in flight",
         "dies after hand-over",

@@ -27,7 +27,7 @@ impl Tasks {
         input: &Input,
         seen: &mut BTreeSet<String>,
     ) -> Result<(), Rule> {
-        self.check_closed(change)?;
+        self.check_closed(change, seen)?;
         self.check_new(change)?;
         for fact in &change.facts {
             if let Fact::TaskBegun { task, within, .. } = fact {
@@ -119,11 +119,14 @@ impl Tasks {
     }
 
     /// Pages leave with their task when it has ended, and no sooner.
-    fn check_closed(&self, change: &Change<'_>) -> Result<(), Rule> {
+    fn check_closed(&self, change: &Change<'_>, seen: &mut BTreeSet<String>) -> Result<(), Rule> {
         for (id, (_, after)) in change.moved() {
             let page = change.process.memory.space().page(id);
             let arena = page.map_or(ArenaId::NONE, |page| page.arena);
             let is_open = self.open.iter().any(|(task, _)| *task == arena);
+            if after == Residency::Closed {
+                seen.insert("closed with its task".to_owned());
+            }
             let early = is_open || arena == ArenaId::NONE;
             ensure(
                 after != Residency::Closed || !early,
