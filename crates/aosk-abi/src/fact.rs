@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Limits, Spend};
 use crate::error::ErrorCode;
-use crate::id::{BudgetId, CallId, PageIndex, Pid};
+use crate::id::{BudgetId, CallId, MessageIndex, Pid};
 use crate::memory::{ArenaId, PageId, PageKind};
 use crate::message::Hash;
 use crate::model::{FailureClass, FinishReason, Usage};
@@ -132,7 +132,7 @@ facts! {
         /// The bounds of its own budget node.
         limits: Limits,
         /// How many messages it has from the log of its parent, if it is a fork.
-        forked: Option<PageIndex>,
+        forked: Option<MessageIndex>,
     }
     /// A process asked the model.
     ModelCalled = "model.called" {
@@ -141,7 +141,7 @@ facts! {
         /// The device.
         model: String,
         /// How many messages the log has.
-        pages: PageIndex,
+        pages: MessageIndex,
         /// The tokens of what the model is shown, by estimate.
         input: Tokens,
         /// The most the answer may have.
@@ -154,7 +154,7 @@ facts! {
         /// The call.
         call: CallId,
         /// The answer's page.
-        page: PageIndex,
+        page: MessageIndex,
         /// The answer.
         body: Hash,
         /// What it used.

@@ -73,7 +73,7 @@ id!(
 );
 id!(
     /// The place of a page in the log of one process, counted from 0.
-    PageIndex, u32, "@", "@12"
+    MessageIndex, u32, "@", "@12"
 );
 
 /// One call to a device (a model or a tool), numbered from 1 within its process.

@@ -43,7 +43,7 @@ pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
 pub use fact::{CutCause, Entry, Evicted, Fact, MissReason};
-pub use id::{BudgetId, CallId, PageIndex, Pid, RequestId};
+pub use id::{BudgetId, CallId, MessageIndex, Pid, RequestId};
 pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::PageIndex;
+use crate::id::MessageIndex;
 use crate::message::Hash;
 use crate::unit::Tokens;
 
@@ -102,7 +102,7 @@ impl PageKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
     /// The message.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// What it holds.
     pub kind: PageKind,
     /// Its tokens in a request.
@@ -143,7 +143,7 @@ pub struct Frame {
     /// The message that holds it.
     pub body: Hash,
     /// Where that message is in the log.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// What it holds.
     pub kind: PageKind,
     /// Where the page begins and ends in the text of the message, in bytes; 0 and [`TEXT_END`] if it

@@ -3,7 +3,7 @@
 //! The store keeps rows and knows nothing of what is in them; the kernel writes and reads them and
 //! knows nothing of how they are kept.
 
-use crate::id::{BudgetId, PageIndex, Pid};
+use crate::id::{BudgetId, MessageIndex, Pid};
 use crate::message::Hash;
 
 /// The key of a row.
@@ -16,7 +16,7 @@ pub enum RowKey {
     /// The state of a process.
     Process(Pid),
     /// A page of a process's log. Never changes.
-    Page(Pid, PageIndex),
+    Message(Pid, MessageIndex),
     /// A message in a mailbox, by its number.
     Mail(Pid, u64),
     /// A node of the budget tree.
@@ -28,7 +28,7 @@ impl RowKey {
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         match self {
-            Self::Spec(pid) | Self::Process(pid) | Self::Page(pid, _) | Self::Mail(pid, _) => {
+            Self::Spec(pid) | Self::Process(pid) | Self::Message(pid, _) | Self::Mail(pid, _) => {
                 Some(*pid)
             }
             Self::Kernel | Self::Budget(_) => None,

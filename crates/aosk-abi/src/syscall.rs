@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Resource;
 use crate::error::Error;
-use crate::id::{PageIndex, Pid};
+use crate::id::{MessageIndex, Pid};
 use crate::memory::{ArenaId, PageId, Piece};
 use crate::message::{Body, Hash, ToolUse};
 use crate::model::{Failure, FinishReason, ThinkOptions};
@@ -179,7 +179,7 @@ pub struct Recalled {
     /// The page.
     pub page: PageId,
     /// The message that holds it.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// Where it begins and ends in the text of the message, in bytes; the end is
     /// [`crate::memory::TEXT_END`] if it is that of the message.
     pub text: (u32, u32),
@@ -196,7 +196,7 @@ pub enum Wake {
     /// The model answered.
     Answered {
         /// Where the answer is.
-        page: PageIndex,
+        page: MessageIndex,
         /// Why the model stopped.
         finish: FinishReason,
     },
@@ -233,7 +233,7 @@ pub enum Wake {
     /// All tools have returned, or failed in a way the model should see.
     ToolsReturned {
         /// Where the first result is.
-        first: PageIndex,
+        first: MessageIndex,
         /// How many there are.
         count: u32,
     },

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use aosk_runtime::abi::{PageIndex, TEXT_END, Timestamp, Tokens};
+use aosk_runtime::abi::{MessageIndex, TEXT_END, Timestamp, Tokens};
 use aosk_runtime::kernel::memory::{
     AddressSpace, ArenaId, BlockId, GroupId, Learner, Memo, NeedTable, NewPage, Page, PageId,
     PageKind, Prefer, Situation, replacement, rules,
@@ -92,7 +92,7 @@ fn page(kind: PageKind, block: u32, group: u32) -> NewPage {
         group: GroupId(group),
         block: BlockId(block),
         arena: ArenaId(0),
-        source: PageIndex(block),
+        source: MessageIndex(block),
         part: 0,
         end: TEXT_END,
         importance: 500,

@@ -143,7 +143,7 @@ impl Kernel {
                     specs.insert(pid, Arc::new(parse::<Spec>(*key, text)?));
                 }
                 RowKey::Process(pid) => kernel.restore_process(*key, pid, &specs, text)?,
-                RowKey::Page(pid, index) => {
+                RowKey::Message(pid, index) => {
                     let row: PageRow = parse(*key, text)?;
                     let process = kernel.processes.get_mut(pid).ok_or_else(|| orphan(*key))?;
                     if process.page_count() != index {
@@ -309,8 +309,8 @@ impl Kernel {
 
     /// The changed rows of a process that is about to be reaped; they count as flushed.
     pub(crate) fn rows_of(&mut self, pid: Pid) -> Vec<RowChange> {
-        let first_page = RowKey::Page(pid, aosk_abi::PageIndex(0));
-        let last_page = RowKey::Page(pid, aosk_abi::PageIndex(u32::MAX));
+        let first_page = RowKey::Message(pid, aosk_abi::MessageIndex(0));
+        let last_page = RowKey::Message(pid, aosk_abi::MessageIndex(u32::MAX));
         let first_mail = RowKey::Mail(pid, 0);
         let last_mail = RowKey::Mail(pid, u64::MAX);
         let mut keys: Vec<_> = [RowKey::Spec(pid), RowKey::Process(pid)]
@@ -345,7 +345,7 @@ impl Kernel {
                     tasks: process.memory.space().arenas().clone(),
                 })
             }
-            RowKey::Page(pid, index) => {
+            RowKey::Message(pid, index) => {
                 let at = usize::try_from(index.0).ok()?;
                 let process = self.processes.get(pid)?;
                 let hash = process.pages.get(at)?.hash;
@@ -364,7 +364,8 @@ impl Kernel {
             keys.push(RowKey::Spec(pid));
             keys.push(RowKey::Process(pid));
             keys.extend(
-                (0..process.page_count().0).map(|i| RowKey::Page(pid, aosk_abi::PageIndex(i))),
+                (0..process.page_count().0)
+                    .map(|i| RowKey::Message(pid, aosk_abi::MessageIndex(i))),
             );
             keys.extend(process.mailbox.keys().map(|number| RowKey::Mail(pid, *number)));
         }

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aosk_abi::{BudgetId, Limits, MicroUsd, PageIndex, Pid, Spend, Tokens, limits};
+use aosk_abi::{BudgetId, Limits, MessageIndex, MicroUsd, Pid, Spend, Tokens, limits};
 
 use crate::budget::ROOT;
 use crate::device::Circuit;
@@ -282,7 +282,7 @@ fn check_memory(pid: Pid, process: &Process) -> Check {
         format!("{pid}: its table has {} messages of {log}", memory.taken())
     })?;
     // A call of a kernel that had no page tables is made with the whole log.
-    let none = memory.taken() == PageIndex(0);
+    let none = memory.taken() == MessageIndex(0);
     ensure(process.state.call().is_none() || memory.taken() == log || none, || {
         format!("{pid}: it asks a model, and its table has {} messages of {log}", memory.taken())
     })

@@ -175,7 +175,7 @@ impl Kernel {
             RowKey::Process(pid) => Some(*pid),
             RowKey::Kernel
             | RowKey::Spec(_)
-            | RowKey::Page(..)
+            | RowKey::Message(..)
             | RowKey::Mail(..)
             | RowKey::Budget(_) => None,
         })

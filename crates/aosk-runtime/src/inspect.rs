@@ -1,6 +1,6 @@
 //! Reading a store that another kernel may be running on.
 
-use aosk_abi::{Body, Error, ErrorCode, Hash, PageIndex, Pid, RowKey};
+use aosk_abi::{Body, Error, ErrorCode, Hash, MessageIndex, Pid, RowKey};
 use aosk_kernel::{Kernel, LogDigest};
 use aosk_store::{JournalQuery, ProcessQuery, Reader, StoredEntry, Which};
 
@@ -89,15 +89,15 @@ fn log_rows(reader: &dyn Reader, pid: Pid) -> Result<(Vec<LogRow>, Option<String
             let flaw = format!("page {} of its log is missing", pages.len());
             return Ok((pages, Some(flaw)));
         }
-        pages.push((Kernel::read_page(RowKey::Page(pid, index), &text)?, text));
+        pages.push((Kernel::read_page(RowKey::Message(pid, index), &text)?, text));
     }
     // A process that runs may have got more pages meanwhile, but never other ones.
-    let digest = |most: PageIndex| {
+    let digest = |most: MessageIndex| {
         let most = usize::try_from(most.0).unwrap_or(usize::MAX);
         LogDigest::of(pages.iter().take(most).map(|(hash, _)| *hash))
     };
     let mut flaw = digest(before.pages).flaw(&before);
-    let whole = digest(PageIndex(u32::MAX));
+    let whole = digest(MessageIndex(u32::MAX));
     if flaw.is_none() && whole.pages > before.pages {
         let after = log_digest(reader, pid)?;
         flaw = whole.flaw(&after).filter(|_| whole.pages >= after.pages);

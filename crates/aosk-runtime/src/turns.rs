@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, PageIndex, Pid, Recalled, Resume,
+    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, MessageIndex, Pid, Recalled, Resume,
     Step, Syscall, ToolOutcome, ToolStart, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process, State};
@@ -184,7 +184,7 @@ fn answer(
 
 /// The wake with the content it points to.
 fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Error> {
-    let page = |at: PageIndex| -> Result<Hash, Error> {
+    let page = |at: MessageIndex| -> Result<Hash, Error> {
         let index = usize::try_from(at.0).unwrap_or(usize::MAX);
         process.pages.get(index).map(|page| page.hash).ok_or_else(|| {
             Error::new(
@@ -202,7 +202,7 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
         Wake::ToolsReturned { first, count } => {
             let mut results = Vec::new();
             for offset in 0..count {
-                let hash = page(PageIndex(first.0.saturating_add(offset)))?;
+                let hash = page(MessageIndex(first.0.saturating_add(offset)))?;
                 results.push(bodies.get(hash)?.message().clone());
             }
             Event::ToolsReturned(results)

@@ -2,7 +2,7 @@
 //! its queues are indexed, and only what an input touches is looked at.
 
 use aosk_abi::{
-    Command, Effects, Input, Limits, MicroUsd, Millis, ModelOutcome, PageIndex, PageKind,
+    Command, Effects, Input, Limits, MessageIndex, MicroUsd, Millis, ModelOutcome, PageKind,
     PermissionLevel, Pid, Piece, Price, ProgramSpec, Rates, Release, RequestId, SpawnSpec, Step,
     Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
 };
@@ -117,7 +117,7 @@ impl Crowd {
     /// The messages that the page table of a process does not have yet, each as one page.
     fn new_pieces(&self, pid: Pid) -> Vec<Piece> {
         let Some(process) = self.kernel.process(pid) else { return Vec::new() };
-        let new = (process.memory.taken().0..process.page_count().0).map(PageIndex);
+        let new = (process.memory.taken().0..process.page_count().0).map(MessageIndex);
         let piece = |source| Piece {
             source,
             kind: PageKind::Assistant,

@@ -5,7 +5,8 @@
 //! after a crash says the same.
 
 use aosk_abi::{
-    Body, Message, PageId, PageIndex, PageKind, Pid, Piece, Syscall, TEXT_END, ThinkOptions, Tokens,
+    Body, Message, MessageIndex, PageId, PageKind, Pid, Piece, Syscall, TEXT_END, ThinkOptions,
+    Tokens,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +73,7 @@ pub fn pieces(source: &Source, said: &[Said], small: bool) -> Vec<Piece> {
             end = end.saturating_add(u32::try_from(rng.between(1, 4_000)).unwrap_or(1));
             let is_last = part.saturating_add(1) == count;
             pieces.push(Piece {
-                source: PageIndex(at),
+                source: MessageIndex(at),
                 kind,
                 tokens: if small { tokens(&mut rng) } else { 20 },
                 end: if is_last { TEXT_END } else { end },
@@ -99,13 +100,13 @@ fn tokens(rng: &mut Rng) -> u32 {
 pub fn spoil(rng: &mut Rng, pieces: &mut Vec<Piece>) {
     let at = usize::try_from(rng.below(u64::try_from(pieces.len()).unwrap_or(0))).unwrap_or(0);
     let Some(piece) = pieces.get_mut(at) else {
-        let (kind, source) = (PageKind::User, PageIndex(0));
+        let (kind, source) = (PageKind::User, MessageIndex(0));
         let end = TEXT_END;
         pieces.push(Piece { source, kind, tokens: 1, end, answers: false, copy_of: None });
         return;
     };
     match rng.below(4) {
-        0 => piece.source = PageIndex(piece.source.0.saturating_add(1)),
+        0 => piece.source = MessageIndex(piece.source.0.saturating_add(1)),
         1 => piece.end = if piece.end == TEXT_END { 7 } else { TEXT_END },
         2 => {
             let again = *piece;

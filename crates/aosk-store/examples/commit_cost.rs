@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aosk_abi::{
-    Body, CallId, Entry, Fact, FinishReason, Message, MicroUsd, PageIndex, Pid, RowChange, RowKey,
-    RowOp, Timestamp, Tokens, Usage,
+    Body, CallId, Entry, Fact, FinishReason, Message, MessageIndex, MicroUsd, Pid, RowChange,
+    RowKey, RowOp, Timestamp, Tokens, Usage,
 };
 use aosk_store::{Batch, Sqlite, Store};
 
@@ -71,7 +71,7 @@ fn step(number: u64, processes: u64) -> Batch {
     let pid = Pid(number % processes + 1);
     let turn = u32::try_from(number / processes).unwrap_or(u32::MAX);
     let call = CallId { pid, number: turn };
-    let pages = [PageIndex(turn * 2), PageIndex(turn * 2 + 1)];
+    let pages = [MessageIndex(turn * 2), MessageIndex(turn * 2 + 1)];
     let mut text = format!("{number} ");
     while text.len() < 260 {
         text.push_str(&format!("{:x} ", text.len()));
@@ -83,21 +83,24 @@ fn step(number: u64, processes: u64) -> Batch {
     let state = format!(r#"{{"state":"ready","turn":{turn},"program":"{}"}}"#, "x".repeat(300));
     let mut rows = vec![put(RowKey::Process(pid), state)];
     rows.extend(
-        pages.iter().zip(&bodies).map(|(page, body)| put(RowKey::Page(pid, *page), page_row(body))),
+        pages
+            .iter()
+            .zip(&bodies)
+            .map(|(page, body)| put(RowKey::Message(pid, *page), page_row(body))),
     );
     let facts = bodies.iter().flat_map(|body| {
         [
             Fact::ModelCalled {
                 call,
                 model: "scripted".into(),
-                pages: PageIndex(turn),
+                pages: MessageIndex(turn),
                 input: Tokens(1000),
                 output_max: Tokens(4096),
                 window: None,
             },
             Fact::ModelAnswered {
                 call,
-                page: PageIndex(turn),
+                page: MessageIndex(turn),
                 body: body.hash(),
                 usage: Usage::default(),
                 cost: MicroUsd(12),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aosk_abi::{Hash, Image, PageIndex, Pid, RowChange, RowKey, RowOp};
+use aosk_abi::{Hash, Image, MessageIndex, Pid, RowChange, RowKey, RowOp};
 
 use crate::error::StoreError;
 use crate::journal::Chain;
@@ -139,7 +139,7 @@ impl Kept {
 
     fn is_loaded(&self, key: RowKey) -> bool {
         match key {
-            RowKey::Spec(pid) | RowKey::Process(pid) | RowKey::Page(pid, _) => {
+            RowKey::Spec(pid) | RowKey::Process(pid) | RowKey::Message(pid, _) => {
                 self.rows.contains_key(&RowKey::Process(pid)) && !self.archived.contains(&pid)
             }
             RowKey::Kernel | RowKey::Mail(..) | RowKey::Budget(_) => true,
@@ -195,11 +195,12 @@ impl Reader for Memory {
         Ok(processes)
     }
 
-    fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError> {
+    fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError> {
         let kept = self.kept();
-        let range = RowKey::Page(pid, PageIndex(0))..=RowKey::Page(pid, PageIndex(u32::MAX));
+        let range =
+            RowKey::Message(pid, MessageIndex(0))..=RowKey::Message(pid, MessageIndex(u32::MAX));
         let page = |(key, value): (&RowKey, &String)| match key {
-            RowKey::Page(_, index) => Some((*index, value.clone())),
+            RowKey::Message(_, index) => Some((*index, value.clone())),
             RowKey::Kernel
             | RowKey::Spec(_)
             | RowKey::Process(_)

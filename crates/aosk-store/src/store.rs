@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Body, Entry, Hash, Image, PageIndex, Pid, RowChange, RowKey, Timestamp};
+use aosk_abi::{Body, Entry, Hash, Image, MessageIndex, Pid, RowChange, RowKey, Timestamp};
 
 use crate::error::StoreError;
 
@@ -81,7 +81,7 @@ pub trait Reader: Send + Sync {
     fn processes(&self, query: &ProcessQuery) -> Result<Vec<ProcessRow>, StoreError>;
 
     /// The pages of a process's log, in order, of an archived process too.
-    fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError>;
+    fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError>;
 
     /// What is wrong with what the store keeps for itself beside what it was given, such as an
     /// index. Reads everything.

@@ -5,7 +5,7 @@
 //! its call. The call that begins a task is before it, and the call that ends it is behind it: both
 //! stay when the task is closed, and say what it was for and what came of it.
 
-use aosk_abi::{ArenaId, PageIndex, limits};
+use aosk_abi::{ArenaId, MessageIndex, limits};
 use serde::{Deserialize, Serialize};
 
 /// The tasks of a process.
@@ -22,12 +22,12 @@ pub struct Arenas {
 struct Open {
     arena: ArenaId,
     /// The first message of the log that belongs to it.
-    from: PageIndex,
+    from: MessageIndex,
 }
 
 impl Arenas {
     /// Begins a task that has what enters the log from a place on; none if too many are open.
-    pub fn begin(&mut self, from: PageIndex) -> Option<ArenaId> {
+    pub fn begin(&mut self, from: MessageIndex) -> Option<ArenaId> {
         if self.open.len() >= limits::TASK_DEPTH_MAX {
             return None;
         }
@@ -61,7 +61,7 @@ impl Arenas {
 
     /// The task that a message belongs to which the page table is to take in.
     #[must_use]
-    pub fn of(&self, source: PageIndex) -> ArenaId {
+    pub fn of(&self, source: MessageIndex) -> ArenaId {
         let open = self.open.iter().rev().find(|open| open.from <= source);
         open.map_or(ArenaId::NONE, |open| open.arena)
     }
@@ -101,14 +101,14 @@ mod tests {
     #[test]
     fn what_comes_belongs_to_the_innermost_task_that_is_open() {
         let mut arenas = Arenas::default();
-        let outer = arenas.begin(PageIndex(3)).expect("begins");
-        let inner = arenas.begin(PageIndex(5)).expect("begins");
-        let of = |arenas: &Arenas| [2, 3, 4, 5, 9].map(|at| arenas.of(PageIndex(at)).0);
+        let outer = arenas.begin(MessageIndex(3)).expect("begins");
+        let inner = arenas.begin(MessageIndex(5)).expect("begins");
+        let of = |arenas: &Arenas| [2, 3, 4, 5, 9].map(|at| arenas.of(MessageIndex(at)).0);
         assert_eq!(of(&arenas), [0, 1, 1, 2, 2]);
         assert_eq!(arenas.end(), Some(inner));
         assert_eq!(of(&arenas), [0, 1, 1, 1, 1]);
         assert!(arenas.is_over(inner) && !arenas.is_over(outer));
-        assert_eq!(arenas.begin(PageIndex(9)), Some(ArenaId(3)));
+        assert_eq!(arenas.begin(MessageIndex(9)), Some(ArenaId(3)));
         assert_eq!(
             [arenas.end(), arenas.end(), arenas.end()].map(|one| one.is_some()),
             [true, true, false]
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn tasks_within_one_another_are_bounded() {
         let mut arenas = Arenas::default();
-        let begun = (0..20).filter_map(|at| arenas.begin(PageIndex(at))).count();
+        let begun = (0..20).filter_map(|at| arenas.begin(MessageIndex(at))).count();
         assert_eq!(begun, limits::TASK_DEPTH_MAX);
         assert_eq!(arenas.check(), Ok(()));
         arenas.begun = 3;

@@ -1,6 +1,6 @@
 //! A page: the unit that is in the window or is not. It holds no content, only where that is.
 
-use aosk_abi::PageIndex;
+use aosk_abi::MessageIndex;
 pub use aosk_abi::{ArenaId, PageId, PageKind};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub struct NewPage {
     /// The task it belongs to.
     pub arena: ArenaId,
     /// The page of the log that holds its content.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// Which piece of that page, from 0.
     pub part: u16,
     /// Where the piece ends in the text of that page, in bytes.
@@ -82,7 +82,7 @@ pub struct Page {
     /// The task it belongs to.
     pub arena: ArenaId,
     /// The page of the log that holds its content.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// The call before which it was appended.
     pub born: u32,
     /// The call that last used it; `born` if none did.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use aosk_abi::{Hash, PageIndex, Tokens};
+use aosk_abi::{Hash, MessageIndex, Tokens};
 
 use super::arena::Arenas;
 use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
@@ -125,7 +125,7 @@ pub struct AddressSpace {
     /// What models made of the pages that summaries stand for, by the page in whose place they stand.
     summaries: BTreeMap<PageId, Hash>,
     /// Messages of the log with a page of which what is kept has changed since that was asked.
-    changed: BTreeSet<PageIndex>,
+    changed: BTreeSet<MessageIndex>,
 }
 
 impl AddressSpace {
@@ -399,7 +399,7 @@ impl AddressSpace {
 
     /// The messages of the log with a page of which what is kept has changed since this was asked
     /// last.
-    pub fn take_changed(&mut self) -> BTreeSet<PageIndex> {
+    pub fn take_changed(&mut self) -> BTreeSet<MessageIndex> {
         std::mem::take(&mut self.changed)
     }
 
@@ -470,7 +470,7 @@ static NOWHERE: Page = Page {
     group: GroupId(0),
     block: BlockId(0),
     arena: ArenaId(0),
-    source: PageIndex(0),
+    source: MessageIndex(0),
     born: 0,
     last_used: 0,
     turn: 0,

@@ -4,7 +4,7 @@ mod plans;
 mod space;
 mod table;
 
-use aosk_abi::{PageIndex, TEXT_END, Timestamp, Tokens};
+use aosk_abi::{MessageIndex, TEXT_END, Timestamp, Tokens};
 
 use super::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Memo, NeedTable, NewPage, PageId,
@@ -22,7 +22,7 @@ fn page(kind: PageKind, tokens: u32, block: u32) -> NewPage {
         group: GroupId(block),
         block: BlockId(block),
         arena: ArenaId(0),
-        source: PageIndex(block),
+        source: MessageIndex(block),
         part: 0,
         end: TEXT_END,
         importance: 500,

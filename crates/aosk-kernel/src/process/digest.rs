@@ -4,14 +4,14 @@
 //! that lost a page or got another one is told from the one that was written. The hash of an empty
 //! log is zeros; a page makes of it BLAKE3 over 64 bytes: the hash so far, then the page's address.
 
-use aosk_abi::{Hash, PageIndex};
+use aosk_abi::{Hash, MessageIndex};
 use serde::{Deserialize, Serialize};
 
 /// The digest of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogDigest {
     /// How many pages it has.
-    pub pages: PageIndex,
+    pub pages: MessageIndex,
     /// The hash over their addresses.
     pub hash: Hash,
 }
@@ -33,7 +33,7 @@ impl LogDigest {
         before.copy_from_slice(&self.hash.0);
         added.copy_from_slice(&page.0);
         self.hash = Hash::of(&bytes);
-        self.pages = PageIndex(self.pages.0.saturating_add(1));
+        self.pages = MessageIndex(self.pages.0.saturating_add(1));
     }
 
     /// What is wrong with a log that has this digest and should have the `expected` one.
@@ -50,6 +50,6 @@ impl LogDigest {
 impl Default for LogDigest {
     /// Of an empty log.
     fn default() -> Self {
-        Self { pages: PageIndex(0), hash: Hash::ZERO }
+        Self { pages: MessageIndex(0), hash: Hash::ZERO }
     }
 }

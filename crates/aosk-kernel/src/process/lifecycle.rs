@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, BudgetId, Error, ErrorCode, ExitStatus, Fact, Hash, PageIndex, Pid, Release, Resume,
+    Body, BudgetId, Error, ErrorCode, ExitStatus, Fact, Hash, MessageIndex, Pid, Release, Resume,
     RowChange, RowKey, RowOp, Signal, SpawnSpec, Spend, Timestamp, Wake, limits,
 };
 
@@ -51,7 +51,7 @@ impl Kernel {
         };
         let forked = forked.map(Process::page_count);
         let inherited = forked.map_or(0, |count| count.0);
-        self.dirty.extend((0..inherited).map(|index| RowKey::Page(pid, PageIndex(index))));
+        self.dirty.extend((0..inherited).map(|index| RowKey::Message(pid, MessageIndex(index))));
         cx.fact(
             pid,
             Fact::Spawned {
@@ -137,7 +137,7 @@ impl Kernel {
     }
 
     /// Appends a page to the log and returns its place.
-    pub(crate) fn append_page(&mut self, cx: &mut Ctx<'_>, pid: Pid, body: &Body) -> PageIndex {
+    pub(crate) fn append_page(&mut self, cx: &mut Ctx<'_>, pid: Pid, body: &Body) -> MessageIndex {
         if !broken!(self, BodyNotStored) {
             cx.fx.bodies.push(body.clone());
         }
@@ -145,14 +145,14 @@ impl Kernel {
     }
 
     /// Appends a page whose body is stored already.
-    pub(crate) fn append_hash(&mut self, pid: Pid, hash: Hash) -> PageIndex {
+    pub(crate) fn append_hash(&mut self, pid: Pid, hash: Hash) -> MessageIndex {
         let Some(process) = self.processes.get_mut(pid) else {
-            return PageIndex(0);
+            return MessageIndex(0);
         };
         let index = process.page_count();
         process.pages.push(LogPage { hash });
         process.log.push(hash);
-        self.dirty.insert(RowKey::Page(pid, index));
+        self.dirty.insert(RowKey::Message(pid, index));
         index
     }
 

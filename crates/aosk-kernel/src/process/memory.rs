@@ -14,7 +14,7 @@ mod tasks;
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{PageId, PageIndex, PageKind, TEXT_END, Tokens};
+use aosk_abi::{MessageIndex, PageId, PageKind, TEXT_END, Tokens};
 
 use self::answer::{Common, LastCall};
 use crate::memory::{
@@ -37,7 +37,7 @@ pub struct Memory {
     /// The last call.
     last: Option<LastCall>,
     /// Messages that the table has.
-    taken: PageIndex,
+    taken: MessageIndex,
     /// The group of calls whose results come next, and the task that it belongs to.
     calls: (GroupId, ArenaId),
     /// What the model may be shown, by the last call.
@@ -52,7 +52,7 @@ pub struct Memory {
 
 impl PartialEq for Memory {
     fn eq(&self, other: &Self) -> bool {
-        let messages = (0..self.taken.0).map(PageIndex);
+        let messages = (0..self.taken.0).map(MessageIndex);
         self.taken == other.taken
             && self.space.arenas() == other.space.arenas()
             && messages.into_iter().all(|source| self.entries(source) == other.entries(source))
@@ -79,7 +79,7 @@ impl Memory {
             group: GroupId(0),
             block: BlockId(0),
             arena: ArenaId(0),
-            source: PageIndex(0),
+            source: MessageIndex(0),
             part: 0,
             end: TEXT_END,
             importance: 500,
@@ -91,7 +91,7 @@ impl Memory {
             learnt: None,
             scale: 1_000,
             last: None,
-            taken: PageIndex(0),
+            taken: MessageIndex(0),
             calls: (GroupId(0), ArenaId::NONE),
             window: None,
             ceiling: None,
@@ -116,7 +116,7 @@ impl Memory {
 
     /// How many messages of the log the page table has.
     #[must_use]
-    pub fn taken(&self) -> PageIndex {
+    pub fn taken(&self) -> MessageIndex {
         self.taken
     }
 
@@ -141,7 +141,7 @@ impl Memory {
     }
 
     /// The messages of which what is kept of their pages has changed.
-    pub(crate) fn take_changed(&mut self) -> BTreeSet<PageIndex> {
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<MessageIndex> {
         self.space.take_changed()
     }
 }

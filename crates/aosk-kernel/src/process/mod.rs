@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aosk_abi::{
-    BudgetId, Capabilities, ExitStatus, Hash, PageId, PageIndex, Pid, ProgramSpec, Spend,
+    BudgetId, Capabilities, ExitStatus, Hash, MessageIndex, PageId, Pid, ProgramSpec, Spend,
     ThinkOptions, Timestamp, Tokens, Wake,
 };
 use serde::{Deserialize, Serialize};
@@ -434,7 +434,7 @@ impl State {
 impl Process {
     /// The number of pages in the log.
     #[must_use]
-    pub fn page_count(&self) -> PageIndex {
-        PageIndex(u32::try_from(self.pages.len()).unwrap_or(u32::MAX))
+    pub fn page_count(&self) -> MessageIndex {
+        MessageIndex(u32::try_from(self.pages.len()).unwrap_or(u32::MAX))
     }
 }

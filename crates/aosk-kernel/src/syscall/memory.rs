@@ -100,7 +100,7 @@ impl Kernel {
             return;
         };
         let changed = process.memory.take_changed();
-        self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+        self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
     }
 }
 

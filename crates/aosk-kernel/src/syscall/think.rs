@@ -154,7 +154,7 @@ impl Kernel {
             let tokens = process.memory.space().page(copy).map_or(0, |page| page.tokens);
             cx.fact(pid, Fact::PageRecalled { page, copy, tokens });
         }
-        let new = (first.0..log.0).map(|index| RowKey::Page(pid, aosk_abi::PageIndex(index)));
+        let new = (first.0..log.0).map(|index| RowKey::Message(pid, aosk_abi::MessageIndex(index)));
         self.dirty.extend(new);
         Ok(())
     }
@@ -212,7 +212,7 @@ impl Kernel {
         };
         let (mut planned, freed) = process.memory.shrink(&terms);
         let changed = process.memory.take_changed();
-        self.dirty.extend(changed.into_iter().map(|index| RowKey::Page(pid, index)));
+        self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
         planned.plan.cut.get_or_insert_default().cause = aosk_abi::CutCause::Refused;
         self.tell_cut(cx, Self::call_id(pid, call.number), terms.limit, &planned);
         let Some(process) = self.processes.get(pid).filter(|_| freed) else {

@@ -1,6 +1,6 @@
 //! A process that begins with the log and the window of its parent.
 
-use aosk_abi::{PageId, PageIndex, PageKind, SpawnSpec, Syscall};
+use aosk_abi::{MessageIndex, PageId, PageKind, SpawnSpec, Syscall};
 
 use super::script::*;
 
@@ -45,6 +45,6 @@ fn a_fork_of_nobody_is_a_process_like_any_other() {
     let mut s = Script::new(config());
     let a = s.spawn(fork("a"));
     assert_eq!(s.log(a), ["user: go on"]);
-    assert_eq!(s.process(a).memory.taken(), PageIndex(0));
+    assert_eq!(s.process(a).memory.taken(), MessageIndex(0));
     assert_eq!(s.process(a).memory.space().page(PageId(0)).expect("tools").kind, PageKind::Tools);
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{BudgetId, Image, PageIndex, Pid, RowKey, Spend};
+use aosk_abi::{BudgetId, Image, MessageIndex, Pid, RowKey, Spend};
 use expect_test::expect;
 
 use super::scene::*;
@@ -79,9 +79,9 @@ fn rows_look_like_this() {
             {"v":3,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"faults":0,"sent":1,"received":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Process(p2)
             {"v":3,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"faults":0,"sent":0,"received":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
-        Page(p1, @0)
+        Message(p1, @0)
             {"v":3,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea","table":[{"kind":"message","tokens":0}]}}
-        Page(p2, @0)
+        Message(p2, @0)
             {"v":3,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea"}}
         Mail(p2, 1)
             {"v":3,"row":{"from":1,"body":"627af7fefc90c050ddcbb8b4a69664f89c27d4ed98bdb332fa4fa7ec5bf0b23f"}}
@@ -138,7 +138,7 @@ fn rows_that_do_not_parse_are_refused() {
 #[test]
 fn rows_that_lack_others_are_refused() {
     let missing = |key, what: &str| RestoreError { key, what: what.to_owned() };
-    let page = |index| RowKey::Page(Pid(1), PageIndex(index));
+    let page = |index| RowKey::Message(Pid(1), MessageIndex(index));
     assert_eq!(
         refusal(|rows| {
             let text = row(rows, page(0)).clone();
@@ -157,7 +157,7 @@ fn rows_that_lack_others_are_refused() {
         refusal(|rows| {
             let of = Pid(2);
             rows.retain(|(key, _)| {
-                *key != RowKey::Process(of) && *key != RowKey::Page(of, PageIndex(0))
+                *key != RowKey::Process(of) && *key != RowKey::Message(of, MessageIndex(0))
             });
         }),
         missing(RowKey::Mail(Pid(2), 1), "its process is missing")
@@ -190,7 +190,7 @@ fn a_log_that_is_not_the_one_that_was_written_is_refused() {
     let a = s.spawn(spec("a"));
     let append = vec![user("one"), user("two")];
     s.step_of(a, 1, aosk_abi::Step { append, call: sleep(1), state: "1".into() });
-    let page = |index| RowKey::Page(a, PageIndex(index));
+    let page = |index| RowKey::Message(a, MessageIndex(index));
     let refusal = |change: &dyn Fn(&mut Rows)| {
         let mut image = s.image();
         change(&mut image.rows);
@@ -230,7 +230,7 @@ fn a_digest_is_as_documented() {
     };
     let digest = LogDigest::of([one, two]);
     let expected = hash(hash(aosk_abi::Hash::ZERO, one), two);
-    assert_eq!(digest, LogDigest { pages: PageIndex(2), hash: expected });
+    assert_eq!(digest, LogDigest { pages: MessageIndex(2), hash: expected });
     assert_eq!(digest.flaw(&digest), None);
 }
 
@@ -277,7 +277,7 @@ fn a_process_that_lived_within_one_batch_is_archived_whole() {
     assert_eq!(s.kernel.process_count(), 0);
     assert!(s.rows.keys().all(|key| key.pid().is_none()));
     let archived: Vec<_> = s.archived.keys().copied().collect();
-    let pages = [0, 1].map(|index| RowKey::Page(pid, PageIndex(index)));
+    let pages = [0, 1].map(|index| RowKey::Message(pid, MessageIndex(index)));
     assert_eq!(archived, [RowKey::Spec(pid), RowKey::Process(pid), pages[0], pages[1]]);
     let read = Kernel::read_process(pid, &s.archived[&archived[0]], &s.archived[&archived[1]])
         .expect("rows are whole");
@@ -349,7 +349,7 @@ fn rows_of_before_there_were_tasks_are_read() {
 
 #[test]
 fn page_tables_that_cannot_be_are_refused() {
-    let key = RowKey::Page(Pid(1), PageIndex(0));
+    let key = RowKey::Message(Pid(1), MessageIndex(0));
     for (wrong, what) in [
         (r#"{"kind":"user","tokens":3,"end":8}"#, "its pages have no end"),
         (

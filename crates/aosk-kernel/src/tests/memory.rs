@@ -1,8 +1,8 @@
 //! What a model is shown of a log that does not fit its window, and what is said of what it is not.
 
 use aosk_abi::{
-    Body, ErrorCode, FailureClass, Form, Frame, Message, Millis, PageId, PageIndex, PageKind, Pid,
-    Piece, Release, Step, Syscall, TEXT_END, ThinkOptions, Tokens, Usage, Window, limits,
+    Body, ErrorCode, FailureClass, Form, Frame, Message, MessageIndex, Millis, PageId, PageKind,
+    Pid, Piece, Release, Step, Syscall, TEXT_END, ThinkOptions, Tokens, Usage, Window, limits,
 };
 use expect_test::expect;
 
@@ -36,7 +36,7 @@ pub(super) fn ask(s: &mut Script, pid: Pid, model: &str, append: usize, messages
         let mut end = 0;
         for (part, (kind, tokens)) in pages.iter().enumerate() {
             end = if part + 1 == pages.len() { TEXT_END } else { end + 10 };
-            let (source, tokens, answers) = (PageIndex(at), *tokens, *kind == RESULT);
+            let (source, tokens, answers) = (MessageIndex(at), *tokens, *kind == RESULT);
             pieces.push(Piece { source, kind: *kind, tokens, end, answers, copy_of: None });
         }
     }
@@ -139,7 +139,7 @@ fn what_must_stay_and_does_not_fit_is_refused_and_nothing_is_lost() {
             * p1 syscall.refused think model.context_length
             p1#2 <- refused: asking m: what must be in the window takes 1001 tokens, and 1000 fit beside an answer of 90 [model.context_length]
     "#]]);
-    assert_eq!(s.process(a).memory.taken(), PageIndex(1));
+    assert_eq!(s.process(a).memory.taken(), MessageIndex(1));
     // A model that takes more is asked with all of it.
     ask(&mut s, a, "n", 0, &[]);
     expect!["1 user; unchanged 0"].assert_eq(&shown(&s));
@@ -155,14 +155,14 @@ fn wrong_pieces_are_refused_and_change_nothing() {
     let a = s.spawn(spec("a"));
     let before = s.process(a).memory.clone();
     s.forget();
-    let fine = piece(PageIndex(0), USER, 5);
+    let fine = piece(MessageIndex(0), USER, 5);
     for pieces in [
-        vec![Piece { source: PageIndex(1), ..fine }],
+        vec![Piece { source: MessageIndex(1), ..fine }],
         vec![Piece { end: 7, ..fine }],
         vec![Piece { end: 7, ..fine }, Piece { end: 6, ..fine }],
         vec![Piece { end: 7, ..fine }, Piece { end: 7, ..fine }],
-        vec![Piece { end: 7, ..fine }, Piece { source: PageIndex(1), ..fine }],
-        vec![fine, Piece { source: PageIndex(1), ..fine }],
+        vec![Piece { end: 7, ..fine }, Piece { source: MessageIndex(1), ..fine }],
+        vec![fine, Piece { source: MessageIndex(1), ..fine }],
         vec![fine, fine],
     ] {
         ask_with(&mut s, a, "m", Vec::new(), pieces);
@@ -196,7 +196,7 @@ fn wrong_pieces_are_refused_and_change_nothing() {
 #[test]
 fn a_message_has_so_many_pages_and_no_more() {
     let mut s = Script::new(config());
-    let fine = piece(PageIndex(0), USER, 1);
+    let fine = piece(MessageIndex(0), USER, 1);
     let pieces = |count: u32| -> Vec<Piece> {
         let mut pieces: Vec<_> = (1..=count).map(|end| Piece { end, ..fine }).collect();
         pieces.last_mut().expect("there is one").end = TEXT_END;
@@ -205,9 +205,9 @@ fn a_message_has_so_many_pages_and_no_more() {
     let a = s.spawn(spec("a"));
     let most = u32::from(limits::PIECES_MAX);
     ask_with(&mut s, a, "n", Vec::new(), pieces(most + 1));
-    assert_eq!((s.word(a), s.process(a).memory.taken()), ("program", PageIndex(0)));
+    assert_eq!((s.word(a), s.process(a).memory.taken()), ("program", MessageIndex(0)));
     ask_with(&mut s, a, "n", Vec::new(), pieces(most));
-    assert_eq!((s.word(a), s.process(a).memory.taken()), ("running", PageIndex(1)));
+    assert_eq!((s.word(a), s.process(a).memory.taken()), ("running", MessageIndex(1)));
     s.crash();
     assert_eq!(window(&s).frames.len(), usize::from(limits::PIECES_MAX));
 }
@@ -278,7 +278,7 @@ fn what_a_provider_counts_corrects_the_estimate() {
 fn a_process_may_ask_for_a_smaller_window() {
     let mut s = Script::new(small("lru"));
     let a = talk(&mut s, "n", 4);
-    let pieces = vec![piece(PageIndex(7), ANSWER, 100)];
+    let pieces = vec![piece(MessageIndex(7), ANSWER, 100)];
     let Syscall::Think { options, uses, .. } = think("n") else { panic!("it asks a model") };
     let options = ThinkOptions { window: Some(Tokens(500)), ..options };
     let call = Syscall::Think { options, tools: Tokens(10), pieces, uses };
@@ -374,7 +374,7 @@ fn instructions_in_the_middle_of_a_log_are_no_beginning_after_a_crash() {
 fn reads(s: &mut Script, pid: Pid, model: &str, tools: &[&str], read: u64) {
     let first = s.process(pid).memory.taken().0;
     let log = s.process(pid).page_count().0;
-    let pieces = (first..log).map(|at| piece(PageIndex(at), USER, 5_000)).collect();
+    let pieces = (first..log).map(|at| piece(MessageIndex(at), USER, 5_000)).collect();
     let Syscall::Think { options, uses, .. } = think(model) else { panic!("it asks a model") };
     let tools = tools.iter().map(|tool| (*tool).to_owned()).collect();
     let options = ThinkOptions { tools, ..options };

@@ -1,6 +1,6 @@
 //! Calls on the memory: pages brought back, kept, and let go.
 
-use aosk_abi::{PageId, PageIndex, Pid, Piece, Syscall, TEXT_END, limits};
+use aosk_abi::{MessageIndex, PageId, Pid, Piece, Syscall, TEXT_END, limits};
 use expect_test::expect;
 
 use super::memory::*;
@@ -22,7 +22,7 @@ fn forget(s: &mut Script, pid: Pid, page: u32) {
 /// Asks with the answer of the model and a message that brings a page back for it.
 fn bring_back(s: &mut Script, pid: Pid, page: u32) {
     let first = s.process(pid).memory.taken();
-    let second = PageIndex(first.0 + 1);
+    let second = MessageIndex(first.0 + 1);
     let copy = Piece {
         answers: true,
         copy_of: Some(PageId(page)),

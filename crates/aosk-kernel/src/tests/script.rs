@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
-    FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MicroUsd, Millis,
-    ModelOutcome, ModelReply, PageIndex, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
+    FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MessageIndex, MicroUsd,
+    Millis, ModelOutcome, ModelReply, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
     ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey,
     RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
     ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
@@ -121,7 +121,7 @@ pub(super) fn user(text: &str) -> Body {
 }
 
 /// A message of the log that is one page.
-pub(super) fn piece(source: PageIndex, kind: PageKind, tokens: u32) -> Piece {
+pub(super) fn piece(source: MessageIndex, kind: PageKind, tokens: u32) -> Piece {
     Piece { source, kind, tokens, end: TEXT_END, answers: false, copy_of: None }
 }
 
@@ -320,7 +320,7 @@ impl Script {
         if let Syscall::Think { pieces, .. } = &mut step.call
             && pieces.is_empty()
         {
-            let new = (process.memory.taken().0..log).map(PageIndex);
+            let new = (process.memory.taken().0..log).map(MessageIndex);
             pieces.extend(new.map(|source| piece(source, PageKind::Message, 0)));
         }
     }

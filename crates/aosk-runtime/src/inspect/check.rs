@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk_abi::{Error, ErrorCode, Fact, Hash, PageIndex, Pid};
+use aosk_abi::{Error, ErrorCode, Fact, Hash, MessageIndex, Pid};
 use aosk_kernel::{Kernel, Process};
 use aosk_store::{Damage, JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which};
 
@@ -186,7 +186,7 @@ impl<'r> Check<'r> {
     /// Holds a process against the journal and against its parent.
     fn relations(&mut self, pid: Pid, process: &Process) {
         match self.told.get(&pid) {
-            Some(Some(pages)) if process.log.pages != PageIndex(*pages) => {
+            Some(Some(pages)) if process.log.pages != MessageIndex(*pages) => {
                 let (pages, found) = (*pages, process.log.pages.0);
                 let what =
                     format!("the journal tells of {pages} pages at its end, its row of {found}");

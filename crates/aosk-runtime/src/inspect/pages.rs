@@ -1,7 +1,7 @@
 //! The page table of a process as its rows show it. It plans nothing and decides nothing: where a page
 //! is was decided by the kernel that wrote the row.
 
-use aosk_abi::{Body, Error, ErrorCode, Hash, PageId, PageIndex, Pid, RowKey};
+use aosk_abi::{Body, Error, ErrorCode, Hash, MessageIndex, PageId, Pid, RowKey};
 use aosk_kernel::{Entry, Kernel};
 use aosk_store::Reader;
 
@@ -11,9 +11,9 @@ use super::log_rows;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageTable {
     /// The messages of its log.
-    pub messages: PageIndex,
+    pub messages: MessageIndex,
     /// The messages that are pages already. The others came after the process last asked the model.
-    pub taken: PageIndex,
+    pub taken: MessageIndex,
     /// In order. The first has the number 1: 0 is what the tools take, and of no message.
     pub pages: Vec<KeptPage>,
 }
@@ -24,7 +24,7 @@ pub struct KeptPage {
     /// Its number.
     pub page: PageId,
     /// The message that holds it.
-    pub source: PageIndex,
+    pub source: MessageIndex,
     /// The address of that message's body.
     pub body: Hash,
     /// Where it begins and ends in the text of the message, in bytes.
@@ -46,10 +46,11 @@ pub fn page_table(reader: &dyn Reader, pid: Pid) -> Result<PageTable, Error> {
     if let Some(flaw) = flaw {
         return Err(corrupt(flaw));
     }
-    let mut table = PageTable { messages: PageIndex(0), taken: PageIndex(0), pages: Vec::new() };
-    for (source, (body, text)) in (0..).map(PageIndex).zip(rows) {
-        table.messages = PageIndex(source.0.saturating_add(1));
-        let entries = Kernel::read_entries(RowKey::Page(pid, source), &text)?;
+    let mut table =
+        PageTable { messages: MessageIndex(0), taken: MessageIndex(0), pages: Vec::new() };
+    for (source, (body, text)) in (0..).map(MessageIndex).zip(rows) {
+        table.messages = MessageIndex(source.0.saturating_add(1));
+        let entries = Kernel::read_entries(RowKey::Message(pid, source), &text)?;
         if entries.is_empty() {
             continue;
         }

@@ -1,6 +1,6 @@
 //! What the shell knows of the content of one process, and what it tells the core of it.
 
-use aosk_abi::{Body, Error, Message, PageId, PageIndex, Piece, Tokens};
+use aosk_abi::{Body, Error, Message, MessageIndex, PageId, Piece, Tokens};
 use aosk_kernel::Process;
 use aosk_model::Tokenizer;
 
@@ -50,7 +50,7 @@ impl Contents {
         }
         new.extend(append.iter().cloned());
         let mut told = Told::default();
-        for (source, body) in (taken.0..).map(PageIndex).zip(&new) {
+        for (source, body) in (taken.0..).map(MessageIndex).zip(&new) {
             told.pieces.extend(pieces(body.message(), source, count, page_tokens(window)));
         }
         self.begin_to_watch(bodies, process, &told)?;
@@ -75,7 +75,7 @@ impl Contents {
             return Ok(());
         }
         let mut carried = Carried::default();
-        for (at, page) in (0..process.memory.taken().0).map(PageIndex).zip(&process.pages) {
+        for (at, page) in (0..process.memory.taken().0).map(MessageIndex).zip(&process.pages) {
             let Some(text) = told_text(bodies.get(page.hash)?.message()) else { continue };
             for (id, page) in space.pages_of(at) {
                 note(&mut carried, id, &text, process.memory.text_of(id, page));

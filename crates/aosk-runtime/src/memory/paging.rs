@@ -4,7 +4,7 @@
 //! What tools return and people say is cut into pages of a few thousand tokens, at natural borders. A
 //! page that was brought back is a page again.
 
-use aosk_abi::{Content, Message, PageIndex, PageKind, Part, Piece, TEXT_END, Tokens, limits};
+use aosk_abi::{Content, Message, MessageIndex, PageKind, Part, Piece, TEXT_END, Tokens, limits};
 use aosk_model::Tokenizer;
 
 /// Tokens that a page has at most, and in a small window.
@@ -24,7 +24,7 @@ pub(crate) fn page_tokens(window: Option<Tokens>) -> u64 {
 /// The pages of a message, the one of this number in its log, of so many tokens at most.
 pub(crate) fn pieces(
     message: &Message,
-    source: PageIndex,
+    source: MessageIndex,
     count: Tokenizer,
     most: u64,
 ) -> Vec<Piece> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use aosk_abi::{
-    Body, Content, Error, ErrorCode, Form, Frame, Hash, Message, PageIndex, TEXT_END, Window,
+    Body, Content, Error, ErrorCode, Form, Frame, Hash, Message, MessageIndex, TEXT_END, Window,
 };
 
 use super::paging::{part, spoken};
@@ -51,7 +51,7 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
     let mut rest = window.frames.as_slice();
     let mut at = 0_usize;
     // Whether something else than instructions is shown, and which message comes next if none left.
-    let (mut opened, mut next) = (false, PageIndex(0));
+    let (mut opened, mut next) = (false, MessageIndex(0));
     while let Some(first) = rest.first() {
         let length = rest.iter().take_while(|frame| frame.source == first.source).count();
         let (frames, after) = rest.split_at(length);
@@ -66,7 +66,7 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
             }
             opened = true;
         }
-        next = PageIndex(first.source.0.saturating_add(1));
+        next = MessageIndex(first.source.0.saturating_add(1));
         if let Message::Assistant { tool_calls, .. } = message.message().as_ref() {
             called = tool_calls.iter().map(|call| call.id.clone()).collect();
         }
@@ -158,7 +158,7 @@ pub(super) fn stand_in(
 
 fn summarised(frame: &Frame, source: &mut dyn Source) -> Result<String, Error> {
     let pages = source.behind(frame);
-    let mut bodies: HashMap<PageIndex, Body> = HashMap::new();
+    let mut bodies: HashMap<MessageIndex, Body> = HashMap::new();
     for page in &pages {
         if let Entry::Vacant(place) = bodies.entry(page.source) {
             place.insert(source.body(page.body)?);

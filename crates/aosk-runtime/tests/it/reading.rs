@@ -1,7 +1,7 @@
 //! Reading a store from outside, while a node runs on it and after.
 
 use aosk_runtime::abi::{
-    ErrorCode, Hash, PageIndex, PageKind, Pid, RowChange, RowKey, RowOp, Timestamp,
+    ErrorCode, Hash, MessageIndex, PageKind, Pid, RowChange, RowKey, RowOp, Timestamp,
 };
 use aosk_runtime::inspect::{self, Checked, Damage, PageTable};
 use aosk_runtime::kernel::memory::Residency;
@@ -124,7 +124,7 @@ impl Reader for Planted {
         self.inner.processes(query)
     }
 
-    fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError> {
+    fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError> {
         self.inner.pages(pid)
     }
 }
@@ -181,7 +181,7 @@ async fn what_is_whole_has_no_damage() {
 #[tokio::test]
 async fn a_log_that_is_not_the_one_that_was_written_is_not_read() {
     let (node, ended, lives) = scene().await;
-    let page = |pid, index| RowKey::Page(pid, PageIndex(index));
+    let page = |pid, index| RowKey::Message(pid, MessageIndex(index));
     let text = |key| node.memory.row(key).unwrap().unwrap();
     let other = "its log has a page that was not written";
     let swapped =
@@ -223,8 +223,8 @@ async fn a_check_holds_rows_against_the_journal_and_each_other() {
     let row = process(ended);
     let (before, _) = row.split_once(r#""log":"#).unwrap();
     let mut cut = vec![put(RowKey::Process(ended), format!("{before}{forged}"))];
-    cut.push(put(RowKey::Page(ended, PageIndex(0)), page));
-    cut.extend((1..4).map(|index| delete(RowKey::Page(ended, PageIndex(index)))));
+    cut.push(put(RowKey::Message(ended, MessageIndex(0)), page));
+    cut.extend((1..4).map(|index| delete(RowKey::Message(ended, MessageIndex(index)))));
     let lost = "page 0 of its log names a message that is damaged: ";
     let lost = format!("{lost}reading the body {zeros}: it is not in the store");
     let gone = "the journal tells of it, and its row is missing".to_owned();
@@ -263,7 +263,7 @@ async fn the_pages_of_a_log_are_numbered_through_its_messages() {
     let (node, ended, lives) = scene().await;
     let table = inspect::page_table(&node.memory, ended).unwrap();
     // Nothing was asked after the last answer, so it is no page.
-    assert_eq!((table.messages, table.taken), (PageIndex(4), PageIndex(3)));
+    assert_eq!((table.messages, table.taken), (MessageIndex(4), MessageIndex(3)));
     let told = |table: &PageTable| -> Vec<(u32, u32, PageKind, String)> {
         let pages = table.pages.iter().map(|page| {
             let body = inspect::body(&node.memory, page.body).unwrap();
@@ -282,7 +282,7 @@ async fn the_pages_of_a_log_are_numbered_through_its_messages() {
 
     let two = r#"[{"kind":"user","tokens":3,"end":8},
         {"kind":"user","tokens":2,"kept":{"residency":"stub","extent":1,"stand_in":48}}]"#;
-    let first = RowKey::Page(ended, PageIndex(0));
+    let first = RowKey::Message(ended, MessageIndex(0));
     let store = changed(&node.memory, vec![with_table(&node.memory, first, two)]);
     let table = inspect::page_table(&store, ended).unwrap();
     let expected = [
@@ -301,7 +301,7 @@ async fn the_pages_of_a_log_are_numbered_through_its_messages() {
 async fn pages_that_were_not_written_are_not_read() {
     let (node, ended, _) = scene().await;
     let memory = &node.memory;
-    let page = |index| RowKey::Page(ended, PageIndex(index));
+    let page = |index| RowKey::Message(ended, MessageIndex(index));
     let backwards = r#"[{"kind":"user","tokens":3,"end":8},{"kind":"user","tokens":3,"end":7}]"#;
     let open = r#"[{"kind":"user","tokens":3,"end":8}]"#;
     let nothing = r#"[{"kind":"user","tokens":3,"kept":{"residency":"stub","stand_in":48}}]"#;

@@ -191,7 +191,7 @@ fn check_body(reader: &dyn Reader, change: &RowChange) -> Result<(), Rule> {
         return Ok(());
     };
     let hash = match change.key {
-        RowKey::Page(..) => Kernel::read_page(change.key, text)
+        RowKey::Message(..) => Kernel::read_page(change.key, text)
             .map_err(|error| Rule("rows can be read", error.to_string()))?,
         RowKey::Mail(..) => parse::<MailRow>(text)?.body,
         RowKey::Kernel | RowKey::Spec(_) | RowKey::Process(_) | RowKey::Budget(_) => return Ok(()),
@@ -201,7 +201,7 @@ fn check_body(reader: &dyn Reader, change: &RowChange) -> Result<(), Rule> {
         let body = bytes.and_then(|bytes| Body::from_bytes(&bytes).ok());
         body.is_some_and(|body| body.hash() == hash)
     };
-    if let RowKey::Page(..) = change.key {
+    if let RowKey::Message(..) = change.key {
         let entries = Kernel::read_entries(change.key, text).unwrap_or_default();
         let lost = entries.iter().filter_map(|entry| entry.kept.text).find(|text| !is_kept(*text));
         ensure(lost.is_none(), "every summary has its body", || format!("{change:?}"))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use aosk_abi::{BudgetId, Hash, Image, PageIndex, Pid, RowKey, Timestamp};
+use aosk_abi::{BudgetId, Hash, Image, MessageIndex, Pid, RowKey, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
@@ -118,7 +118,7 @@ impl Reader for SqliteReader {
                 RowKey::Process(pid) => {
                     read("SELECT body FROM process WHERE pid = ?1", params![pid.0.cast_signed()])
                 }
-                RowKey::Page(pid, index) => read(
+                RowKey::Message(pid, index) => read(
                     "SELECT g.body FROM page_block b
                      JOIN page g ON g.place BETWEEN b.block * 256 + 1 AND b.block * 256 + 256
                      WHERE b.pid = ?1 AND g.pid = ?1 AND g.idx = ?2
@@ -160,11 +160,13 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn pages(&self, pid: Pid) -> Result<Vec<(PageIndex, String)>, StoreError> {
+    fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError> {
         let pages: BTreeMap<_, _> = self.with(|connection| {
             connection
                 .prepare_cached(PAGES_OF_PROCESS)?
-                .query_map([pid.0.cast_signed()], |row| Ok((PageIndex(row.get(0)?), row.get(1)?)))?
+                .query_map([pid.0.cast_signed()], |row| {
+                    Ok((MessageIndex(row.get(0)?), row.get(1)?))
+                })?
                 .collect()
         })?;
         Ok(pages.into_iter().collect())
@@ -241,7 +243,7 @@ pub(super) fn image(connection: &Connection) -> rusqlite::Result<Image> {
     read("SELECT body, pid FROM process WHERE live = 1 ORDER BY pid", |row| {
         Ok(RowKey::Process(Pid(unsigned(row, 1)?)))
     })?;
-    read(PAGES_LIVE, |row| Ok(RowKey::Page(Pid(unsigned(row, 1)?), PageIndex(row.get(2)?))))?;
+    read(PAGES_LIVE, |row| Ok(RowKey::Message(Pid(unsigned(row, 1)?), MessageIndex(row.get(2)?))))?;
     read("SELECT body, pid, number FROM mail ORDER BY pid, number", |row| {
         Ok(RowKey::Mail(Pid(unsigned(row, 1)?), unsigned(row, 2)?))
     })?;

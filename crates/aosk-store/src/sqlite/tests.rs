@@ -63,7 +63,7 @@ fn a_failed_commit_forgets_its_marks() {
     let mut store = Sqlite::open(dir.path()).expect("opens");
     let pid = aosk_abi::Pid(1);
     let page = |index| RowChange {
-        key: RowKey::Page(pid, aosk_abi::PageIndex(index)),
+        key: RowKey::Message(pid, aosk_abi::MessageIndex(index)),
         op: RowOp::Put("{}".to_owned()),
     };
     let bad = RowChange { key: RowKey::Kernel, op: RowOp::Archive };
@@ -91,7 +91,7 @@ fn what_belongs_to_a_process_is_found_across_blocks() {
         }
         let rows = pids()
             .map(|pid| RowChange {
-                key: RowKey::Page(pid, aosk_abi::PageIndex(round)),
+                key: RowKey::Message(pid, aosk_abi::MessageIndex(round)),
                 op: RowOp::Put(round.to_string()),
             })
             .collect();
@@ -101,7 +101,7 @@ fn what_belongs_to_a_process_is_found_across_blocks() {
     let reader = store.reader();
     for pid in pids() {
         let pages = reader.pages(pid).expect("reads");
-        let expected = (0..100).map(|at| (aosk_abi::PageIndex(at), at.to_string()));
+        let expected = (0..100).map(|at| (aosk_abi::MessageIndex(at), at.to_string()));
         assert_eq!(pages, expected.collect::<Vec<_>>());
         for (from, limit) in [(1, 100), (256, 9), (257, 9), (650, 100)] {
             let query = crate::JournalQuery { from, limit, pid: Some(pid) };
@@ -126,7 +126,7 @@ fn two_processes() -> (TempDir, Sqlite) {
     for pid in [1, 2].map(aosk_abi::Pid) {
         let put = |key| RowChange { key, op: RowOp::Put("{}".to_owned()) };
         let mut rows = vec![put(RowKey::Spec(pid)), put(RowKey::Process(pid))];
-        rows.extend((0..200).map(|index| put(RowKey::Page(pid, aosk_abi::PageIndex(index)))));
+        rows.extend((0..200).map(|index| put(RowKey::Message(pid, aosk_abi::MessageIndex(index)))));
         let fact = aosk_abi::Fact::Signalled { signal: aosk_abi::Signal::Cont };
         let entry = aosk_abi::Entry { at: aosk_abi::Timestamp(1), pid: Some(pid), fact };
         let journal = vec![entry; 200];
@@ -203,7 +203,7 @@ fn a_database_without_its_format_or_a_table_is_damaged() {
     let line = corrupt(&store.reader().pages(aosk_abi::Pid(1)).expect_err("is damaged"));
     assert_eq!(line, "read the store: the store is damaged: no such table: page");
     corrupt(&store.load().expect_err("is damaged"));
-    let page = RowKey::Page(aosk_abi::Pid(1), aosk_abi::PageIndex(200));
+    let page = RowKey::Message(aosk_abi::Pid(1), aosk_abi::MessageIndex(200));
     let rows = vec![RowChange { key: page, op: RowOp::Put("{}".to_owned()) }];
     let batch = Batch { rows, ..Batch::default() };
     corrupt(&store.commit(&[batch]).expect_err("is damaged"));

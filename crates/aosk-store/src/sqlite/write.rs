@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aosk_abi::{BudgetId, PageIndex, Pid, RowChange, RowKey, RowOp};
+use aosk_abi::{BudgetId, MessageIndex, Pid, RowChange, RowKey, RowOp};
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::block::{Marks, block_of};
@@ -91,7 +91,7 @@ fn put(
         RowKey::Mail(pid, number) => {
             put_mail.execute(params![pid.0.cast_signed(), number.cast_signed(), value])
         }
-        RowKey::Page(pid, index) => {
+        RowKey::Message(pid, index) => {
             return put_page(connection, statements, marks, pid, index, value);
         }
     }?;
@@ -104,7 +104,7 @@ fn put_page(
     statements: &mut Statements<'_>,
     marks: &mut Marks,
     pid: Pid,
-    index: PageIndex,
+    index: MessageIndex,
     value: &str,
 ) -> rusqlite::Result<()> {
     let pid = pid.0.cast_signed();
@@ -130,7 +130,7 @@ fn delete(connection: &Connection, key: RowKey) -> rusqlite::Result<()> {
         RowKey::Process(pid) => {
             execute("DELETE FROM process WHERE pid = ?1", params![pid.0.cast_signed()])
         }
-        RowKey::Page(pid, index) => execute(
+        RowKey::Message(pid, index) => execute(
             "DELETE FROM page WHERE place IN (
                  SELECT g.place FROM page_block b
                  JOIN page g ON g.place BETWEEN b.block * 256 + 1 AND b.block * 256 + 256

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use aosk_abi::{PageIndex, Pid, RowKey};
+use aosk_abi::{MessageIndex, Pid, RowKey};
 use aosk_store::sqlite::SqliteOptions;
 use aosk_store::{Batch, Committer, Head, Sqlite, Store, StoreError, verify};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ fn batch(number: u64) -> Batch {
         rows: vec![
             put(RowKey::Kernel, number.to_string()),
             put(RowKey::Process(pid), number.to_string()),
-            put(RowKey::Page(pid, PageIndex(0)), "p".repeat(3_000)),
+            put(RowKey::Message(pid, MessageIndex(0)), "p".repeat(3_000)),
         ],
         journal: vec![fact(number, Some(number)), fact(number, None)],
         bodies: vec![body(&number.to_string())],

@@ -1,7 +1,7 @@
 //! Rows, facts and bodies to store.
 
 use aosk_abi::{
-    Body, BudgetId, Entry, Fact, Message, PageIndex, Pid, RowChange, RowKey, RowOp, Signal,
+    Body, BudgetId, Entry, Fact, Message, MessageIndex, Pid, RowChange, RowKey, RowOp, Signal,
     Timestamp,
 };
 use aosk_store::Batch;
@@ -48,7 +48,7 @@ pub(crate) fn every_key() -> [RowKey; 6] {
         RowKey::Kernel,
         RowKey::Spec(pid),
         RowKey::Process(pid),
-        RowKey::Page(pid, PageIndex(0)),
+        RowKey::Message(pid, MessageIndex(0)),
         RowKey::Mail(pid, 3),
         RowKey::Budget(BudgetId(2)),
     ]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk_abi::{BudgetId, Hash, Image, PageIndex, Pid, RowChange, RowKey, RowOp};
+use aosk_abi::{BudgetId, Hash, Image, MessageIndex, Pid, RowChange, RowKey, RowOp};
 use aosk_store::{Batch, Head, JournalQuery, ProcessQuery, ProcessRow, StoreError, Which, verify};
 
 use crate::Place;
@@ -95,7 +95,7 @@ pub(crate) fn a_refused_commit_leaves_nothing(place: &impl Place) {
 pub(crate) fn archived_processes_are_read_and_not_loaded(place: &impl Place) {
     let mut store = place.open();
     let of = |pid| {
-        let page = |index| RowKey::Page(Pid(pid), PageIndex(index));
+        let page = |index| RowKey::Message(Pid(pid), MessageIndex(index));
         let mail = RowKey::Mail(Pid(pid), 1);
         let keys = [RowKey::Spec(Pid(pid)), RowKey::Process(Pid(pid)), page(0), page(1), mail];
         rows(keys.map(|key| put(key, pid.to_string())))
@@ -112,7 +112,7 @@ pub(crate) fn archived_processes_are_read_and_not_loaded(place: &impl Place) {
     assert_eq!(reader.row(RowKey::Spec(Pid(2))), Ok(Some("2".into())));
     assert_eq!(reader.row(RowKey::Mail(Pid(2), 1)), Ok(None));
     assert_eq!(reader.row(RowKey::Mail(Pid(3), 1)), Ok(Some("3".into())));
-    let pages = vec![(PageIndex(0), "2".to_owned()), (PageIndex(1), "2".to_owned())];
+    let pages = vec![(MessageIndex(0), "2".to_owned()), (MessageIndex(1), "2".to_owned())];
     assert_eq!(reader.pages(Pid(2)), Ok(pages));
     let process = |pid: u64| ProcessRow {
         pid: Pid(pid),
@@ -155,7 +155,7 @@ pub(crate) fn large_and_foreign_text_comes_back(place: &impl Place) {
     ];
     let mut store = place.open();
     for (index, text) in (0..).zip(&texts) {
-        let key = RowKey::Page(Pid(1), PageIndex(index));
+        let key = RowKey::Message(Pid(1), MessageIndex(index));
         let batch = Batch {
             rows: vec![put(RowKey::Process(Pid(1)), "1"), put(key, text.as_str())],
             journal: vec![],
@@ -165,7 +165,7 @@ pub(crate) fn large_and_foreign_text_comes_back(place: &impl Place) {
     }
     drop(store);
     let mut store = place.open();
-    let pages: Vec<_> = (0..).map(PageIndex).zip(texts.iter().cloned()).collect();
+    let pages: Vec<_> = (0..).map(MessageIndex).zip(texts.iter().cloned()).collect();
     assert!(store.reader().pages(Pid(1)) == Ok(pages), "pages differ");
     assert_eq!(store.load().expect("loads").rows.len(), 4);
     for text in &texts {
@@ -240,8 +240,9 @@ pub(crate) fn ten_thousand_rows_load_in_order(place: &impl Place) {
     let mut dice = Dice(42);
     let mut expected = BTreeMap::new();
     let processes = (1..=100).map(|pid| RowKey::Process(Pid(pid)));
-    let pages = (0..10_000)
-        .map(|_| RowKey::Page(Pid(u64::from(dice.below(100)) + 1), PageIndex(dice.below(1 << 20))));
+    let pages = (0..10_000).map(|_| {
+        RowKey::Message(Pid(u64::from(dice.below(100)) + 1), MessageIndex(dice.below(1 << 20)))
+    });
     for key in processes.chain(pages) {
         expected.insert(key, format!("{key:?}"));
     }
@@ -303,7 +304,7 @@ pub(crate) fn random_batches_leave_what_a_model_says(place: &impl Place) {
                     0 => RowKey::Kernel,
                     1 => RowKey::Spec(pid),
                     2 => RowKey::Process(pid),
-                    3 => RowKey::Page(pid, PageIndex(dice.below(4))),
+                    3 => RowKey::Message(pid, MessageIndex(dice.below(4))),
                     4 => RowKey::Mail(pid, dice.below(4).into()),
                     _ => RowKey::Budget(BudgetId(pid.0)),
                 };
@@ -334,7 +335,7 @@ pub(crate) fn random_batches_leave_what_a_model_says(place: &impl Place) {
         drop(store);
 
         let loaded = |key: &RowKey| match key {
-            RowKey::Spec(pid) | RowKey::Process(pid) | RowKey::Page(pid, _) => {
+            RowKey::Spec(pid) | RowKey::Process(pid) | RowKey::Message(pid, _) => {
                 model.contains_key(&RowKey::Process(*pid)) && !archived.contains(pid)
             }
             RowKey::Kernel | RowKey::Mail(..) | RowKey::Budget(_) => true,
@@ -355,7 +356,7 @@ pub(crate) fn the_largest_numbers_come_back(place: &impl Place) {
     let keys = [
         RowKey::Spec(Pid(u64::MAX)),
         RowKey::Process(Pid(u64::MAX)),
-        RowKey::Page(Pid(u64::MAX), PageIndex(u32::MAX)),
+        RowKey::Message(Pid(u64::MAX), MessageIndex(u32::MAX)),
         RowKey::Mail(Pid(u64::MAX), u64::MAX),
         RowKey::Budget(BudgetId(u64::MAX)),
     ];

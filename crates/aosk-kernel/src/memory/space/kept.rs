@@ -1,6 +1,6 @@
 //! What is kept of a page table, page by page.
 
-use aosk_abi::{Hash, PageIndex};
+use aosk_abi::{Hash, MessageIndex};
 use serde::{Deserialize, Serialize};
 
 use super::AddressSpace;
@@ -79,7 +79,7 @@ impl AddressSpace {
     }
 
     /// The pages of a message of the log, in order.
-    pub fn pages_of(&self, source: PageIndex) -> impl Iterator<Item = (PageId, &Page)> {
+    pub fn pages_of(&self, source: MessageIndex) -> impl Iterator<Item = (PageId, &Page)> {
         let (mut low, mut high) = (0, self.pages_u32());
         while low < high {
             let middle = low.midpoint(high);

@@ -1,6 +1,6 @@
 //! What is kept of a page table: new messages are taken into it, and it is made again of its rows.
 
-use aosk_abi::{PageId, PageIndex, PageKind, Piece, TEXT_END, limits};
+use aosk_abi::{MessageIndex, PageId, PageKind, Piece, TEXT_END, limits};
 use serde::{Deserialize, Serialize};
 
 use super::super::ModelCall;
@@ -83,7 +83,7 @@ impl Memory {
     /// What is wrong with them, if the log has other messages.
     pub(crate) fn take_in(
         &mut self,
-        log: PageIndex,
+        log: MessageIndex,
         pieces: &[Piece],
     ) -> Result<Vec<(PageId, PageId)>, String> {
         self.check_pieces(log, pieces)?;
@@ -107,7 +107,7 @@ impl Memory {
         Ok(copies)
     }
 
-    fn check_pieces(&self, log: PageIndex, pieces: &[Piece]) -> Result<(), String> {
+    fn check_pieces(&self, log: MessageIndex, pieces: &[Piece]) -> Result<(), String> {
         let mut source = self.taken;
         let mut end = TEXT_END;
         let mut count = 0_u16;
@@ -120,7 +120,7 @@ impl Memory {
                         piece.source
                     ));
                 }
-                source = PageIndex(source.0.saturating_add(1));
+                source = MessageIndex(source.0.saturating_add(1));
                 end = 0;
             } else if piece.source.0.saturating_add(1) != source.0 {
                 return Err(format!(
@@ -148,7 +148,11 @@ impl Memory {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn restore(&mut self, source: PageIndex, entries: &[Entry]) -> Result<(), String> {
+    pub(crate) fn restore(
+        &mut self,
+        source: MessageIndex,
+        entries: &[Entry],
+    ) -> Result<(), String> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -175,7 +179,7 @@ impl Memory {
                 let _set = self.space.pin(id, true);
             }
         }
-        self.taken = PageIndex(source.0.saturating_add(1));
+        self.taken = MessageIndex(source.0.saturating_add(1));
         self.space.take_changed();
         Ok(())
     }
@@ -190,7 +194,7 @@ impl Memory {
     }
 
     /// What is kept of the pages of a message; nothing if the table does not have it yet.
-    pub(crate) fn entries(&self, source: PageIndex) -> Vec<Entry> {
+    pub(crate) fn entries(&self, source: MessageIndex) -> Vec<Entry> {
         let entry = |(id, page): (PageId, &Page)| Entry {
             kind: page.kind,
             tokens: page.tokens,

@@ -1,6 +1,6 @@
 //! What is shown: the page table as frames.
 
-use aosk_abi::{Form, Frame, PageId, PageIndex, PageKind, TEXT_END, Tokens, Window};
+use aosk_abi::{Form, Frame, MessageIndex, PageId, PageKind, TEXT_END, Tokens, Window};
 
 use super::super::{LogPage, ModelCall};
 use super::Memory;
@@ -28,7 +28,7 @@ impl Memory {
         }
         // A call of a kernel that had no page tables is made again with its whole log.
         let taken = usize::try_from(self.taken.0).unwrap_or(usize::MAX);
-        for (source, page) in (self.taken.0..).map(PageIndex).zip(log.iter().skip(taken)) {
+        for (source, page) in (self.taken.0..).map(MessageIndex).zip(log.iter().skip(taken)) {
             window.frames.push(Frame {
                 page: PageId(u32::MAX),
                 body: page.hash,

@@ -1,6 +1,6 @@
 //! The tasks of a process: what its page table knows of them.
 
-use aosk_abi::{ArenaId, PageId, PageIndex, Tokens};
+use aosk_abi::{ArenaId, MessageIndex, PageId, Tokens};
 
 use super::Memory;
 use crate::memory::Arenas;
@@ -31,7 +31,7 @@ impl Memory {
     }
 
     /// Begins a task, to which belongs what comes behind so many messages; none if too many are open.
-    pub fn begin_task(&mut self, log: PageIndex) -> Option<ArenaId> {
+    pub fn begin_task(&mut self, log: MessageIndex) -> Option<ArenaId> {
         self.space.arenas_mut().begin(log)
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{PageId, PageIndex, PageKind, Piece, TEXT_END, Timestamp, Tokens};
+use aosk_abi::{MessageIndex, PageId, PageKind, Piece, TEXT_END, Timestamp, Tokens};
 
 use super::{Memory, Terms};
 use crate::memory::{NeedTable, Prefer, Shown, replacement, rules};
@@ -34,7 +34,7 @@ struct Log {
 
 impl Log {
     fn push(&mut self, kind: PageKind, tokens: u64, answers: bool) {
-        let source = PageIndex(self.messages);
+        let source = MessageIndex(self.messages);
         self.messages += 1;
         let may_be_cut = matches!(kind, PageKind::ToolResult | PageKind::User);
         let parts = if may_be_cut { tokens.div_ceil(3_000).max(1) } else { 1 };
@@ -76,7 +76,7 @@ fn session(policy: &str, seed: u64) -> Result<(), String> {
     log.push(PageKind::System, limit / 20, false);
     log.push(PageKind::User, limit / 30, false);
     for turn in 0..20 + rng.below(60) {
-        memory.take_in(PageIndex(log.messages), &std::mem::take(&mut log.new))?;
+        memory.take_in(MessageIndex(log.messages), &std::mem::take(&mut log.new))?;
         let uses: Vec<PageId> = (0..rng.below(4))
             .map(|_| PageId(u32::try_from(rng.below(memory.space().pages_u32().into())).expect("")))
             .collect();
@@ -109,7 +109,7 @@ fn session(policy: &str, seed: u64) -> Result<(), String> {
         }
         if rng.below(5) == 0 {
             let mut restored = Memory::new();
-            for source in (0..log.messages).map(PageIndex) {
+            for source in (0..log.messages).map(MessageIndex) {
                 restored.restore(source, &memory.entries(source))?;
             }
             if restored != memory {

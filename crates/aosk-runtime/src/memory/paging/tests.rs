@@ -7,7 +7,7 @@ use super::*;
 const COUNT: Tokenizer = Tokenizer::ESTIMATE;
 
 fn cut_up(message: &Message) -> Vec<Piece> {
-    pieces(message, PageIndex(7), COUNT, PAGE_TOKENS_MAX)
+    pieces(message, MessageIndex(7), COUNT, PAGE_TOKENS_MAX)
 }
 
 /// The texts of the pages of a message.
@@ -55,7 +55,7 @@ fn what_is_short_is_one_page() {
         let pieces = check(&message);
         assert_eq!(pieces.len(), 1);
         assert_eq!((pieces[0].kind, pieces[0].answers), (kind, answers));
-        assert_eq!(pieces[0].source, PageIndex(7));
+        assert_eq!(pieces[0].source, MessageIndex(7));
     }
 }
 
@@ -143,13 +143,13 @@ fn pages_are_small_in_a_small_window() {
     let most = sizes.map(|window| page_tokens(window.map(Tokens)));
     assert_eq!(most, [4_000, 400, 500, 1_000, 4_000]);
     let message = Message::tool("c", "some words of a result\n".repeat(400));
-    let pieces = pieces(&message, PageIndex(0), COUNT, 500);
+    let pieces = pieces(&message, MessageIndex(0), COUNT, 500);
     assert!(pieces.len() > 4 && pieces.iter().all(|piece| piece.tokens <= 500), "{pieces:?}");
 }
 
 #[test]
 fn the_longest_message_has_no_more_pages_than_the_page_table_takes() {
     let message = Message::user("7".repeat(8_000_000));
-    let pieces = pieces(&message, PageIndex(0), COUNT, PAGE_TOKENS_MIN);
+    let pieces = pieces(&message, MessageIndex(0), COUNT, PAGE_TOKENS_MIN);
     assert!(pieces.len() <= usize::from(limits::PIECES_MAX), "{}", pieces.len());
 }

@@ -39,7 +39,7 @@ impl Log {
     /// Every page, shown with its content.
     fn frames(&self) -> Vec<Frame> {
         let mut frames: Vec<Frame> = Vec::new();
-        for (source, body) in (0..).map(PageIndex).zip(&self.bodies) {
+        for (source, body) in (0..).map(MessageIndex).zip(&self.bodies) {
             let mut from = 0;
             for piece in pieces(body.message(), source, Tokenizer::ESTIMATE, PAGE_TOKENS_MAX) {
                 frames.push(Frame {
@@ -111,9 +111,9 @@ fn whole_messages_are_the_very_bodies() {
 fn a_result_that_left_goes_on_answering_its_call() {
     let mut log = Log::of(&conversation());
     let mut frames = log.frames();
-    let pages_of_result = frames.iter().filter(|frame| frame.source == PageIndex(3)).count();
+    let pages_of_result = frames.iter().filter(|frame| frame.source == MessageIndex(3)).count();
     assert!(pages_of_result > 1, "it is several pages");
-    let first = frames.iter().position(|frame| frame.source == PageIndex(3)).unwrap();
+    let first = frames.iter().position(|frame| frame.source == MessageIndex(3)).unwrap();
     stub_of(&mut frames[first], number(pages_of_result));
     frames.drain(first + 1..first + pages_of_result);
     let shown = lines(&log.render(frames, &[]));
@@ -125,7 +125,7 @@ fn a_result_that_left_goes_on_answering_its_call() {
 fn part_of_a_result_is_a_stub_in_its_place() {
     let mut log = Log::of(&conversation());
     let mut frames = log.frames();
-    let first = frames.iter().position(|frame| frame.source == PageIndex(3)).unwrap();
+    let first = frames.iter().position(|frame| frame.source == MessageIndex(3)).unwrap();
     stub_of(&mut frames[first + 1], 1);
     let shown = log.render(frames, &[]);
     let text = shown.messages[3].message().text();
@@ -178,7 +178,7 @@ fn a_prefix_of_frames_gives_a_prefix_of_messages() {
 fn breakpoints_stand_behind_the_message_of_their_page() {
     let mut log = Log::of(&conversation());
     let frames = log.frames();
-    let last_of_result = frames.iter().rposition(|frame| frame.source == PageIndex(3)).unwrap();
+    let last_of_result = frames.iter().rposition(|frame| frame.source == MessageIndex(3)).unwrap();
     let last = frames.len() - 1;
     let shown = log.render(frames, &[0, last_of_result, last]);
     assert_eq!(shown.breakpoints, [0, 3, 6]);

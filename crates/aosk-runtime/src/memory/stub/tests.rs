@@ -1,6 +1,6 @@
 //! Tests of stubs and summaries: they are as short as the page table takes them to be.
 
-use aosk_abi::{Hash, PageId, PageIndex, PageKind, TEXT_END};
+use aosk_abi::{Hash, MessageIndex, PageId, PageKind, TEXT_END};
 use aosk_kernel::STUB_TOKENS;
 
 use super::*;
@@ -9,7 +9,7 @@ fn frame(page: u32, form: Form) -> Frame {
     Frame {
         page: PageId(page),
         body: Hash::ZERO,
-        source: PageIndex(page),
+        source: MessageIndex(page),
         kind: PageKind::ToolResult,
         text: (0, TEXT_END),
         form,

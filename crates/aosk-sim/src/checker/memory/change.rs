@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    CutCause, ErrorCode, Evicted, Fact, Input, PageId, PageIndex, Pid, Piece, Recalled, Syscall,
+    CutCause, ErrorCode, Evicted, Fact, Input, MessageIndex, PageId, Pid, Piece, Recalled, Syscall,
     TEXT_END, Tokens, Wake, limits,
 };
 use aosk_kernel::memory::{AddressSpace, Page, Residency};
@@ -354,7 +354,7 @@ fn stood_for(space: &AddressSpace) -> usize {
 
 /// Whether pieces are what a table wants that has the log up to `taken`: each message once, in order,
 /// from its beginning to its end.
-fn fits(pieces: &[Piece], taken: PageIndex, log: PageIndex) -> bool {
+fn fits(pieces: &[Piece], taken: MessageIndex, log: MessageIndex) -> bool {
     let mut messages: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for piece in pieces {
         messages.entry(piece.source.0).or_default().push(piece.end);

@@ -6,7 +6,7 @@ mod table;
 mod tasks;
 
 use aosk_abi::{
-    CallId, CutCause, Entry, Fact, Form, Frame, Input, PageId, PageIndex, Pid, Release, Syscall,
+    CallId, CutCause, Entry, Fact, Form, Frame, Input, MessageIndex, PageId, Pid, Release, Syscall,
     Tokens, Window,
 };
 use aosk_kernel::memory::{AddressSpace, Page, Residency};
@@ -22,7 +22,7 @@ use super::{Before, Checker, Rule, ensure};
 pub(super) struct Held {
     pid: Pid,
     space: AddressSpace,
-    taken: PageIndex,
+    taken: MessageIndex,
 }
 
 /// What was agreed on when a process asked the model.

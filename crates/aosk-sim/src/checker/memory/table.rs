@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{PageId, PageIndex, PageKind, Pid, TEXT_END};
+use aosk_abi::{MessageIndex, PageId, PageKind, Pid, TEXT_END};
 use aosk_kernel::Process;
 use aosk_kernel::memory::{AddressSpace, Page, Residency};
 
@@ -22,7 +22,7 @@ pub(super) fn check_table(pid: Pid, process: &Process) -> Result<(), Rule> {
             format!("{pid}: {:?}", one.id)
         })?;
     }
-    let mut places: BTreeMap<PageIndex, Vec<(u16, u32)>> = BTreeMap::new();
+    let mut places: BTreeMap<MessageIndex, Vec<(u16, u32)>> = BTreeMap::new();
     for (id, page) in space.pages().skip(1) {
         places.entry(page.source).or_default().push((page.part, page.end));
         let held = page.pinned && page.residency != Residency::Forgotten;
@@ -32,7 +32,7 @@ pub(super) fn check_table(pid: Pid, process: &Process) -> Result<(), Rule> {
         ensure(stands_for, "a stub stands for something", || format!("{pid}: {id:?} {page:?}"))?;
     }
     let rule = "the pages of a message are all of it";
-    let all = places.keys().copied().eq((0..memory.taken().0).map(PageIndex));
+    let all = places.keys().copied().eq((0..memory.taken().0).map(MessageIndex));
     ensure(all, rule, || format!("{pid}: {places:?}, of {}", memory.taken()))?;
     for (source, parts) in &places {
         let whole = parts.iter().zip(0..).all(|((part, _), at)| *part == at)
@@ -47,7 +47,7 @@ pub(super) fn check_table(pid: Pid, process: &Process) -> Result<(), Rule> {
 fn check_answers(pid: Pid, space: &AddressSpace) -> Result<(), Rule> {
     let own = |page: &Page| page.source.0.saturating_add(1);
     let mut calls: BTreeMap<u32, bool> = BTreeMap::new();
-    let mut results: BTreeMap<(u32, PageIndex), (bool, bool)> = BTreeMap::new();
+    let mut results: BTreeMap<(u32, MessageIndex), (bool, bool)> = BTreeMap::new();
     for (_, page) in space.pages().skip(1) {
         let content = page.residency == Residency::Resident;
         if page.kind == PageKind::Assistant {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use aosk_abi::{
-    ArenaId, ErrorCode, Fact, Input, PageId, PageIndex, PageKind, Syscall, Tokens, limits,
+    ArenaId, ErrorCode, Fact, Input, MessageIndex, PageId, PageKind, Syscall, Tokens, limits,
 };
 use aosk_kernel::memory::Residency;
 
@@ -16,7 +16,7 @@ use super::change::Change;
 pub(in super::super) struct Tasks {
     begun: u32,
     /// Those that are open, with the messages that the log had when each began.
-    open: Vec<(ArenaId, PageIndex)>,
+    open: Vec<(ArenaId, MessageIndex)>,
 }
 
 impl Tasks {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aosk::abi::{PageIndex, TEXT_END, Timestamp, Tokens};
+use aosk::abi::{MessageIndex, TEXT_END, Timestamp, Tokens};
 use aosk::kernel::STUB_TOKENS;
 use aosk::kernel::memory::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Learner, Memo, NeedTable, Needs, NewPage,
@@ -183,7 +183,7 @@ fn new_page(kind: PageKind, tokens: u32, (group, block): (u32, u32), source: u32
         group: GroupId(group),
         block: BlockId(block),
         arena: ArenaId(0),
-        source: PageIndex(source),
+        source: MessageIndex(source),
         part: 0,
         end: TEXT_END,
         importance: 500,

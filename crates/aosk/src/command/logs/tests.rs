@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use aosk::abi::{
-    Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, PageIndex, Resource, Risk,
-    RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
+    Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, MessageIndex, Resource,
+    Risk, RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
 };
 use aosk::store::{Batch, Memory, Store};
 use expect_test::expect;
@@ -46,14 +46,14 @@ fn facts() -> Vec<Fact> {
         Fact::ModelCalled {
             call,
             model: "openai:small".to_owned(),
-            pages: PageIndex(4),
+            pages: MessageIndex(4),
             input: Tokens(12_345),
             output_max: Tokens(4_096),
             window: Some(Tokens(28_672)),
         },
         Fact::ModelAnswered {
             call,
-            page: PageIndex(4),
+            page: MessageIndex(4),
             body,
             usage,
             cost: MicroUsd(1_234),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::abi::{
-    ArenaId, CutCause, Evicted, Fact, Hash, MissReason, PageId, PageIndex, Tokens, Usage,
+    ArenaId, CutCause, Evicted, Fact, Hash, MessageIndex, MissReason, PageId, Tokens, Usage,
 };
 
 use aosk::kernel::Memory;
@@ -51,7 +51,7 @@ pub(super) struct Call {
     pub(super) number: u32,
     pub(super) model: String,
     /// Messages that the log had.
-    pub(super) messages: PageIndex,
+    pub(super) messages: MessageIndex,
     /// What the model was shown, by estimate.
     pub(super) shown: Tokens,
     /// The most that it may be shown.
@@ -112,7 +112,7 @@ pub(super) struct Miss {
 pub(super) struct Shown {
     pub(super) tokens: Tokens,
     /// Messages that were pages then; all that are now if none.
-    pub(super) messages: Option<PageIndex>,
+    pub(super) messages: Option<MessageIndex>,
 }
 
 impl Cut {
@@ -285,7 +285,7 @@ impl History {
     }
 
     /// How many calls ago a message was first shown; none if it has not been.
-    pub(super) fn age(&self, message: PageIndex) -> Option<usize> {
+    pub(super) fn age(&self, message: MessageIndex) -> Option<usize> {
         let first = self.calls.partition_point(|call| call.messages <= message);
         let made = self.calls.len().checked_sub(first)?;
         made.checked_sub(1)

@@ -29,7 +29,7 @@ fn asking() -> Body {
 fn answered(body: &Body) -> Fact {
     Fact::ModelAnswered {
         call: CallId { pid: PID, number: 1 },
-        page: aosk::abi::PageIndex(2),
+        page: aosk::abi::MessageIndex(2),
         body: body.hash(),
         usage: aosk::abi::Usage::default(),
         cost: aosk::abi::MicroUsd(1),

@@ -10,7 +10,7 @@ fn called(number: u32, pages: u32, input: u64) -> Fact {
     Fact::ModelCalled {
         call: CallId { pid: PID, number },
         model: "scripted:x".to_owned(),
-        pages: PageIndex(pages),
+        pages: MessageIndex(pages),
         input: Tokens(input),
         output_max: Tokens(10),
         window: Some(Tokens(1_000)),
@@ -20,7 +20,7 @@ fn called(number: u32, pages: u32, input: u64) -> Fact {
 fn answered(number: u32, usage: Usage) -> Fact {
     Fact::ModelAnswered {
         call: CallId { pid: PID, number },
-        page: PageIndex(0),
+        page: MessageIndex(0),
         body: Hash::of(b""),
         usage,
         cost: MicroUsd(0),
@@ -126,16 +126,16 @@ fn what_came_back_was_asked_for_or_not() {
 #[test]
 fn a_message_is_as_old_as_the_calls_that_showed_it() {
     let history = told(vec![called(1, 2, 10), called(2, 4, 10), called(4, 6, 10)]);
-    let ages: Vec<_> = [0, 1, 2, 3, 5, 6].map(|page| history.age(PageIndex(page))).into();
+    let ages: Vec<_> = [0, 1, 2, 3, 5, 6].map(|page| history.age(MessageIndex(page))).into();
     assert_eq!(ages, [Some(2), Some(2), Some(1), Some(1), Some(0), None]);
-    assert_eq!(History::default().age(PageIndex(0)), None);
+    assert_eq!(History::default().age(MessageIndex(0)), None);
 }
 
 #[test]
 fn what_is_forgotten_is_no_longer_shown() {
     let forgotten = Fact::PageForgotten { page: PageId(3), freed: Tokens(70) };
     let history = told(vec![called(1, 2, 500), forgotten]);
-    let shown = Shown { tokens: Tokens(430), messages: Some(PageIndex(2)) };
+    let shown = Shown { tokens: Tokens(430), messages: Some(MessageIndex(2)) };
     assert_eq!(history.shown(), Some(shown));
 }
 

@@ -1,6 +1,6 @@
 //! Where pages are, from page tables made by hand.
 
-use aosk::abi::{ArenaId, CallId, Fact, Hash, PageIndex, Pid, TEXT_END};
+use aosk::abi::{ArenaId, CallId, Fact, Hash, MessageIndex, Pid, TEXT_END};
 use aosk::kernel::Entry;
 use aosk::kernel::memory::Kept;
 
@@ -19,7 +19,7 @@ fn page(number: u32, tokens: u32, kept: Kept) -> KeptPage {
     };
     KeptPage {
         page: PageId(number),
-        source: PageIndex(number - 1),
+        source: MessageIndex(number - 1),
         body: Hash::of(b""),
         text: (0, TEXT_END),
         entry,
@@ -36,12 +36,12 @@ fn places(pages: Vec<KeptPage>, input: u64, messages: u32) -> Places {
     history.note(Fact::ModelCalled {
         call: CallId { pid: Pid(1), number: 1 },
         model: "m".to_owned(),
-        pages: PageIndex(messages),
+        pages: MessageIndex(messages),
         input: Tokens(input),
         output_max: Tokens(1),
         window: Some(Tokens(2_000)),
     });
-    let taken = PageIndex(u32::try_from(pages.len()).expect("few"));
+    let taken = MessageIndex(u32::try_from(pages.len()).expect("few"));
     Places::new(&PageTable { messages: taken, taken, pages }, &history)
 }
 
@@ -100,7 +100,7 @@ fn the_tools_take_what_the_pages_of_the_call_left() {
 
 #[test]
 fn without_a_call_there_is_nothing() {
-    let table = PageTable { messages: PageIndex(1), taken: PageIndex(0), pages: Vec::new() };
+    let table = PageTable { messages: MessageIndex(1), taken: MessageIndex(0), pages: Vec::new() };
     let places = Places::new(&table, &History::default());
     assert_eq!((places.all, places.shown, places.window), (Vec::new(), Tokens(0), None));
 }

@@ -1,6 +1,6 @@
 //! From a journal to points, and files written.
 
-use aosk::abi::{CallId, Fact, FinishReason, Hash, MicroUsd, PageIndex, Pid, Usage};
+use aosk::abi::{CallId, Fact, FinishReason, Hash, MessageIndex, MicroUsd, Pid, Usage};
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn called(number: u32, input: u64, limit: Option<u64>) -> Fact {
     Fact::ModelCalled {
         call: CallId { pid: Pid(1), number },
         model: "m".to_owned(),
-        pages: PageIndex(number),
+        pages: MessageIndex(number),
         input: Tokens(input),
         output_max: Tokens(1),
         window: limit.map(Tokens),
@@ -20,7 +20,7 @@ fn answered(number: u32, (fresh, cached): (u64, u64)) -> Fact {
         Usage { input_uncached: Tokens(fresh), cache_read: Tokens(cached), ..Usage::default() };
     Fact::ModelAnswered {
         call: CallId { pid: Pid(1), number },
-        page: PageIndex(0),
+        page: MessageIndex(0),
         body: Hash::of(b""),
         usage,
         cost: MicroUsd(0),
