@@ -40,6 +40,86 @@ pub struct Limits {
     /// Wall time from the making of the node; at its end the processes under it get TERM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall: Option<Millis>,
+    /// What model calls may use in any minute.
+    #[serde(default, skip_serializing_if = "Bounds::is_unbounded")]
+    pub per_minute: Bounds,
+    /// What model calls may use in any hour.
+    #[serde(default, skip_serializing_if = "Bounds::is_unbounded")]
+    pub per_hour: Bounds,
+    /// What model calls may use in any twenty-four hours.
+    #[serde(default, skip_serializing_if = "Bounds::is_unbounded")]
+    pub per_day: Bounds,
+    /// What one model call may use at worst; its bound of calls means nothing.
+    #[serde(default, skip_serializing_if = "Bounds::is_unbounded")]
+    pub per_call: Bounds,
+    /// What becomes of a call for which there is no room.
+    #[serde(default, skip_serializing_if = "WhenOver::is_usual")]
+    pub when_over: WhenOver,
+}
+
+/// Upper bounds of what model calls may use; none means unbounded.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Attempts of model calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    /// Input and output tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// Money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<MicroUsd>,
+}
+
+/// What becomes of a model call when a budget has no room for it and will have none before somebody
+/// or time makes some.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenOver {
+    /// It waits where time will make room (a minute, an hour, a day); otherwise its process is told
+    /// that the budget is spent, and ends in order.
+    #[default]
+    Wait,
+    /// The process is told in either case.
+    Stop,
+    /// It waits in either case, until a person raises the bounds.
+    Ask,
+}
+
+impl WhenOver {
+    /// Whether it is what holds where nothing is said.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Bounds {
+    /// The first resource of which `amount` is more than the bound.
+    #[must_use]
+    pub fn exceeded_by(&self, amount: &Spend) -> Option<Resource> {
+        let Self { calls, tokens, micro_usd } = *self;
+        Limits { calls, tokens, micro_usd, ..Limits::default() }.exceeded_by(amount)
+    }
+
+    /// The tighter of each bound.
+    #[must_use]
+    pub fn tighter(&self, other: &Self) -> Self {
+        let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
+        let tokens = least(self.tokens.map(|t| t.0), other.tokens.map(|t| t.0));
+        let micro_usd = least(self.micro_usd.map(|m| m.0), other.micro_usd.map(|m| m.0));
+        Self {
+            calls: least(self.calls, other.calls),
+            tokens: tokens.map(Tokens),
+            micro_usd: micro_usd.map(MicroUsd),
+        }
+    }
+
+    /// Whether nothing is bounded.
+    #[must_use]
+    pub fn is_unbounded(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One thing that a budget counts.
@@ -58,6 +138,21 @@ pub enum Resource {
     Children,
     /// Wall time.
     Wall,
+}
+
+impl Resource {
+    /// Its name for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Calls => "calls",
+            Self::MicroUsd => "money",
+            Self::Steps => "steps",
+            Self::Children => "children",
+            Self::Wall => "wall time",
+        }
+    }
 }
 
 impl Spend {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::fact::Entry;
+use crate::budget::Resource;
+use crate::fact::{Entry, Runaway};
 use crate::id::{CallId, Pid, RequestId};
 use crate::input::Reply;
 use crate::memory::Window;
-use crate::message::Body;
+use crate::message::{Body, Hash};
 use crate::model::ThinkOptions;
 use crate::row::RowChange;
 use crate::syscall::Wake;
@@ -61,6 +62,23 @@ pub struct ToolStart {
     pub ordinal: u32,
 }
 
+/// What a model is told at the end of the conversation, in one call only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The budget has room for this call and for none after it: what is to be saved must be now.
+    LastStep {
+        /// What runs out.
+        resource: Resource,
+    },
+    /// The process does the same again and again, and is ended if it goes on.
+    Runaway {
+        /// What it does.
+        what: Runaway,
+        /// How often in a row.
+        times: u32,
+    },
+}
+
 /// Something that leaves the kernel after the commit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Release {
@@ -70,13 +88,27 @@ pub enum Release {
         call: CallId,
         /// The attempt, from 1.
         attempt: u32,
+        /// The device that answers.
+        device: String,
         /// What it is shown of the conversation.
         window: Window,
         /// What to ask.
         options: Arc<ThinkOptions>,
+        /// What of the answer is written already and is to be gone on from: an assistant message.
+        begun: Option<Hash>,
+        /// What the model is told beside the conversation.
+        notice: Option<Notice>,
     },
     /// Start a tool call. It must end in one `ToolDone` with the same call and attempt.
     Tool(ToolStart),
+    /// Stop a model call that runs at the next token, for another to take its slot. It must still end
+    /// in its one completion, which says what was written.
+    Yield {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: u32,
+    },
     /// Stop a call that runs. It must still end in its one completion.
     Cancel {
         /// The call.

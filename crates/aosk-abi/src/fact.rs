@@ -3,12 +3,13 @@
 //! A fact says what happened and was decided, with figures. Facts of one process do not mention
 //! anything that depends on other processes or on crashes, so a run that was interrupted and
 //! resumed leaves the same facts per process as one that was not. What a crash did stands in
-//! [`Fact::Booted`], which belongs to no process. One thing may differ: which pages the next cut takes,
-//! since how often a page was used is not kept.
+//! [`Fact::Booted`], which belongs to no process. Two things may differ: which pages the next cut
+//! takes, since how often a page was used is not kept, and what fits by estimate, since how a provider
+//! counts is not kept either.
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Limits, Spend};
+use crate::budget::{Limits, Resource, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, MessageIndex, Pid};
 use crate::memory::{ArenaId, PageId, PageKind};
@@ -75,6 +76,40 @@ pub enum MissReason {
     Expired,
     /// What was sent is the same: the provider dropped the entry, or another machine answered.
     Provider,
+}
+
+/// Why a running call gives up its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreemptCause {
+    /// A process that is more urgent waits.
+    Urgent,
+    /// It has run for its time slice, and others wait.
+    Slice,
+}
+
+/// What a process does without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runaway {
+    /// It calls the same tools with the same arguments and gets the same results.
+    Repeats,
+    /// It exchanges messages with another and does nothing else.
+    Exchanges,
+    /// It starts processes where none may be started any more.
+    Spawns,
+}
+
+impl Runaway {
+    /// What it is, for people and models.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Repeats => "the same tool calls with the same results",
+            Self::Exchanges => "messages to and from one other agent and nothing else",
+            Self::Spawns => "attempts to start a process that were refused",
+        }
+    }
 }
 
 macro_rules! facts {
@@ -148,6 +183,30 @@ facts! {
         output_max: Tokens,
         /// The most the model may be shown; none if that is not known.
         window: Option<Tokens>,
+        /// The tokens of the estimate that fit, by what its provider has counted and refused; none if
+        /// that is not known, and where an older kernel did not say it. So with what follows.
+        room: Option<Tokens>,
+        /// The policy by which pages leave.
+        policy: Option<String>,
+        /// What matters most when they do.
+        prefer: Option<String>,
+    }
+    /// What must be in the window does not fit, so the model was not asked.
+    WindowExceeded = "window.exceeded" {
+        /// The device.
+        model: String,
+        /// How many messages the log has.
+        pages: MessageIndex,
+        /// The tokens that must be shown, by estimate.
+        input: Tokens,
+        /// The most the model may be shown; none if that is not known.
+        window: Option<Tokens>,
+        /// The tokens of the estimate that fit.
+        room: Tokens,
+        /// The policy by which pages leave.
+        policy: String,
+        /// What matters most when they do.
+        prefer: String,
     }
     /// The model answered.
     ModelAnswered = "model.answered" {
@@ -206,6 +265,9 @@ facts! {
         cause: CutCause,
         /// The most the model may be shown.
         window: Option<Tokens>,
+        /// The tokens of the estimate that fit; none if that is not known, and where an older kernel
+        /// did not say it.
+        room: Option<Tokens>,
         /// What it would have been shown.
         before: Tokens,
         /// What it is shown.
@@ -372,6 +434,15 @@ facts! {
         /// The new one.
         priority: u8,
     }
+    /// A process does the same without end: it is told, or ended.
+    RunawayFound = "process.runaway" {
+        /// What it does.
+        what: Runaway,
+        /// How often in a row.
+        times: u32,
+        /// Whether it is ended for it.
+        ended: bool,
+    }
     /// A process ended.
     Exited = "process.exited" {
         /// How.
@@ -385,6 +456,33 @@ facts! {
     BudgetExpired = "budget.expired" {
         /// The node.
         budget: BudgetId,
+    }
+    /// A process waits until a person raises the bounds of a budget node.
+    BudgetAsked = "budget.asked" {
+        /// The node.
+        budget: BudgetId,
+        /// What is used up there.
+        resource: Resource,
+    }
+    /// The bounds of a budget node were set by a person.
+    BudgetSet = "budget.set" {
+        /// The node.
+        budget: BudgetId,
+        /// The new bounds.
+        limits: Limits,
+    }
+    /// A running call was asked to give up its slot.
+    ModelPreempted = "model.preempted" {
+        /// The call.
+        call: CallId,
+        /// The device.
+        device: String,
+        /// Who gets the slot.
+        by: Pid,
+        /// Why.
+        cause: PreemptCause,
+        /// How long it had run.
+        ran: Millis,
     }
     /// The scheduler policy changed.
     PolicySet = "scheduler.policy" {
@@ -421,6 +519,7 @@ impl Fact {
             | Self::TaskEnded { result: body, .. } => vec![*body],
             Self::Exited { result, .. } => result.iter().copied().collect(),
             Self::ModelCalled { .. }
+            | Self::WindowExceeded { .. }
             | Self::ModelRetried { .. }
             | Self::ModelFailed { .. }
             | Self::ModelCharged { .. }
@@ -437,6 +536,10 @@ impl Fact {
             | Self::Signalled { .. }
             | Self::Reniced { .. }
             | Self::BudgetExpired { .. }
+            | Self::BudgetAsked { .. }
+            | Self::RunawayFound { .. }
+            | Self::BudgetSet { .. }
+            | Self::ModelPreempted { .. }
             | Self::PolicySet { .. }
             | Self::Booted { .. } => Vec::new(),
         }

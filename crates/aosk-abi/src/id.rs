@@ -72,7 +72,7 @@ id!(
     RequestId, u64, "r", "r9"
 );
 id!(
-    /// The place of a page in the log of one process, counted from 0.
+    /// The place of a message in the log of one process, counted from 0.
     MessageIndex, u32, "@", "@12"
 );
 

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Limits;
 use crate::error::Error;
-use crate::id::{CallId, Pid, RequestId};
+use crate::id::{BudgetId, CallId, Pid, RequestId};
 use crate::message::Body;
-use crate::model::{Failure, ModelReply};
+use crate::model::{Failure, ModelReply, RateReport, Usage};
 use crate::process::{Signal, SpawnSpec};
 use crate::syscall::Step;
 
@@ -44,6 +45,13 @@ pub enum Input {
         /// How.
         outcome: ModelOutcome,
     },
+    /// A provider said how much more it takes for now.
+    RateReported {
+        /// The device.
+        device: String,
+        /// What it said.
+        report: RateReport,
+    },
     /// A tool call ended.
     ToolDone {
         /// Which.
@@ -64,6 +72,14 @@ pub enum ModelOutcome {
     Failed(Failure),
     /// It was cancelled and no longer runs.
     Cancelled,
+    /// It gave up its slot before it was done, as it was asked to.
+    Yielded {
+        /// What of the answer was written, if that can be gone on from: an assistant message.
+        begun: Option<Body>,
+        /// What it used so far. If it is an estimate without input, the kernel's own estimate of the
+        /// input is charged.
+        usage: Usage,
+    },
 }
 
 /// How a tool call ended.
@@ -100,6 +116,13 @@ pub enum Command {
         pid: Pid,
         /// 0 (most urgent) to 100.
         priority: u8,
+    },
+    /// Bound a node of the budget tree anew. What was used stays; calls in flight are not touched.
+    SetLimits {
+        /// Which.
+        budget: BudgetId,
+        /// The new bounds.
+        limits: Box<Limits>,
     },
     /// Change the scheduler policy; calls in flight are not touched.
     SetPolicy {

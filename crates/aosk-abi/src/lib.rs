@@ -38,17 +38,18 @@ pub mod syscall;
 pub mod tool;
 pub mod unit;
 
-pub use budget::{Limits, Resource, Spend};
+pub use budget::{Bounds, Limits, Resource, Spend, WhenOver};
 pub use capability::{Capabilities, Grant, PermissionLevel};
-pub use effect::{Effects, Release, Resume, ToolStart};
+pub use effect::{Effects, Notice, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
-pub use fact::{CutCause, Entry, Evicted, Fact, MissReason};
+pub use fact::{CutCause, Entry, Evicted, Fact, MissReason, PreemptCause, Runaway};
 pub use id::{BudgetId, CallId, MessageIndex, Pid, RequestId};
 pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use model::{
-    Failure, FailureClass, FinishReason, ModelReply, Price, Rates, ThinkOptions, Usage,
+    Failure, FailureClass, FinishReason, Gauge, ModelReply, Price, RateReport, Rates, ThinkOptions,
+    Usage,
 };
 pub use process::{ExitStatus, ProgramSpec, Signal, SpawnSpec};
 pub use row::{Image, RowChange, RowKey, RowOp};

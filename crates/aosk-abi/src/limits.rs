@@ -11,6 +11,27 @@ pub const PROCESS_DEPTH_MAX: u32 = 32;
 /// Live children of one process.
 pub const CHILDREN_MAX: usize = 10_000;
 
+/// Living processes that descend from one that the operator started. A tree that large has lost its
+/// purpose; a bomb of children is stopped by it before it holds up anybody else.
+pub const DESCENDANTS_MAX: u32 = 10_000;
+
+/// Refused attempts to start a process after which the one that tries is ended. It was told each time.
+pub const SPAWNS_REFUSED_MAX: u32 = 8;
+
+/// Turns of the same tool calls with the same results after which a process is told that it repeats
+/// itself. A model that looks twice, or tries once more, is not meant.
+pub const REPEATS_TOLD: u32 = 4;
+
+/// Such turns after which it is ended.
+pub const REPEATS_MAX: u32 = 8;
+
+/// Messages that two agents send each other in turn, while the sender does nothing else, after which
+/// it is told. People who have two agents debate mean fewer.
+pub const EXCHANGES_TOLD: u32 = 32;
+
+/// Such messages after which the sender is ended.
+pub const EXCHANGES_MAX: u32 = 64;
+
 /// Messages in one mailbox. Senders get `busy` beyond; a mailbox that long is not being read.
 pub const MAILBOX_MAX: usize = 256;
 
@@ -44,8 +65,23 @@ pub const PROGRAM_STATE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a process's name and of its label.
 pub const NAME_BYTES_MAX: usize = 256;
 
+/// Tenants and groups of one data directory. Each is a row that stays.
+pub const GROUPS_MAX: usize = 10_000;
+
+/// How many levels of groups there are: a tenant, and groups of it.
+pub const GROUP_DEPTH_MAX: usize = 2;
+
+/// The service, in tenths of an input token, that a process or group which waited for something else
+/// may claim when it comes back: some calls of usual size. More would let who slept keep all others
+/// waiting.
+pub const SERVICE_CREDIT: u64 = 200_000;
+
 /// Attempts of one model call, the first included.
 pub const MODEL_ATTEMPTS_MAX: u32 = 6;
+
+/// Attempts of a model call that ends in refusals for the device's rates: some six minutes, if all of
+/// them do. The device is well, and whoever asked it too much is made to wait.
+pub const RATE_LIMITED_ATTEMPTS_MAX: u32 = 12;
 
 /// The wait after the first failed attempt; doubles with each further one. The official SDKs of the
 /// large providers begin at half a second.
@@ -65,6 +101,25 @@ pub const CIRCUIT_OPEN: Millis = Millis::from_secs(15);
 
 /// How long one attempt of a model call may take. The official SDKs give up after ten minutes.
 pub const MODEL_TIMEOUT: Millis = Millis::from_secs(600);
+
+/// How many steps of priority more urgent a process must be for which a running call is cut off. Less
+/// would have calls cut off for little.
+pub const PREEMPT_MARGIN: u8 = 20;
+
+/// How long a call must be expected to go on for it to be cut off: to end it and to go on with it later
+/// takes about as long.
+pub const PREEMPT_REMAINING_MIN: Millis = Millis::from_secs(1);
+
+/// How often one call is cut off. Then it is left to end, however urgent others are.
+pub const PREEMPTIONS_MAX: u32 = 3;
+
+/// How long a call may run while others wait, before it yields to them, where the model can go on from
+/// what was written. Ordinary answers take less.
+pub const TIME_SLICE: Millis = Millis::from_secs(30);
+
+/// The longest time after which a provider may say that a rate is there again. One that says more is
+/// not believed: its rates are in minutes.
+pub const RATE_RESET_MAX: Millis = Millis::from_secs(120);
 
 /// How long a process has after TERM before it is killed.
 pub const TERM_GRACE: Millis = Millis::from_secs(10);

@@ -96,7 +96,9 @@ impl Price {
         Rates { input: dearest, ..rates }.of(&usage)
     }
 
-    fn rates(&self, input: Tokens) -> Rates {
+    /// What tokens cost in a request with so much input.
+    #[must_use]
+    pub fn rates(&self, input: Tokens) -> Rates {
         self.long.filter(|(above, _)| input > *above).map_or(self.usual, |(_, long)| long)
     }
 }
@@ -114,6 +116,26 @@ impl Rates {
         .fold(0_u128, u128::saturating_add);
         MicroUsd(u64::try_from(picodollars.div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
+}
+
+/// What a provider says of how much more it takes for now.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateReport {
+    /// Requests in a minute.
+    pub requests: Option<Gauge>,
+    /// Tokens in a minute.
+    pub tokens: Option<Gauge>,
+}
+
+/// How much is left of a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauge {
+    /// How much there is when nothing is used, if the provider says so.
+    pub limit: Option<u64>,
+    /// How much is left.
+    pub remaining: u64,
+    /// After how long all of it is there again.
+    pub reset: Millis,
 }
 
 /// Why the model stopped.

@@ -34,6 +34,9 @@ pub struct SpawnSpec {
     pub capabilities: Capabilities,
     /// Its own node in the budget tree, if any bound is set; otherwise it shares its parent's.
     pub limits: Limits,
+    /// The tenant or group that it belongs to, as `tenant` or `tenant/group`; that of its parent if
+    /// empty, and none without a parent. Only the operator may choose it.
+    pub group: String,
     /// Whether it begins with the log of its parent, and with what of it is in the window, so that what
     /// the provider has in its cache serves both. Of no meaning without a parent.
     pub fork: bool,
@@ -83,15 +86,7 @@ impl fmt::Display for ExitStatus {
             Self::Finished => f.write_str("finished"),
             Self::Failed(code) => write!(f, "failed ({code})"),
             Self::OutOfBudget(resource) => {
-                let name = match resource {
-                    Resource::Tokens => "tokens",
-                    Resource::Calls => "calls",
-                    Resource::MicroUsd => "money",
-                    Resource::Steps => "steps",
-                    Resource::Children => "children",
-                    Resource::Wall => "wall time",
-                };
-                write!(f, "out of budget ({name})")
+                write!(f, "out of budget ({})", resource.word())
             }
             Self::Signalled(Signal::Term) => f.write_str("terminated"),
             Self::Signalled(Signal::Kill) => f.write_str("killed"),

@@ -15,7 +15,7 @@ pub enum RowKey {
     Spec(Pid),
     /// The state of a process.
     Process(Pid),
-    /// A page of a process's log. Never changes.
+    /// A message of a process's log, with where its pages are.
     Message(Pid, MessageIndex),
     /// A message in a mailbox, by its number.
     Mail(Pid, u64),

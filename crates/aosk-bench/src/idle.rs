@@ -1,5 +1,6 @@
 //! `idle`: memory of a node without agents and with many that wait, and how long `aosk ps` takes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -60,6 +61,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             priority: 50,
             capabilities: PermissionLevel::Standard.capabilities(),
             limits: Limits::default(),
+            group: String::new(),
             fork: false,
             pages: vec![
                 Body::new(Message::system("You wait for a message.")),
@@ -138,6 +140,8 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         recorded: None,
         programs,
         policy: policy("priority")?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

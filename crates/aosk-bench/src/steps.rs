@@ -3,6 +3,7 @@
 //! One step is a model call over HTTP to a server that answers at once, one trivial tool call, and
 //! the commit of both with full sync before the next model call.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,6 +145,8 @@ pub(crate) async fn node(
         recorded: None,
         programs: Programs::default(),
         policy: policy("priority")?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),
@@ -167,6 +170,8 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         },
         workspace: None,
         base_url: None,
+        replacement: None,
+        prefer: None,
         chat: false,
     };
     SpawnSpec {
@@ -179,6 +184,7 @@ pub(crate) fn agent(number: usize) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Restricted.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![
             Body::new(Message::system("You add numbers.")),

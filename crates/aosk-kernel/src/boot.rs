@@ -6,7 +6,7 @@
 //! happened, so its process is told that and decides. A process that waits for a model this
 //! configuration does not have keeps waiting: a later boot may have it.
 
-use aosk_abi::{CallId, ErrorCode, Fact, Pid, Resume, RowKey, Spend};
+use aosk_abi::{CallId, ErrorCode, Fact, Pid, Resume, RowKey};
 
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -29,6 +29,8 @@ impl Kernel {
         if let Some(root) = self.budgets.get_mut(ROOT) {
             root.set_limits(limits, cx.now);
         }
+        self.set_groups(cx);
+        self.set_rates(cx);
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
             self.boot_process(cx, pid, &mut calls);
@@ -51,7 +53,6 @@ impl Kernel {
             return;
         };
         let stopped = matches!(process.state, State::Stopped { .. });
-        let budget = process.spec.budget;
         match process.state.inner().clone() {
             State::Program { wake } if !stopped => {
                 cx.fx.resumes.push(Resume { pid, turn: process.turn, wake });
@@ -63,9 +64,9 @@ impl Kernel {
                 if broken!(self, AttemptReused) {
                     call.attempt = call.attempt.saturating_sub(1);
                 }
-                self.budgets.settle(budget, &held, &Spend::default());
+                self.give_back(pid, &call, &held);
                 let id = Self::call_id(pid, call.number);
-                self.set_state(pid, State::Ready { call });
+                self.enqueue(pid, call);
                 // One that was asked to end would have been told instead of answered.
                 if !self.interrupt(cx, pid) {
                     calls.asked_again.push(id);
@@ -76,8 +77,8 @@ impl Kernel {
             }
             State::Exiting { calls, .. } => {
                 for call in calls {
-                    if let CancelKind::Model { held, .. } = call.kind {
-                        self.budgets.settle(budget, &held, &Spend::default());
+                    if let CancelKind::Model { held, call } = call.kind {
+                        self.give_back(pid, &call, &held);
                     }
                 }
                 if let Some(State::Exiting { calls, .. }) =

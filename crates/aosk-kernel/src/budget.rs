@@ -1,14 +1,26 @@
 //! The budget tree: reserve the worst case before, settle the truth after, release on failure.
 //!
 //! Invariant at every node: `used + reserved <= limits + overdraft`, where the overdraft is what
-//! devices used beyond their reservation (a provider that counts more tokens than the estimate).
+//! devices used beyond their reservation (a provider that counts more tokens than the estimate). What
+//! is bounded in a minute, an hour or a day is in [`rolling`].
+//!
+//! Beside the tree, every device whose rates are bounded has a node without parent or members.
 
-use std::collections::BTreeSet;
+mod rolling;
 
-use aosk_abi::{BudgetId, Limits, MicroUsd, Resource, Spend, Timestamp, Tokens};
+use std::collections::{BTreeMap, BTreeSet};
+
+use aosk_abi::{
+    Bounds, BudgetId, Limits, MicroUsd, Resource, Spend, Timestamp, Tokens, WhenOver, limits,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::device::Devices;
+use crate::index::Index;
 use crate::mutant::{Broken, broken};
+use crate::scheduler::{Rank, Standing};
+
+use self::rolling::{Full, Windows};
 use crate::table::Table;
 
 /// The root of the tree.
@@ -31,17 +43,50 @@ pub(crate) struct Budget {
     pub(crate) expires: Option<Timestamp>,
     /// Whether it is over.
     pub(crate) expired: bool,
-    /// Processes and nodes right under it. The node goes when the last one goes.
+    /// Processes and nodes right under it. The node goes when the last one goes, unless it is a group.
     pub(crate) members: u32,
+    /// What was used in the spans that are bounded.
+    #[serde(default, skip_serializing_if = "Windows::is_empty")]
+    pub(crate) windows: Windows,
+    /// When time will have made room for the first that waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) room_at: Option<Timestamp>,
+    /// The device whose rates it counts, if it is the node of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
+    /// What group it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<Group>,
+    /// The clocks of those who compete under it, and where it stands itself, by pool of models.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) standing: BTreeMap<String, Standing>,
+}
+
+/// A tenant, or a group of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    /// The tenant's name, or `tenant/group`.
+    pub(crate) name: String,
+    /// Its share among those beside it: 0 (the largest) to 100.
+    pub(crate) priority: u8,
 }
 
 /// Why something cannot be reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
-    /// Not now, but there is enough once others have settled.
+    /// Not now, but there is enough once others have settled or some time has passed.
     Wait {
-        /// The lowest node without room.
+        /// The node without room.
         node: BudgetId,
+        /// When time will have made room there, if it will.
+        until: Option<Timestamp>,
+    },
+    /// Not until a person raises the bounds.
+    Ask {
+        /// The node without room.
+        node: BudgetId,
+        /// What is used up there.
+        resource: Resource,
     },
     /// Not now and not later.
     Never {
@@ -54,6 +99,10 @@ pub(crate) enum Shortage {
 #[derive(Debug, Clone)]
 pub(crate) struct Budgets {
     nodes: Table<BudgetId, Budget>,
+    /// The groups among them.
+    groups: BTreeMap<String, BudgetId>,
+    /// Those of devices.
+    devices: BTreeMap<String, BudgetId>,
     /// Nodes that may have room again.
     released: BTreeSet<BudgetId>,
     broken: Broken,
@@ -64,7 +113,13 @@ impl Budgets {
     pub(crate) fn new(limits: Limits, broken: Broken) -> Self {
         let mut nodes = Table::new();
         nodes.insert(ROOT, Budget::new(None, limits, Timestamp::ZERO));
-        Self { nodes, released: BTreeSet::new(), broken }
+        Self {
+            nodes,
+            groups: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            released: BTreeSet::new(),
+            broken,
+        }
     }
 
     pub(crate) fn get(&self, id: BudgetId) -> Option<&Budget> {
@@ -81,7 +136,79 @@ impl Budgets {
 
     /// Takes in a node as it was stored.
     pub(crate) fn restore(&mut self, id: BudgetId, node: Budget) {
+        if let Some(group) = &node.group {
+            self.groups.insert(group.name.clone(), id);
+        }
+        if let Some(device) = &node.device {
+            self.devices.insert(device.clone(), id);
+        }
         self.nodes.insert(id, node);
+    }
+
+    /// The node of the device of this name, if its rates are bounded.
+    pub(crate) fn device(&self, name: &str) -> Option<BudgetId> {
+        self.devices.get(name).copied()
+    }
+
+    /// Adds the node of a device.
+    pub(crate) fn add_device(&mut self, id: BudgetId, name: &str, limits: Limits, now: Timestamp) {
+        self.devices.insert(name.to_owned(), id);
+        let node = Budget { device: Some(name.to_owned()), ..Budget::new(None, limits, now) };
+        self.nodes.insert(id, node);
+    }
+
+    /// The node of the group of this name.
+    pub(crate) fn group(&self, name: &str) -> Option<BudgetId> {
+        self.groups.get(name).copied()
+    }
+
+    /// How many groups there are.
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Adds a group under `parent`.
+    pub(crate) fn add_group(
+        &mut self,
+        id: BudgetId,
+        parent: BudgetId,
+        group: Group,
+        limits: Limits,
+        now: Timestamp,
+    ) {
+        self.groups.insert(group.name.clone(), id);
+        self.nodes
+            .insert(id, Budget { group: Some(group), ..Budget::new(Some(parent), limits, now) });
+        self.join(parent);
+    }
+
+    /// The groups that the node is or lies in, from the nearest up, and the root.
+    pub(crate) fn groups_above(&self, node: BudgetId) -> Vec<BudgetId> {
+        let mut above = Vec::with_capacity(3);
+        let mut next = Some(node);
+        while let Some(id) = next
+            && let Some(budget) = self.nodes.get(id)
+        {
+            if budget.group.is_some() || id == ROOT {
+                above.push(id);
+            }
+            next = budget.parent;
+        }
+        above
+    }
+
+    /// Puts a group where it stands in every queue in which it was ever served.
+    pub(crate) fn rank(&self, id: BudgetId, devices: &Devices, index: &mut Index) {
+        let Some(Budget { parent: Some(parent), group: Some(_), standing, .. }) =
+            self.nodes.get(id)
+        else {
+            return;
+        };
+        for (pool, standing) in standing {
+            for queue in devices.queues_of(pool) {
+                index.set_rank(*queue, id, *parent, Rank(standing.served, id.0));
+            }
+        }
     }
 
     /// Nodes touched since the last call, in order; also those that are gone.
@@ -117,9 +244,31 @@ impl Budgets {
         chain
     }
 
-    /// Whether `amount` fits at the node and everywhere above it.
-    fn fits(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
-        let mut wait = None;
+    /// Whether the worst case of a call fits at the node and everywhere above it.
+    pub(crate) fn fits(
+        &self,
+        node: BudgetId,
+        amount: &Spend,
+        now: Timestamp,
+    ) -> Result<(), Shortage> {
+        let mut wait = self.fits_in_total(node, amount);
+        for id in self.chain(node) {
+            let Some(budget) = self.nodes.get(id) else {
+                continue;
+            };
+            // What is more than one call may use is never right, and no person was meant to be asked.
+            if let Some(resource) = budget.limits.per_call.exceeded_by(amount) {
+                return Err(Shortage::Never { resource });
+            }
+            let shortage = budget.room_in_time(id, amount, now);
+            wait = worse(wait, shortage);
+        }
+        wait
+    }
+
+    /// The same of what is bounded in all. Where time or a person can do nothing, that is the answer.
+    pub(crate) fn fits_in_total(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
+        let mut wait = Ok(());
         for id in self.chain(node) {
             let Some(budget) = self.nodes.get(id) else {
                 continue;
@@ -128,29 +277,49 @@ impl Budgets {
                 return Err(Shortage::Never { resource: Resource::Wall });
             }
             let settled = budget.used.plus(amount);
-            if let Some(resource) = budget.limits.exceeded_by(&settled) {
-                return Err(Shortage::Never { resource });
-            }
-            if budget.limits.exceeded_by(&settled.plus(&budget.reserved)).is_some() {
-                wait = wait.or(Some(id));
-            }
+            let shortage = match budget.limits.exceeded_by(&settled) {
+                Some(resource) => Err(budget.spent(id, resource)),
+                None => match budget.limits.exceeded_by(&settled.plus(&budget.reserved)) {
+                    Some(_) => Err(Shortage::Wait { node: id, until: None }),
+                    None => Ok(()),
+                },
+            };
+            wait = worse(wait, shortage);
         }
-        wait.map_or(Ok(()), |node| Err(Shortage::Wait { node }))
+        wait
     }
 
-    /// Holds `amount` at the node and everywhere above it, or nowhere.
-    pub(crate) fn reserve(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
-        self.fits(node, amount)?;
-        self.hold(node, amount);
-        Ok(())
-    }
-
-    /// Holds `amount` without asking.
-    pub(crate) fn hold(&mut self, node: BudgetId, amount: &Spend) {
+    /// Holds `amount` at the node and everywhere above it, from `now` on.
+    pub(crate) fn hold(&mut self, node: BudgetId, amount: &Spend, now: Timestamp) {
         for id in self.chain(node) {
             if let Some(budget) = self.nodes.get_mut(id) {
                 budget.reserved = budget.reserved.plus(amount);
+                budget.windows.add(now, &budget.limits, amount);
             }
+        }
+    }
+
+    /// What began at `started` and was held has used `actual`: corrects the spans that are bounded.
+    pub(crate) fn correct(
+        &mut self,
+        node: BudgetId,
+        (started, now): (Timestamp, Timestamp),
+        held: &Spend,
+        actual: &Spend,
+    ) {
+        // An attempt is an attempt, whether the call ended with it or not.
+        let actual = Spend { calls: held.calls, ..*actual };
+        for id in self.chain(node) {
+            if let Some(budget) = self.nodes.get_mut(id) {
+                budget.windows.correct(now, started, &budget.limits, held, &actual);
+            }
+        }
+    }
+
+    /// Notes when time will have made room at a node, for somebody who waits for it.
+    pub(crate) fn set_room_at(&mut self, node: BudgetId, at: Timestamp) {
+        if let Some(budget) = self.nodes.get_mut(node) {
+            budget.room_at = Some(budget.room_at.map_or(at, |other| other.min(at)));
         }
     }
 
@@ -169,9 +338,9 @@ impl Budgets {
         self.release(node);
     }
 
-    /// Charges `amount` now, if it fits.
+    /// Charges `amount` of something other than a model call now, if it fits.
     pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Resource> {
-        match self.fits(node, amount) {
+        match self.fits_in_total(node, amount) {
             Ok(()) => {
                 self.settle(node, &Spend::default(), amount);
                 // Nothing was held, so all of it would count as overdraft.
@@ -182,8 +351,8 @@ impl Budgets {
                 }
                 Ok(())
             }
-            Err(Shortage::Never { resource }) => Err(resource),
-            Err(Shortage::Wait { node }) => Err(self.tightest(node, amount)),
+            Err(Shortage::Never { resource } | Shortage::Ask { resource, .. }) => Err(resource),
+            Err(Shortage::Wait { node, .. }) => Err(self.tightest(node, amount)),
         }
     }
 
@@ -226,7 +395,7 @@ impl Budgets {
         }
     }
 
-    /// One member less; a node without members goes, but for the root.
+    /// One member less; a node without members goes, but for the root and groups.
     pub(crate) fn leave(&mut self, id: BudgetId) {
         let mut next = Some(id);
         while let Some(id) = next {
@@ -235,7 +404,7 @@ impl Budgets {
                 return;
             };
             budget.members = budget.members.saturating_sub(1);
-            if budget.members == 0 && id != ROOT {
+            if budget.members == 0 && id != ROOT && !budget.stays() {
                 next = budget.parent;
                 self.nodes.remove(id);
             }
@@ -255,6 +424,11 @@ impl Budget {
             expires: limits.wall.map(|wall| now.after(wall)),
             expired: false,
             members: 0,
+            windows: Windows::default(),
+            room_at: None,
+            device: None,
+            group: None,
+            standing: BTreeMap::new(),
         }
     }
 
@@ -275,8 +449,83 @@ impl Budget {
         self.expired = false;
     }
 
+    /// Whether it stays when nobody is under it: a group, or the node of a device.
+    pub(crate) fn stays(&self) -> bool {
+        self.group.is_some() || self.device.is_some()
+    }
+
     /// When it is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        if self.expired { None } else { self.expires }
+        let expires = if self.expired { None } else { self.expires };
+        expires.into_iter().chain(self.room_at).min()
     }
+
+    /// What it means that a bound of the whole is reached.
+    fn spent(&self, id: BudgetId, resource: Resource) -> Shortage {
+        match self.limits.when_over {
+            WhenOver::Wait | WhenOver::Stop => Shortage::Never { resource },
+            WhenOver::Ask => Shortage::Ask { node: id, resource },
+        }
+    }
+
+    /// Whether there is room in the minute, the hour and the day.
+    fn room_in_time(&self, id: BudgetId, amount: &Spend, now: Timestamp) -> Result<(), Shortage> {
+        let resource = match self.windows.room(now, &self.limits, amount) {
+            Ok(()) => return Ok(()),
+            Err(Full::Never(resource)) => resource,
+            Err(Full::Until(at)) => match self.limits.when_over {
+                WhenOver::Wait | WhenOver::Ask => {
+                    return Err(Shortage::Wait { node: id, until: Some(at) });
+                }
+                WhenOver::Stop => self.tightest_in_time(amount, now),
+            },
+        };
+        Err(self.spent(id, resource))
+    }
+
+    /// What there is no room for in the minute, the hour or the day.
+    fn tightest_in_time(&self, amount: &Spend, now: Timestamp) -> Resource {
+        let spans = [
+            (&self.windows.minute, self.limits.per_minute),
+            (&self.windows.hour, self.limits.per_hour),
+            (&self.windows.day, self.limits.per_day),
+        ];
+        let full =
+            spans.iter().find_map(|(used, bounds)| bounds.exceeded_by(&used.sum(now).plus(amount)));
+        full.unwrap_or(Resource::Calls)
+    }
+
+    /// When a device will have room for a call; none if it has it now. What is more than there ever is
+    /// has room when nothing else is used: whether it is too much is for the provider to say.
+    pub(crate) fn device_room_at(&self, amount: &Spend, now: Timestamp) -> Option<Timestamp> {
+        let minute = self.limits.per_minute;
+        let day = self.limits.per_day;
+        let fits = |bounds: &Bounds, amount: &Spend| Spend {
+            tokens: bounds.tokens.map_or(amount.tokens, |bound| bound.min(amount.tokens)),
+            calls: bounds.calls.map_or(amount.calls, |bound| bound.min(amount.calls)),
+            ..*amount
+        };
+        let rooms = [
+            self.windows.minute.room(now, &minute, &fits(&minute, amount)),
+            self.windows.day.room(now, &day, amount),
+        ];
+        let until = |full: Full| match full {
+            Full::Until(at) => at,
+            // Money of which a day has not enough for one call: it is asked again tomorrow.
+            Full::Never(_) => now.after(limits::RATE_RESET_MAX),
+        };
+        rooms.into_iter().filter_map(|room| room.err().map(until)).max()
+    }
+}
+
+/// Of two reasons to wait, the one that takes longer to go away; the first if that cannot be told.
+fn worse(a: Result<(), Shortage>, b: Result<(), Shortage>) -> Result<(), Shortage> {
+    let rank = |shortage: &Result<(), Shortage>| match shortage {
+        Ok(()) => (0, None),
+        Err(Shortage::Wait { until: None, .. }) => (1, None),
+        Err(Shortage::Wait { until, .. }) => (2, *until),
+        Err(Shortage::Ask { .. }) => (3, None),
+        Err(Shortage::Never { .. }) => (4, None),
+    };
+    if rank(&b) > rank(&a) { b } else { a }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Limits, Millis, Price, Tokens, ToolTraits, limits};
+use aosk_abi::{Bounds, Limits, MicroUsd, Millis, Price, Tokens, ToolTraits, limits};
 
-use crate::memory::{self, CacheRules, Prefer, Replacement};
+use crate::memory::{self, CacheRules, NeedTable, Prefer, Replacement};
 use crate::mutant::Broken;
 use crate::scheduler::{self, Policy};
 
@@ -15,10 +15,17 @@ pub struct Config {
     pub policy: &'static dyn Policy,
     /// The models, by device name.
     pub models: BTreeMap<String, ModelConfig>,
+    /// Names that several models answer to. A route hides a model of its name.
+    pub routes: BTreeMap<String, Route>,
+    /// Tenants and groups, by name.
+    pub groups: BTreeMap<String, GroupConfig>,
     /// The tools, by name.
     pub tools: BTreeMap<String, ToolTraits>,
     /// How many tool calls may run at once, inline ones not counted.
     pub tool_slots: u32,
+    /// How long a call may run while others wait, where its model can go on from what was written;
+    /// none if until it ends.
+    pub slice: Option<Millis>,
     /// Bounds of the root of the budget tree.
     pub limits: Limits,
     /// What leaves the window of a model when it is full.
@@ -27,6 +34,8 @@ pub struct Config {
     pub prefer: Prefer,
     /// The model that makes summaries where the policy wants some; none makes them if none.
     pub summary_model: Option<String>,
+    /// What is known of needs before a process has shown its own.
+    pub needs: &'static NeedTable,
     /// The deliberate defect to have.
     #[cfg(feature = "misbehave")]
     pub mutant: Option<crate::Mutant>,
@@ -37,15 +46,80 @@ impl Default for Config {
         Self {
             policy: scheduler::DEFAULT,
             models: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             tools: BTreeMap::new(),
             tool_slots: limits::TOOL_SLOTS,
+            slice: Some(limits::TIME_SLICE),
             limits: Limits::default(),
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
             summary_model: None,
+            needs: NeedTable::seeded(),
             #[cfg(feature = "misbehave")]
             mutant: None,
         }
+    }
+}
+
+/// The models that answer to one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Which, by device name, each with its weight. Those that there are not are left out.
+    pub backends: Vec<(String, u32)>,
+    /// Which of them is asked.
+    pub choice: Choice,
+}
+
+/// Which model of a route is asked, of those that have a slot free and are not left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The first in order.
+    InOrder,
+    /// The one that was asked least for its weight.
+    ByWeight,
+}
+
+impl Route {
+    /// A route to one model.
+    #[must_use]
+    pub fn to(device: &str) -> Self {
+        Self { backends: vec![(device.to_owned(), 1)], choice: Choice::InOrder }
+    }
+}
+
+/// What a provider takes of a model's calls; none means that it is not known or unbounded.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Calls and tokens, input and output, in any minute.
+    pub per_minute: Bounds,
+    /// Money in any twenty-four hours.
+    pub per_day: Option<MicroUsd>,
+}
+
+impl Rates {
+    /// The same as bounds of a budget node.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            per_minute: self.per_minute,
+            per_day: Bounds { micro_usd: self.per_day, ..Bounds::default() },
+            ..Limits::default()
+        }
+    }
+}
+
+/// What the kernel is told of a tenant or group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// Its share among those beside it, as a priority: 0 (the largest) to 100.
+    pub priority: u8,
+    /// What may be spent in it.
+    pub limits: Limits,
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self { priority: 50, limits: Limits::default() }
     }
 }
 
@@ -60,6 +134,10 @@ pub struct ModelConfig {
     pub timeout: Millis,
     /// The most tokens that a request and its answer may have together; none if that is not known.
     pub context: Option<Tokens>,
+    /// Its rates: calls and tokens in a minute, money in a day.
+    pub rates: Rates,
+    /// Whether it can go on from an answer that was begun.
+    pub continues: bool,
     /// How the provider caches prefixes.
     pub cache: &'static CacheRules,
     /// The same with a longer lifetime, if the provider offers one.
@@ -76,6 +154,8 @@ impl Default for ModelConfig {
             price: Price::default(),
             timeout: limits::MODEL_TIMEOUT,
             context: None,
+            rates: Rates::default(),
+            continues: false,
             cache: CacheRules::free(),
             long_cache: None,
             long_price: None,
@@ -94,16 +174,34 @@ impl Config {
         Self { policy, models, tools, ..Self::default() }
     }
 
+    /// What is known of a model, or of the first that a route leads to.
+    pub(crate) fn model(&self, name: &str) -> Option<&ModelConfig> {
+        self.models.get(name).or_else(|| self.behind(name).next())
+    }
+
+    /// The models behind a route.
+    fn behind(&self, name: &str) -> impl Iterator<Item = &ModelConfig> {
+        let backends = self.routes.get(name).into_iter().flat_map(|route| &route.backends);
+        backends.filter_map(|(name, _)| self.models.get(name))
+    }
+
+    /// The most tokens that a request and its answer may have together, whichever model of the name
+    /// answers; none if that is not known.
+    pub(crate) fn context(&self, name: &str) -> Option<Tokens> {
+        let behind = self.behind(name).filter_map(|model| model.context).min();
+        behind.or_else(|| self.models.get(name)?.context)
+    }
+
     /// What a model's tokens cost, in a call that asks for the longer lifetime of the cache or does
     /// not; nothing if the model is unknown.
     pub(crate) fn price(&self, model: &str, long_lived: bool) -> Price {
-        let Some(model) = self.models.get(model) else { return Price::default() };
+        let Some(model) = self.model(model) else { return Price::default() };
         model.long_price.filter(|_| long_lived).unwrap_or(model.price)
     }
 
     /// How the provider of a model caches prefixes.
     pub(crate) fn cache(&self, model: &str, long_lived: bool) -> &'static CacheRules {
-        let Some(model) = self.models.get(model) else { return CacheRules::free() };
+        let Some(model) = self.model(model) else { return CacheRules::free() };
         model.long_cache.filter(|_| long_lived).unwrap_or(model.cache)
     }
 

@@ -1,15 +1,33 @@
-//! Devices of class model: their slots and their circuit breakers.
+//! Devices of class model: their slots, their circuit breakers, and which of them answer to a name.
 //!
-//! Which slots are in use is derived from the process table (`index`); only the breaker is kept
-//! here. It is not stored: after a restart a device is given a new chance.
+//! Which slots are in use is derived from the process table (`index`); only what was learned of the
+//! devices' health is kept here. It is not stored: after a restart a device is given a new chance.
 
-use aosk_abi::{Failure, FailureClass, Millis, Timestamp, limits};
+mod backoff;
+mod circuit;
+mod pace;
+mod patience;
 
-use crate::config::{Config, ModelConfig};
+use std::collections::BTreeMap;
+
+use aosk_abi::{Failure, FailureClass, Millis, Pid, Timestamp, Tokens};
+
+use crate::config::{Choice, Config, ModelConfig, Route};
 use crate::mutant::{Broken, broken};
+
+pub(crate) use self::backoff::backoff;
+pub(crate) use self::circuit::Circuit;
+pub(crate) use self::pace::Pace;
+pub(crate) use self::patience::Patience;
 
 /// The number of a device in this kernel's configuration.
 pub(crate) type DeviceId = usize;
+
+/// The number of a name that processes ask for: a device, or a route to several.
+pub(crate) type QueueId = usize;
+
+/// The number of a pool.
+pub(crate) type PoolId = usize;
 
 /// One model as a device.
 #[derive(Debug, Clone)]
@@ -20,87 +38,73 @@ pub(crate) struct Device {
     pub(crate) slots: u32,
     /// Whether it is left alone.
     pub(crate) circuit: Circuit,
+    /// What its refusals taught.
+    pub(crate) patience: Patience,
+    /// How fast it answers.
+    pub(crate) pace: Pace,
+    /// Whether it can go on from an answer that was begun.
+    pub(crate) continues: bool,
+    /// For whose call its rates have no room, and until when.
+    pub(crate) full: Option<(Pid, Timestamp)>,
+    /// For whom a running call gives up its slot.
+    pub(crate) promised: Option<Pid>,
 }
 
-/// A circuit breaker: after too many failures in a row the device is left alone for a while, then
-/// one call tries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Circuit {
-    /// Calls go through.
-    Closed {
-        /// Failures since the last success.
-        failures: u32,
-    },
-    /// No call goes through.
-    Open {
-        /// Until then.
-        until: Timestamp,
-    },
-    /// One call goes through and decides.
-    HalfOpen,
-}
-
-impl Circuit {
+impl Device {
     /// Whether a call may start while `in_use` others run.
-    pub(crate) fn admits(self, now: Timestamp, in_use: u32) -> bool {
-        match self {
-            Self::Closed { .. } => true,
-            Self::Open { until } => now >= until && in_use == 0,
-            Self::HalfOpen => in_use == 0,
-        }
+    pub(crate) fn admits(&self, now: Timestamp, in_use: u32) -> bool {
+        in_use < self.slots && self.circuit.admits(now, in_use) && self.patience.admits(now, in_use)
     }
 
-    /// Until when no call goes through, if none does.
-    pub(crate) fn until(self) -> Option<Timestamp> {
-        match self {
-            Self::Open { until } => Some(until),
-            Self::Closed { .. } | Self::HalfOpen => None,
-        }
+    /// Whether this may be when it is looked at again: nothing that holds calls back ends then, or it
+    /// does.
+    pub(crate) fn may_be_due(&self, told: Option<Timestamp>) -> bool {
+        let full = self.full.map(|(_, until)| until);
+        let held = [self.circuit.until(), full, Some(self.patience.end())];
+        told.is_none() || held.contains(&told)
     }
 
-    fn succeeded(self) -> Self {
-        Self::Closed { failures: 0 }
-    }
-
-    fn failed(self, now: Timestamp) -> Self {
-        match self {
-            Self::Closed { failures }
-                if failures.saturating_add(1) < limits::CIRCUIT_FAILURES_MAX =>
-            {
-                Self::Closed { failures: failures.saturating_add(1) }
-            }
-            Self::Closed { .. } | Self::HalfOpen => {
-                Self::Open { until: now.after(limits::CIRCUIT_OPEN) }
-            }
-            // A call that was in flight when the circuit opened does not prolong it.
-            Self::Open { until } => Self::Open { until },
-        }
+    /// When it is to be looked at again, if calls are held back until then.
+    pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let full = self.full.map(|(_, until)| until);
+        let ahead = self.circuit.until().into_iter().chain(full).filter(|until| *until > now);
+        ahead.chain(self.patience.until(now)).min()
     }
 }
 
-/// How long to wait before the next attempt after `failures` failed ones: doubling, with a part
-/// taken off that differs from call to call so that calls which failed together come back apart.
-/// What the device asked for is a lower bound.
-pub(crate) fn backoff(failure: &Failure, failures: u32, salt: u64) -> Millis {
-    let doublings = failures.saturating_sub(1).min(16);
-    let doubled = limits::RETRY_WAIT_BASE.0.saturating_mul(1 << doublings);
-    let full = doubled.min(limits::RETRY_WAIT_MAX.0);
-    let wait = full.saturating_sub(mix(salt) % (full / 4).max(1));
-    Millis(wait.max(failure.retry_after.map_or(0, |asked| asked.0)))
+/// A name that processes ask for.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    name: String,
+    /// The devices that answer to it, with their weights.
+    backends: Vec<Backend>,
+    choice: Choice,
+    pool: PoolId,
 }
 
-/// SplitMix64's output function (Steele, Lea, Flood 2014): spreads a small number over 64 bits.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+#[derive(Debug, Clone)]
+struct Backend {
+    device: DeviceId,
+    weight: u64,
+    /// Calls of this queue that it was given since the kernel began.
+    given: u64,
 }
 
-/// All devices of class model, in the order of their names.
+/// Names that have devices in common. Their queues are compared with each other, so what processes
+/// were served is counted for the pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    /// The first of its devices.
+    pub(crate) name: String,
+    pub(crate) queues: Vec<QueueId>,
+}
+
+/// All devices of class model, in the order of their names, and the names for them.
 #[derive(Debug, Clone)]
 pub(crate) struct Devices {
     list: Vec<Device>,
+    queues: Vec<Queue>,
+    pools: Vec<Pool>,
     pub(crate) broken: Broken,
 }
 
@@ -111,8 +115,39 @@ impl Devices {
             name: name.clone(),
             slots: model.slots,
             circuit: Circuit::Closed { failures: 0 },
+            patience: Patience::new(model.slots),
+            pace: Pace::default(),
+            continues: model.continues,
+            full: None,
+            promised: None,
         };
-        Self { list: config.models.iter().map(device).collect(), broken: config.broken() }
+        let list: Vec<_> = config.models.iter().map(device).collect();
+        let alone = |name: &String| Route::to(name);
+        // A route hides a device of its name.
+        let mut routes: BTreeMap<&String, Route> =
+            config.models.keys().map(|name| (name, alone(name))).collect();
+        routes.extend(config.routes.iter().map(|(name, route)| (name, route.clone())));
+        let find = |name: &str| list.binary_search_by(|device| device.name.as_str().cmp(name)).ok();
+        let queues = routes.into_iter().map(|(name, route)| {
+            let backends = route.backends.iter().filter_map(|(device, weight)| {
+                Some(Backend { device: find(device)?, weight: u64::from(*weight).max(1), given: 0 })
+            });
+            Queue {
+                name: name.clone(),
+                backends: backends.collect(),
+                choice: route.choice,
+                pool: 0,
+            }
+        });
+        let mut queues: Vec<Queue> =
+            queues.filter(|queue: &Queue| !queue.backends.is_empty()).collect();
+        let pools = pools(&list, &mut queues);
+        Self { list, queues, pools, broken: config.broken() }
+    }
+
+    /// The queue for this name.
+    pub(crate) fn queue(&self, name: &str) -> Option<QueueId> {
+        self.queues.binary_search_by(|queue| queue.name.as_str().cmp(name)).ok()
     }
 
     /// The device of this name.
@@ -120,12 +155,59 @@ impl Devices {
         self.list.binary_search_by(|device| device.name.as_str().cmp(name)).ok()
     }
 
+    pub(crate) fn get(&self, id: DeviceId) -> Option<&Device> {
+        self.list.get(id)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DeviceId, &Device)> {
         self.list.iter().enumerate()
     }
 
-    /// A call has taken a slot. One that goes out after the device was left alone decides.
-    pub(crate) fn started(&mut self, id: DeviceId) {
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter()
+    }
+
+    /// The queues of the pool of this name.
+    pub(crate) fn queues_of(&self, pool: &str) -> &[QueueId] {
+        let pool = self.pools.iter().find(|one| one.name == pool);
+        pool.map_or(&[], |pool| &pool.queues)
+    }
+
+    /// What the queue's pool is called.
+    pub(crate) fn pool_of(&self, queue: QueueId) -> &str {
+        let pool = self.queues.get(queue).and_then(|queue| self.pools.get(queue.pool));
+        pool.map_or("", |pool| &pool.name)
+    }
+
+    /// What the pool is called of the queue for this name; empty if there is none.
+    pub(crate) fn pool_for(&self, name: &str) -> &str {
+        self.queue(name).map_or("", |queue| self.pool_of(queue))
+    }
+
+    /// The devices that answer to the queue's name, the one to be asked first at the front: as the
+    /// route lists them, or the one that was given least for its weight.
+    pub(crate) fn backends(&self, queue: QueueId) -> Vec<DeviceId> {
+        let Some(queue) = self.queues.get(queue) else {
+            return Vec::new();
+        };
+        let mut backends: Vec<_> = queue.backends.iter().enumerate().collect();
+        match queue.choice {
+            Choice::InOrder => {}
+            Choice::ByWeight => backends.sort_by(|(a_at, a), (b_at, b)| {
+                let load = |one: &Backend, by: u64| u128::from(one.given + 1) * u128::from(by);
+                load(a, b.weight).cmp(&load(b, a.weight)).then(a_at.cmp(b_at))
+            }),
+        }
+        backends.into_iter().map(|(_, backend)| backend.device).collect()
+    }
+
+    /// A call of the queue has taken a slot. One that goes out after the device was left alone decides.
+    pub(crate) fn started(&mut self, queue: QueueId, id: DeviceId) {
+        let backends = self.queues.get_mut(queue).map(|queue| &mut queue.backends);
+        if let Some(backend) = backends.and_then(|all| all.iter_mut().find(|one| one.device == id))
+        {
+            backend.given = backend.given.saturating_add(1);
+        }
         if let Some(device) = self.list.get_mut(id) {
             device.circuit = match device.circuit {
                 Circuit::Open { .. } | Circuit::HalfOpen => Circuit::HalfOpen,
@@ -134,27 +216,74 @@ impl Devices {
         }
     }
 
-    /// A call was answered.
-    pub(crate) fn succeeded(&mut self, id: DeviceId) {
+    /// A call was answered, after so long and with so many tokens.
+    pub(crate) fn succeeded(&mut self, id: DeviceId, took: Millis, output: Tokens) {
         if let Some(device) = self.list.get_mut(id) {
             device.circuit = device.circuit.succeeded();
+            device.patience.answered(device.slots);
+            device.pace.answered(took, output);
         }
     }
 
-    /// A call failed. A final failure says nothing about the device's health: it answered. Returns
-    /// until when the device is left alone now, if it is.
-    pub(crate) fn failed(
-        &mut self,
-        now: Timestamp,
-        id: DeviceId,
-        class: FailureClass,
-    ) -> Option<Timestamp> {
+    /// A call failed while `in_use` ran. A final failure says nothing about the device's health, nor
+    /// does one that asks for patience: it answered.
+    pub(crate) fn failed(&mut self, now: Timestamp, id: DeviceId, in_use: u32, failure: &Failure) {
         let deaf = broken!(self, CircuitStaysClosed);
-        let device = self.list.get_mut(id).filter(|_| !deaf)?;
-        device.circuit = match class {
-            FailureClass::Final => device.circuit.succeeded(),
-            FailureClass::Transient | FailureClass::RateLimited => device.circuit.failed(now),
+        let Some(device) = self.list.get_mut(id).filter(|_| !deaf) else {
+            return;
         };
-        device.circuit.until()
+        match failure.class {
+            FailureClass::Final => device.circuit = device.circuit.succeeded(),
+            FailureClass::Transient => device.circuit = device.circuit.failed(now),
+            FailureClass::RateLimited => {
+                device.circuit = device.circuit.succeeded();
+                device.patience.refused(now, in_use, failure.retry_after);
+            }
+        }
+    }
+
+    /// Slots that are given up are for whoever comes first.
+    pub(crate) fn forget_promises(&mut self) {
+        for device in &mut self.list {
+            device.promised = None;
+        }
+    }
+
+    /// The device, to be changed.
+    pub(crate) fn get_mut(&mut self, id: DeviceId) -> Option<&mut Device> {
+        self.list.get_mut(id)
     }
 }
+
+/// Joins queues that have a device in common, and says to which pool each belongs.
+fn pools(devices: &[Device], queues: &mut [Queue]) -> Vec<Pool> {
+    // Which device stands for those that were joined with it: the first of them.
+    let mut first: Vec<DeviceId> = (0..devices.len()).collect();
+    let stands = |first: &[DeviceId], id: DeviceId| first.get(id).copied().unwrap_or(id);
+    for queue in queues.iter() {
+        let of: Vec<_> = queue.backends.iter().map(|one| stands(&first, one.device)).collect();
+        let Some(least) = of.iter().min().copied() else {
+            continue;
+        };
+        for stand in first.iter_mut().filter(|stand| of.contains(*stand)) {
+            *stand = least;
+        }
+    }
+    let mut pools: Vec<Pool> = Vec::new();
+    for (id, queue) in queues.iter_mut().enumerate() {
+        let device = queue.backends.first().map_or(0, |one| stands(&first, one.device));
+        let name = devices.get(device).map_or("", |device| device.name.as_str());
+        let at = pools.iter().position(|pool| pool.name == name).unwrap_or_else(|| {
+            pools.push(Pool { name: name.to_owned(), queues: Vec::new() });
+            pools.len() - 1
+        });
+        queue.pool = at;
+        if let Some(pool) = pools.get_mut(at) {
+            pool.queues.push(id);
+        }
+    }
+    pools
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,27 +2,36 @@
 //! policy, the devices and the budgets.
 
 use aosk_abi::{
-    BudgetId, Error, ErrorCode, Fact, FailureClass, Form, Pid, Release, RowKey, Spend, Timestamp,
+    BudgetId, Error, ErrorCode, Fact, Failure, Form, Millis, Notice, Pid, Release, RowKey, Spend,
+    Timestamp, Tokens,
 };
 
 use crate::budget::Shortage;
+use crate::device::{DeviceId, QueueId};
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{Cause, ModelCall, State, Wait};
-use crate::scheduler::policy;
+use crate::process::{Cause, ModelCall, Process, State, Wait};
+use crate::scheduler::{Rank, policy};
 use crate::syscall::limit;
 
 impl Kernel {
-    /// Starts the call that is first in the queue of a device with a free slot.
+    /// Starts the call that is first in the queues of a pool that has a slot free.
     pub(crate) fn start_a_model_call(&mut self, cx: &mut Ctx<'_>) -> bool {
-        let oversubscribed = u32::from(broken!(self, SlotOversubscribed));
-        let next = self.devices.iter().find_map(|(id, device)| {
-            let in_use = self.index.slots_in_use(id);
-            let free = in_use < device.slots.saturating_add(oversubscribed);
-            (free && device.circuit.admits(cx.now, in_use)).then(|| self.index.first_ready(id))?
+        let next = self.devices.pools().find_map(|pool| {
+            let queues = pool.queues.iter().filter_map(|queue| {
+                let free = self.free_backends(cx.now, *queue);
+                // What gave up its slot did so for this one.
+                let promised = free.iter().find_map(|id| self.promised(*id, *queue));
+                let first = promised.map(|pid| (Rank::default(), pid));
+                let (rank, pid) = first.or_else(|| self.index.first_ready(*queue))?;
+                let free: Vec<_> =
+                    free.into_iter().filter(|id| !self.is_full_for(cx.now, *id, pid)).collect();
+                (!free.is_empty()).then_some((rank, pid, *queue, free))
+            });
+            queues.min()
         });
-        let Some(pid) = next else {
+        let Some((_, pid, queue, free)) = next else {
             return false;
         };
         let Some(process) = self.processes.get(pid) else {
@@ -32,30 +41,35 @@ impl Kernel {
             return false;
         };
         let budget = process.spec.budget;
-        let amount = self.worst_case(&call);
-        let reserved = if broken!(self, BudgetUnchecked) {
-            self.budgets.hold(budget, &amount);
+        let Some((call, amount, device)) = self.choose_backend(cx, pid, &call, &free) else {
+            return true;
+        };
+        let room = if broken!(self, BudgetUnchecked) {
             Ok(())
         } else {
-            self.budgets.reserve(budget, &amount)
+            self.budgets.fits(budget, &amount, cx.now)
         };
-        match reserved {
-            Ok(()) => self.start(cx, pid, call, amount),
-            Err(Shortage::Wait { node }) => {
-                self.set_state(pid, State::Waiting { on: Wait::Quota { call, budget: node } });
+        match room {
+            Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
+            Err(Shortage::Wait { node, until }) => {
+                let on = Wait::Quota { call, budget: node, asks: false };
+                self.set_state(pid, State::Waiting { on });
+                if let Some(until) = until {
+                    self.budgets.set_room_at(node, until);
+                }
+                self.budgets.release_below(budget, node);
+            }
+            Err(Shortage::Ask { node, resource }) => {
+                cx.fact(pid, Fact::BudgetAsked { budget: node, resource });
+                let on = Wait::Quota { call, budget: node, asks: true };
+                self.set_state(pid, State::Waiting { on });
                 self.budgets.release_below(budget, node);
             }
             Err(Shortage::Never { resource }) => match &call.summary {
                 Some(summary) => {
-                    let (code, what) = (ErrorCode::BudgetExceeded, "out of budget");
-                    self.summary_failed(
-                        cx,
-                        pid,
-                        &call,
-                        summary,
-                        code,
-                        &format!("{what}: {resource:?}"),
-                    );
+                    let (code, what) =
+                        (ErrorCode::BudgetExceeded, format!("out of budget: {resource:?}"));
+                    self.summary_failed(cx, pid, &call, summary, code, &what);
                 }
                 None => self.refuse_budget(cx, pid, &call, resource),
             },
@@ -63,9 +77,74 @@ impl Kernel {
         true
     }
 
+    /// For whom of the queue a slot of the device was given up, if it is still the one to have it.
+    fn promised(&self, id: DeviceId, queue: QueueId) -> Option<Pid> {
+        let pid = self.devices.get(id)?.promised?;
+        let most_urgent = self.index.most_urgent(queue).map(|(_, pid)| pid);
+        let first = self.index.first_ready(queue).map(|(_, pid)| pid);
+        (most_urgent == Some(pid) || first == Some(pid)).then_some(pid)
+    }
+
+    /// The devices that have a slot free for the queue, the one to be asked first at the front.
+    fn free_backends(&self, now: Timestamp, queue: QueueId) -> Vec<DeviceId> {
+        let mut backends = self.devices.backends(queue);
+        let oversubscribed = broken!(self, SlotOversubscribed);
+        backends.retain(|id| {
+            let in_use = self.index.slots_in_use(*id);
+            let in_use = in_use.saturating_sub(u32::from(oversubscribed));
+            self.devices.get(*id).is_some_and(|device| device.admits(now, in_use))
+        });
+        backends
+    }
+
+    /// Whether the device is known to have no room in its rates for a call of this process.
+    fn is_full_for(&self, now: Timestamp, id: DeviceId, pid: Pid) -> bool {
+        let full = self.devices.get(id).and_then(|device| device.full);
+        full.is_some_and(|(of, until)| of == pid && until > now)
+    }
+
+    /// The first of the devices whose rates have room for the call, the call as it goes there, and
+    /// what it may use at worst. Those that have none are noted to be full for it.
+    fn choose_backend(
+        &mut self,
+        cx: &Ctx<'_>,
+        pid: Pid,
+        call: &ModelCall,
+        free: &[DeviceId],
+    ) -> Option<(ModelCall, Spend, DeviceId)> {
+        for id in free {
+            let call = self.on_device(call.clone(), *id);
+            let amount = self.worst_case(&call);
+            let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
+            match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
+                None => return Some((call, amount, *id)),
+                Some(until) => {
+                    if let Some(device) = self.devices.get_mut(*id) {
+                        device.full = Some((pid, until));
+                    }
+                    self.look_again(cx.now, *id);
+                }
+            }
+        }
+        None
+    }
+
+    /// Notes when the device is to be looked at again.
+    pub(crate) fn look_again(&mut self, now: Timestamp, id: DeviceId) {
+        let deadline = self.devices.get(id).and_then(|device| device.deadline(now));
+        self.index.set_device_deadline(id, deadline);
+    }
+
+    /// The call as it goes to this device.
+    fn on_device(&self, mut call: ModelCall, device: DeviceId) -> ModelCall {
+        let name = self.devices.get(device).map_or("", |device| device.name.as_str());
+        call.device = (name != call.options.model).then(|| name.into());
+        call
+    }
+
     /// The most one attempt of a call can use.
     fn worst_case(&self, call: &ModelCall) -> Spend {
-        let price = self.config.price(&call.options.model, call.long_lived);
+        let price = self.config.price(call.device(), call.long_lived);
         Spend {
             tokens: call.input + call.options.output_max,
             calls: 1,
@@ -75,17 +154,37 @@ impl Kernel {
         }
     }
 
-    fn start(&mut self, cx: &mut Ctx<'_>, pid: Pid, mut call: ModelCall, held: Spend) {
+    fn start(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        mut call: ModelCall,
+        held: Spend,
+        (queue, device): (QueueId, DeviceId),
+    ) {
+        self.serve(pid, &call);
         call.attempt = call.attempt.saturating_add(1);
+        call.started = cx.now;
         let timeout = self
             .config
             .models
-            .get(&call.options.model)
+            .get(call.device())
             .map_or(aosk_abi::limits::MODEL_TIMEOUT, |model| model.timeout);
-        let device = self.devices.find(&call.options.model);
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
+        let budget = process.spec.budget;
+        // If this call takes all that it may, is there room for another one like it?
+        let notice = match self.budgets.fits_in_total(budget, &held.plus(&held)) {
+            Err(Shortage::Never { resource }) => Some(Notice::LastStep { resource }),
+            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => process.guard.notice(),
+        };
+        // Who makes a summary is told nothing of what the process is to do.
+        let notice = notice.filter(|_| call.summary.is_none());
+        self.budgets.hold(budget, &held, cx.now);
+        if let Some(node) = self.budgets.device(call.device()) {
+            self.budgets.hold(node, &held, cx.now);
+        }
         let mut window = match &call.summary {
             Some(summary) => {
                 let tokens = call.options.output_max;
@@ -106,20 +205,32 @@ impl Kernel {
         cx.fx.releases.push(Release::Think {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
+            device: call.device().to_owned(),
             window,
             options: call.options.clone(),
+            begun: call.begun,
+            notice,
         });
-        let rules = self.config.cache(&call.options.model, call.long_lived);
+        let rules = self.config.cache(call.device(), call.long_lived);
         let limit = limit(&self.config, &call.options);
         if call.summary.is_none() {
             process.memory.sent(&call, rules, limit, cx.now);
         }
-        process.state = State::Running { call, held, deadline: cx.now.after(timeout) };
-        let budget = process.spec.budget;
-        if let Some(device) = device {
-            self.devices.started(device);
-            self.index.set_device_deadline(device, None);
+        let continues = self.devices.get(device).is_some_and(|device| device.continues);
+        let slice = self.config.slice.filter(|_| continues && self.config.policy.slices());
+        process.state = State::Running {
+            call,
+            held,
+            deadline: cx.now.after(timeout),
+            slice_ends: slice.map(|slice| cx.now.after(slice)),
+            yielding: false,
+        };
+        self.devices.started(queue, device);
+        if let Some(device) = self.devices.get_mut(device) {
+            device.full = None;
+            device.promised = None;
         }
+        self.look_again(cx.now, device);
         // There may be room for the next one that waits on the same nodes.
         self.budgets.release(budget);
     }
@@ -127,6 +238,7 @@ impl Kernel {
     /// Puts the policy of this name in force. Queues are built anew; nothing in flight is touched.
     pub(crate) fn set_policy(&mut self, cx: &mut Ctx<'_>, name: &str) -> Result<(), Error> {
         self.config.policy = policy(name)?;
+        self.devices.forget_promises();
         for pid in self.processes.ids() {
             self.index_process(pid);
         }
@@ -144,12 +256,17 @@ impl Kernel {
             self.dirty.insert(RowKey::Budget(id));
             let deadline = self.budgets.get(id).and_then(|budget| budget.deadline());
             self.index.set_budget_deadline(id, deadline);
+            self.budgets.rank(id, &self.devices, &mut self.index);
         }
+    }
+
+    fn place_of(&self, pid: Pid, process: &Process) -> Place {
+        Place::of(pid, process, &self.config, &self.devices, &self.budgets)
     }
 
     pub(crate) fn index_process(&mut self, pid: Pid) {
         let place = match self.processes.get(pid) {
-            Some(process) => Place::of(pid, process, &self.config, &self.devices),
+            Some(process) => self.place_of(pid, process),
             None => Place::default(),
         };
         if self.index.move_to(pid, place)
@@ -166,14 +283,17 @@ impl Kernel {
     pub(crate) fn index_from_nothing(&self) -> Index {
         let mut index = Index::default();
         for (pid, process) in self.processes.iter() {
-            index.move_to(pid, Place::of(pid, process, &self.config, &self.devices));
+            index.move_to(pid, self.place_of(pid, process));
         }
         for (id, budget) in self.budgets.iter() {
             index.set_budget_deadline(id, budget.deadline());
+            self.budgets.rank(id, &self.devices, &mut index);
         }
         for (id, device) in self.devices.iter() {
-            if self.index.has_device_deadline(id) {
-                index.set_device_deadline(id, device.circuit.until());
+            // When it was told, and what was ahead then, no table says.
+            let told = self.index.device_deadline(id);
+            if device.may_be_due(told) {
+                index.set_device_deadline(id, told);
             }
         }
         index
@@ -193,7 +313,7 @@ impl Kernel {
             };
             if let State::Waiting { on: Wait::Quota { call, .. } } = &process.state {
                 let call = call.clone();
-                if self.devices.find(&call.options.model).is_none() {
+                if self.devices.queue(&call.options.model).is_none() {
                     // It will not start before another boot, so those behind it go ahead.
                     self.budgets.release_only(node);
                 }
@@ -204,11 +324,22 @@ impl Kernel {
         false
     }
 
-    /// The node's wall time is over: everyone under it is asked to end.
+    /// Something of the node is due: its wall time is over, and everyone under it is asked to end; or
+    /// time has made room for who waits for it.
     pub(crate) fn budget_due(&mut self, cx: &mut Ctx<'_>, id: BudgetId) {
         let Some(budget) = self.budgets.get_mut(id) else {
             return;
         };
+        if budget.room_at.is_some_and(|at| at <= cx.now) {
+            budget.room_at = None;
+            self.budgets.release_only(id);
+        }
+        let Some(budget) = self.budgets.get_mut(id) else {
+            return;
+        };
+        if budget.expired || budget.expires.is_none_or(|at| at > cx.now) {
+            return;
+        }
         budget.expired = true;
         cx.node_fact(Fact::BudgetExpired { budget: id });
         let under: Vec<_> = self
@@ -223,18 +354,35 @@ impl Kernel {
     }
 
     /// A call on the device was answered.
-    pub(crate) fn device_succeeded(&mut self, model: &str) {
-        if let Some(id) = self.devices.find(model) {
-            self.devices.succeeded(id);
-            self.index.set_device_deadline(id, None);
+    pub(crate) fn device_succeeded(
+        &mut self,
+        now: Timestamp,
+        device: &str,
+        took: Millis,
+        output: Tokens,
+    ) {
+        if let Some(id) = self.devices.find(device) {
+            self.devices.succeeded(id, took, output);
+            self.look_again(now, id);
         }
     }
 
     /// A call on the device failed.
-    pub(crate) fn device_failed(&mut self, now: Timestamp, model: &str, class: FailureClass) {
-        if let Some(id) = self.devices.find(model) {
-            let until = self.devices.failed(now, id, class);
-            self.index.set_device_deadline(id, until);
+    pub(crate) fn device_failed(&mut self, now: Timestamp, device: &str, failure: &Failure) {
+        if let Some(id) = self.devices.find(device) {
+            let in_use = self.index.slots_in_use(id);
+            self.devices.failed(now, id, in_use, failure);
+            self.look_again(now, id);
         }
+    }
+
+    /// A device that was held back is looked at: the scheduler tries it again.
+    pub(crate) fn device_due(&mut self, now: Timestamp, id: DeviceId) {
+        if let Some(device) = self.devices.get_mut(id)
+            && device.full.is_some_and(|(_, until)| until <= now)
+        {
+            device.full = None;
+        }
+        self.look_again(now, id);
     }
 }

@@ -20,7 +20,7 @@ use crate::kernel::{Counters, Kernel};
 use crate::memory::Arenas;
 use crate::mutant::broken;
 use crate::process::{
-    Entry, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
+    Entry, Guard, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
 
@@ -29,7 +29,7 @@ const VERSION: u32 = 3;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
-struct ProcessRow<S, P, T> {
+struct ProcessRow<S, P, T, M, G> {
     state: S,
     priority: u8,
     termination: Termination,
@@ -38,6 +38,10 @@ struct ProcessRow<S, P, T> {
     calls: u32,
     mail_count: u64,
     stats: T,
+    #[serde(default)]
+    served: M,
+    #[serde(default)]
+    guard: G,
     log: LogDigest,
     /// Its tasks; none of those that older kernels knew has any.
     #[serde(default, skip_serializing_if = "Arenas::is_unused")]
@@ -54,7 +58,7 @@ struct PageRow {
     table: Vec<Entry>,
 }
 
-type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats>;
+type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>, Option<Guard>>;
 
 /// Any row with its version.
 #[derive(Serialize, Deserialize)]
@@ -203,6 +207,9 @@ impl Kernel {
                 calls: row.calls,
                 mail_count: row.mail_count,
                 stats: row.stats,
+                served: row.served,
+                guard: row.guard.unwrap_or_default(),
+                descendants: 0,
                 log: row.log,
                 pages: Vec::new(),
                 memory,
@@ -278,6 +285,10 @@ impl Kernel {
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.insert(child);
             }
+            let root = self.root_of(child);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_add(1);
+            }
         }
     }
 
@@ -341,6 +352,8 @@ impl Kernel {
                     calls: process.calls,
                     mail_count: process.mail_count,
                     stats: &process.stats,
+                    served: &process.served,
+                    guard: Some(&process.guard).filter(|guard| !guard.is_empty()),
                     log: process.log,
                     tasks: process.memory.space().arenas().clone(),
                 })
@@ -394,6 +407,9 @@ impl Kernel {
             calls: row.calls,
             mail_count: row.mail_count,
             stats: row.stats,
+            served: row.served,
+            guard: row.guard.unwrap_or_default(),
+            descendants: 0,
             log: row.log,
             pages: Vec::new(),
             memory,

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{BudgetId, CallId, Pid, Timestamp};
 
+use crate::budget::{Budgets, ROOT};
 use crate::config::Config;
-use crate::device::{DeviceId, Devices};
+use crate::device::{DeviceId, Devices, QueueId};
 use crate::mutant::{Mutant, broken};
 use crate::process::{
     CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
 };
-use crate::scheduler::{Candidate, Rank};
+use crate::scheduler::{Candidate, Levels, Rank, RunQueue, Way, virtual_time, weight};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,15 +23,23 @@ pub(crate) enum Owner {
     Device(DeviceId),
 }
 
+/// The priority of a process that waits, and when it became ready.
+type Urgency = (u8, u64);
+
+/// The priority of a process that runs, and when its call began.
+type Standing = (u8, Timestamp);
+
 /// Where one process stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Its next deadline.
     deadline: Option<Timestamp>,
-    /// Its place in a model's queue.
-    ready: Option<(DeviceId, Rank)>,
+    /// Its place in a queue for models.
+    ready: Option<Ready>,
     /// The model it holds a slot of.
     model_slot: Option<DeviceId>,
+    /// How it stands among those that may be asked to give up their slot of it.
+    running: Option<Standing>,
     /// Tool slots it holds.
     tool_slots: u32,
     /// The node it waits for, and since when.
@@ -41,6 +50,17 @@ pub(crate) struct Place {
     awaits: Option<Pid>,
 }
 
+/// A place in a queue for models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ready {
+    queue: QueueId,
+    rank: Rank,
+    /// The nodes under which it stands there, up to the root.
+    under: Vec<BudgetId>,
+    /// How urgent it is, whatever the policy: its priority and its place in the queue.
+    urgency: Urgency,
+}
+
 /// All queues.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Index {
@@ -48,8 +68,13 @@ pub(crate) struct Index {
     deadlines: BTreeSet<(Timestamp, Owner)>,
     budget_deadlines: BTreeMap<BudgetId, Timestamp>,
     device_deadlines: BTreeMap<DeviceId, Timestamp>,
-    ready: BTreeMap<DeviceId, BTreeSet<(Rank, Pid)>>,
+    ready: BTreeMap<QueueId, RunQueue>,
+    /// Where tenants and groups stand among those beside them.
+    ranks: BTreeMap<(QueueId, BudgetId), Rank>,
+    urgent: BTreeMap<QueueId, BTreeSet<(Urgency, Pid)>>,
     model_slots: BTreeMap<DeviceId, u32>,
+    /// Calls that run, by priority and by when they began.
+    running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
     tool_slots: u32,
     quota: BTreeMap<BudgetId, BTreeSet<(u64, Pid)>>,
     queued_tools: BTreeSet<(u64, CallId)>,
@@ -65,12 +90,42 @@ impl Index {
         self.tool_slots
     }
 
-    pub(crate) fn first_ready(&self, device: DeviceId) -> Option<Pid> {
-        self.ready.get(&device)?.first().map(|(_, pid)| *pid)
+    /// Who is first in a queue, and the rank of the way to it at the highest level.
+    pub(crate) fn first_ready(&self, queue: QueueId) -> Option<(Rank, Pid)> {
+        self.ready.get(&queue)?.first(ROOT)
     }
 
-    pub(crate) fn has_ready(&self, device: DeviceId) -> bool {
-        self.ready.get(&device).is_some_and(|queue| !queue.is_empty())
+    /// The most urgent in a queue, with its priority.
+    pub(crate) fn most_urgent(&self, queue: QueueId) -> Option<(u8, Pid)> {
+        self.urgent.get(&queue)?.first().map(|((priority, _), pid)| (*priority, *pid))
+    }
+
+    /// Who runs on a device and may be asked to give up its slot: the least urgent first, and among
+    /// those the one that began last.
+    pub(crate) fn running(&self, device: DeviceId) -> impl Iterator<Item = (u8, Pid)> {
+        let running = self.running.get(&device).into_iter().flatten().rev();
+        running.map(|((priority, _), pid)| (*priority, *pid))
+    }
+
+    /// Puts a tenant or group where it stands now among those beside it.
+    pub(crate) fn set_rank(
+        &mut self,
+        queue: QueueId,
+        group: BudgetId,
+        parent: BudgetId,
+        rank: Rank,
+    ) {
+        let old = self.ranks.insert((queue, group), rank).unwrap_or_default();
+        if old != rank
+            && let Some(queue) = self.ready.get_mut(&queue)
+        {
+            queue.rerank(group, parent, old, rank);
+        }
+    }
+
+    fn way(&self, ready: &Ready) -> Way {
+        let rank = |node| self.ranks.get(&(ready.queue, node)).copied().unwrap_or_default();
+        ready.under.iter().map(|node| (*node, rank(*node))).collect()
     }
 
     pub(crate) fn first_queued_tool(&self) -> Option<CallId> {
@@ -129,9 +184,9 @@ impl Index {
         self.move_deadline(Owner::Budget(id), old, at);
     }
 
-    /// Whether a device that is left alone will be tried again, and is not yet.
-    pub(crate) fn has_device_deadline(&self, id: DeviceId) -> bool {
-        self.device_deadlines.contains_key(&id)
+    /// When a device that is held back is looked at again.
+    pub(crate) fn device_deadline(&self, id: DeviceId) -> Option<Timestamp> {
+        self.device_deadlines.get(&id).copied()
     }
 
     fn move_deadline(&mut self, owner: Owner, old: Option<Timestamp>, new: Option<Timestamp>) {
@@ -151,14 +206,21 @@ impl Index {
         let old = self.places.remove(&pid).unwrap_or_default();
         self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
         if old.ready != new.ready {
-            if let Some((device, rank)) = old.ready {
-                remove_from(&mut self.ready, &device, |queue| {
-                    queue.remove(&(rank, pid));
+            if let Some(ready) = &old.ready {
+                let way = self.way(ready);
+                remove_from(&mut self.ready, &ready.queue, |queue| {
+                    queue.remove(pid, ready.rank, &way);
+                    queue.is_empty()
+                });
+                remove_from(&mut self.urgent, &ready.queue, |queue| {
+                    queue.remove(&(ready.urgency, pid));
                     queue.is_empty()
                 });
             }
-            if let Some((device, rank)) = new.ready {
-                self.ready.entry(device).or_default().insert((rank, pid));
+            if let Some(ready) = &new.ready {
+                let way = self.way(ready);
+                self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
+                self.urgent.entry(ready.queue).or_default().insert((ready.urgency, pid));
             }
         }
         if old.model_slot != new.model_slot {
@@ -171,6 +233,17 @@ impl Index {
             if let Some(device) = new.model_slot {
                 let count = self.model_slots.entry(device).or_default();
                 *count = count.saturating_add(1);
+            }
+        }
+        if (old.model_slot, old.running) != (new.model_slot, new.running) {
+            if let (Some(device), Some(standing)) = (old.model_slot, old.running) {
+                remove_from(&mut self.running, &device, |running| {
+                    running.remove(&(standing, pid));
+                    running.is_empty()
+                });
+            }
+            if let (Some(device), Some(standing)) = (new.model_slot, new.running) {
+                self.running.entry(device).or_default().insert((standing, pid));
             }
         }
         self.tool_slots =
@@ -228,21 +301,35 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 
 impl Place {
     /// Where the process stands, given what it stands among.
-    pub(crate) fn of(pid: Pid, process: &Process, config: &Config, devices: &Devices) -> Self {
+    pub(crate) fn of(
+        pid: Pid,
+        process: &Process,
+        config: &Config,
+        devices: &Devices,
+        budgets: &Budgets,
+    ) -> Self {
         let mut place = Self { deadline: process.deadline(), ..Self::default() };
         if let Some((call, candidate)) = candidate(pid, process)
-            && let Some(device) = devices.find(&call.options.model)
+            && let Some(queue) = devices.queue(&call.options.model)
         {
             let mut rank = config.policy.rank(&candidate);
             if broken!(devices, PriorityIgnored) {
                 rank.0 = u64::MAX - rank.0;
             }
-            place.ready = Some((device, rank));
+            let under = match config.policy.levels() {
+                Levels::One => vec![ROOT],
+                Levels::Groups => budgets.groups_above(process.spec.budget),
+            };
+            let urgency = (process.priority, candidate.since);
+            place.ready = Some(Ready { queue, rank, under, urgency });
         }
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
-            State::Running { call, .. } => place.model_slot = devices.find(&call.options.model),
+            State::Running { call, yielding, .. } => {
+                place.model_slot = devices.find(call.device());
+                place.running = (!yielding).then_some((process.priority, call.started));
+            }
             State::Waiting { on: Wait::Tools { calls } } => {
                 let startable = startable(calls, config);
                 for (at, call) in calls.iter().enumerate() {
@@ -264,7 +351,7 @@ impl Place {
                 for cancelling in calls {
                     match &cancelling.kind {
                         CancelKind::Model { call, .. } => {
-                            place.model_slot = devices.find(&call.options.model);
+                            place.model_slot = devices.find(call.device());
                         }
                         CancelKind::Tool => {
                             place.tool_slots = place.tool_slots.saturating_add(1);
@@ -279,8 +366,9 @@ impl Place {
             | State::Zombie { .. } => {}
         }
         // A stopped process does not take part; it looks again after CONT.
-        if let State::Waiting { on: Wait::Quota { call, budget } } = &process.state {
-            place.quota = Some((*budget, call.since));
+        if let State::Waiting { on: Wait::Quota { call, budget, asks } } = &process.state {
+            // Nobody who asks a person holds up those who do not.
+            place.quota = Some((*budget, if *asks { u64::MAX } else { call.since }));
         }
         place
     }
@@ -306,7 +394,14 @@ pub(crate) fn startable(calls: &[ToolWait], config: &Config) -> usize {
 fn candidate(pid: Pid, process: &Process) -> Option<(&ModelCall, Candidate)> {
     match &process.state {
         State::Ready { call } => {
-            let candidate = Candidate { pid, priority: process.priority, since: call.since };
+            let share = virtual_time(call.service, weight(process.priority));
+            let candidate = Candidate {
+                pid,
+                priority: process.priority,
+                since: call.since,
+                start: call.start,
+                finish: call.start.saturating_add(share),
+            };
             Some((call, candidate))
         }
         State::Program { .. }
@@ -330,7 +425,7 @@ impl Process {
             Termination::None | Termination::Asked { .. } | Termination::Told { .. } => None,
         };
         let own = match self.state.inner() {
-            State::Running { deadline, .. } => Some(*deadline),
+            State::Running { deadline, slice_ends, .. } => earlier(Some(*deadline), *slice_ends),
             State::Waiting { on } => match on {
                 Wait::Backoff { until, .. } | Wait::Timer { until } => Some(*until),
                 Wait::Child { until, .. } | Wait::Message { until, .. } => *until,

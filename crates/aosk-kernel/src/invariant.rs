@@ -20,10 +20,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aosk_abi::{BudgetId, Limits, MessageIndex, MicroUsd, Pid, Spend, Tokens, limits};
+use aosk_abi::{BudgetId, Limits, MessageIndex, MicroUsd, Pid, Spend, Timestamp, Tokens, limits};
 
 use crate::budget::ROOT;
-use crate::device::Circuit;
+use crate::device::{Circuit, DeviceId};
 use crate::kernel::Kernel;
 use crate::memory::Residency;
 use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
@@ -72,6 +72,12 @@ impl Kernel {
         let mut reserved: BTreeMap<BudgetId, Spend> = BTreeMap::new();
         let mut members: BTreeMap<BudgetId, u32> = BTreeMap::new();
         for (_, process) in self.processes.iter() {
+            for (device, held) in held_on_devices(&process.state) {
+                if let Some(node) = self.budgets.device(device) {
+                    let sum = reserved.entry(node).or_default();
+                    *sum = sum.plus(&held);
+                }
+            }
             let held = held(&process.state);
             let mut next = Some(process.spec.budget);
             *members.entry(process.spec.budget).or_default() += 1;
@@ -103,7 +109,9 @@ impl Kernel {
             ensure(budget.members == expected, || {
                 format!("{id}: counts {} members, has {expected}", budget.members)
             })?;
-            ensure(budget.members > 0 || id == ROOT, || format!("{id}: nobody is under it"))?;
+            ensure(budget.members > 0 || id == ROOT || budget.stays(), || {
+                format!("{id}: nobody is under it")
+            })?;
         }
         Ok(())
     }
@@ -138,8 +146,8 @@ impl Kernel {
         match process.state.inner() {
             State::Waiting { on } => match on {
                 Wait::Backoff { .. } | Wait::Timer { .. } => Ok(()),
-                Wait::Quota { budget, .. } => {
-                    ensure(stopped || self.will_be_released(*budget), || {
+                Wait::Quota { budget, asks, .. } => {
+                    ensure(stopped || *asks || self.will_be_released(*budget), || {
                         format!("{pid}: waits for room in {budget} that nobody will make")
                     })
                 }
@@ -187,11 +195,11 @@ impl Kernel {
 
     /// Whether something under the node is in flight or ready, and so will make room or try.
     fn will_be_released(&self, node: BudgetId) -> bool {
-        let reserved = self.budgets.get(node).is_some_and(|b| b.reserved != Spend::default());
-        reserved
+        let node_itself = self.budgets.get(node);
+        node_itself.is_some_and(|b| b.reserved != Spend::default() || b.room_at.is_some())
             || self.processes.iter().any(|(_, process)| {
                 matches!(&process.state, State::Ready { call }
-                    if self.devices.find(&call.options.model).is_some())
+                    if self.devices.queue(&call.options.model).is_some())
                     && self.budgets.chain(process.spec.budget).contains(&node)
             })
     }
@@ -224,22 +232,41 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether the device would take a call of this process.
+    fn is_idle(&self, id: DeviceId, pid: Pid) -> bool {
+        let in_use = self.index.slots_in_use(id);
+        // Until its deadline no call goes through; without one, nobody would try it again.
+        let held_back = self.index.device_deadline(id).is_some();
+        self.devices.get(id).is_some_and(|device| {
+            let admits = match device.circuit {
+                Circuit::Closed { .. } => true,
+                Circuit::Open { .. } => in_use == 0 && !held_back,
+                Circuit::HalfOpen => in_use == 0,
+            };
+            let allowed = device.slots.min(device.patience.allowed());
+            let waits = held_back
+                && (device.patience.end() > Timestamp::ZERO
+                    || device.full.is_some_and(|(of, _)| of == pid));
+            in_use < allowed && admits && !waits
+        })
+    }
+
     fn check_slots(&self) -> Check {
         for (id, device) in self.devices.iter() {
             let in_use = self.index.slots_in_use(id);
             ensure(in_use <= device.slots, || {
                 format!("{}: {in_use} calls in {} slots", device.name, device.slots)
             })?;
-            let admits = match device.circuit {
-                Circuit::Closed { .. } => true,
-                // Until its deadline no call goes through; without one, nobody would try it again.
-                Circuit::Open { .. } => in_use == 0 && !self.index.has_device_deadline(id),
-                Circuit::HalfOpen => in_use == 0,
+        }
+        for queue in self.devices.pools().flat_map(|pool| &pool.queues) {
+            let Some((_, pid)) = self.index.first_ready(*queue) else {
+                continue;
             };
-            let idle = !self.draining && in_use < device.slots && admits;
-            ensure(!(idle && self.index.has_ready(id)), || {
-                format!("{}: a slot is free and somebody is ready", device.name)
-            })?;
+            for id in self.devices.backends(*queue) {
+                ensure(self.draining || !self.is_idle(id, pid), || {
+                    format!("{pid} is ready for device {id}, which has a slot free")
+                })?;
+            }
         }
         let in_use = self.index.tool_slots_in_use();
         let idle = !self.draining && in_use < self.config.tool_slots;
@@ -288,6 +315,25 @@ fn check_memory(pid: Pid, process: &Process) -> Check {
     })
 }
 
+/// What a process has reserved at devices.
+fn held_on_devices(state: &State) -> Vec<(&str, Spend)> {
+    match state.inner() {
+        State::Running { call, held, .. } => vec![(call.device(), *held)],
+        State::Exiting { calls, .. } => calls
+            .iter()
+            .filter_map(|call| match &call.kind {
+                CancelKind::Model { call, held } => Some((call.device(), *held)),
+                CancelKind::Tool => None,
+            })
+            .collect(),
+        State::Program { .. }
+        | State::Ready { .. }
+        | State::Waiting { .. }
+        | State::Stopped { .. }
+        | State::Zombie { .. } => Vec::new(),
+    }
+}
+
 /// What a process has reserved.
 fn held(state: &State) -> Spend {
     match state.inner() {
@@ -315,6 +361,6 @@ fn raise(limits: &Limits, by: &Spend) -> Limits {
         micro_usd: limits.micro_usd.map(|limit| MicroUsd(limit.0.saturating_add(by.micro_usd.0))),
         steps: limits.steps.map(|limit| limit.saturating_add(by.steps)),
         children: limits.children.map(|limit| limit.saturating_add(by.children)),
-        wall: limits.wall,
+        ..*limits
     }
 }

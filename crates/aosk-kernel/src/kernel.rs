@@ -88,6 +88,7 @@ impl Kernel {
             Input::ModelDone { call, attempt, outcome } => {
                 self.model_done(cx, *call, *attempt, outcome);
             }
+            Input::RateReported { device, report } => self.rate_reported(cx, device, report),
             Input::ToolDone { call, attempt, outcome } => {
                 self.tool_done(cx, *call, *attempt, outcome);
             }
@@ -100,7 +101,9 @@ impl Kernel {
         loop {
             self.reindex();
             let started = (!self.draining || broken!(self, DrainIgnored))
-                && (self.start_a_model_call(cx) || self.start_a_tool_call(cx));
+                && (self.start_a_model_call(cx)
+                    || self.start_a_tool_call(cx)
+                    || self.preempt_a_call(cx));
             let progressed = started || self.retry_a_quota_waiter();
             if !progressed {
                 return;
@@ -114,8 +117,7 @@ impl Kernel {
             match owner {
                 Owner::Process(pid) => self.process_due(cx, pid),
                 Owner::Budget(budget) => self.budget_due(cx, budget),
-                // The scheduler tries it again; nothing else is due.
-                Owner::Device(_) => {}
+                Owner::Device(device) => self.device_due(cx.now, device),
             }
         }
     }
@@ -127,6 +129,9 @@ impl Kernel {
             Command::Send { pid, body } => self.deliver(cx, None, *pid, body).map(|()| Reply::Done),
             Command::Renice { pid, priority } => {
                 self.renice(cx, *pid, *priority).map(|()| Reply::Done)
+            }
+            Command::SetLimits { budget, limits } => {
+                self.set_limits(cx, *budget, limits).map(|()| Reply::Done)
             }
             Command::SetPolicy { policy } => self.set_policy(cx, policy).map(|()| Reply::Done),
         };

@@ -26,6 +26,7 @@ mod budget;
 mod config;
 mod device;
 mod dispatch;
+mod group;
 mod image;
 mod index;
 mod interrupt;
@@ -33,12 +34,16 @@ mod invariant;
 pub mod kernel;
 pub mod memory;
 mod mutant;
+mod preempt;
 mod process;
+mod rates;
+mod runaway;
 mod scheduler;
+mod share;
 mod syscall;
 mod table;
 
-pub use config::{Config, ModelConfig};
+pub use config::{Choice, Config, GroupConfig, ModelConfig, Rates, Route};
 pub use image::{BudgetView, RestoreError};
 pub use invariant::Violation;
 pub use kernel::Kernel;
@@ -47,6 +52,6 @@ pub use process::{
     CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory, ModelCall,
     Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, ToolPhase, ToolWait, Wait,
 };
-pub use scheduler::{Candidate, Policy, Rank, policy};
+pub use scheduler::{Candidate, Levels, Policy, Rank, policy, weight};
 #[cfg(test)]
 mod tests;

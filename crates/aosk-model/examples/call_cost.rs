@@ -118,6 +118,7 @@ fn request() -> Request {
             window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
+        begun: None,
         tools: Arc::new([tool]),
         cache: aosk_model::CacheHints::default(),
         answers: 0,

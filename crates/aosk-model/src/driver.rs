@@ -22,6 +22,9 @@ pub struct Request {
     pub options: Arc<ThinkOptions>,
     /// The conversation, in order.
     pub messages: Vec<Body>,
+    /// An answer that was begun and is to be gone on with: an assistant message. Only a device that
+    /// can do that is given one; the answer is then the rest alone.
+    pub begun: Option<Body>,
     /// The tools offered, in the order in which the model sees them.
     pub tools: Arc<[ToolSpec]>,
     /// What to tell the provider's prefix cache.

@@ -1,11 +1,12 @@
 //! What a node is made of.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aosk_abi::{Limits, Millis, Price, Tokens, limits};
-use aosk_kernel::Policy;
 use aosk_kernel::memory::{CacheRules, Prefer, Replacement};
+use aosk_kernel::{GroupConfig, Policy, Rates, Route};
 use aosk_model::{Driver, Replay, Tokenizer};
 use aosk_store::Store;
 use aosk_tools::Registry;
@@ -18,6 +19,10 @@ pub struct NodeConfig {
     pub store: Box<dyn Store>,
     /// The models it may ask.
     pub models: Vec<ModelDevice>,
+    /// Names that several models answer to.
+    pub routes: BTreeMap<String, Route>,
+    /// Tenants and groups, by name.
+    pub groups: BTreeMap<String, GroupConfig>,
     /// The tools it has.
     pub tools: Registry,
     /// Recorded tool results, for processes whose label names a record.
@@ -68,6 +73,10 @@ pub struct ModelDevice {
     pub long_cache: Option<&'static CacheRules>,
     /// How long one attempt may take.
     pub timeout: Millis,
+    /// Its rates: calls and tokens in a minute, money in a day.
+    pub rates: Rates,
+    /// Whether it can go on from an answer that was begun.
+    pub continues: bool,
     /// Whether answers are streamed; observers then see them grow.
     pub stream: bool,
 }
@@ -87,6 +96,8 @@ impl ModelDevice {
             cache: CacheRules::free(),
             long_cache: None,
             timeout: limits::MODEL_TIMEOUT,
+            rates: Rates::default(),
+            continues: false,
             stream: false,
         }
     }

@@ -3,21 +3,25 @@
 //! A task that is cut off drops its call, which closes the connection or kills the command; only
 //! when that has happened is the kernel told that the call no longer runs.
 
+mod answer;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Pid,
-    ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
+    Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Notice,
+    Pid, ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
-use aosk_model::{CacheHints, Delta, Replay, Request, Tokenizer};
+use aosk_model::{CacheHints, Delta, OnDelta, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::config::ModelDevice;
 use crate::memory::Shown;
+
+use self::answer::{Growing, joined};
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -49,6 +53,17 @@ pub(crate) struct Asker {
     pub(crate) answers: u64,
 }
 
+/// What a model is asked, and by whom.
+pub(crate) struct Asked {
+    pub(crate) asker: Asker,
+    pub(crate) options: Arc<ThinkOptions>,
+    pub(crate) shown: Shown,
+    /// The answer that was begun and is gone on with.
+    pub(crate) begun: Option<Body>,
+    /// What the model is told beside the conversation.
+    pub(crate) notice: Option<Notice>,
+}
+
 /// All devices of a node.
 pub(crate) struct Devices {
     models: BTreeMap<String, ModelDevice>,
@@ -61,6 +76,8 @@ pub(crate) struct Devices {
     growth: broadcast::Sender<Growth>,
     tasks: JoinSet<Input>,
     running: HashMap<Key, AbortHandle>,
+    /// What has a model call give up its slot.
+    yields: HashMap<Key, Arc<Notify>>,
     by_task: HashMap<Id, (Key, Kind)>,
 }
 
@@ -94,6 +111,7 @@ impl Devices {
             growth,
             tasks: JoinSet::new(),
             running: HashMap::new(),
+            yields: HashMap::new(),
             by_task: HashMap::new(),
         }
     }
@@ -140,19 +158,13 @@ impl Devices {
     }
 
     /// Starts a model call.
-    pub(crate) fn think(
-        &mut self,
-        call: CallId,
-        attempt: u32,
-        asker: Asker,
-        options: Arc<ThinkOptions>,
-        shown: Shown,
-    ) {
+    pub(crate) fn think(&mut self, (call, attempt): (CallId, u32), device: &str, asked: Asked) {
+        let Asked { asker, options, shown, begun, notice } = asked;
         let tools = self.offered(&options.tools).specs.clone();
-        let Some(device) = self.models.get(&options.model).cloned() else {
+        let Some(model) = self.models.get(device).cloned() else {
             // The kernel knows the same devices, so this does not happen; the call must end all the
             // same.
-            let failure = internal(format!("asking {}: no such device", options.model));
+            let failure = internal(format!("asking {device}: no such device"));
             self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
             return;
         };
@@ -169,15 +181,20 @@ impl Devices {
             process: asker.name,
             label: asker.label,
             options,
-            messages: shown.messages,
+            messages: told(shown.messages, notice),
+            begun: begun.clone(),
             tools,
             cache,
             answers: asker.answers,
         };
         let growth = self.growth.clone();
         let summarises = shown.summarises;
+        let yields = Arc::new(Notify::new());
+        self.yields.insert((call, attempt), yields.clone());
         self.spawn((call, attempt), Kind::Model, async move {
+            let growing = Growing::default();
             let on_delta = |delta| {
+                growing.take(&delta);
                 // What is not said to anybody is nothing to watch.
                 if summarises {
                     return;
@@ -185,19 +202,28 @@ impl Devices {
                 // Nobody need be watching.
                 let _unseen = growth.send(Growth { pid: call.pid, delta });
             };
-            let answer = if device.stream {
-                device.driver.complete(request, Some(&on_delta)).await
-            } else {
-                device.driver.complete(request, None).await
-            };
-            match answer {
-                Ok(reply) => {
-                    let outcome = ModelOutcome::Answered(Box::new(reply));
-                    Input::ModelDone { call, attempt, outcome }
+            let streams = model.stream || model.continues;
+            let on_delta: OnDelta<'_> = if streams { Some(&on_delta) } else { None };
+            let outcome = tokio::select! {
+                biased;
+                answer = model.driver.complete(request, on_delta) => match answer {
+                    Ok(reply) => ModelOutcome::Answered(Box::new(joined(begun.as_ref(), reply))),
+                    Err(failure) => ModelOutcome::Failed(failure),
+                },
+                () = yields.notified() => {
+                    let begun = if model.continues { begun.as_ref() } else { None };
+                    growing.broken_off(begun, model.tokenizer, model.continues)
                 }
-                Err(failure) => failed(call, attempt, failure),
-            }
+            };
+            Input::ModelDone { call, attempt, outcome }
         });
+    }
+
+    /// Has a call stop at the next token. Its completion says what was written.
+    pub(crate) fn give_up_slot(&self, call: CallId, attempt: u32) {
+        if let Some(yields) = self.yields.get(&(call, attempt)) {
+            yields.notify_one();
+        }
     }
 
     /// Ends a model call that cannot even be made.
@@ -349,6 +375,7 @@ impl Devices {
             return Input::Tick;
         };
         self.running.remove(&key);
+        self.yields.remove(&key);
         let (call, attempt) = key;
         match input {
             Ok(input) => input,
@@ -369,8 +396,28 @@ impl Devices {
     pub(crate) async fn shutdown(&mut self) {
         self.tasks.shutdown().await;
         self.running.clear();
+        self.yields.clear();
         self.by_task.clear();
     }
+}
+
+/// The conversation with what the model is told at its end, in this call only.
+fn told(mut messages: Vec<Body>, notice: Option<Notice>) -> Vec<Body> {
+    let text = match notice {
+        None => return messages,
+        Some(Notice::LastStep { resource }) => format!(
+            "[kernel] This is your last step: the budget of this process has no room for another \
+             model call ({}). Save what must be kept and give your result now.",
+            resource.word(),
+        ),
+        Some(Notice::Runaway { what, times }) => format!(
+            "[kernel] You are going round in circles: {} ({times} times in a row). Do something \
+             else, or finish with what you have; you are ended if you go on.",
+            what.word(),
+        ),
+    };
+    messages.push(Body::new(Message::user(text)));
+    messages
 }
 
 fn failed(call: CallId, attempt: u32, failure: Failure) -> Input {

@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Command, Effects, Error, ErrorCode, Frame, Hash, Input, Millis, Pid, Release, Reply,
-    RequestId, Timestamp, limits,
+    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
+    limits,
 };
-use aosk_kernel::{Kernel, Policy, Process};
+use aosk_kernel::{Kernel, Policy};
 use aosk_store::{Batch, Committer};
 use aosk_tools::kernel_calls;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,9 +20,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::commits::Commits;
-use crate::devices::{Asker, Devices};
+use crate::devices::{Asked, Asker, Devices};
 use crate::flight::{Flight, Seen};
-use crate::memory::{Source, render};
+use crate::memory::{Log, render};
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
 use crate::turns::Turns;
@@ -287,7 +287,7 @@ impl EventLoop {
 
     fn release(&mut self, release: Release) {
         match release {
-            Release::Think { call, attempt, window, options } => {
+            Release::Think { call, attempt, device, window, options, begun, notice } => {
                 let Some(mut asker) = self.asker(call.pid) else {
                     return;
                 };
@@ -296,8 +296,13 @@ impl EventLoop {
                     asker.answers = process.map_or(0, |process| process.stats.summaries);
                 }
                 let (kernel, bodies) = (&self.kernel, &mut self.bodies);
-                match render(&window, &mut Log { bodies, process: kernel.process(call.pid) }) {
-                    Ok(shown) => self.devices.think(call, attempt, asker, options, shown),
+                let begun = begun.map(|hash| bodies.get(hash)).transpose();
+                let mut log = Log { bodies, process: kernel.process(call.pid) };
+                match begun.and_then(|begun| Ok((begun, render(&window, &mut log)?))) {
+                    Ok((begun, shown)) => {
+                        let asked = Asked { asker, options, shown, begun, notice };
+                        self.devices.think((call, attempt), &device, asked);
+                    }
                     Err(error) => self.devices.fail_model(call, attempt, &error),
                 }
             }
@@ -307,6 +312,7 @@ impl EventLoop {
                 }
             }
             Release::Cancel { call, attempt } => self.devices.cancel(call, attempt),
+            Release::Yield { call, attempt } => self.devices.give_up_slot(call, attempt),
             Release::Reply { request, reply } => {
                 if let Some(waiting) = self.replies.remove(&request) {
                     // Whoever asked may have gone away.
@@ -353,7 +359,10 @@ impl EventLoop {
         while let Some(committing) = &mut self.committing {
             // Time is up: what was decided before the end began and has not left yet stays here.
             committing.releases.retain(|release| match release {
-                Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => false,
+                Release::Think { .. }
+                | Release::Tool(_)
+                | Release::Cancel { .. }
+                | Release::Yield { .. } => false,
                 Release::Reply { .. } => true,
             });
             let outcome = self.commits.wait().await;
@@ -362,22 +371,6 @@ impl EventLoop {
             }
         }
         End::Stopped
-    }
-}
-
-/// The log of a process, for what is shown of it.
-struct Log<'a> {
-    bodies: &'a mut Bodies,
-    process: Option<&'a Process>,
-}
-
-impl Source for Log<'_> {
-    fn body(&mut self, hash: Hash) -> Result<Body, Error> {
-        self.bodies.get(hash)
-    }
-
-    fn behind(&mut self, frame: &Frame) -> Vec<Frame> {
-        self.process.map(|process| process.memory.behind(frame, &process.pages)).unwrap_or_default()
     }
 }
 

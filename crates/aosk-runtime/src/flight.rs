@@ -60,12 +60,14 @@ impl Seen {
             Input::Boot => ("boot", None, 0),
             Input::Tick => ("tick", None, 0),
             Input::Drain => ("drain", None, 0),
+            Input::RateReported { .. } => ("rates", None, 0),
             Input::Operator { request, command } => {
                 let (what, pid) = match command {
                     Command::Spawn(_) => ("operator spawn", None),
                     Command::Signal { pid, .. } => ("operator signal", Some(*pid)),
                     Command::Send { pid, .. } => ("operator send", Some(*pid)),
                     Command::Renice { pid, .. } => ("operator renice", Some(*pid)),
+                    Command::SetLimits { .. } => ("operator limits", None),
                     Command::SetPolicy { .. } => ("operator policy", None),
                 };
                 (what, pid, request.0)
@@ -76,6 +78,7 @@ impl Seen {
                     ModelOutcome::Answered(_) => "model answered",
                     ModelOutcome::Failed(_) => "model failed",
                     ModelOutcome::Cancelled => "model cancelled",
+                    ModelOutcome::Yielded { .. } => "model yielded",
                 };
                 (what, Some(call.pid), u64::from(call.number))
             }

@@ -76,6 +76,8 @@ impl Node {
                 cache: model.cache,
                 long_cache: model.long_cache,
                 long_price: model.long_price,
+                rates: model.rates,
+                continues: model.continues,
             };
             (model.name.clone(), known)
         });
@@ -89,6 +91,8 @@ impl Node {
         kernel_config.summary_model = config.summary_model;
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;
+        kernel_config.routes = config.routes;
+        kernel_config.groups = config.groups;
         let image = store.load()?;
         let kernel = Kernel::restore(kernel_config.clone(), &image)?;
         let shadow = Shadow::new(&image.rows, &kernel_config);

@@ -148,6 +148,7 @@ fn spec(number: u32) -> SpawnSpec {
             tokens: number.is_multiple_of(10).then_some(Tokens(u64::MAX / 2)),
             ..Limits::default()
         },
+        group: String::new(),
         fork: false,
         pages: Vec::new(),
     }

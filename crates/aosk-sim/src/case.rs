@@ -193,7 +193,7 @@ impl Case {
         if self.has(Feature::Wall) && rng.chance(300) {
             limits.wall = Some(Millis::from_secs(rng.between(60, 200)));
         }
-        let names = ["priority", "fifo", "round-robin"];
+        let names = ["fair", "priority", "fifo", "round-robin"];
         let chosen = rng.pick(&names).and_then(|name| policy(name).ok());
         let mut config = Config {
             models,

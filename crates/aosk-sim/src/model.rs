@@ -94,6 +94,17 @@ pub fn cancelled(case: &Case, call: CallId, attempt: u32, healthy: bool) -> (Opt
     }
 }
 
+/// What a model reports when it is asked to give up its slot: often what it has written so far.
+#[must_use]
+pub fn yielded(case: &Case, call: CallId, attempt: u32, all: &Usage) -> (Millis, ModelOutcome) {
+    let parts = [call.pid.0, u64::from(call.number), u64::from(attempt), 1];
+    let mut rng = Rng::of(case.seed, About::Cancel, &parts);
+    let usage = Usage { output: Tokens(rng.below(all.output.0.saturating_add(1))), ..*all };
+    let begun = format!("what was begun of {call} in attempt {attempt}");
+    let begun = rng.chance(700).then(|| Body::new(Message::assistant(begun)));
+    (Millis(rng.between(1, 300)), ModelOutcome::Yielded { begun, usage })
+}
+
 /// Whether the first model is down: once in the run, long enough to open its circuit.
 fn is_down(case: &Case, attempt: &Attempt<'_>) -> bool {
     let since = attempt.now.since(BEGIN).0;

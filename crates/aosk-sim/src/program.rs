@@ -112,6 +112,7 @@ pub fn spec(
         priority: u8::try_from(rng.between(0, 100)).unwrap_or(50),
         capabilities: capabilities(rng, features),
         limits: limits(rng, features),
+        group: String::new(),
         fork: false,
         pages: (0..pages).map(|at| Body::new(Message::system(format!("page {at}")))).collect(),
     }

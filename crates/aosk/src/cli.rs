@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
-use aosk::kernel::memory::Prefer;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -123,10 +122,10 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     pub(crate) window: Option<u64>,
     /// What leaves the window when it is full: priced (the default), fifo-batch, lru, sliding or
-    /// summarise. Not remembered for --resume.
+    /// summarise. A run that is resumed keeps it.
     #[arg(long, value_name = "NAME")]
     pub(crate) replacement: Option<String>,
-    /// What matters most when something leaves; the default is cost. Not remembered for --resume.
+    /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
     /// The model that makes the summaries of --replacement summarise; without it lines are quoted from
@@ -144,16 +143,6 @@ pub(crate) enum Preference {
     Quality,
     /// That the window is full.
     Utilisation,
-}
-
-impl From<Preference> for Prefer {
-    fn from(preference: Preference) -> Self {
-        match preference {
-            Preference::Cost => Self::Cost,
-            Preference::Quality => Self::Quality,
-            Preference::Utilisation => Self::Utilisation,
-        }
-    }
 }
 
 /// What an agent may touch.
@@ -283,7 +272,7 @@ pub(crate) struct TraceRunArgs {
     /// Go on with the last run in the data directory.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// The scheduler policy: fifo, round-robin or priority.
+    /// The scheduler policy: fair, priority, round-robin or fifo.
     #[arg(long, value_name = "NAME")]
     pub(crate) policy: Option<String>,
     /// Print one flat JSON object at the end.
@@ -324,7 +313,9 @@ pub(crate) struct LogsArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Tokens are the kernel's estimate unless it says otherwise. A page is a message of \
-the log, or a part of a long one; in the place of pages that left stands a stub.\n\nExamples:\n  \
+the log, or a part of a long one; in the place of pages that left stands a stub. A loss is what \
+missing a page is expected to weigh, in tokens of input that no cache has: the chance that it is needed \
+again, times what it takes to bring it back and what a fault counts under --prefer.\n\nExamples:\n  \
 aosk mem 1\n  aosk mem 1 --all\n  aosk mem 1 --explain\n  aosk mem 1 --timeline window.svg\n  \
 aosk mem 1 --json"
 )]

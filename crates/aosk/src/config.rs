@@ -176,7 +176,7 @@ fn policy_name(value: &Value) -> Result<String, Error> {
         Ok(policy) => Ok(policy.name().to_owned()),
         Err(error) => {
             let known = error.hint.strip_prefix("policies: ").unwrap_or_default();
-            Err(must("policy", value, &format!("one of {known}"), "priority"))
+            Err(must("policy", value, &format!("one of {known}"), "fair"))
         }
     }
 }

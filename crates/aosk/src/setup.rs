@@ -1,5 +1,6 @@
 //! From the command line to a node.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
 use aosk::{ModelDevice, Node, NodeConfig, Programs};
 
-use crate::cli::{ModelArgs, Place};
+use crate::cli::{ModelArgs, Place, Preference};
 use crate::config::Config;
 use crate::term::note;
 
@@ -125,6 +126,26 @@ impl Memory {
     }
 }
 
+impl From<Prefer> for Preference {
+    fn from(prefer: Prefer) -> Self {
+        match prefer {
+            Prefer::Cost => Self::Cost,
+            Prefer::Quality => Self::Quality,
+            Prefer::Utilisation => Self::Utilisation,
+        }
+    }
+}
+
+impl From<Preference> for Prefer {
+    fn from(preference: Preference) -> Self {
+        match preference {
+            Preference::Cost => Self::Cost,
+            Preference::Quality => Self::Quality,
+            Preference::Utilisation => Self::Utilisation,
+        }
+    }
+}
+
 /// All built-in tools.
 pub(crate) fn tools() -> Result<Registry, Error> {
     builtin::registry(aosk::tools::limits::OUTPUT_BYTES_MAX, crate::launch::launcher())
@@ -148,7 +169,7 @@ pub(crate) fn node(
     store: Box<dyn Store>,
     parts: Parts,
 ) -> Result<Node, Error> {
-    let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("priority");
+    let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("fair");
     Node::start(NodeConfig {
         store,
         models: parts.models,
@@ -156,6 +177,8 @@ pub(crate) fn node(
         recorded: parts.recorded,
         programs: Programs::default(),
         policy: policy(name)?,
+        routes: BTreeMap::new(),
+        groups: BTreeMap::new(),
         replacement: parts.memory.replacement,
         prefer: parts.memory.prefer,
         summary_model: parts.memory.summary_model,

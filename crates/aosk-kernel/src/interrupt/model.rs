@@ -2,13 +2,14 @@
 
 use aosk_abi::{
     CallId, ErrorCode, Fact, Failure, FailureClass, MicroUsd, ModelOutcome, ModelReply, Pid, Spend,
-    Tokens, Usage, Wake, limits,
+    Timestamp, Tokens, Usage, Wake, limits,
 };
 
 use crate::device::backoff;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{CancelKind, ModelCall, State, Termination, Wait};
+use crate::scheduler::service;
 
 impl Kernel {
     /// A model call ended.
@@ -29,15 +30,24 @@ impl Kernel {
             State::Running { call, held, .. }
                 if call.number == id.number && (call.attempt == attempt || any_attempt) =>
             {
-                let (call, held) = (call.clone(), *held);
+                let (call, held, took) = (call.clone(), *held, cx.now.since(call.started));
                 match outcome {
-                    ModelOutcome::Answered(reply) => self.answered(cx, id.pid, &call, &held, reply),
+                    ModelOutcome::Answered(reply) => {
+                        self.device_succeeded(cx.now, call.device(), took, reply.usage.output);
+                        self.answered(cx, id.pid, &call, &held, reply);
+                    }
+                    ModelOutcome::Yielded { usage, .. } if asked_to_end => {
+                        self.interrupted(cx, id.pid, &call, &held, usage);
+                    }
+                    ModelOutcome::Yielded { .. } => {
+                        self.yielded(cx, id.pid, (call, held), outcome);
+                    }
                     ModelOutcome::Failed(failure) => {
                         let usage = failure.usage.unwrap_or_default();
                         self.failed(cx, id.pid, call, &held, &usage, failure);
                     }
                     ModelOutcome::Cancelled if asked_to_end => {
-                        self.interrupted(cx, id.pid, &call, &held);
+                        self.interrupted(cx, id.pid, &call, &held, &cut_off(&call));
                     }
                     ModelOutcome::Cancelled => {
                         // Nobody asked for that; take it as a failure on the way.
@@ -88,16 +98,15 @@ impl Kernel {
         held: &Spend,
         reply: &ModelReply,
     ) {
-        self.device_succeeded(&call.options.model);
         if let Some(summary) = &call.summary {
             self.summary_answered(cx, pid, call, summary, held, reply);
             return;
         }
-        let spend = self.settle_usage(pid, call, held, &reply.usage, /*calls*/ 1);
+        let spend = self.settle_usage(cx.now, (pid, call), held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
         }
-        let rules = self.config.cache(&call.options.model, call.long_lived);
+        let rules = self.config.cache(call.device(), call.long_lived);
         let missed = self.processes.get_mut(pid).and_then(|process| {
             process.memory.counted(call.estimate, &reply.usage);
             process.memory.missed(&reply.usage, rules)
@@ -132,8 +141,8 @@ impl Kernel {
     /// ends with it, as calls and steps count what the process asked, not how often it was tried.
     pub(crate) fn settle_usage(
         &mut self,
-        pid: Pid,
-        call: &ModelCall,
+        now: Timestamp,
+        (pid, call): (Pid, &ModelCall),
         held: &Spend,
         usage: &Usage,
         calls: u64,
@@ -141,11 +150,13 @@ impl Kernel {
         let spend = Spend {
             tokens: usage.input() + usage.output,
             calls,
-            micro_usd: self.config.price(&call.options.model, call.long_lived).of(usage),
+            micro_usd: self.config.price(call.device(), call.long_lived).of(usage),
             steps: calls,
             children: 0,
         };
-        self.settle_call(pid, held, &spend);
+        self.settle_call(now, (pid, call), held, &spend);
+        let price = self.config.price(call.device(), call.long_lived);
+        self.served(pid, call, service(&price, usage));
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.input += usage.input();
             process.stats.cached += usage.cache_read;
@@ -164,17 +175,46 @@ impl Kernel {
         usage: &Usage,
         calls: u64,
     ) {
-        let spend = self.settle_usage(pid, call, held, usage, calls);
+        let spend = self.settle_usage(cx.now, (pid, call), held, usage, calls);
         charged(cx, pid, call.number, spend);
     }
 
-    fn settle_call(&mut self, pid: Pid, held: &Spend, spend: &Spend) {
+    fn settle_call(
+        &mut self,
+        now: Timestamp,
+        (pid, call): (Pid, &ModelCall),
+        held: &Spend,
+        spend: &Spend,
+    ) {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
         process.stats.spend = process.stats.spend.plus(spend);
-        let budget = process.spec.budget;
-        self.budgets.settle(budget, held, spend);
+        let nodes = [Some(process.spec.budget), self.budgets.device(call.device())];
+        for node in nodes.into_iter().flatten() {
+            self.budgets.settle(node, held, spend);
+            self.budgets.correct(node, (call.started, now), held, spend);
+        }
+        if let Some(id) = self.devices.find(call.device()) {
+            // There may be room in its rates now.
+            if let Some(device) = self.devices.get_mut(id) {
+                device.full = None;
+            }
+            self.look_again(now, id);
+        }
+    }
+
+    /// Gives back what was held for a call of which nobody knows what it used. In the minute, the hour
+    /// and the day it counts in full.
+    pub(crate) fn give_back(&mut self, pid: Pid, call: &ModelCall, held: &Spend) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        let nodes = [Some(process.spec.budget), self.budgets.device(call.device())];
+        for node in nodes.into_iter().flatten() {
+            self.budgets.settle(node, held, &Spend::default());
+        }
+        self.served(pid, call, 0);
     }
 
     /// An attempt failed after it had used so much.
@@ -187,15 +227,18 @@ impl Kernel {
         usage: &Usage,
         failure: &Failure,
     ) {
-        self.device_failed(cx.now, &call.options.model, failure.class);
+        self.device_failed(cx.now, call.device(), failure);
         let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
             failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX);
         let again = match failure.class {
             FailureClass::Final => false,
-            FailureClass::Transient | FailureClass::RateLimited => {
+            FailureClass::Transient => {
                 call.failures < limits::MODEL_ATTEMPTS_MAX && !asked_too_long
+            }
+            FailureClass::RateLimited => {
+                call.failures < limits::RATE_LIMITED_ATTEMPTS_MAX && !asked_too_long
             }
         };
         if again {
@@ -206,7 +249,7 @@ impl Kernel {
             self.summary_failed(cx, pid, &call, summary, failure.code, &failure.message);
         } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
-            self.set_state(pid, State::Ready { call });
+            self.enqueue(pid, call);
             self.interrupt(cx, pid);
         } else {
             // A call that fails for good is a step all the same, so that a program that asks again
@@ -265,8 +308,15 @@ impl Kernel {
     }
 
     /// A call was cancelled because its process was asked to end.
-    fn interrupted(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &ModelCall, held: &Spend) {
-        self.settle_unanswered(cx, pid, call, held, &cut_off(call), /*calls*/ 1);
+    fn interrupted(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: &ModelCall,
+        held: &Spend,
+        usage: &Usage,
+    ) {
+        self.settle_unanswered(cx, pid, call, held, usage, /*calls*/ 1);
         self.model_call_abandoned(cx, pid, call.number);
         self.tell_termination(cx, pid);
     }
@@ -317,12 +367,16 @@ impl Kernel {
                 ModelOutcome::Answered(reply) => Some(reply.usage),
                 ModelOutcome::Failed(failure) => failure.usage,
                 ModelOutcome::Cancelled => Some(cut_off(&call)),
+                ModelOutcome::Yielded { usage, .. } => Some(*usage),
             };
             match usage {
                 Some(usage) => {
                     self.settle_unanswered(cx, id.pid, &call, &held, &usage, /*calls*/ 1);
                 }
-                None => self.settle_call(id.pid, &held, &Spend::default()),
+                None => {
+                    self.settle_call(cx.now, (id.pid, &call), &held, &Spend::default());
+                    self.served(id.pid, &call, 0);
+                }
             }
         }
         self.finish_if_over(cx, id.pid);
@@ -345,8 +399,8 @@ impl Kernel {
             std::mem::take(calls).into_iter().partition(|call| call.deadline <= now);
         *calls = waiting;
         for call in late {
-            if let CancelKind::Model { held, .. } = call.kind {
-                self.settle_call(pid, &held, &held);
+            if let CancelKind::Model { held, call } = call.kind {
+                self.settle_call(cx.now, (pid, &call), &held, &held);
                 charged(cx, pid, call.number, held);
             }
         }

@@ -24,6 +24,18 @@ pub enum Prefer {
     Utilisation,
 }
 
+impl Prefer {
+    /// The name it is chosen by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::Quality => "quality",
+            Self::Utilisation => "utilisation",
+        }
+    }
+}
+
 /// What a policy sees before a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {

@@ -9,7 +9,7 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
+    CancelKind, Cancelling, Cause, Guard, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
     Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
@@ -27,6 +27,13 @@ impl Kernel {
     ) -> Result<Pid, Error> {
         check_spec(wanted)?;
         let (mut spec, priority) = self.inherit(cx, parent, wanted)?;
+        if !wanted.group.is_empty() {
+            if parent.is_some() {
+                let what = format!("starting {}: only the operator chooses a group", wanted.name);
+                return Err(Error::new(ErrorCode::BadSyscall, what));
+            }
+            spec.budget = self.group(cx, &wanted.group)?;
+        }
         let child = Spend { children: 1, ..Spend::default() };
         self.budgets.charge(spec.budget, &child).map_err(|resource| {
             Error::new(
@@ -76,6 +83,9 @@ impl Kernel {
                 calls: 0,
                 mail_count: 0,
                 stats: Stats::default(),
+                served: BTreeMap::new(),
+                guard: Guard::default(),
+                descendants: 0,
                 log,
                 pages,
                 memory,
@@ -88,6 +98,10 @@ impl Kernel {
         }
         if let Some(parent) = parent.and_then(|pid| self.processes.get_mut(pid)) {
             parent.children.insert(pid);
+            let root = self.root_of(pid);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_add(1);
+            }
         }
         self.wake(cx, pid, Wake::Started);
         Ok(pid)
@@ -119,6 +133,12 @@ impl Kernel {
         if let Some(parent) = parent.and_then(|pid| self.processes.get(pid)) {
             if parent.spec.depth >= limits::PROCESS_DEPTH_MAX {
                 return Err(busy(format!("the tree is {} deep", parent.spec.depth)));
+            }
+            if self.descendants_of_root(spec.parent.unwrap_or(Pid(0))) >= limits::DESCENDANTS_MAX {
+                return Err(busy(format!(
+                    "{} processes of its tree live",
+                    limits::DESCENDANTS_MAX
+                )));
             }
             if parent.children.len() >= limits::CHILDREN_MAX {
                 return Err(busy(format!("{} children live", parent.children.len())));
@@ -345,6 +365,10 @@ impl Kernel {
         self.budgets.release(process.spec.budget);
         self.budgets.leave(process.spec.budget);
         if let Some(parent) = process.spec.parent {
+            let root = self.root_of(parent);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_sub(1);
+            }
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.remove(&pid);
             }

@@ -4,6 +4,7 @@
 //! are derived from it by `index` and never kept beside it.
 
 mod digest;
+mod guard;
 mod lifecycle;
 mod mailbox;
 pub(crate) mod memory;
@@ -19,6 +20,8 @@ use aosk_abi::{
 use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
+pub(crate) use guard::Guard;
+pub(crate) use guard::Verdict;
 pub use memory::{EndedTask, Entry, Memory, STUB_TOKENS};
 
 /// What a process was started with. Never changes.
@@ -63,6 +66,12 @@ pub struct Process {
     pub mail_count: u64,
     /// What it has used so far.
     pub stats: Stats,
+    /// What it was served, divided by its weight, on the clock of each pool of models it has asked.
+    pub served: BTreeMap<String, u64>,
+    /// Whether it does the same without end.
+    pub(crate) guard: Guard,
+    /// Living processes that descend from it, if the operator started it. Derived.
+    pub descendants: u32,
     /// What its log must be.
     pub log: LogDigest,
     /// Its log.
@@ -95,6 +104,12 @@ pub struct Stats {
     /// Summaries that models made.
     #[serde(default)]
     pub summaries: u64,
+    /// How often a call of it was cut off for another.
+    #[serde(default)]
+    pub preempted: u64,
+    /// Output tokens that were generated and could not be gone on from.
+    #[serde(default)]
+    pub lost: Tokens,
     /// Pages that the model asked for and that were not in the window.
     #[serde(default)]
     pub faults: u64,
@@ -174,6 +189,12 @@ pub enum State {
         held: Spend,
         /// When the attempt is given up.
         deadline: Timestamp,
+        /// When it is looked at whether it should yield; none if it never is, or was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slice_ends: Option<Timestamp>,
+        /// Whether it was asked to give up its slot.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        yielding: bool,
     },
     /// It waits.
     Waiting {
@@ -220,6 +241,9 @@ pub enum Wait {
         call: ModelCall,
         /// The node without room.
         budget: BudgetId,
+        /// Whether only a person can make room there, by raising its bounds.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        asks: bool,
     },
     /// Tools.
     Tools {
@@ -277,6 +301,29 @@ pub struct ModelCall {
     pub failures: u32,
     /// When it became ready, as a number that only grows.
     pub since: u64,
+    /// The device that was asked last; another than was asked for if a route leads to several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Arc<str>>,
+    /// Where its process stood in virtual time when the call became ready.
+    #[serde(default)]
+    pub start: u64,
+    /// The service it is expected to take, which is counted in advance.
+    #[serde(default)]
+    pub service: u64,
+    /// When the attempt that runs or ran last began.
+    #[serde(default)]
+    pub started: Timestamp,
+    /// What of the answer is written already and is to be gone on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Hash>,
+    /// How often it was cut off for another.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preempted: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A model call that asks for a summary, before another.
@@ -327,6 +374,9 @@ pub enum ToolPhase {
     Returned {
         /// The result message.
         body: Hash,
+        /// The address of what it says, without the id of the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Hash>,
     },
 }
 
@@ -356,6 +406,14 @@ pub enum CancelKind {
     },
     /// A tool call; it keeps its slot.
     Tool,
+}
+
+impl ModelCall {
+    /// The device that was asked last, or what was asked for if none was yet.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        self.device.as_deref().unwrap_or(&self.options.model)
+    }
 }
 
 impl State {

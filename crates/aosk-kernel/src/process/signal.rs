@@ -189,9 +189,12 @@ impl Kernel {
         }
         match process.state.inner().clone() {
             State::Running { deadline, .. } if deadline <= cx.now => self.model_timed_out(cx, pid),
+            State::Running { slice_ends: Some(ends), .. } if ends <= cx.now => {
+                self.slice_over(cx, pid);
+            }
             State::Waiting { on } => match on {
                 Wait::Backoff { call, until } if until <= cx.now => {
-                    self.set_state(pid, State::Ready { call });
+                    self.enqueue(pid, call);
                 }
                 Wait::Timer { until } if until <= cx.now => self.wake(cx, pid, Wake::Slept),
                 Wait::Child { until: Some(until), .. }

@@ -10,6 +10,14 @@ impl Policy for Fifo {
         "fifo"
     }
 
+    fn preempts(&self) -> bool {
+        false
+    }
+
+    fn slices(&self) -> bool {
+        false
+    }
+
     fn rank(&self, candidate: &Candidate) -> Rank {
         Rank(candidate.pid.0, 0)
     }

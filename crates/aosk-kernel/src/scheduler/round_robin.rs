@@ -10,6 +10,10 @@ impl Policy for RoundRobin {
         "round-robin"
     }
 
+    fn preempts(&self) -> bool {
+        false
+    }
+
     fn rank(&self, candidate: &Candidate) -> Rank {
         Rank(candidate.since, 0)
     }

@@ -14,7 +14,9 @@ mod tools;
 pub(crate) use think::limit;
 pub(crate) use tools::failed_result;
 
-use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Step, Syscall, Wake, limits,
+};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::{ModelCall, State, Wait};
@@ -52,9 +54,13 @@ impl Kernel {
             Syscall::BeginTask { goal } => self.begin_task(cx, pid, goal),
             Syscall::EndTask { result } => self.end_task(cx, pid, result),
             Syscall::CallTools { calls } => self.call_tools(cx, pid, calls),
-            Syscall::Spawn { spec } => self
-                .spawn(cx, Some(pid), spec)
-                .map(|child| self.wake(cx, pid, Wake::Spawned { pid: child })),
+            Syscall::Spawn { spec } => {
+                let child = self.spawn(cx, Some(pid), spec);
+                if self.counted_spawn(cx, pid, child.is_ok()) {
+                    return;
+                }
+                child.map(|child| self.wake(cx, pid, Wake::Spawned { pid: child }))
+            }
             Syscall::Wait { child, timeout } => self.wait(cx, pid, child.as_ref(), *timeout),
             Syscall::Send { to, body } => self.send(cx, pid, to, body),
             Syscall::Receive { from, timeout } => {
@@ -72,6 +78,10 @@ impl Kernel {
             }
         };
         if let Err(error) = done {
+            if error.code == ErrorCode::Runaway {
+                self.end(cx, pid, ExitStatus::Failed(ErrorCode::Runaway), None);
+                return;
+            }
             self.refuse(cx, pid, &step.call, error);
         }
     }

@@ -7,14 +7,15 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Error, ErrorCode, Fact, FinishReason, ModelReply, Pid, Spend, ThinkOptions, Tokens, Wake,
+    Error, ErrorCode, Fact, FinishReason, ModelReply, Pid, Spend, ThinkOptions, Timestamp, Tokens,
+    Wake,
 };
 
 use super::think::limit;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::memory::Planned;
-use crate::process::{Memory, ModelCall, State, SummaryCall};
+use crate::process::{Memory, ModelCall, SummaryCall};
 
 /// What is asked takes so much, beside the pages.
 const INSTRUCTION_TOKENS: u64 = 400;
@@ -30,7 +31,7 @@ impl Kernel {
     pub(super) fn summary_model(&self, pid: Pid) -> Option<&str> {
         let model = self.config.summary_model.as_deref()?;
         let may = &self.processes.get(pid)?.spec.capabilities;
-        (self.devices.find(model).is_some() && may.models.allows(model)).then_some(model)
+        (self.devices.queue(model).is_some() && may.models.allows(model)).then_some(model)
     }
 
     /// Queues a call for a summary of pages that are to leave.
@@ -42,6 +43,7 @@ impl Kernel {
         planned: &Planned,
     ) -> Result<(), Error> {
         let since = self.next_since();
+        let terms = self.terms(pid, &summary.then, cx.now);
         let model = self.summary_model(pid).unwrap_or_default().to_owned();
         let Some(process) = self.processes.get(pid) else {
             return Ok(());
@@ -63,8 +65,7 @@ impl Kernel {
         let input = process.memory.scaled(estimate);
         let id = Self::call_id(pid, number);
         let room = limit(&self.config, &options);
-        let then = limit(&self.config, &summary.then);
-        self.planned(cx, id, then, planned);
+        self.planned(cx, id, &terms, planned);
         if frames.is_empty() {
             // What is pinned or under way holds all of them.
             self.go_on_thinking(cx, pid, summary, None);
@@ -91,6 +92,12 @@ impl Kernel {
             attempt: 0,
             failures: 0,
             since,
+            device: None,
+            start: 0,
+            service: 0,
+            started: Timestamp::ZERO,
+            begun: None,
+            preempted: 0,
         };
         cx.fact(
             pid,
@@ -104,8 +111,8 @@ impl Kernel {
         );
         if let Some(process) = self.processes.get_mut(pid) {
             process.calls = number;
-            *process.state.inner_mut() = State::Ready { call };
         }
+        self.enqueue(pid, call);
         Ok(())
     }
 
@@ -133,7 +140,7 @@ impl Kernel {
             self.summary_failed(cx, pid, call, summary, code, what);
             return;
         }
-        let spend = self.settle_usage(pid, call, held, &reply.usage, /*calls*/ 1);
+        let spend = self.settle_usage(cx.now, (pid, call), held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.summaries = process.stats.summaries.saturating_add(1);
         }
@@ -152,7 +159,8 @@ impl Kernel {
         );
         // Another model's tokens may be larger; whoever renders it keeps to what it is given.
         let written = reply.usage.output.0.saturating_mul(5) / 4;
-        let is_counted = !reply.usage.estimated && written > 0;
+        // What it wrote before it gave up its slot is not in that count.
+        let is_counted = !reply.usage.estimated && written > 0 && call.begun.is_none();
         let tokens = if is_counted { Tokens(written.saturating_add(FRAME_TOKENS)) } else { most };
         self.go_on_thinking(cx, pid, summary, Some((reply.body.hash(), tokens)));
     }
@@ -185,7 +193,7 @@ impl Kernel {
             return;
         };
         let planned = process.memory.summarised(summary.pages, text, &terms);
-        match self.queue(cx, pid, &summary.then, &planned) {
+        match self.queue(cx, pid, &summary.then, &terms, &planned) {
             Ok(()) => {
                 self.interrupt(cx, pid);
             }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    CallId, Error, ErrorCode, Evicted, Fact, PageId, Pid, Piece, RowKey, ThinkOptions, Timestamp,
-    Tokens,
+    CallId, Error, ErrorCode, Evicted, Fact, MessageIndex, PageId, Pid, Piece, RowKey,
+    ThinkOptions, Timestamp, Tokens,
 };
 
 use crate::config::Config;
 use crate::kernel::{Ctx, Kernel};
-use crate::memory::{CacheRules, NeedTable};
+use crate::memory::CacheRules;
 use crate::mutant::broken;
 use crate::process::memory::{Planned, Terms};
-use crate::process::{ModelCall, State, SummaryCall};
+use crate::process::{ModelCall, SummaryCall};
 
 /// What a process asks of a model.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Kernel {
         asked: &Asked<'_>,
     ) -> Result<(), Error> {
         let options = asked.options;
-        if self.devices.find(&options.model).is_none() {
+        if self.devices.queue(&options.model).is_none() {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
@@ -51,7 +51,7 @@ impl Kernel {
                 let summary = SummaryCall { pages, then, tools: asked.tools };
                 self.ask_for_summary(cx, pid, &summary, &planned)
             }
-            None => self.queue(cx, pid, options, &planned),
+            None => self.queue(cx, pid, options, &terms, &planned),
         }
     }
 
@@ -61,10 +61,10 @@ impl Kernel {
         cx: &mut Ctx<'_>,
         pid: Pid,
         options: &ThinkOptions,
+        terms: &Terms<'_>,
         planned: &Planned,
     ) -> Result<(), Error> {
         let since = self.next_since();
-        let limit = limit(&self.config, options);
         let overruns = broken!(self, WindowOverrun);
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
@@ -83,11 +83,19 @@ impl Kernel {
             attempt: 0,
             failures: 0,
             since,
+            device: None,
+            start: 0,
+            service: 0,
+            started: Timestamp::ZERO,
+            begun: None,
+            preempted: 0,
         };
         let pages = process.page_count();
+        let room = process.memory.window();
         let id = Self::call_id(pid, number);
-        self.planned(cx, id, limit, planned);
+        self.planned(cx, id, terms, planned);
         if planned.plan.excess > Tokens::ZERO && !overruns {
+            cx.fact(pid, exceeded(options, pages, (estimate, planned.window), terms));
             return Err(does_not_fit(options, planned, estimate));
         }
         cx.fact(
@@ -98,13 +106,16 @@ impl Kernel {
                 pages,
                 input: estimate,
                 output_max: options.output_max,
-                window: limit,
+                window: terms.limit,
+                room,
+                policy: Some(terms.policy.name().to_owned()),
+                prefer: Some(terms.prefer.name().to_owned()),
             },
         );
         if let Some(process) = self.processes.get_mut(pid) {
             process.calls = number;
-            *process.state.inner_mut() = State::Ready { call };
         }
+        self.enqueue(pid, call);
         Ok(())
     }
 
@@ -113,7 +124,7 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         id: CallId,
-        limit: Option<Tokens>,
+        terms: &Terms<'_>,
         planned: &Planned,
     ) {
         if !broken!(self, RowNotRewritten) {
@@ -121,20 +132,20 @@ impl Kernel {
         } else if let Some(process) = self.processes.get_mut(id.pid) {
             process.memory.take_changed();
         }
-        self.tell_cut(cx, id, limit, planned);
+        self.tell_cut(cx, id, terms, planned);
     }
 
     /// On what terms a process asks a model.
     pub(super) fn terms(&self, pid: Pid, options: &ThinkOptions, now: Timestamp) -> Terms<'static> {
         let config = &self.config;
-        let model = config.models.get(&options.model);
+        let model = config.model(&options.model);
         Terms {
             policy: config.replacement,
             prefer: config.prefer,
             limit: limit(config, options),
             cache: model.map_or_else(CacheRules::free, |model| model.cache),
             long_cache: model.and_then(|model| model.long_cache),
-            seeds: NeedTable::seeded(),
+            seeds: config.needs,
             now,
             asks_summaries: self.summary_model(pid).is_some(),
         }
@@ -154,18 +165,18 @@ impl Kernel {
             let tokens = process.memory.space().page(copy).map_or(0, |page| page.tokens);
             cx.fact(pid, Fact::PageRecalled { page, copy, tokens });
         }
-        let new = (first.0..log.0).map(|index| RowKey::Message(pid, aosk_abi::MessageIndex(index)));
+        let new = (first.0..log.0).map(|index| RowKey::Message(pid, MessageIndex(index)));
         self.dirty.extend(new);
         Ok(())
     }
 
     /// Writes down which pages left, and why.
-    fn tell_cut(&self, cx: &mut Ctx<'_>, call: CallId, limit: Option<Tokens>, planned: &Planned) {
+    fn tell_cut(&self, cx: &mut Ctx<'_>, call: CallId, terms: &Terms<'_>, planned: &Planned) {
         let Planned { plan, before, .. } = planned;
         let Some(process) = self.processes.get(call.pid) else {
             return;
         };
-        let space = process.memory.space();
+        let (space, room) = (process.memory.space(), process.memory.window());
         let after = space.total();
         // What takes the place of stubs alone changes what the provider has read, too.
         let changed = !plan.evict.is_empty() || *before != after;
@@ -187,9 +198,10 @@ impl Kernel {
             call.pid,
             Fact::MemoryCut {
                 call,
-                policy: self.config.replacement.name().to_owned(),
+                policy: terms.policy.name().to_owned(),
                 cause: cut.cause,
-                window: limit,
+                window: terms.limit,
+                room,
                 before: *before,
                 after,
                 rewritten: cut.rewritten,
@@ -214,7 +226,7 @@ impl Kernel {
         let changed = process.memory.take_changed();
         self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
         planned.plan.cut.get_or_insert_default().cause = aosk_abi::CutCause::Refused;
-        self.tell_cut(cx, Self::call_id(pid, call.number), terms.limit, &planned);
+        self.tell_cut(cx, Self::call_id(pid, call.number), &terms, &planned);
         let Some(process) = self.processes.get(pid).filter(|_| freed) else {
             return false;
         };
@@ -229,11 +241,29 @@ impl Kernel {
 /// The most that a model may be shown: its own limit less the answer, and no more than is asked for;
 /// none if that is not known.
 pub(crate) fn limit(config: &Config, options: &ThinkOptions) -> Option<Tokens> {
-    let context = config.models.get(&options.model).and_then(|model| model.context);
+    let context = config.context(&options.model);
     let room = context.map(|context| context.saturating_sub(options.output_max));
     match (room, options.window) {
         (Some(room), Some(window)) => Some(room.min(window)),
         (one, other) => one.or(other),
+    }
+}
+
+/// What is told of a call that is not made, as what must be shown is more than what fits.
+fn exceeded(
+    options: &ThinkOptions,
+    pages: MessageIndex,
+    (input, room): (Tokens, Tokens),
+    terms: &Terms<'_>,
+) -> Fact {
+    Fact::WindowExceeded {
+        model: options.model.clone(),
+        pages,
+        input,
+        window: terms.limit,
+        room,
+        policy: terms.policy.name().to_owned(),
+        prefer: terms.prefer.name().to_owned(),
     }
 }
 

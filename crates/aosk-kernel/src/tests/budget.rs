@@ -1,7 +1,8 @@
 //! The budget tree: reserve, settle, release; waiting for room; overdraft; wall time.
 
 use aosk_abi::{
-    BudgetId, ExitStatus, Limits, Millis, ModelOutcome, Pid, Resource, Signal, Spend, Tokens,
+    BudgetId, ExitStatus, Limits, Millis, ModelOutcome, Pid, Resource, Signal, Spend, Timestamp,
+    Tokens,
 };
 use expect_test::expect;
 use proptest::prelude::*;
@@ -49,7 +50,7 @@ fn what_can_never_fit_is_said_at_once() {
             p1#2 <- out of budget: Tokens
         0s p1#2 think m 10+89
             * p1 model.called p1.c2 m with 1 pages 10+89
-            think p1.c2/1 m with 1 pages
+            think p1.c2/1 m with 1 pages, the last by Tokens
     "#]]);
 }
 
@@ -89,13 +90,13 @@ fn a_call_waits_for_room_that_others_will_make() {
     s.expect(&expect![[r#"
         0s p2#1 think n 10+90
             * p2 model.called p2.c1 n with 1 pages 10+90
-            think p2.c1/1 n with 1 pages
+            think p2.c1/1 n with 1 pages, the last by Tokens
         0s p3#1 think n 10+90
             * p3 model.called p3.c1 n with 1 pages 10+90
         0s p2.c1/1 answered
             * p2 model.answered p2.c1 @1 used 10+40 for $0.000000
             p2#2 <- answered @1 Stop
-            think p3.c1/1 n with 1 pages
+            think p3.c1/1 n with 1 pages, the last by Tokens
         0s p3.c1/1 answered
             * p3 model.answered p3.c1 @1 used 10+40 for $0.000000
             p3#2 <- answered @1 Stop
@@ -167,7 +168,7 @@ fn room_is_passed_on_when_the_one_it_was_offered_to_is_gone() {
         0s p5.c1/1 answered
             * p5 model.answered p5.c1 @1 used 1+1 for $0.000003
             p5#2 <- answered @1 Stop
-            think p4.c1/1 m with 1 pages
+            think p4.c1/1 m with 1 pages, the last by Tokens
     "#]]);
 }
 
@@ -408,7 +409,7 @@ proptest! {
         for (parent, limit) in &parents {
             let parent = parent.index(tree.len());
             let id = BudgetId(10 + u64::try_from(tree.len()).expect("small"));
-            kernel.budgets.add(id, tree[parent].0, tokens(*limit), aosk_abi::Timestamp::ZERO);
+            kernel.budgets.add(id, tree[parent].0, tokens(*limit), Timestamp::ZERO);
             tree.push((id, Some(parent)));
         }
         let ops = ops.iter().map(|(at, n, kind)| match kind {
@@ -426,11 +427,22 @@ proptest! {
                         used[at] += n;
                     }
                 }
-                Op::Reserve(at, n) => match kernel.budgets.reserve(tree[at].0, &spend(n)) {
-                    Ok(()) => open.push((at, n)),
-                    Err(Shortage::Wait { .. }) => prop_assert!(!open.is_empty()),
-                    Err(Shortage::Never { resource }) => prop_assert_eq!(resource, Resource::Tokens),
-                },
+                Op::Reserve(at, n) => {
+                    let now = Timestamp::ZERO;
+                    match kernel.budgets.fits(tree[at].0, &spend(n), now) {
+                        Ok(()) => {
+                            kernel.budgets.hold(tree[at].0, &spend(n), now);
+                            open.push((at, n));
+                        }
+                        Err(Shortage::Wait { until, .. }) => {
+                            prop_assert!(until.is_none() && !open.is_empty());
+                        }
+                        Err(Shortage::Ask { .. }) => prop_assert!(false, "nobody is to be asked"),
+                        Err(Shortage::Never { resource }) => {
+                            prop_assert_eq!(resource, Resource::Tokens);
+                        }
+                    }
+                }
                 Op::Settle(which, n) if !open.is_empty() => {
                     let (at, held) = open.remove(which % open.len());
                     let actual = n.min(held);

@@ -165,7 +165,7 @@ fn batches_do_not_matter() {
     let mut s = crowd();
     play(&mut s, &moves);
     // The same inputs with no flush in between.
-    let mut kernel = Kernel::new(s.kernel.config.clone());
+    let mut kernel = Kernel::new(crowd().kernel.config);
     let mut effects = Vec::new();
     for (now, input) in &s.inputs {
         let mut fx = Effects::default();

@@ -76,9 +76,9 @@ fn rows_look_like_this() {
         Spec(p2)
             {"v":3,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":3,"spawned":0}}
         Process(p1)
-            {"v":3,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"faults":0,"sent":1,"received":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
+            {"v":3,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1,"start":0,"service":1900,"started":0},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"preempted":0,"lost":0,"faults":0,"sent":1,"received":0},"served":{"m":121600},"guard":{"repeats":0,"peer":2,"exchanges":1,"refused":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Process(p2)
-            {"v":3,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"faults":0,"sent":0,"received":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
+            {"v":3,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"preempted":0,"lost":0,"faults":0,"sent":0,"received":0},"served":{},"guard":null,"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Message(p1, @0)
             {"v":3,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea","table":[{"kind":"message","tokens":0}]}}
         Message(p2, @0)
@@ -86,7 +86,7 @@ fn rows_look_like_this() {
         Mail(p2, 1)
             {"v":3,"row":{"from":1,"body":"627af7fefc90c050ddcbb8b4a69664f89c27d4ed98bdb332fa4fa7ec5bf0b23f"}}
         Budget(b1)
-            {"v":3,"row":{"parent":null,"limits":{},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":2},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1}}
+            {"v":3,"row":{"parent":null,"limits":{},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":2},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1,"standing":{"m":{"served":0,"clock":0}}}}
         Budget(b2)
             {"v":3,"row":{"parent":1,"limits":{"tokens":1000},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":1},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":2}}
         Budget(b3)
@@ -325,6 +325,7 @@ fn rows_of_the_version_before_are_read() {
         aosk_abi::Release::Think { window, .. } => Some(window.frames.len()),
         aosk_abi::Release::Tool(_)
         | aosk_abi::Release::Cancel { .. }
+        | aosk_abi::Release::Yield { .. }
         | aosk_abi::Release::Reply { .. } => None,
     });
     assert_eq!(shown.take(1).collect::<Vec<_>>(), [1], "it is made again with its whole log");

@@ -81,7 +81,10 @@ pub(super) fn window(s: &Script) -> Window {
     let releases = s.effects.iter().rev().flat_map(|effects| effects.releases.iter().rev());
     let mut windows = releases.filter_map(|release| match release {
         Release::Think { window, .. } => Some(window.clone()),
-        Release::Tool(_) | Release::Cancel { .. } | Release::Reply { .. } => None,
+        Release::Tool(_)
+        | Release::Cancel { .. }
+        | Release::Yield { .. }
+        | Release::Reply { .. } => None,
     });
     windows.next().expect("a model was asked")
 }
@@ -136,6 +139,7 @@ fn what_must_stay_and_does_not_fit_is_refused_and_nothing_is_lost() {
     ask(&mut s, a, "m", 0, &[&[(USER, 991)]]);
     s.expect(&expect![[r#"
         0s p1#1 think m 10+90
+            * p1 window.exceeded m with 1 pages 1001, of which 1000 fit
             * p1 syscall.refused think model.context_length
             p1#2 <- refused: asking m: what must be in the window takes 1001 tokens, and 1000 fit beside an answer of 90 [model.context_length]
     "#]]);

@@ -4,13 +4,17 @@
 mod boot;
 mod budget;
 mod determinism;
+mod fair;
 mod family;
 mod fork;
 mod image;
 mod ipc;
 mod memory;
 mod memory_calls;
+mod preempt;
+mod rates;
 mod retry;
+mod runaway;
 mod scene;
 mod schedule;
 mod script;

@@ -63,10 +63,10 @@ fn each_policy_has_its_order() {
 
 #[test]
 fn ranks_are_whole_values() {
-    let candidate = Candidate { pid: Pid(7), priority: 20, since: 99 };
-    let ranks = ["fifo", "round-robin", "priority"]
+    let candidate = Candidate { pid: Pid(7), priority: 20, since: 99, start: 5, finish: 8 };
+    let ranks = ["fifo", "round-robin", "priority", "fair"]
         .map(|name| policy(name).expect("known").rank(&candidate));
-    assert_eq!(ranks, [Rank(7, 0), Rank(99, 0), Rank(20, 99)]);
+    assert_eq!(ranks, [Rank(7, 0), Rank(99, 0), Rank(20, 99), Rank(8, 99)]);
 }
 
 #[test]
@@ -108,7 +108,9 @@ fn a_policy_set_while_processes_are_ready_orders_them_anew() {
     s.expect(&expect![[r#"
         0s operator sets policy priority
             * node scheduler.policy priority
+            * node model.preempted p1.c1 on m by p3: Urgent after 0 ms
             reply: done
+            yield p1.c1/1
     "#]]);
     assert_eq!(serve(&mut s, 0), [1, 3, 2, 4]);
     let mut s = four(with_policy("priority"));
@@ -120,7 +122,7 @@ fn a_policy_set_while_processes_are_ready_orders_them_anew() {
 fn an_unknown_policy_is_refused_and_the_old_one_stays() {
     let error = policy("lottery").expect_err("there is none");
     assert_eq!(error.code, ErrorCode::Usage);
-    assert_eq!(error.hint, "policies: fifo, round-robin, priority");
+    assert_eq!(error.hint, "policies: fair, priority, round-robin, fifo");
     let mut s = four(with_policy("fifo"));
     set_policy(&mut s, "lottery");
     s.expect(&expect![[r#"

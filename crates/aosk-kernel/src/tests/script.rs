@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aosk_abi::{
     Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
     FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MessageIndex, MicroUsd,
-    Millis, ModelOutcome, ModelReply, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
+    Millis, ModelOutcome, ModelReply, Notice, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
     ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey,
     RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
     ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
@@ -37,6 +37,8 @@ pub(super) struct Script {
     bodies: BTreeMap<Hash, Body>,
     in_flight: BTreeSet<(CallId, u32)>,
     batching: bool,
+    /// Whether only the end of the batch is checked.
+    long: bool,
     transcript: String,
 }
 
@@ -95,6 +97,7 @@ pub(super) fn spec(name: &str) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Full.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![user("task")],
     }
@@ -229,6 +232,7 @@ impl Script {
             bodies: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             batching: false,
+            long: false,
             transcript: String::new(),
         };
         script.apply("boot", Input::Boot);
@@ -261,6 +265,17 @@ impl Script {
         self.commit();
     }
 
+    /// The same for thousands of inputs: a check looks at everything there is, so one at the end must
+    /// do.
+    pub(super) fn long_batch<T>(&mut self, inputs: impl FnOnce(&mut Self) -> T) -> T {
+        (self.batching, self.long) = (true, true);
+        let outcome = inputs(self);
+        (self.batching, self.long) = (false, false);
+        self.check();
+        self.commit();
+        outcome
+    }
+
     // Inputs.
 
     pub(super) fn operate(&mut self, label: &str, command: Command) -> Reply {
@@ -271,7 +286,10 @@ impl Script {
             .into_iter()
             .filter_map(|release| match release {
                 Release::Reply { reply, .. } => Some(reply),
-                Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => None,
+                Release::Think { .. }
+                | Release::Tool(_)
+                | Release::Cancel { .. }
+                | Release::Yield { .. } => None,
             })
             .collect();
         let [reply] = replies.try_into().expect("every request is answered once");
@@ -345,6 +363,7 @@ impl Script {
             ModelOutcome::Answered(_) => "answered",
             ModelOutcome::Failed(_) => "failed",
             ModelOutcome::Cancelled => "cancelled",
+            ModelOutcome::Yielded { .. } => "yielded",
         };
         self.in_flight.remove(&(call, attempt));
         self.apply(&format!("{call}/{attempt} {how}"), Input::ModelDone { call, attempt, outcome });
@@ -474,7 +493,7 @@ impl Script {
         self.transcript.push_str(&lines.join("\n    "));
         self.transcript.push('\n');
         // With a crowd, the end of the batch must do: a check looks at everybody.
-        if !self.batching || self.kernel.process_count() < 100 {
+        if !self.batching || (!self.long && self.kernel.process_count() < 100) {
             self.check();
         }
         self.check_contract(&fx, &input);
@@ -519,7 +538,7 @@ impl Script {
                     &start.attempt,
                     self.in_flight.insert((start.call, start.attempt)),
                 ),
-                Release::Cancel { call, attempt } => {
+                Release::Cancel { call, attempt } | Release::Yield { call, attempt } => {
                     (call, attempt, self.in_flight.contains(&(*call, *attempt)))
                 }
                 Release::Reply { .. } => continue,
@@ -678,9 +697,18 @@ fn tool_start(start: &ToolStart) -> String {
 
 fn release(release: &Release) -> String {
     match release {
-        Release::Think { call, attempt, window, options } => {
-            format!("think {call}/{attempt} {} with {} pages", options.model, window.frames.len())
+        Release::Think { call, attempt, device, window, options, begun, notice } => {
+            let device = if *device == options.model { "" } else { &format!(" on {device}") };
+            let begun = if begun.is_some() { ", begun" } else { "" };
+            let notice = match notice {
+                Some(Notice::LastStep { resource }) => format!(", the last by {resource:?}"),
+                Some(Notice::Runaway { what, times }) => format!(", told of {what:?} x {times}"),
+                None => String::new(),
+            };
+            let (model, pages) = (&options.model, window.frames.len());
+            format!("think {call}/{attempt} {model}{device} with {pages} pages{begun}{notice}")
         }
+        Release::Yield { call, attempt } => format!("yield {call}/{attempt}"),
         Release::Tool(start) => format!("tool {}", tool_start(start)),
         Release::Cancel { call, attempt } => format!("cancel {call}/{attempt}"),
         Release::Reply { reply, .. } => match reply {
@@ -721,6 +749,9 @@ fn fact(entry: &Entry) -> String {
         Fact::ModelCalled { call, model, pages, input, output_max, .. } => {
             format!("{call} {model} with {} pages {input}+{output_max}", pages.0)
         }
+        Fact::WindowExceeded { model, pages, input, room, .. } => {
+            format!("{model} with {} pages {input}, of which {room} fit", pages.0)
+        }
         Fact::ModelAnswered { call, page, usage, cost, .. } => {
             format!("{call} {page:?} used {}+{} for {cost}", usage.input(), usage.output)
         }
@@ -742,6 +773,14 @@ fn fact(entry: &Entry) -> String {
             format!("{status}{} after {pages} pages", left(result.is_some()))
         }
         Fact::BudgetExpired { budget } => budget.to_string(),
+        Fact::RunawayFound { what, times, ended } => {
+            format!("{what:?} x {times}{}", if *ended { ", ended" } else { "" })
+        }
+        Fact::BudgetAsked { budget, resource } => format!("{budget} {resource:?}"),
+        Fact::BudgetSet { budget, .. } => budget.to_string(),
+        Fact::ModelPreempted { call, device, by, cause, ran } => {
+            format!("{call} on {device} by {by}: {cause:?} after {} ms", ran.0)
+        }
         Fact::PolicySet { policy } => policy.clone(),
         Fact::Booted { boots, processes, asked_again, called_again, interrupted } => format!(
             "after {boots} boots with {processes} processes, asked again {asked_again:?}, \

@@ -20,6 +20,7 @@ fn request(messages: Vec<Message>) -> Request {
             window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
+        begun: None,
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
         answers: 0,

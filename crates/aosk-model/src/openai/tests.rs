@@ -28,6 +28,7 @@ fn asked(messages: Vec<Message>) -> Request {
             window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
+        begun: None,
         tools: Arc::new([]),
         cache: CacheHints::default(),
         answers: 0,

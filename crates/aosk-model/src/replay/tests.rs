@@ -45,6 +45,7 @@ async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
             window: None,
         }),
         messages: messages.iter().cloned().map(Body::new).collect(),
+        begun: None,
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
         answers: 0,

@@ -25,6 +25,7 @@ fn request(messages: &[Message], tools: &[&str]) -> Request {
             window: None,
         }),
         messages: messages.iter().cloned().map(Body::new).collect(),
+        begun: None,
         tools: tools.iter().map(tool).collect(),
         cache: crate::CacheHints::default(),
         answers: 0,

@@ -1,9 +1,10 @@
 //! Breakpoints on the wire against Anthropic's prefix cache as its documentation describes it.
 //!
-//! No recorded usage is at hand, so the server here keeps the documented rules over the very bytes
-//! it is sent: what is cached ends where an earlier request had a breakpoint; each breakpoint finds
-//! such an end among the last twenty blocks, itself the first; a prefix of fewer than 1,024 tokens is
-//! not cached; what lies between the longest prefix found and the last breakpoint is written.
+//! The rules themselves are held against recorded usage where `aosk bench` predicts it. The server here
+//! keeps them over the very bytes it is sent: what is cached ends where an earlier request had a
+//! breakpoint; each breakpoint finds such an end among the last twenty blocks, itself the first; a
+//! prefix of fewer than 1,024 tokens is not cached; what lies between the longest prefix found and the
+//! last breakpoint is written.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

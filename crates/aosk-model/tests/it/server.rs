@@ -134,6 +134,7 @@ pub(crate) fn request(messages: Vec<Message>, tools: Vec<ToolSpec>) -> Request {
             window: None,
         }),
         messages: messages.into_iter().map(Body::new).collect(),
+        begun: None,
         tools: tools.into(),
         cache: aosk_model::CacheHints::default(),
         answers: 0,

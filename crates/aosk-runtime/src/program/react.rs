@@ -8,6 +8,7 @@ use aosk_abi::{
     ArenaId, Body, Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits,
     Message, PageId, Peer, Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
+use aosk_kernel::memory::Prefer;
 use aosk_tools::kernel_calls::{self, KernelCall, SpawnAgent};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,12 @@ pub struct Param {
     /// the process after a restart; the program does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// The policy by which pages left its window when it was started, for the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacement: Option<String>,
+    /// What mattered most then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<Prefer>,
     /// After an answer without tool calls it waits for the next message instead of ending.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chat: bool,
@@ -345,6 +352,8 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
         options,
         workspace: param.workspace.clone(),
         base_url: param.base_url.clone(),
+        replacement: param.replacement.clone(),
+        prefer: param.prefer,
         chat: false,
     };
     let pages = if wanted.fork {
@@ -368,6 +377,7 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
             micro_usd: wanted.budget,
             ..Limits::default()
         },
+        group: String::new(),
         fork: wanted.fork,
         pages: pages.into_iter().map(Body::new).collect(),
     }

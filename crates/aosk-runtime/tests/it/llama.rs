@@ -157,7 +157,14 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     assert_eq!(resolved.context, Some(Tokens(4096)), "the server says what it takes");
     let node = scene.start();
     let options = aosk_runtime::abi::ThinkOptions { output_max: Tokens(16), ..options() };
-    let param = react::Param { options, workspace: None, base_url: None, chat: true };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: true,
+    };
     let spec = process("talker", "react", &serde_json::to_string(&param).unwrap());
     let pid = node.handle.spawn(spec).await.unwrap();
     let waits = |snapshot: &aosk_runtime::Snapshot| {

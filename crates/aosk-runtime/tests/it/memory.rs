@@ -89,7 +89,14 @@ fn scene(
 /// An agent that may answer in so many tokens; with `chat`, it waits for more after an answer.
 fn reader(chat: bool) -> SpawnSpec {
     let options = ThinkOptions { output_max: Tokens(OUTPUT), ..options() };
-    let param = react::Param { options, workspace: None, base_url: None, chat };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat,
+    };
     process("reader", "react", &serde_json::to_string(&param).unwrap())
 }
 

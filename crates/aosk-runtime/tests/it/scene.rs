@@ -335,6 +335,8 @@ impl Scene {
             recorded: None,
             programs: Programs::default(),
             policy: aosk_runtime::kernel::policy("priority").unwrap(),
+            routes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             replacement: aosk_runtime::kernel::memory::DEFAULT,
             prefer: aosk_runtime::kernel::memory::Prefer::Cost,
             limits: Limits::default(),
@@ -454,7 +456,14 @@ pub(crate) fn options() -> ThinkOptions {
 }
 
 pub(crate) fn agent(name: &str) -> SpawnSpec {
-    let param = react::Param { options: options(), workspace: None, base_url: None, chat: false };
+    let param = react::Param {
+        options: options(),
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: false,
+    };
     process(name, "react", &serde_json::to_string(&param).unwrap())
 }
 
@@ -466,6 +475,7 @@ pub(crate) fn process(name: &str, program: &str, param: &str) -> SpawnSpec {
         priority: 50,
         capabilities: PermissionLevel::Full.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![Body::new(Message::user(format!("you are {name}")))],
     }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    CallId, CutCause, Entry, ErrorCode, Fact, Hash, MicroUsd, Pid, Price, Spend, Timestamp, Tokens,
-    Usage,
+    CallId, CutCause, Entry, ErrorCode, Fact, FailureClass, Hash, MicroUsd, Pid, Price, Spend,
+    Timestamp, Tokens, Usage,
 };
 
 use aosk_kernel::Process;
@@ -191,9 +191,14 @@ impl Account {
                 self.told.0 += spend.tokens;
                 self.told.1 += spend.micro_usd;
             }
-            Fact::ModelRetried { call, code, .. } => {
+            Fact::ModelRetried { call, code, class, .. } => {
                 if let Some(OpenCall::Model { model, input }) = self.open.get(&call.number) {
-                    breaker(breakers, model).failed(entry.at);
+                    // A model that asks for patience is well.
+                    if *class == FailureClass::RateLimited {
+                        breaker(breakers, model).succeeded();
+                    } else {
+                        breaker(breakers, model).failed(entry.at);
+                    }
                     spend = cut_off(*code, prices, model, *input);
                 }
             }
@@ -240,6 +245,7 @@ impl Account {
                 }
             }
             Fact::MemoryCut { .. }
+            | Fact::WindowExceeded { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
@@ -252,6 +258,10 @@ impl Account {
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
+            | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
+            | Fact::BudgetSet { .. }
+            | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => {}
         }
@@ -322,7 +332,10 @@ impl Account {
 
 /// Whether the same call would fail again, which says nothing against the model.
 fn is_final(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::ModelBadRequest | ErrorCode::ModelContextLength)
+    matches!(
+        code,
+        ErrorCode::ModelBadRequest | ErrorCode::ModelContextLength | ErrorCode::ModelRateLimited
+    )
 }
 
 fn ends_once(call: CallId, what: &str) -> Rule {

@@ -145,7 +145,7 @@ impl Checker {
         let held_back = self.decided.releases.iter().filter_map(|release| match release {
             Release::Think { call, attempt, .. }
             | Release::Tool(ToolStart { call, attempt, .. }) => Some((*call, *attempt)),
-            Release::Cancel { .. } | Release::Reply { .. } => None,
+            Release::Cancel { .. } | Release::Yield { .. } | Release::Reply { .. } => None,
         });
         let held_back: BTreeSet<_> = held_back.collect();
         if self.shutdown == Shutdown::CutOff {

@@ -67,6 +67,9 @@ impl Checker {
                 Release::Cancel { .. } => {
                     self.seen.insert("cancel".to_owned());
                 }
+                Release::Yield { .. } => {
+                    self.seen.insert("yield".to_owned());
+                }
                 Release::Reply { .. } => {}
             }
         }
@@ -139,6 +142,7 @@ impl Checker {
             }
             Release::Reply { reply: Reply::Spawned(pid), .. } => pid.0 <= self.kept.last_pid,
             Release::Cancel { .. }
+            | Release::Yield { .. }
             | Release::Reply { reply: Reply::Done | Reply::Refused(_), .. } => true,
         };
         ensure(kept, "what leaves is in the store", || format!("{release:?}"))

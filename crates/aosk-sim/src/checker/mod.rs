@@ -184,7 +184,7 @@ impl Checker {
                 let live = kernel.processes();
                 before.charges.extend(live.flat_map(|(pid, process)| given_up(pid, process, now)));
             }
-            Input::Boot | Input::Drain | Input::Operator { .. } => {}
+            Input::Boot | Input::Drain | Input::Operator { .. } | Input::RateReported { .. } => {}
         }
         before
     }
@@ -203,6 +203,10 @@ impl Checker {
                 cost(&self.prices, model, &usage)
             }
             ModelOutcome::Cancelled => Spend::default(),
+            ModelOutcome::Yielded { usage, .. } if cancelled => {
+                cost(&self.prices, model, usage).plus(&one)
+            }
+            ModelOutcome::Yielded { usage, .. } => cost(&self.prices, model, usage),
         }
     }
 
@@ -325,6 +329,7 @@ impl Checker {
             | Input::Drain
             | Input::Operator { .. }
             | Input::ModelDone { .. }
+            | Input::RateReported { .. }
             | Input::ToolDone { .. } => {}
         }
         Ok(())

@@ -83,7 +83,10 @@ impl Checker {
 /// the next boot takes up what they did not get.
 pub(crate) fn leaves_after_cut_off(release: &Release) -> bool {
     match release {
-        Release::Think { .. } | Release::Tool(_) | Release::Cancel { .. } => false,
+        Release::Think { .. }
+        | Release::Tool(_)
+        | Release::Cancel { .. }
+        | Release::Yield { .. } => false,
         Release::Reply { .. } => true,
     }
 }

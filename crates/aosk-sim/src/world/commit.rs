@@ -147,7 +147,15 @@ impl World<'_> {
             left -= 1;
             self.checker.released(&release)?;
             match release {
-                Release::Think { call, attempt, window, options } => {
+                Release::Think {
+                    call,
+                    attempt,
+                    device: _,
+                    window,
+                    options,
+                    begun: _,
+                    notice: _,
+                } => {
                     if self.still_lives(call, attempt) {
                         let input = self.input_of(call, &window);
                         self.think(call, attempt, input, &options)?;
@@ -159,6 +167,7 @@ impl World<'_> {
                     }
                 }
                 Release::Cancel { call, attempt } => self.cancel(call, attempt),
+                Release::Yield { call, attempt } => self.give_up_slot(call, attempt),
                 Release::Reply { .. } => self.report.replies += 1,
             }
         }

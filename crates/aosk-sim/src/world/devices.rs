@@ -70,6 +70,29 @@ impl World<'_> {
         }
     }
 
+    /// A model stops at the next token and says what it has. One that hangs says nothing.
+    pub(super) fn give_up_slot(&mut self, call: CallId, attempt: u32) {
+        let Some(keys) = self.under_way.get(&(call, attempt)).cloned() else {
+            return;
+        };
+        let answers = keys.iter().find_map(|key| match self.events.get(key) {
+            Some(Event::Report(Input::ModelDone {
+                outcome: ModelOutcome::Answered(reply),
+                ..
+            })) => Some(reply.usage),
+            Some(_) | None => None,
+        });
+        let Some(usage) = answers else {
+            return;
+        };
+        for key in keys {
+            self.events.remove(&key);
+        }
+        self.under_way.remove(&(call, attempt));
+        let (delay, outcome) = model::yielded(self.case, call, attempt, &usage);
+        self.report_later(call, attempt, delay, Input::ModelDone { call, attempt, outcome });
+    }
+
     fn report_later(&mut self, call: CallId, attempt: u32, delay: Millis, input: Input) {
         let key = self.schedule(self.now.after(delay), Event::Report(input));
         self.under_way.entry((call, attempt)).or_default().push(key);

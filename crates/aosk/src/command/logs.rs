@@ -1,8 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Spend,
-    Usage,
+    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Runaway,
+    Spend, Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
@@ -146,9 +146,15 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             "{} {}, {}, about {} in, at most {} out",
             fact.call(),
             fact.word("model"),
-            fact.plural("pages", "page"),
+            fact.plural("pages", "message"),
             fact.plural("input", "token"),
             fact.count("output_max"),
+        ),
+        "window.exceeded" => format!(
+            "{} not asked: about {} must be shown, {} fit",
+            fact.word("model"),
+            fact.plural("input", "token"),
+            fact.count("room"),
         ),
         "model.answered" => answered(fact),
         "model.retried" => format!(
@@ -232,9 +238,24 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "process.exited" => {
             let status: Option<ExitStatus> = fact.get("status");
             let how = status.map_or_else(|| fact.word("status"), |status| status.to_string());
-            format!("{how}, {}", fact.plural("pages", "page"))
+            format!("{how}, {}", fact.plural("pages", "message"))
         }
-        "budget.expired" => format!("b{}", fact.count("budget")),
+        "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
+        "process.runaway" => {
+            let ended = fact.get("ended").unwrap_or_default();
+            let what: Option<Runaway> = fact.get("what");
+            let what = what.map_or("", Runaway::word);
+            format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
+        }
+        "budget.asked" => {
+            format!("b{} has no {} left", fact.count("budget"), fact.word("resource"))
+        }
+        "model.preempted" => {
+            let call: Option<CallId> = fact.get("call");
+            let call = call.map_or_else(String::new, |call| call.to_string());
+            let (by, ran) = (fact.count("by"), Millis(fact.get("ran").unwrap_or_default()));
+            format!("{call} for p{by} after {ran}: {}", fact.word("cause"))
+        }
         "scheduler.policy" => fact.word("policy"),
         "node.booted" => booted(fact),
         _ => return None,

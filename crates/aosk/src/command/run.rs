@@ -11,7 +11,7 @@ use aosk::program::react;
 use aosk::store::{Sqlite, Which};
 use aosk::{Handle, ModelDevice, Snapshot, inspect};
 
-use crate::cli::{ModelArgs, Place, RunArgs};
+use crate::cli::{ModelArgs, Place, Preference, RunArgs};
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
@@ -39,14 +39,14 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     }
     let home = setup::home(place, config)?;
     let left = left(&home)?;
-    let chosen = if args.resume { resumed_model(&args.model, &left) } else { args.model.clone() };
+    let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
     let model = stop.or(setup::model(&chosen, &home.config)).await?;
-    let summaries = setup::summary_model(&args.model, &home.config, &model);
+    let summaries = setup::summary_model(&chosen, &home.config, &model);
     let summaries = stop.or(summaries).await?;
-    let mut memory = setup::Memory::of(&args.model, &home.config)?;
+    let mut memory = setup::Memory::of(&chosen, &home.config)?;
     memory.summary_model = summaries.as_ref().map(|device| device.name.clone());
     let spec = match &args.task {
-        Some(task) => Some(agent(task, args, &home, &model, granted, &workspace)?),
+        Some(task) => Some(agent(task, args, &home, (&model, &memory), granted, &workspace)?),
         None => None,
     };
     let parts = Parts {
@@ -97,16 +97,23 @@ fn left(home: &Home) -> Result<Vec<Snapshot>, Error> {
     Ok(left)
 }
 
-/// The model and its address that the agents left behind think with, unless others are named.
-fn resumed_model(named: &ModelArgs, left: &[Snapshot]) -> ModelArgs {
+/// The model and its address that the agents left behind think with, and how their windows are kept,
+/// unless others are named.
+fn resumed(named: &ModelArgs, left: &[Snapshot]) -> ModelArgs {
     let mut chosen = named.clone();
     let mut params = left.iter().rev().filter_map(|process| {
         serde_json::from_str::<react::Param>(&process.spec.program.param).ok()
     });
-    if let Some(param) = params.next().filter(|_| named.model.is_none()) {
+    let is_meant = |param: &react::Param| {
+        named.model.as_ref().is_none_or(|model| *model == param.options.model)
+    };
+    let Some(param) = params.find(is_meant) else { return chosen };
+    if named.model.is_none() {
         chosen.model = Some(param.options.model);
         chosen.base_url = named.base_url.clone().or(param.base_url);
     }
+    chosen.replacement = named.replacement.clone().or(param.replacement);
+    chosen.prefer = named.prefer.or_else(|| param.prefer.map(Preference::from));
     chosen
 }
 
@@ -239,7 +246,7 @@ fn agent(
     task: &str,
     args: &RunArgs,
     home: &Home,
-    model: &ModelDevice,
+    (model, memory): (&ModelDevice, &setup::Memory),
     granted: Granted,
     workspace: &str,
 ) -> Result<SpawnSpec, Error> {
@@ -255,6 +262,9 @@ fn agent(
         },
         workspace: Some(workspace.to_owned()),
         base_url: args.model.base_url.clone().or_else(|| home.config.base_url.clone()),
+        // What holds for the run stands there for the same reason.
+        replacement: Some(memory.replacement.name().to_owned()),
+        prefer: Some(memory.prefer),
         chat: false,
     };
     let system = args.system.clone().unwrap_or_else(|| SYSTEM.to_owned());
@@ -268,6 +278,7 @@ fn agent(
         priority: args.priority,
         capabilities,
         limits: limits(args),
+        group: String::new(),
         fork: false,
         pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
     })

@@ -51,7 +51,7 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
     for (name, text) in facts(&snapshot, &process, &budgets, now) {
         line(&format!("{name:<11} {text}"));
     }
-    line(&format!("{:<11} {}", "log", plural(log.len() as u64, "page")));
+    line(&format!("{:<11} {}", "log", plural(log.len() as u64, "message")));
     for (at, body) in log.iter().enumerate() {
         let (role, size) = (body.message().role(), count(body.bytes().len() as u64));
         let text = logs::gist(body.message());
@@ -205,8 +205,11 @@ fn waits(on: &Wait, now: Timestamp) -> String {
             let failed = plural(u64::from(call.failures), "attempt");
             format!("asks {} again {}, {failed} failed", asked(call), due(*until, now))
         }
-        Wait::Quota { call, budget } => {
+        Wait::Quota { call, budget, asks: false } => {
             format!("waits for room in {budget} to ask {}", asked(call))
+        }
+        Wait::Quota { call, budget, asks: true } => {
+            format!("waits for a person to raise {budget}, to ask {}", asked(call))
         }
         Wait::Tools { calls } => {
             let phase = |phase: ToolPhase| match phase {

@@ -332,6 +332,7 @@ fn process(label: String, conversation: &Conversation, turns: Vec<program::Turn>
         priority: PRIORITY,
         capabilities: PermissionLevel::Restricted.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: conversation.head().iter().cloned().map(Body::new).collect(),
     }

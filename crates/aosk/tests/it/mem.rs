@@ -161,6 +161,7 @@ fn a_person_reads_what_is_there_what_left_and_why() {
         "state       exited: finished\n",
         "model       openai:test-model\n",
         "limit       3,904 tokens by the provider, which counts 0.6",
+        "policy      priced, prefer cost\n",
         "^ pinned ",
         " . free ",
         "PAGE  KIND ",
@@ -189,6 +190,7 @@ fn a_person_reads_what_is_there_what_left_and_why() {
         "  why        pressure: the window was ".to_owned(),
         "as the provider takes 3,904 and counts 0.5".to_owned(),
         "  loss       ".to_owned(),
+        "A loss is what missing a page is expected to weigh, in tokens of input".to_owned(),
         "asked for once".to_owned(),
         "no cache miss\n".to_owned(),
     ] {
@@ -250,4 +252,71 @@ fn an_agent_that_never_asked_has_an_empty_window() {
         [&object["calls"], &object["cuts"], &object["model"]],
         [&json!(0), &json!(0), &json!(null)]
     );
+    // What did not fit is seen all the same: mostly the tools.
+    let tools = &object["table"][0];
+    assert_eq!([&tools["kind"], &tools["age_calls"]], [&json!("tools"), &json!(null)]);
+    assert!(sum(tools, &["tokens"]) > 1_000, "{object}");
+    assert_eq!([&object["window"], &object["room_tokens"]], [&json!(304), &json!(304)]);
+    assert!(object["full_percent"].as_f64().expect("a figure") > 100.0, "{object}");
+}
+
+/// A provider that has never taken more than so many tokens, whatever it said of its window.
+fn narrow(most: u64) -> Scene {
+    let last = Mutex::new(Vec::new());
+    let server = ModelServer::start(Wire::OpenAi, move |index, asked| {
+        let (input, cached) = tokens(asked, &mut last.lock().expect("no test panicked"));
+        if input > most {
+            let said = json!({"error": {"message": "too long", "code": "context_length_exceeded"}});
+            return Reply::Status(400, "", said.to_string());
+        }
+        let read = Reply::call("r", "read_file", &json!({ "path": "part.txt" }));
+        let reply = match index {
+            20 => Reply::Held(Box::new(read)),
+            0..22 => read,
+            _ => Reply::say("done"),
+        };
+        Reply::Used { input, cached, reply: Box::new(reply) }
+    });
+    let scene = Scene::new(Wire::OpenAi, server);
+    let text = "a line of the part\n".repeat(30);
+    fs::write(scene.machine.path("work/part.txt"), text).expect("writes");
+    scene
+}
+
+#[test]
+fn what_fits_and_how_it_is_chosen_is_what_the_kernel_went_by() {
+    let scene = narrow(3_000);
+    let machine = &scene.machine;
+    let args = ["read on", "--window", "8000", "--tools", "read_file,recall"];
+    let how = ["--replacement", "lru", "--prefer", "quality"];
+    let running = scene.start(&[&args[..], &how].concat());
+    scene.server.wait_for_requests(21);
+    let refused = crate::machine::until("the call that is held", || {
+        let object = mem(machine, &["--json"]).json();
+        (sum(&object, &["cuts"]) > 0).then_some(object)
+    });
+    assert!(running.kill().was_killed());
+    // The provider takes 3,904 by what it says, and refused less.
+    let window = sum(&refused, &["window"]);
+    let room = sum(&refused, &["room_tokens"]);
+    assert_eq!(window, 3_904);
+    assert!(room < window, "{refused}");
+    assert_eq!([&refused["policy"], &refused["prefer"]], ["lru", "quality"]);
+    let said = mem(machine, &[]).stdout;
+    let limit = "; it refused what was too long, and less is sent since\n";
+    assert!(said.contains(limit) && said.contains("policy      lru, prefer quality\n"), "{said}");
+    let explained = mem(machine, &["--explain"]).stdout;
+    assert!(explained.contains(" fit by estimate after what the provider refused"), "{explained}");
+
+    // A run that is taken up keeps how its window is kept, unless other things are named.
+    scene.server.release();
+    let resume = |more: &[&str]| {
+        let base_url = ["run", "--resume", "--base-url", &scene.server.base_url];
+        let mut command = machine.command(&[&base_url[..], more].concat());
+        command.env("OPENAI_API_KEY", crate::model_server::KEY);
+        crate::machine::Running::start(command).finish()
+    };
+    resume(&["--prefer", "utilisation"]).expect(0);
+    let ended = mem(machine, &["--json"]).json();
+    assert_eq!([&ended["policy"], &ended["prefer"]], ["lru", "utilisation"], "{ended}");
 }

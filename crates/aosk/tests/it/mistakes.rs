@@ -102,7 +102,7 @@ fn a_configuration_is_told_of_with_its_file_and_line() {
         ("slots: 5000000000\n", &["line 1", "slots is \"5000000000\""]),
         ("slots: 1.5\n", &["line 1", "slots is \"1.5\""]),
         ("slots: [1]\n", &["line 1", "slots is \"[1]\""]),
-        ("policy: fair\n", &["line 1", "policy is \"fair\"", "fifo, round-robin, priority"]),
+        ("policy: luck\n", &["line 1", "policy is \"luck\"", "fair, priority, round-robin, fifo"]),
         (
             "slots: 1\npermission: root\n",
             &[

@@ -72,7 +72,7 @@ fn a_run_as_a_person_reads_it() {
         label       run
         budget      steps at most 5
         used        2 model calls (0 attempts retried), 2 tool calls, 200 tokens in (0 cached), 20 out, $0.0000
-        log         6 pages
+        log         6 messages
             0  system           39 B  Be brief.
             1  user             44 B  What is 17 * 23?
             2  assistant       182 B  calculator({"expression":"17 * 23"})  run_command({"command":"rm -rf /"})
@@ -88,15 +88,15 @@ fn a_run_as_a_person_reads_it() {
         &expect![[r#"
         $ aosk logs 1
         [TIME]       2  process.spawned    agent, program react, priority 50, by the operator
-        [TIME]       3  model.called       c1 openai:test-model, 2 pages, about [COUNT] tokens in, at most 4,096 out
+        [TIME]       3  model.called       c1 openai:test-model, 2 messages, about [COUNT] tokens in, at most 4,096 out
         [TIME]       4  model.answered     c1 tool_calls, 100 in, 10 out, $0.0000: calculator({"expression":"17 * 23"})  run_command({"command":"rm -rf /"})
         [TIME]       5  tool.called        c2 calculator (safe risk)
         [TIME]       6  tool.called        c3 run_command (high risk)
         [TIME]       7  tool.returned      c3 failed: tool.denied: agent may call tools of risk Medium at most; run_command is High
         [TIME]       8  tool.returned      c2: 391
-        [TIME]       9  model.called       c4 openai:test-model, 5 pages, about [COUNT] tokens in, at most 4,096 out
+        [TIME]       9  model.called       c4 openai:test-model, 5 messages, about [COUNT] tokens in, at most 4,096 out
         [TIME]      10  model.answered     c4 stop, 100 in, 10 out, $0.0000: It is 391.
-        [TIME]      11  process.exited     finished, 6 pages: It is 391.
+        [TIME]      11  process.exited     finished, 6 messages: It is 391.
         [0]
     "#]],
     );

@@ -17,7 +17,14 @@ fn param(chat: bool) -> String {
         temperature_milli: None,
         window: None,
     };
-    let param = Param { options, workspace: Some("/w".to_owned()), base_url: None, chat };
+    let param = Param {
+        options,
+        workspace: Some("/w".to_owned()),
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat,
+    };
     serde_json::to_string(&param).unwrap()
 }
 

@@ -52,6 +52,7 @@ pub(super) fn hold(kernel: &Kernel, input: &Input) -> Option<Held> {
         Input::Syscall { pid, .. } => *pid,
         Input::ModelDone { call, .. } => call.pid,
         Input::ToolDone { .. }
+        | Input::RateReported { .. }
         | Input::Boot
         | Input::Tick
         | Input::Drain

@@ -88,8 +88,14 @@ impl Provider {
         Self { rules, entries: HashMap::new(), input, cached, cost: 0 }
     }
 
-    /// Answers a request with breakpoints behind these entries, in order.
-    pub(crate) fn call(&mut self, request: &Request, breakpoints: &[usize], now: f64) {
+    /// Answers a request with breakpoints behind these entries, in order. Returns the tokens read and
+    /// those written.
+    pub(crate) fn call(
+        &mut self,
+        request: &Request,
+        breakpoints: &[usize],
+        now: f64,
+    ) -> (u64, u64) {
         let total = request.tokens();
         let (read, written) = match self.rules.matching {
             Matching::Blocks { tokens } => (self.by_block(request, tokens, now), 0),
@@ -113,6 +119,7 @@ impl Provider {
         self.cost += read * self.rules.read
             + written * self.rules.write
             + total.saturating_sub(read + written) * plain;
+        (read, written)
     }
 
     fn by_block(&mut self, request: &Request, block: u32, now: f64) -> u64 {
@@ -160,3 +167,6 @@ impl Provider {
             .is_some_and(|used| lifetime == u64::MAX || (now - used) * 1000.0 <= lifetime as f64)
     }
 }
+
+#[cfg(test)]
+mod tests;

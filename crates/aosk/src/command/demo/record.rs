@@ -170,6 +170,7 @@ impl Record {
             // The rest is in the journal for those who ask.
             Fact::ModelRetried { .. }
             | Fact::ModelCharged { .. }
+            | Fact::WindowExceeded { .. }
             | Fact::MemoryCut { .. }
             | Fact::SummaryCalled { .. }
             | Fact::Summarised { .. }
@@ -185,6 +186,10 @@ impl Record {
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
+            | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
+            | Fact::BudgetSet { .. }
+            | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => None,
         })

@@ -86,7 +86,14 @@ pub(super) fn architect(tools: Vec<String>) -> SpawnSpec {
         temperature_milli: None,
         window: None,
     };
-    let param = react::Param { options, workspace: None, base_url: None, chat: false };
+    let param = react::Param {
+        options,
+        workspace: None,
+        base_url: None,
+        replacement: None,
+        prefer: None,
+        chat: false,
+    };
     SpawnSpec {
         name: "Architect".to_owned(),
         label: String::new(),
@@ -98,6 +105,7 @@ pub(super) fn architect(tools: Vec<String>) -> SpawnSpec {
         priority: 20,
         capabilities: PermissionLevel::Advanced.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: vec![Body::new(Message::system(SYSTEM)), Body::new(Message::user(TASK))],
     }

@@ -50,6 +50,9 @@ fn facts() -> Vec<Fact> {
             input: Tokens(12_345),
             output_max: Tokens(4_096),
             window: Some(Tokens(28_672)),
+            room: None,
+            policy: None,
+            prefer: None,
         },
         Fact::ModelAnswered {
             call,
@@ -107,7 +110,7 @@ fn every_fact_has_a_line() {
     }
     expect![[r#"
         process.spawned   ann [31m, program react, priority 50, by p1
-        model.called      c2 openai:small, 4 pages, about 12,345 tokens in, at most 4,096 out
+        model.called      c2 openai:small, 4 messages, about 12,345 tokens in, at most 4,096 out
         model.answered    c2 tool_calls, 10,000 in (9,000 cached), 50 out, $0.0013
         model.retried     c2 failure 1 [model.server], again in 1.5 s: overloaded [2J
         model.failed      c2 [model.server] overloaded [2J
@@ -119,7 +122,7 @@ fn every_fact_has_a_line() {
         message.received  taken, from the operator
         process.signalled TERM
         process.reniced   priority 10
-        process.exited    out of budget (money), 9 pages
+        process.exited    out of budget (money), 9 messages
         budget.expired    b4
         scheduler.policy  fifo
         node.booted       start 2, 2 live processes, 1 model call asked again, 0 tool calls made again, 1 interrupted

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aosk::abi::{PageId, Tokens};
+use aosk::kernel::Memory;
 use serde_json::{Value, json};
 
 use super::history::{Cut, Gone, History, Miss, rate, reason, why};
@@ -15,11 +16,23 @@ const NAME_MAX: usize = 40;
 const HEAD: [&str; 7] = ["page", "kind", "tokens", "needed again", "in calls", "loss", "since"];
 const FIGURES: [&str; 5] = ["page", "tokens", "needed again", "in calls", "loss"];
 
+/// What the figures of a cut are in.
+const LEGEND: [&str; 3] = [
+    "Tokens are by estimate. A loss is what missing a page is expected to weigh, in tokens of input that",
+    "no cache has: the chance that it is needed again, times what it takes to bring it back and what a",
+    "fault counts under --prefer. Only the policy priced weighs it; under others it is 0.",
+];
+
 /// Prints every cut, newest last, then what caches missed.
 pub(super) fn print(history: &History, all: bool) {
     let cuts = &history.cuts;
     if cuts.is_empty() {
         line("no page has left the window: there was no cut");
+    } else {
+        for text in LEGEND {
+            line(text);
+        }
+        line("");
     }
     let faults = faults(history);
     for (number, cut) in (1..).zip(cuts) {
@@ -74,16 +87,6 @@ fn figures(cut: &Cut) -> Vec<(&'static str, String)> {
         0 => String::new(),
         stubs => format!(", and {} of earlier ones", plural(stubs, "stub")),
     };
-    let fit = match (cut.room(), cut.window) {
-        (Some(room), Some(window)) if room != window => {
-            let (room, window, rate) = (count(room.0), count(window.0), rate(cut.rate));
-            format!(
-                "{room} fit by estimate, as the provider takes {window} and counts {rate} for each"
-            )
-        }
-        (Some(room), _) => format!("{} fit", count(room.0)),
-        (None, _) => "how many fit is not known".to_owned(),
-    };
     let calls = cut.freed() / cut.growth.max(1);
     let lasts = format!(
         "{} a call: what was freed lasts about {}",
@@ -96,10 +99,11 @@ fn figures(cut: &Cut) -> Vec<(&'static str, String)> {
         (
             "tokens",
             format!(
-                "{} before, {} after: {} freed; {fit}",
+                "{} before, {} after: {} freed; {}",
                 count(cut.before.0),
                 count(cut.after.0),
-                count(cut.freed())
+                count(cut.freed()),
+                fit(cut)
             ),
         ),
         (
@@ -113,6 +117,22 @@ fn figures(cut: &Cut) -> Vec<(&'static str, String)> {
         ("loss", format!("{}: what faults on these pages are expected to cost", tokens(cut.loss))),
         ("growth", lasts),
     ]
+}
+
+/// How much fitted, and why that is not what the provider takes.
+fn fit(cut: &Cut) -> String {
+    let Some(room) = cut.room else { return "how many fit is not known".to_owned() };
+    let fit = count(room.0);
+    let Some(window) = cut.window.filter(|window| *window != room) else {
+        return format!("{fit} fit");
+    };
+    let (rate, taken) = (rate(cut.rate), count(window.0));
+    if room == Memory::room(window, cut.rate) {
+        return format!(
+            "{fit} fit by estimate, as the provider takes {taken} and counts {rate} for each"
+        );
+    }
+    format!("{fit} fit by estimate after what the provider refused, though it takes {taken}")
 }
 
 /// Thousandths of an input token, as tokens.
@@ -190,7 +210,7 @@ fn object(cut: &Cut, faults: &BTreeMap<PageId, Vec<usize>>) -> Value {
         "cause": cut.cause,
         "why": why(cut),
         "window": cut.window,
-        "room_tokens": cut.room(),
+        "room_tokens": cut.room,
         "full_percent": cut.fullness().map(|full| milli(full.saturating_mul(100))),
         "before": cut.before,
         "after": cut.after,

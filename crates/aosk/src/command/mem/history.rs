@@ -22,9 +22,10 @@ pub(super) struct History {
     pub(super) misses: Vec<Miss>,
     /// Tasks that it began itself, in order; one that was forked has those of its parent, too.
     pub(super) tasks: Vec<Task>,
-    /// What the provider is expected to count for a thousand tokens of the estimate, as a kernel that
-    /// was never started anew expects it.
+    /// What the provider is expected to count for a thousand tokens of the estimate.
     pub(super) rate: u64,
+    /// What the last plan was made for.
+    pub(super) plan: Plan,
     shown: Option<Shown>,
     /// What copies are copies of.
     originals: BTreeMap<PageId, PageId>,
@@ -32,6 +33,19 @@ pub(super) struct History {
     asked: BTreeSet<PageId>,
     /// Pages in whose place a stub stands, as far as the journal says.
     gone: BTreeSet<PageId>,
+}
+
+/// What the window was planned for. What an older kernel did not say of it is none.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Plan {
+    /// The most that may be shown, as the provider counts; none if that is not known.
+    pub(super) window: Option<Tokens>,
+    /// The tokens of the estimate that fit.
+    pub(super) room: Option<Tokens>,
+    /// By which policy pages leave.
+    pub(super) policy: Option<String>,
+    /// What matters most when they do.
+    pub(super) prefer: Option<String>,
 }
 
 /// A task.
@@ -69,6 +83,8 @@ pub(super) struct Cut {
     pub(super) policy: String,
     pub(super) cause: CutCause,
     pub(super) window: Option<Tokens>,
+    /// The tokens of the estimate that fitted; none if that is not known.
+    pub(super) room: Option<Tokens>,
     pub(super) before: Tokens,
     pub(super) after: Tokens,
     pub(super) rewritten: Tokens,
@@ -121,14 +137,9 @@ impl Cut {
         self.before.saturating_sub(self.after).0
     }
 
-    /// The tokens of the estimate that fit; none if that is not known.
-    pub(super) fn room(&self) -> Option<Tokens> {
-        self.window.map(|window| Memory::room(window, self.rate))
-    }
-
     /// How full the window was, in thousandths; none if its size is not known.
     pub(super) fn fullness(&self) -> Option<u64> {
-        fullness(self.before, self.room()?)
+        fullness(self.before, self.room?)
     }
 }
 
@@ -156,6 +167,7 @@ impl Default for History {
             misses: Vec::new(),
             tasks: Vec::new(),
             rate: 1_000,
+            plan: Plan::default(),
             shown: None,
             originals: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -168,8 +180,13 @@ impl History {
     /// Takes in the next fact of the process.
     pub(super) fn note(&mut self, fact: Fact) {
         match fact {
-            Fact::ModelCalled { call, model, pages, input, window, .. } => {
+            Fact::ModelCalled {
+                call, model, pages, input, window, room, policy, prefer, ..
+            } => {
                 self.shown = Some(Shown { tokens: input, messages: Some(pages) });
+                self.note_room(window, room);
+                let policy = policy.or_else(|| self.plan.policy.take());
+                self.plan = Plan { window, room, policy, prefer };
                 self.calls.push(Call {
                     number: call.number,
                     model,
@@ -178,6 +195,12 @@ impl History {
                     limit: window,
                     usage: None,
                 });
+            }
+            Fact::WindowExceeded { pages, input, window, room, policy, prefer, .. } => {
+                self.shown = Some(Shown { tokens: input, messages: Some(pages) });
+                self.note_room(window, Some(room));
+                let (policy, prefer) = (Some(policy), Some(prefer));
+                self.plan = Plan { window, room: Some(room), policy, prefer };
             }
             Fact::ModelAnswered { call, usage, .. } => {
                 let asked = self.calls.iter_mut().rev().find(|asked| asked.number == call.number);
@@ -232,18 +255,45 @@ impl History {
             | Fact::Reniced { .. }
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
+            | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
+            | Fact::BudgetSet { .. }
+            | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => {}
         }
     }
 
+    /// A kernel that was started anew does not remember how the provider counts, and plans with all
+    /// of the limit.
+    fn note_room(&mut self, window: Option<Tokens>, room: Option<Tokens>) {
+        if room.is_some() && room == window && self.room_of(window) != room {
+            self.rate = 1_000;
+        }
+    }
+
+    /// What fits, for a journal that does not say it.
+    fn room_of(&self, window: Option<Tokens>) -> Option<Tokens> {
+        window.map(|window| Memory::room(window, self.rate))
+    }
+
+    /// The tokens of the estimate that fit; none if that is not known.
+    pub(super) fn room(&self) -> Option<Tokens> {
+        self.plan.room.or_else(|| self.room_of(self.plan.window))
+    }
+
+    /// Whether the provider ever said that a request was too long.
+    pub(super) fn was_refused(&self) -> bool {
+        self.cuts.iter().any(|cut| cut.cause == CutCause::Refused)
+    }
+
     fn note_cut(&mut self, fact: Fact) {
-        let rate = self.rate;
         let Fact::MemoryCut {
             call,
             policy,
             cause,
             window,
+            room,
             before,
             after,
             rewritten,
@@ -255,6 +305,11 @@ impl History {
         else {
             return;
         };
+        self.note_room(window, room);
+        self.plan.window = window;
+        self.plan.room = room;
+        self.plan.policy = Some(policy.clone());
+        let (rate, room) = (self.rate, room.or_else(|| self.room_of(window)));
         self.shown = Some(Shown { tokens: after, messages: None });
         // A call that a provider refused has been told of; any other comes after its cut.
         let made = self.calls.last().is_some_and(|made| made.number == call.number);
@@ -268,6 +323,7 @@ impl History {
             policy,
             cause,
             window,
+            room,
             before,
             after,
             rewritten,

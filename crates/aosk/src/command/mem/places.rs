@@ -2,7 +2,6 @@
 
 use aosk::abi::{PageId, PageKind, Tokens};
 use aosk::inspect::{KeptPage, PageTable};
-use aosk::kernel::Memory;
 use aosk::kernel::memory::Residency;
 
 use super::history::{History, fullness};
@@ -17,6 +16,8 @@ pub(super) struct Places {
     pub(super) shown: Tokens,
     /// The most that it may be shown, as its provider counts; none if that is not known.
     pub(super) window: Option<Tokens>,
+    /// The tokens of the estimate that fit; none if that is not known.
+    pub(super) room: Option<Tokens>,
     /// What the provider counts for a thousand tokens of the estimate.
     pub(super) rate: u64,
 }
@@ -111,8 +112,8 @@ impl Places {
             all.insert(0, tools);
         }
         let shown = Tokens(all.iter().map(|place| place.shown).sum());
-        let window = history.calls.last().and_then(|call| call.limit);
-        Self { all, counts, shown, window, rate: history.rate }
+        let (window, room) = (history.plan.window, history.room());
+        Self { all, counts, shown, window, room, rate: history.rate }
     }
 
     /// What is in the window, in order.
@@ -122,12 +123,7 @@ impl Places {
 
     /// How full the window is, in thousandths.
     pub(super) fn fullness(&self) -> Option<u64> {
-        fullness(self.shown, self.room()?)
-    }
-
-    /// The tokens of the estimate that fit; none if that is not known.
-    pub(super) fn room(&self) -> Option<Tokens> {
-        self.window.map(|window| Memory::room(window, self.rate))
+        fullness(self.shown, self.room?)
     }
 }
 
@@ -177,7 +173,7 @@ fn find_stubs(all: &mut [Place]) {
     }
 }
 
-/// What the tools take: what is shown beside the pages. None if the model was never asked.
+/// What the tools take: what is shown beside the pages. None if no call was ever planned.
 fn tools(pages: &[Place], history: &History) -> Option<Place> {
     let shown = history.shown()?;
     let then = |place: &&Place| {

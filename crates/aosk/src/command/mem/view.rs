@@ -58,11 +58,8 @@ pub(super) fn headline(snapshot: &Snapshot, history: &History, places: &Places) 
         ("model", cut(model, NAME_MAX)),
         ("window", window(places)),
     ];
-    if let Some(limit) = places.window.filter(|_| places.rate != 1_000) {
-        let (limit, rate) = (plural(limit.0, "token"), rate(places.rate));
-        let what = format!("{limit} by the provider, which counts {rate} for each of the estimate");
-        lines.push(("limit", what));
-    }
+    lines.extend(limit(history, places).map(|limit| ("limit", limit)));
+    lines.extend(policy(history).map(|policy| ("policy", policy)));
     lines.push(("pages", pages));
     if !history.tasks.is_empty() {
         lines.push(("tasks", tasks(history)));
@@ -82,10 +79,37 @@ fn tasks(history: &History) -> String {
     }
 }
 
+/// What the provider takes, where what fits is another number of the estimate.
+fn limit(history: &History, places: &Places) -> Option<String> {
+    let limit = places.window?;
+    let (counts, refused) = (places.rate != 1_000, history.was_refused());
+    if places.room == Some(limit) && !counts && !refused {
+        return None;
+    }
+    let mut what = format!("{} by the provider", plural(limit.0, "token"));
+    if counts {
+        what.push_str(&format!(", which counts {} for each of the estimate", rate(places.rate)));
+    }
+    if refused {
+        what.push_str("; it refused what was too long, and less is sent since");
+    }
+    Some(what)
+}
+
+/// How it is chosen what leaves, as of the last call.
+fn policy(history: &History) -> Option<String> {
+    let plan = &history.plan;
+    let policy = cut(plan.policy.as_deref()?, NAME_MAX);
+    Some(match &plan.prefer {
+        Some(prefer) => format!("{policy}, prefer {}", cut(prefer, NAME_MAX)),
+        None => policy,
+    })
+}
+
 /// What is shown, and what part of the window that is.
 fn window(places: &Places) -> String {
     let shown = places.shown;
-    match (places.room(), places.fullness()) {
+    match (places.room, places.fullness()) {
         (Some(room), Some(full)) => {
             let free = count(room.saturating_sub(shown).0);
             let (shown, room, full) = (count(shown.0), plural(room.0, "token"), percent(full));
@@ -97,7 +121,7 @@ fn window(places: &Places) -> String {
 
 /// The bar, what its letters mean, and what a cell is worth. Nothing if nothing is shown.
 pub(super) fn bar(places: &Places, width: usize, coloured: bool) -> Vec<String> {
-    let stretches = bar::stretches(places.shown(), places.room().map(|room| room.0));
+    let stretches = bar::stretches(places.shown(), places.room.map(|room| room.0));
     let cells = bar::cells(&stretches, width.saturating_sub(2));
     if cells.is_empty() {
         return Vec::new();

@@ -18,6 +18,7 @@ fn agent(name: &str) -> Box<SpawnSpec> {
         priority: 50,
         capabilities: PermissionLevel::Standard.capabilities(),
         limits: Limits::default(),
+        group: String::new(),
         fork: false,
         pages: Vec::new(),
     })

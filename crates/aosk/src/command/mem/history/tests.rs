@@ -14,6 +14,9 @@ fn called(number: u32, pages: u32, input: u64) -> Fact {
         input: Tokens(input),
         output_max: Tokens(10),
         window: Some(Tokens(1_000)),
+        room: None,
+        policy: None,
+        prefer: None,
     }
 }
 
@@ -46,6 +49,7 @@ fn cut(number: u32, (before, after): (u64, u64), pages: &[u32]) -> Fact {
         policy: "priced".to_owned(),
         cause: CutCause::Pressure,
         window: Some(Tokens(1_000)),
+        room: None,
         before: Tokens(before),
         after: Tokens(after),
         rewritten: Tokens(50),
@@ -98,6 +102,66 @@ fn a_window_is_as_full_as_its_provider_counts() {
     assert_eq!(history.cuts[0].fullness(), Some(979));
     assert_eq!(why(&history.cuts[0]), "pressure: the window was 98 % full");
     assert_eq!(told(vec![called(1, 1, 500)]).rate, 1_000);
+}
+
+/// A call by a kernel that says what it planned with.
+fn planned(number: u32, pages: u32, input: u64, fits: u64) -> Fact {
+    Fact::ModelCalled {
+        call: CallId { pid: PID, number },
+        model: "scripted:x".to_owned(),
+        pages: MessageIndex(pages),
+        input: Tokens(input),
+        output_max: Tokens(10),
+        window: Some(Tokens(1_000)),
+        room: Some(Tokens(fits)),
+        policy: Some("lru".to_owned()),
+        prefer: Some("quality".to_owned()),
+    }
+}
+
+#[test]
+fn what_fits_is_what_the_kernel_planned_with() {
+    // The provider counts double, and has refused more than 450.
+    let mut facts = vec![called(1, 1, 500), answered(1, counted(1_000)), planned(2, 3, 400, 450)];
+    let history = told(facts.clone());
+    assert_eq!((history.plan.window, history.room()), (Some(Tokens(1_000)), Some(Tokens(450))));
+    let by = (history.plan.policy.as_deref(), history.plan.prefer.as_deref());
+    assert_eq!(by, (Some("lru"), Some("quality")));
+    // What is answered since changes the next plan, not this one.
+    facts.push(answered(2, counted(600)));
+    assert_eq!(told(facts.clone()).room(), Some(Tokens(450)));
+    // A journal that does not say it is read as before.
+    assert_eq!(told(facts[..2].to_vec()).room(), Some(Tokens(490)));
+    // One that was started anew plans with all of the limit.
+    facts.push(planned(3, 4, 400, 1_000));
+    let history = told(facts);
+    assert_eq!((history.room(), history.rate), (Some(Tokens(1_000)), 1_000));
+}
+
+#[test]
+fn the_journal_of_an_older_kernel_is_read() {
+    let old = r#"{"call":{"pid":1,"number":1},"model":"scripted:x","pages":2,"input":500,"output_max":10,"window":1000}"#;
+    let read = Fact::read("model.called", old);
+    assert_eq!(read, Some(called(1, 2, 500)));
+    let old = r#"{"call":{"pid":1,"number":2},"policy":"priced","cause":"pressure","window":1000,"before":990,
+        "after":600,"rewritten":50,"price":62500,"loss":5000,"growth":40,"evicted":[]}"#;
+    assert_eq!(Fact::read("memory.cut", old), Some(cut(2, (990, 600), &[])));
+}
+
+#[test]
+fn a_call_that_never_fitted_tells_what_must_be_shown() {
+    let history = told(vec![Fact::WindowExceeded {
+        model: "m".to_owned(),
+        pages: MessageIndex(2),
+        input: Tokens(900),
+        window: Some(Tokens(400)),
+        room: Tokens(300),
+        policy: "lru".to_owned(),
+        prefer: "cost".to_owned(),
+    }]);
+    let shown = Shown { tokens: Tokens(900), messages: Some(MessageIndex(2)) };
+    assert_eq!((history.calls.len(), history.shown()), (0, Some(shown)));
+    assert_eq!((history.plan.window, history.room()), (Some(Tokens(400)), Some(Tokens(300))));
 }
 
 #[test]
@@ -177,7 +241,7 @@ fn every_cause_is_said_in_words() {
         format!("task: one has ended, and its result stands for it; {full}"),
     ];
     assert_eq!(said, expected);
-    cut.window = None;
+    cut.room = None;
     cut.cause = CutCause::Pressure;
     assert_eq!(why(&cut), "pressure: how much fits is not known");
 }

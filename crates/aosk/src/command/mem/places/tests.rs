@@ -40,6 +40,9 @@ fn places(pages: Vec<KeptPage>, input: u64, messages: u32) -> Places {
         input: Tokens(input),
         output_max: Tokens(1),
         window: Some(Tokens(2_000)),
+        room: None,
+        policy: None,
+        prefer: None,
     });
     let taken = MessageIndex(u32::try_from(pages.len()).expect("few"));
     Places::new(&PageTable { messages: taken, taken, pages }, &history)
@@ -95,7 +98,7 @@ fn the_tools_take_what_the_pages_of_the_call_left() {
     let places = places(vec![page(1, 10, usual), page(2, 20, usual), page(3, 500, usual)], 130, 2);
     assert_eq!(places.all[0].tokens, 100);
     assert_eq!(places.shown, Tokens(630));
-    assert_eq!(places.room(), Some(Tokens(2_000)));
+    assert_eq!(places.room, Some(Tokens(2_000)));
 }
 
 #[test]

@@ -58,6 +58,14 @@ const BOTTOM: f64 = 336.0;
 const LANES: f64 = 404.0;
 const LANE: f64 = 20.0;
 
+/// Where the legend begins, and how far apart its lines are.
+const LEGEND: f64 = 42.0;
+const LEGEND_LINE: f64 = 16.0;
+/// What the sign before a word of it takes, a letter at most, and what is between two words.
+const KEY: f64 = 22.0;
+const LETTER: f64 = 6.5;
+const GAP: f64 = 20.0;
+
 /// Marks of a lane that each have words of their own.
 const WORDS_MAX: usize = 1_000;
 
@@ -188,42 +196,53 @@ impl Svg {
         ));
         self.words(
             LEFT,
-            28.0,
+            22.0,
             "start",
             "ink",
             &format!("The window of {name}"),
             " font-size=\"17\"",
         );
-        let mut at = LEFT;
+        self.legend(picture);
+    }
+
+    /// What colours and lines mean, on as many lines as that takes.
+    fn legend(&mut self, picture: &Picture) {
         let has_open = picture.points.iter().any(|point| !point.counted);
         let has_limit = picture.limits.iter().any(|(_, limit)| limit.is_some());
+        let cuts = picture.lanes.iter().flat_map(|lane| &lane.ticks);
+        let cuts = cuts.filter(|tick| tick.size.is_some()).count();
+        let has_sizes = (1..=SIZES_MAX).contains(&cuts);
+        let (mut x, mut y) = (LEFT, LEGEND);
         for (class, say, is_there) in [
             ("cached", "read from the provider's cache", true),
             ("fresh", "written or not cached", true),
             ("open", "no answer, by estimate", has_open),
+            ("limit", "the most that fits", has_limit),
+            ("cut", "−N: a cut freed N tokens, by estimate", has_sizes),
         ] {
-            if is_there {
-                let fill = colour(class);
-                self.put(format_args!(
-                    "<rect class=\"{class}\" fill=\"{fill}\" x=\"{at}\" y=\"44\" width=\"12\" height=\"12\"/>"
-                ));
-                self.words(at + 18.0, 54.0, "start", "ink", say, "");
-                at += 54.0 + 6.0 * float(say.len() as u64);
+            if !is_there {
+                continue;
             }
-        }
-        if has_limit {
-            self.stroke(
-                "limit",
-                &format!("M{at} 50h16"),
-                " stroke-width=\"2\" stroke-dasharray=\"5 3\"",
-            );
-            self.words(at + 22.0, 54.0, "start", "ink", "the most that fits", "");
-            at += 150.0;
-        }
-        let cuts = picture.lanes.iter().flat_map(|lane| &lane.ticks);
-        let cuts = cuts.filter(|tick| tick.size.is_some()).count();
-        if (1..=SIZES_MAX).contains(&cuts) {
-            self.words(at, 54.0, "start", "cut", "−N: a cut freed N tokens, by estimate", "");
+            let takes = KEY + LETTER * float(say.chars().count() as u64);
+            if x + takes > RIGHT && x > LEFT {
+                (x, y) = (LEFT, y + LEGEND_LINE);
+            }
+            match class {
+                "cut" => self.words(x, y, "start", class, say, ""),
+                "limit" => {
+                    let more = " stroke-width=\"2\" stroke-dasharray=\"5 3\"";
+                    self.stroke(class, &format!("M{x} {}h16", y - 4.0), more);
+                    self.words(x + KEY, y, "start", "ink", say, "");
+                }
+                _ => {
+                    let (fill, top) = (colour(class), y - 10.0);
+                    self.put(format_args!(
+                        "<rect class=\"{class}\" fill=\"{fill}\" x=\"{x}\" y=\"{top}\" width=\"12\" height=\"12\"/>"
+                    ));
+                    self.words(x + KEY, y, "start", "ink", say, "");
+                }
+            }
+            x += takes + GAP;
         }
     }
 

@@ -12,6 +12,9 @@ fn called(number: u32, input: u64, limit: Option<u64>) -> Fact {
         input: Tokens(input),
         output_max: Tokens(1),
         window: limit.map(Tokens),
+        room: None,
+        policy: None,
+        prefer: None,
     }
 }
 

@@ -66,6 +66,38 @@ fn a_picture_is_one_whole_element_whatever_the_name() {
     assert!(svg.contains("no answer, by estimate"));
 }
 
+/// The words of the legend and the title: where they begin, how high, and how long they are.
+fn legend(svg: &str) -> Vec<(f64, f64, usize)> {
+    let figure = |line: &str, name: &str| -> f64 {
+        let (_, rest) = line.split_once(&format!(" {name}=\"")).expect("an attribute");
+        rest.split('"').next().and_then(|figure| figure.parse().ok()).expect("a figure")
+    };
+    let words = svg.lines().filter(|line| line.starts_with("<text") && line.contains("\"start\""));
+    let words = words.map(|line| {
+        let (_, say) = line.split_once('>').expect("a text");
+        let say = say.strip_suffix("</text>").expect("an end");
+        (figure(line, "x"), figure(line, "y"), say.chars().count())
+    });
+    words.filter(|(_, y, _)| *y < TOP - 12.0).collect()
+}
+
+#[test]
+fn a_legend_stays_in_the_picture_and_overlaps_nothing() {
+    // An answer that is missing, a limit and cuts: all that there can be.
+    let svg = picture("agent", 40).svg();
+    let words = legend(&svg);
+    assert_eq!(words.len(), 6, "{words:?}");
+    for (at, (x, y, length)) in words.iter().enumerate() {
+        let end = x + 6.0 * *length as f64;
+        assert!(at == 0 || end <= RIGHT, "{words:?}");
+        let behind = words.iter().filter(|(next, line, _)| line == y && next > x);
+        assert!(behind.into_iter().all(|(next, ..)| *next >= end), "{words:?}");
+    }
+    let mut lines: Vec<String> = words.iter().map(|(_, y, _)| y.to_string()).collect();
+    lines.dedup();
+    assert_eq!(lines.len(), 3, "a title and two lines: {words:?}");
+}
+
 #[test]
 fn no_cut_is_lost_where_there_are_many() {
     let picture = picture("agent", 20_000);

@@ -1,0 +1,247 @@
+//! What was used in the last minute, hour or day.
+//!
+//! Use is kept in parts of a 120th of the span and counts until the whole span has passed since the
+//! end of its part. So in no span at all, wherever it begins, is more used than the bound, and at most
+//! a 120th of it is not used. A call counts from its start with what it may use at worst, as providers
+//! count it, and is corrected when it ends.
+
+use std::collections::VecDeque;
+
+use aosk_abi::{Bounds, Limits, Millis, Resource, Spend, Timestamp};
+use serde::{Deserialize, Serialize};
+
+const PARTS: u64 = 120;
+
+const MINUTE: Millis = Millis::from_secs(60);
+const HOUR: Millis = Millis::from_secs(60 * 60);
+const DAY: Millis = Millis::from_secs(24 * 60 * 60);
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// There will be at that time, if nothing else is used.
+    Until(Timestamp),
+    /// It is more than there ever is.
+    Never(Resource),
+}
+
+/// What was used, by when it counts no more.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Rolling(VecDeque<(Timestamp, Spend)>);
+
+impl Rolling {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// When what is used at `at` counts no more.
+    fn leaves(at: Timestamp, span: Millis) -> Timestamp {
+        let part = (span.0 / PARTS).max(1);
+        let end = (at.0 / part).saturating_add(1).saturating_mul(part);
+        Timestamp(end).after(span)
+    }
+
+    /// What counts now.
+    pub(crate) fn sum(&self, now: Timestamp) -> Spend {
+        let counting = self.0.iter().filter(|(leaves, _)| *leaves > now);
+        counting.fold(Spend::default(), |sum, (_, amount)| sum.plus(amount))
+    }
+
+    /// Whether `amount` fits beside what counts.
+    pub(crate) fn room(&self, now: Timestamp, bounds: &Bounds, amount: &Spend) -> Result<(), Full> {
+        if let Some(resource) = bounds.exceeded_by(amount) {
+            return Err(Full::Never(resource));
+        }
+        let mut sum = self.sum(now).plus(amount);
+        if bounds.exceeded_by(&sum).is_none() {
+            return Ok(());
+        }
+        let counting = self.0.iter().filter(|(leaves, _)| *leaves > now);
+        for (leaves, gone) in counting {
+            sum = sum.minus(gone);
+            if bounds.exceeded_by(&sum).is_none() {
+                return Err(Full::Until(*leaves));
+            }
+        }
+        // Nothing counts any more, and the amount alone fits.
+        Ok(())
+    }
+
+    /// Counts `amount` until `leaves`.
+    fn add_until(&mut self, now: Timestamp, leaves: Timestamp, amount: &Spend) {
+        while self.0.front().is_some_and(|(leaves, _)| *leaves <= now) {
+            self.0.pop_front();
+        }
+        match self.0.binary_search_by_key(&leaves, |(leaves, _)| *leaves) {
+            Ok(at) => {
+                if let Some((_, sum)) = self.0.get_mut(at) {
+                    *sum = sum.plus(amount);
+                }
+            }
+            Err(at) => self.0.insert(at, (leaves, *amount)),
+        }
+    }
+
+    fn add(&mut self, now: Timestamp, span: Millis, amount: &Spend) {
+        self.add_until(now, Self::leaves(now, span), amount);
+    }
+
+    /// What began at `started` and was counted as `held` took `actual`.
+    fn correct(
+        &mut self,
+        now: Timestamp,
+        began: (Timestamp, Millis),
+        held: &Spend,
+        actual: &Spend,
+    ) {
+        let (started, span) = began;
+        let leaves = Self::leaves(started, span);
+        if let Ok(at) = self.0.binary_search_by_key(&leaves, |(leaves, _)| *leaves)
+            && let Some((_, sum)) = self.0.get_mut(at)
+        {
+            *sum = sum.minus(&held.minus(actual));
+        }
+        let beyond = actual.minus(held);
+        if beyond != Spend::default() {
+            self.add(now, span, &beyond);
+        }
+    }
+}
+
+/// The spans of a node.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Windows {
+    #[serde(default, skip_serializing_if = "Rolling::is_empty")]
+    pub(crate) minute: Rolling,
+    #[serde(default, skip_serializing_if = "Rolling::is_empty")]
+    pub(crate) hour: Rolling,
+    #[serde(default, skip_serializing_if = "Rolling::is_empty")]
+    pub(crate) day: Rolling,
+}
+
+impl Windows {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Those that are bounded, with their spans and bounds.
+    fn bounded(&mut self, limits: &Limits) -> impl Iterator<Item = (&mut Rolling, Millis, Bounds)> {
+        [
+            (&mut self.minute, MINUTE, limits.per_minute),
+            (&mut self.hour, HOUR, limits.per_hour),
+            (&mut self.day, DAY, limits.per_day),
+        ]
+        .into_iter()
+        .filter(|(_, _, bounds)| !bounds.is_unbounded())
+    }
+
+    /// Whether `amount` fits in every span.
+    pub(crate) fn room(&self, now: Timestamp, limits: &Limits, amount: &Spend) -> Result<(), Full> {
+        let spans = [
+            (&self.minute, limits.per_minute),
+            (&self.hour, limits.per_hour),
+            (&self.day, limits.per_day),
+        ];
+        let mut until = None;
+        for (rolling, bounds) in spans {
+            match rolling.room(now, &bounds, amount) {
+                Ok(()) => {}
+                Err(Full::Until(at)) => until = until.max(Some(at)),
+                Err(never @ Full::Never(_)) => return Err(never),
+            }
+        }
+        until.map_or(Ok(()), |at| Err(Full::Until(at)))
+    }
+
+    /// Counts what begins now.
+    pub(crate) fn add(&mut self, now: Timestamp, limits: &Limits, amount: &Spend) {
+        for (rolling, span, _) in self.bounded(limits) {
+            rolling.add(now, span, amount);
+        }
+    }
+
+    /// Counts what is used by others until that time, as far as it is known, in the minute.
+    pub(crate) fn add_foreign(&mut self, now: Timestamp, until: Timestamp, amount: &Spend) {
+        self.minute.add_until(now, until, amount);
+    }
+
+    /// What began at `started` and was counted as `held` took `actual`.
+    pub(crate) fn correct(
+        &mut self,
+        now: Timestamp,
+        started: Timestamp,
+        limits: &Limits,
+        held: &Spend,
+        actual: &Spend,
+    ) {
+        for (rolling, span, _) in self.bounded(limits) {
+            rolling.correct(now, (started, span), held, actual);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aosk_abi::Tokens;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tokens(amount: u64) -> Spend {
+        Spend { tokens: Tokens(amount), ..Spend::default() }
+    }
+
+    fn bound(amount: u64) -> Bounds {
+        Bounds { tokens: Some(Tokens(amount)), ..Bounds::default() }
+    }
+
+    #[test]
+    fn use_counts_for_the_whole_span() {
+        let mut used = Rolling::default();
+        used.add(Timestamp(100), MINUTE, &tokens(80));
+        assert_eq!(used.room(Timestamp(60_400), &bound(100), &tokens(20)), Ok(()));
+        let full = Err(Full::Until(Timestamp(60_500)));
+        assert_eq!(used.room(Timestamp(60_400), &bound(100), &tokens(21)), full);
+        assert_eq!(used.room(Timestamp(60_500), &bound(100), &tokens(100)), Ok(()));
+        let never = Err(Full::Never(Resource::Tokens));
+        assert_eq!(used.room(Timestamp(60_500), &bound(100), &tokens(101)), never);
+    }
+
+    #[test]
+    fn a_call_is_corrected_where_it_began_and_beyond_it_when_it_ended() {
+        let mut used = Rolling::default();
+        used.add(Timestamp(100), MINUTE, &tokens(80));
+        used.correct(Timestamp(30_000), (Timestamp(100), MINUTE), &tokens(80), &tokens(30));
+        assert_eq!(used.sum(Timestamp(30_000)), tokens(30));
+        used.correct(Timestamp(30_000), (Timestamp(100), MINUTE), &tokens(30), &tokens(50));
+        assert_eq!(used.sum(Timestamp(60_499)), tokens(50));
+        assert_eq!(used.sum(Timestamp(60_500)), tokens(20));
+    }
+
+    proptest! {
+        /// Whatever is asked for whenever, in no span is more used than the bound; and what is refused
+        /// until some time has room then.
+        #[test]
+        fn no_span_is_overrun(asks in proptest::collection::vec((0_u64..20_000, 1_u64..60), 1..80)) {
+            let mut used = Rolling::default();
+            let mut began: Vec<(u64, u64)> = Vec::new();
+            let mut now = 0;
+            for (later, amount) in asks {
+                now += later;
+                if let Err(Full::Until(at)) =
+                    used.room(Timestamp(now), &bound(100), &tokens(amount))
+                {
+                    prop_assert!(at.0 > now);
+                    now = at.0;
+                }
+                prop_assert_eq!(used.room(Timestamp(now), &bound(100), &tokens(amount)), Ok(()));
+                used.add(Timestamp(now), MINUTE, &tokens(amount));
+                began.push((now, amount));
+                let from = now.saturating_sub(MINUTE.0 - 1);
+                let within = began.iter().filter(|(at, _)| *at >= from);
+                prop_assert!(within.map(|(_, amount)| amount).sum::<u64>() <= 100);
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! When a running call gives up its slot.
+//!
+//! For an urgent process: one that waits, and is so much more urgent than a running call that waiting
+//! would be wrong, takes the slot of the least urgent one; of several, of the one that began last, as
+//! the least is lost with it. For a time slice: a call that has run for its slice while others wait goes
+//! back into the queue, where it stands by what it has had.
+//!
+//! A call is cut off only where that is worth it. What is left of it is estimated from the answers its
+//! process had before and from the pace of the device. It must be more than ending the call and going
+//! on with it takes. Where the model can go on from what was written, nothing else is lost: the prefix
+//! is read again from the provider's cache. Where it cannot, what was generated is lost, so a call is
+//! cut off for an urgent process only while less has passed than is left, and never for a slice. And a
+//! call is cut off a bounded number of times.
+
+use aosk_abi::{
+    Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, Usage, limits,
+};
+
+use crate::device::DeviceId;
+use crate::kernel::{Ctx, Kernel};
+use crate::process::{ModelCall, Process, State};
+use crate::scheduler::expected_output;
+
+impl Kernel {
+    /// Has a running call give up its slot for the most urgent of a queue that has no slot free.
+    pub(crate) fn preempt_a_call(&mut self, cx: &mut Ctx<'_>) -> bool {
+        if !self.config.policy.preempts() {
+            return false;
+        }
+        let found = self.devices.pools().flat_map(|pool| &pool.queues).find_map(|queue| {
+            let (priority, pid) = self.index.most_urgent(*queue)?;
+            let backends = self.devices.backends(*queue);
+            // One slot at a time is given up on a device, and only one that would be free then.
+            let mut full = backends.into_iter().filter(|id| {
+                self.devices.get(*id).is_some_and(|device| {
+                    device.promised.is_none()
+                        && device.full.is_none()
+                        && device.admits(cx.now, self.index.slots_in_use(*id).saturating_sub(1))
+                })
+            });
+            let (device, victim) =
+                full.find_map(|id| Some((id, self.victim(cx.now, id, priority)?)))?;
+            Some((pid, device, victim))
+        });
+        let Some((by, device, victim)) = found else {
+            return false;
+        };
+        self.ask_to_yield(cx, victim, (device, by), PreemptCause::Urgent);
+        true
+    }
+
+    /// Whose call on the device is cut off for a process of this priority, if anybody's is.
+    fn victim(&self, now: Timestamp, device: DeviceId, priority: u8) -> Option<Pid> {
+        let urgent = |of: u8| priority.saturating_add(limits::PREEMPT_MARGIN) <= of;
+        let running = self.index.running(device).take_while(|(of, _)| urgent(*of));
+        running.map(|(_, pid)| pid).find(|pid| {
+            let process = self.processes.get(*pid);
+            process.is_some_and(|process| self.is_worth_cutting(now, device, process))
+        })
+    }
+
+    /// Whether it is worth it to cut off the call of the process, by the rule of this module.
+    fn is_worth_cutting(&self, now: Timestamp, device: DeviceId, process: &Process) -> bool {
+        let State::Running { call, .. } = process.state.inner() else {
+            return false;
+        };
+        let Some(device) = self.devices.get(device) else {
+            return false;
+        };
+        let ran = now.since(call.started);
+        let remaining = device.pace.remaining(ran, expected_output(call, &process.stats));
+        call.preempted < limits::PREEMPTIONS_MAX
+            && remaining >= limits::PREEMPT_REMAINING_MIN
+            && (device.continues || ran <= remaining)
+    }
+
+    /// A call has run for its time slice.
+    pub(crate) fn slice_over(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        let State::Running { call, .. } = process.state.inner() else {
+            return;
+        };
+        let device = self.devices.find(call.device());
+        let queue = self.devices.queue(&call.options.model);
+        let first = queue.and_then(|queue| self.index.first_ready(queue));
+        let yields = device.zip(first).filter(|(device, _)| {
+            let idle = self.devices.get(*device).is_some_and(|one| one.promised.is_none());
+            idle && self.is_worth_cutting(cx.now, *device, process)
+        });
+        if let Some((device, (_, by))) = yields {
+            self.ask_to_yield(cx, pid, (device, by), PreemptCause::Slice);
+            return;
+        }
+        let next = self.config.slice.map(|slice| cx.now.after(slice));
+        if let Some(process) = self.processes.get_mut(pid)
+            && let State::Running { slice_ends, .. } = process.state.inner_mut()
+        {
+            *slice_ends = next;
+        }
+    }
+
+    fn ask_to_yield(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        (device, by): (DeviceId, Pid),
+        cause: PreemptCause,
+    ) {
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let State::Running { call, slice_ends, yielding, .. } = process.state.inner_mut() else {
+            return;
+        };
+        (*yielding, *slice_ends) = (true, None);
+        let (id, attempt) = (Self::call_id(pid, call.number), call.attempt);
+        let ran = cx.now.since(call.started);
+        cx.fx.releases.push(Release::Yield { call: id, attempt });
+        if let Some(device) = self.devices.get_mut(device) {
+            device.promised = Some(by);
+            cx.node_fact(Fact::ModelPreempted {
+                call: id,
+                device: device.name.clone(),
+                by,
+                cause,
+                ran,
+            });
+        }
+    }
+
+    /// A call gave up its slot: what it used is charged, and it goes on later.
+    pub(crate) fn yielded(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        (mut call, held): (ModelCall, Spend),
+        outcome: &ModelOutcome,
+    ) {
+        let ModelOutcome::Yielded { begun, usage } = outcome else {
+            return;
+        };
+        let mut usage = *usage;
+        // The provider's count never came.
+        if usage.estimated && usage.input() == Tokens::ZERO {
+            usage.input_uncached = call.input;
+        }
+        self.settle_unanswered(cx, pid, &call, &held, &usage, /*calls*/ 0);
+        call.preempted = call.preempted.saturating_add(1);
+        if let Some(begun) = begun {
+            call.begun = Some(begun.hash());
+            cx.fx.bodies.push(begun.clone());
+        } else {
+            call.begun = None;
+        }
+        let lost = if begun.is_none() { usage } else { Usage::default() };
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.stats.preempted = process.stats.preempted.saturating_add(1);
+            process.stats.lost += lost.output;
+        }
+        self.enqueue(pid, call);
+        self.interrupt(cx, pid);
+    }
+}

@@ -1,0 +1,101 @@
+//! The rates of devices: what providers say of them, and what people bound.
+
+use aosk_abi::{
+    Bounds, BudgetId, Error, ErrorCode, Fact, Gauge, Limits, MicroUsd, RateReport, RowKey, Spend,
+    Tokens, limits,
+};
+
+use crate::config::Rates;
+use crate::kernel::{Ctx, Kernel};
+
+impl Kernel {
+    /// Gives each device whose rates are bounded its node, and bounds those there are as the
+    /// configuration says.
+    pub(crate) fn set_rates(&mut self, cx: &Ctx<'_>) {
+        let told: Vec<(String, Rates)> =
+            self.config.models.iter().map(|(name, model)| (name.clone(), model.rates)).collect();
+        for (name, rates) in told {
+            if rates != Rates::default() || self.budgets.device(&name).is_some() {
+                self.bound_device(cx, &name, rates.limits());
+            }
+        }
+    }
+
+    fn bound_device(&mut self, cx: &Ctx<'_>, name: &str, limits: Limits) -> BudgetId {
+        if let Some(id) = self.budgets.device(name) {
+            if let Some(node) = self.budgets.get_mut(id)
+                && node.limits != limits
+            {
+                node.limits = limits;
+            }
+            return id;
+        }
+        let id = BudgetId(self.counters.next_budget);
+        self.counters.next_budget = self.counters.next_budget.saturating_add(1);
+        self.dirty.insert(RowKey::Kernel);
+        self.budgets.add_device(id, name, limits, cx.now);
+        id
+    }
+
+    /// A provider said how much more it takes. It is believed where it says less than is known here:
+    /// others may use the same account. More than the configuration allows is never taken, nor is a
+    /// rate waited for longer than rates last.
+    pub(crate) fn rate_reported(&mut self, cx: &Ctx<'_>, name: &str, report: &RateReport) {
+        let Some(device) = self.devices.find(name) else {
+            self.ignore();
+            return;
+        };
+        let rates = self.config.models.get(name).map_or_else(Rates::default, |model| model.rates);
+        let limit = |gauge: Option<Gauge>| gauge.and_then(|gauge| gauge.limit);
+        let said = Bounds {
+            // A provider that takes nothing at all would say so with a refusal.
+            calls: limit(report.requests).filter(|limit| *limit > 0),
+            tokens: limit(report.tokens).filter(|limit| *limit > 0).map(Tokens),
+            micro_usd: None,
+        };
+        let per_minute = rates.per_minute.tighter(&said);
+        if per_minute.is_unbounded() {
+            return;
+        }
+        let id = self.bound_device(cx, name, Limits { per_minute, ..rates.limits() });
+        let Some(node) = self.budgets.get_mut(id) else {
+            return;
+        };
+        let used = node.windows.minute.sum(cx.now);
+        let beyond = |limit: Option<u64>, used: u64, gauge: Option<Gauge>| {
+            let (limit, gauge) = limit.zip(gauge)?;
+            let there = limit.saturating_sub(used);
+            let foreign = there.saturating_sub(gauge.remaining);
+            (foreign > 0).then_some((foreign, gauge.reset.min(limits::RATE_RESET_MAX)))
+        };
+        let calls = beyond(per_minute.calls, used.calls, report.requests);
+        if let Some((calls, reset)) = calls {
+            let foreign = Spend { calls, ..Spend::default() };
+            node.windows.add_foreign(cx.now, cx.now.after(reset), &foreign);
+        }
+        let tokens = beyond(per_minute.tokens.map(|t| t.0), used.tokens.0, report.tokens);
+        if let Some((tokens, reset)) = tokens {
+            let foreign =
+                Spend { tokens: Tokens(tokens), micro_usd: MicroUsd(0), ..Spend::default() };
+            node.windows.add_foreign(cx.now, cx.now.after(reset), &foreign);
+        }
+        self.look_again(cx.now, device);
+    }
+
+    /// Bounds a node anew for a person.
+    pub(crate) fn set_limits(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: BudgetId,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        let Some(node) = self.budgets.get_mut(id).filter(|node| node.device.is_none()) else {
+            let what = format!("bounding {id}: no such budget");
+            return Err(Error::new(ErrorCode::BadSyscall, what).hint("`aosk budget` lists them"));
+        };
+        node.set_limits(*limits, cx.now);
+        cx.node_fact(Fact::BudgetSet { budget: id, limits: *limits });
+        self.budgets.release_only(id);
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! Who has had how much of the models: what a call is expected to take is counted for its process
+//! and the groups above it when it starts, and corrected when it ends.
+
+use aosk_abi::{BudgetId, Pid};
+
+use crate::budget::{Budget, ROOT};
+use crate::kernel::Kernel;
+use crate::process::{ModelCall, State};
+use crate::scheduler::{Standing, expected, start, virtual_time, weight};
+
+impl Kernel {
+    /// Makes the process ready with its call, where its share says.
+    pub(crate) fn enqueue(&mut self, pid: Pid, mut call: ModelCall) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        let pool = self.devices.pool_for(&call.options.model).to_owned();
+        let price = self.config.price(&call.options.model, call.long_lived);
+        let above = self.budgets.groups_above(process.spec.budget);
+        let clock = above.first().map_or(0, |home| self.standing(*home, &pool).clock);
+        call.start = start(process.served.get(&pool).copied(), clock, weight(process.priority));
+        call.service = expected(&price, &call, &process.stats);
+        self.wake_groups(&above, &pool);
+        self.set_state(pid, State::Ready { call });
+    }
+
+    /// Groups that waited for something else begin where the clock above them is.
+    fn wake_groups(&mut self, above: &[BudgetId], pool: &str) {
+        for pair in above.windows(2) {
+            let [group, parent] = *pair else { continue };
+            let clock = self.standing(parent, pool).clock;
+            let Some(node) = self.budgets.get(group) else { continue };
+            let known = node.standing.get(pool).map(|standing| standing.served);
+            let served = start(known, clock, group_weight(node));
+            if known != Some(served)
+                && let Some(node) = self.budgets.get_mut(group)
+            {
+                node.standing.entry(pool.to_owned()).or_default().served = served;
+            }
+        }
+    }
+
+    /// Counts what a call that starts is expected to take. The clock of each level it passes goes to
+    /// where those stood who were chosen there.
+    pub(crate) fn serve(&mut self, pid: Pid, call: &ModelCall) {
+        let pool = self.devices.pool_for(&call.options.model).to_owned();
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let share = virtual_time(call.service, weight(process.priority));
+        process.served.insert(pool.clone(), call.start.saturating_add(share));
+        let mut chosen = call.start;
+        for id in self.budgets.groups_above(process.spec.budget) {
+            let Some(node) = self.budgets.get_mut(id) else { continue };
+            let share = virtual_time(call.service, group_weight(node));
+            let standing = node.standing.entry(pool.clone()).or_default();
+            standing.clock = standing.clock.max(chosen);
+            chosen = standing.served;
+            // Nobody stands beside the root.
+            if id != ROOT {
+                standing.served = standing.served.saturating_add(share);
+            }
+        }
+    }
+
+    /// Counts what an attempt took in place of what it was expected to take.
+    pub(crate) fn served(&mut self, pid: Pid, call: &ModelCall, service: u64) {
+        let pool = self.devices.pool_for(&call.options.model).to_owned();
+        let Some(process) = self.processes.get_mut(pid) else {
+            return;
+        };
+        let share = virtual_time(service, weight(process.priority));
+        process.served.insert(pool.clone(), call.start.saturating_add(share));
+        let above = self.budgets.groups_above(process.spec.budget);
+        for id in above.into_iter().filter(|id| *id != ROOT) {
+            let Some(node) = self.budgets.get_mut(id) else { continue };
+            let expected = virtual_time(call.service, group_weight(node));
+            let share = virtual_time(service, group_weight(node));
+            let standing = node.standing.entry(pool.clone()).or_default();
+            standing.served = standing.served.saturating_sub(expected).saturating_add(share);
+        }
+    }
+
+    fn standing(&self, node: BudgetId, pool: &str) -> Standing {
+        let node = self.budgets.get(node);
+        node.and_then(|node| node.standing.get(pool)).copied().unwrap_or_default()
+    }
+}
+
+/// The weight of a group among those beside it; of no meaning for the root.
+fn group_weight(node: &Budget) -> u64 {
+    weight(node.group.as_ref().map_or(50, |group| group.priority))
+}

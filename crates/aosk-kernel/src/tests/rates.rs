@@ -1,0 +1,223 @@
+//! Rates of devices and bounds in time: calls wait in the kernel and nothing is overrun.
+
+use std::collections::BTreeMap;
+
+use aosk_abi::{
+    Bounds, BudgetId, Command, ErrorCode, FailureClass, Gauge, Input, Limits, MicroUsd, Millis,
+    Pid, RateReport, Release, Tokens, WhenOver,
+};
+
+use super::script::*;
+use crate::{Config, ModelConfig, Rates};
+
+fn model(rates: Rates) -> Config {
+    let model = ModelConfig { slots: 8, rates, ..ModelConfig::default() };
+    Config { models: BTreeMap::from([("m".to_owned(), model)]), ..Config::default() }
+}
+
+fn calls(per_minute: u64) -> Rates {
+    let per_minute = Bounds { calls: Some(per_minute), ..Bounds::default() };
+    Rates { per_minute, ..Rates::default() }
+}
+
+fn started(s: &Script) -> usize {
+    let releases = s.effects.iter().flat_map(|fx| &fx.releases);
+    releases.filter(|release| matches!(release, Release::Think { .. })).count()
+}
+
+fn ready(s: &mut Script, count: usize) -> Vec<Pid> {
+    let pids: Vec<_> = (0..count).map(|n| s.spawn(spec(&format!("a{n}")))).collect();
+    for pid in &pids {
+        s.step(*pid, think("m"));
+    }
+    pids
+}
+
+fn report(s: &mut Script, requests: Option<Gauge>, tokens: Option<Gauge>) {
+    let report = RateReport { requests, tokens };
+    s.apply("rates", Input::RateReported { device: "m".to_owned(), report });
+}
+
+fn gauge(limit: u64, remaining: u64, seconds: u64) -> Option<Gauge> {
+    Some(Gauge { limit: Some(limit), remaining, reset: Millis::from_secs(seconds) })
+}
+
+#[test]
+fn calls_beyond_the_rate_wait_in_the_kernel_in_the_order_of_the_policy() {
+    let mut s = Script::new(model(calls(2)));
+    let pids = ready(&mut s, 3);
+    assert_eq!(started(&s), 2);
+    assert_eq!(s.word(pids[2]), "ready");
+    // Somebody more urgent is first when there is room.
+    let urgent = s.spawn(with_priority("urgent", 0));
+    s.step(urgent, think("m"));
+    assert_eq!(started(&s), 2);
+    s.until_due();
+    assert!(s.now.0 > 60_000 && s.now.0 <= 61_000, "{:?}", s.now);
+    assert_eq!((started(&s), s.word(urgent)), (4, "running"));
+}
+
+#[test]
+fn tokens_are_counted_at_worst_in_advance_and_as_they_were_after() {
+    let per_minute = Bounds { tokens: Some(Tokens(150)), ..Bounds::default() };
+    let mut s = Script::new(model(Rates { per_minute, ..Rates::default() }));
+    let pids = ready(&mut s, 2);
+    assert_eq!(s.word(pids[1]), "ready", "two worst cases of 100 do not fit");
+    s.answer(pids[0], 10, 20);
+    assert_eq!(s.word(pids[1]), "running", "30 were used");
+}
+
+#[test]
+fn a_call_larger_than_the_rate_goes_when_nothing_else_is_used() {
+    let per_minute = Bounds { tokens: Some(Tokens(50)), ..Bounds::default() };
+    let mut s = Script::new(model(Rates { per_minute, ..Rates::default() }));
+    let pids = ready(&mut s, 2);
+    assert_eq!((s.word(pids[0]), s.word(pids[1])), ("running", "ready"));
+    s.answer(pids[0], 10, 90);
+    s.until_due();
+    assert_eq!(s.word(pids[1]), "running");
+}
+
+#[test]
+fn rates_and_the_money_of_a_day_outlive_a_crash() {
+    let per_day = Some(MicroUsd(190));
+    let mut config = config();
+    config.models.get_mut("m").expect("there").rates = Rates { per_day, ..Rates::default() };
+    let mut s = Script::new(config);
+    let pids = ready(&mut s, 1);
+    s.answer(pids[0], 10, 90);
+    s.crash();
+    s.step(pids[0], think("m"));
+    assert_eq!(s.word(pids[0]), "ready");
+    s.until_due();
+    assert!(s.now.0 > 24 * 3_600_000, "{:?}", s.now);
+    assert_eq!(s.word(pids[0]), "running");
+}
+
+#[test]
+fn what_the_provider_says_is_left_is_believed_where_it_is_less() {
+    let mut s = Script::new(model(calls(10)));
+    report(&mut s, gauge(10, 1, 20), None);
+    let pids = ready(&mut s, 2);
+    assert_eq!((s.word(pids[0]), s.word(pids[1])), ("running", "ready"));
+    s.until_due();
+    assert_eq!((s.now.0, s.word(pids[1])), (20_000, "running"));
+}
+
+#[test]
+fn a_rate_that_nobody_configured_is_learned() {
+    let mut s = Script::new(model(Rates::default()));
+    report(&mut s, gauge(2, 2, 1), None);
+    ready(&mut s, 3);
+    assert_eq!(started(&s), 2);
+}
+
+#[test]
+fn a_provider_that_lies_cannot_raise_a_rate_nor_stop_the_device_for_ever() {
+    let mut s = Script::new(model(calls(2)));
+    report(&mut s, gauge(1_000_000, 1_000_000, 0), gauge(0, 0, 1_000_000_000));
+    ready(&mut s, 3);
+    assert_eq!(started(&s), 2, "no more than is configured");
+    let mut s = Script::new(model(calls(2)));
+    report(&mut s, gauge(2, 0, 1_000_000_000), None);
+    let pids = ready(&mut s, 1);
+    s.until_due();
+    assert!(s.now.0 <= 120_000, "{:?}", s.now);
+    assert_eq!(s.word(pids[0]), "running");
+}
+
+#[test]
+fn a_refusal_holds_back_all_calls_of_the_device_and_halves_them() {
+    let mut s = Script::new(model(Rates::default()));
+    let pids = ready(&mut s, 8);
+    let refused = failure(FailureClass::RateLimited, ErrorCode::ModelRateLimited, Some(20));
+    s.fail(pids[0], refused);
+    s.answer(pids[1], 10, 1);
+    s.step(pids[1], think("m"));
+    assert_eq!(s.word(pids[1]), "ready", "a slot is free, and the device asked for patience");
+    for pid in &pids[2..] {
+        s.answer(*pid, 10, 1);
+        s.step(*pid, think("m"));
+    }
+    s.until_due();
+    assert_eq!(s.now.0, 20_000);
+    let running = pids.iter().filter(|pid| s.word(**pid) == "running").count();
+    // Seven calls ran beside the refused one, and the answers since gave one slot back each.
+    assert!((4..=8).contains(&running), "{running}");
+}
+
+#[test]
+fn a_budget_in_time_makes_calls_wait_and_lets_the_next_go_in_order() {
+    let per_hour = Bounds { tokens: Some(Tokens(150)), ..Bounds::default() };
+    let limits = Limits { per_hour, ..Limits::default() };
+    let mut s = Script::new(model(Rates::default()));
+    let parent = s.spawn(with_limits("a", limits));
+    let children: Vec<_> = (0..2).map(|_| s.child(parent, spec("c"))).collect();
+    s.step(parent, think("m"));
+    for child in &children {
+        s.step(*child, think("m"));
+    }
+    assert_eq!((s.word(children[0]), s.word(children[1])), ("quota", "quota"));
+    s.answer(parent, 10, 20);
+    assert_eq!((s.word(children[0]), s.word(children[1])), ("running", "quota"));
+    s.answer(children[0], 10, 90);
+    assert_eq!(s.word(children[1]), "quota", "130 of 150 are used in this hour");
+    s.until_due();
+    assert!(s.now.0 > 3_600_000 && s.now.0 <= 3_660_000, "{:?}", s.now);
+    assert_eq!(s.word(children[1]), "running");
+}
+
+#[test]
+fn a_budget_in_time_can_stop_its_processes_instead() {
+    let per_day = Bounds { calls: Some(1), ..Bounds::default() };
+    let limits = Limits { per_day, when_over: WhenOver::Stop, ..Limits::default() };
+    let mut s = Script::new(model(Rates::default()));
+    let pid = s.spawn(with_limits("a", limits));
+    s.step(pid, think("m"));
+    s.answer(pid, 10, 20);
+    s.step(pid, think("m"));
+    assert!(s.take().contains("out of budget: Calls"));
+}
+
+#[test]
+fn one_call_may_be_bounded_whatever_is_left() {
+    let per_call = Bounds { tokens: Some(Tokens(99)), ..Bounds::default() };
+    let limits = Limits { per_call, when_over: WhenOver::Ask, ..Limits::default() };
+    let mut s = Script::new(model(Rates::default()));
+    let pid = s.spawn(with_limits("a", limits));
+    s.step(pid, think_of("m", 10, 90));
+    assert!(s.take().contains("out of budget: Tokens"));
+    s.step(pid, think_of("m", 10, 89));
+    assert_eq!(s.word(pid), "running");
+}
+
+#[test]
+fn a_spent_budget_can_ask_a_person_and_goes_on_when_it_is_raised() {
+    let limits = Limits { when_over: WhenOver::Ask, ..tokens(150) };
+    let mut s = Script::new(model(Rates::default()));
+    let pid = s.spawn(with_limits("a", limits));
+    s.step(pid, think("m"));
+    s.answer(pid, 10, 90);
+    s.step(pid, think("m"));
+    assert!(s.take().contains("budget.asked"));
+    assert_eq!(s.word(pid), "quota");
+    s.crash();
+    assert_eq!(s.word(pid), "quota", "it waits across a crash");
+    let budget = s.process(pid).spec.budget;
+    let limits = Box::new(tokens(200));
+    s.operate("raise", Command::SetLimits { budget, limits });
+    assert_eq!(s.word(pid), "running");
+    let refused = Command::SetLimits { budget: BudgetId(99), limits: Box::default() };
+    assert!(matches!(s.operate("no such", refused), aosk_abi::Reply::Refused(_)));
+}
+
+#[test]
+fn the_last_call_that_fits_is_told_so() {
+    let mut s = Script::new(model(Rates::default()));
+    let pid = s.spawn(with_limits("a", tokens(250)));
+    s.step(pid, think("m"));
+    s.answer(pid, 10, 90);
+    assert!(!s.take().contains("the last by"));
+    s.step(pid, think("m"));
+    assert!(s.take().contains("the last by Tokens"));
+}

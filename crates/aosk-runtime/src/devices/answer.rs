@@ -1,0 +1,123 @@
+//! An answer that may be broken off at the next token, and gone on from later.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aosk_abi::{Body, Content, Message, ModelOutcome, ModelReply, Usage};
+use aosk_model::{Delta, Tokenizer};
+
+/// What of an answer has come so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Growing(Arc<Mutex<Grown>>);
+
+#[derive(Debug, Default)]
+struct Grown {
+    text: String,
+    /// Something came that cannot be gone on from: reasoning, which providers sign, or a tool call.
+    other: bool,
+}
+
+impl Growing {
+    /// A piece of the answer came.
+    pub(super) fn take(&self, delta: &Delta) {
+        let mut grown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match delta {
+            Delta::Text(text) => grown.text.push_str(text),
+            Delta::Reasoning(_) | Delta::ToolCall { .. } => grown.other = true,
+        }
+    }
+
+    /// How the call ended that was broken off here. What the provider counted never came, so the
+    /// output is counted here, and the input by the kernel.
+    pub(super) fn broken_off(
+        &self,
+        begun: Option<&Body>,
+        count: Tokenizer,
+        continues: bool,
+    ) -> ModelOutcome {
+        let grown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = count.of_text(&grown.text);
+        let usage = Usage { output, estimated: true, ..Usage::default() };
+        let text = format!("{}{}", begun.map_or("", text_of), grown.text);
+        let begun = (continues && !grown.other && !text.is_empty())
+            .then(|| Body::new(Message::assistant(text)));
+        ModelOutcome::Yielded { begun, usage }
+    }
+}
+
+/// The text of an assistant message that was begun.
+pub(super) fn text_of(begun: &Body) -> &str {
+    match begun.message().as_ref() {
+        Message::Assistant { content: Some(Content::Text(text)), .. } => text,
+        Message::Assistant { .. }
+        | Message::System { .. }
+        | Message::User { .. }
+        | Message::Tool { .. } => "",
+    }
+}
+
+/// The whole answer, of what was begun and how it went on.
+pub(super) fn joined(begun: Option<&Body>, reply: ModelReply) -> ModelReply {
+    let Some(begun) = begun else {
+        return reply;
+    };
+    let Message::Assistant { content, reasoning, tool_calls } =
+        reply.body.message().as_ref().clone()
+    else {
+        return reply;
+    };
+    let rest = match content {
+        Some(Content::Text(rest)) => rest,
+        None => String::new(),
+        // No driver makes parts of what a model writes.
+        Some(Content::Parts(_)) => return reply,
+    };
+    let content = Some(Content::Text(format!("{}{rest}", text_of(begun))));
+    let body = Body::new(Message::Assistant { content, reasoning, tool_calls });
+    ModelReply { body, ..reply }
+}
+
+#[cfg(test)]
+mod tests {
+    use aosk_abi::{FinishReason, Tokens};
+
+    use super::*;
+
+    fn begun(text: &str) -> Body {
+        Body::new(Message::assistant(text))
+    }
+
+    #[test]
+    fn what_was_broken_off_twice_is_whole_when_it_ends() {
+        let count = Tokenizer::default();
+        let first = Growing::default();
+        first.take(&Delta::Text("one ".to_owned()));
+        first.take(&Delta::Text("two ".to_owned()));
+        let ModelOutcome::Yielded { begun: Some(so_far), usage } =
+            first.broken_off(None, count, true)
+        else {
+            panic!("it can be gone on from")
+        };
+        assert!(usage.output > Tokens::ZERO && usage.estimated);
+        let second = Growing::default();
+        second.take(&Delta::Text("three ".to_owned()));
+        let outcome = second.broken_off(Some(&so_far), count, true);
+        let ModelOutcome::Yielded { begun: Some(so_far), .. } = outcome else {
+            panic!("as before")
+        };
+        let reply =
+            ModelReply { body: begun("four"), usage: Usage::default(), finish: FinishReason::Stop };
+        assert_eq!(joined(Some(&so_far), reply).body, begun("one two three four"));
+    }
+
+    #[test]
+    fn a_tool_call_or_reasoning_is_not_gone_on_from() {
+        let call = Delta::ToolCall { index: 0, name: "read".to_owned() };
+        for other in [call, Delta::Reasoning("hm".to_owned())] {
+            let growing = Growing::default();
+            growing.take(&Delta::Text("let me see".to_owned()));
+            growing.take(&other);
+            let outcome = growing.broken_off(None, Tokenizer::default(), true);
+            assert!(matches!(outcome, ModelOutcome::Yielded { begun: None, .. }), "{other:?}");
+        }
+    }
+}
