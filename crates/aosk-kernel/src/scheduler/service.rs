@@ -52,8 +52,12 @@ pub(crate) fn expected(price: &Price, call: &ModelCall, stats: &Stats) -> u64 {
     service(price, &usage)
 }
 
-/// How long the answer is expected to be: as long as those before it were on average.
+/// How long the answer is expected to be: as long as those before it were on average. A summary is as
+/// long as it may be, for it is asked for in so many words.
 pub(crate) fn expected_output(call: &ModelCall, stats: &Stats) -> Tokens {
+    if call.summary.is_some() {
+        return call.options.output_max;
+    }
     let answers = stats.model_calls.saturating_add(stats.summaries);
     let mean = stats.output.0.checked_div(answers).map_or(FIRST_ANSWER, Tokens);
     mean.min(call.options.output_max)

@@ -1,15 +1,15 @@
 //! Summaries by a model, before the call for which pages leave.
 
 use aosk_abi::{
-    Body, ErrorCode, FailureClass, FinishReason, Message, ModelOutcome, ModelReply, Pid, Signal,
-    Tokens,
+    Body, Bounds, ErrorCode, FailureClass, FinishReason, Message, ModelOutcome, ModelReply, Pid,
+    Release, Signal, Tokens, Usage,
 };
 use expect_test::expect;
 
 use super::memory::*;
 use super::script::*;
-use crate::Config;
 use crate::process::State;
+use crate::{Config, Route};
 
 /// A kernel whose model `n` makes summaries for a window of 1000 tokens.
 fn summarising() -> Config {
@@ -205,4 +205,68 @@ fn who_may_not_use_the_model_gets_no_summary_of_it() {
     }
     assert_eq!(window(&s).summarise, None);
     assert!(shown(&s).contains("summary of 8 in 125,"), "{}", shown(&s));
+}
+
+#[test]
+fn a_summary_gives_up_its_slot_and_goes_on_later() {
+    let mut config = summarising();
+    let model = config.models.get_mut("n").expect("there");
+    (model.slots, model.continues) = (1, true);
+    let mut s = Script::new(config);
+    let a = asked(&mut s);
+    let urgent = s.spawn(with_priority("urgent", 0));
+    s.forget();
+    s.step(urgent, think_of("n", 10, 10));
+    assert!(s.take().contains("yield p1.c6/1"), "it is cut off like any other");
+    let begun = Body::new(Message::assistant("they greeted"));
+    let used = Usage { output: Tokens(20), ..usage(700, 20) };
+    s.model_done(a, ModelOutcome::Yielded { begun: Some(begun.clone()), usage: used });
+    assert_eq!((s.running(), s.word(a)), (Some(urgent), "ready"));
+    s.crash();
+    s.answer(urgent, 10, 5);
+    assert_eq!(window(&s).summarise, Some(Tokens(125)));
+    let told = s.effects.iter().rev().flat_map(|fx| &fx.releases).find_map(|one| match one {
+        Release::Think { begun, .. } => Some(*begun),
+        Release::Tool(_)
+        | Release::Cancel { .. }
+        | Release::Yield { .. }
+        | Release::Reply { .. } => None,
+    });
+    assert_eq!(told, Some(Some(begun.hash())), "it is given what was begun");
+    says(&mut s, a, "they greeted each other", 10, FinishReason::Stop);
+    // What it wrote in both attempts is not counted, so the most is taken.
+    assert!(shown(&s).contains("summary of 8 in 125 by a model"), "{}", shown(&s));
+    let stats = s.process(a).stats;
+    assert_eq!((stats.summaries, stats.preempted, stats.output), (1, 1, Tokens(35)));
+}
+
+#[test]
+fn a_route_makes_summaries_as_a_model_does() {
+    let mut config = summarising();
+    config.summary_model = Some("r".to_owned());
+    config.routes.insert("r".to_owned(), Route::to("n"));
+    let mut s = Script::new(config);
+    let a = asked(&mut s);
+    let told = s.take();
+    assert!(told.contains("think p1.c6/1 r on n with 8 pages"), "{told}");
+    says(&mut s, a, "they greeted each other", 40, FinishReason::Stop);
+    assert!(shown(&s).contains("by a model"), "{}", shown(&s));
+    // What it took counts for its share of that model, and the rest for that of the other.
+    let served: Vec<_> = s.process(a).served.keys().cloned().collect();
+    assert_eq!(served, ["m", "n"]);
+}
+
+#[test]
+fn a_device_without_room_in_its_rates_lets_a_summary_wait() {
+    let mut config = summarising();
+    let calls = Bounds { calls: Some(1), ..Bounds::default() };
+    config.models.get_mut("n").expect("there").rates.per_minute = calls;
+    let mut s = Script::new(config);
+    let other = s.spawn(with_priority("other", 50));
+    s.step(other, think_of("n", 10, 10));
+    s.answer(other, 10, 5);
+    let a = asked(&mut s);
+    assert_eq!(s.word(a), "ready");
+    s.until_due();
+    assert_eq!((s.word(a), window(&s).summarise), ("running", Some(Tokens(125))));
 }
