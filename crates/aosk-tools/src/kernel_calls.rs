@@ -51,6 +51,10 @@ pub enum KernelCall {
 /// The name of the call that searches the log of its caller.
 pub const SEARCH_MEMORY: &str = "search_memory";
 
+/// The names of the calls that begin and end tasks. Every call that is offered takes part of each
+/// request, so these are offered only to agents that are to work in tasks.
+pub const TASKS: [&str; 2] = ["begin_task", "end_task"];
+
 /// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads, and that is made at once.
 #[must_use]
 pub fn search_traits() -> ToolTraits {
@@ -67,7 +71,7 @@ pub fn search_traits() -> ToolTraits {
 #[must_use]
 pub fn is_of_memory(name: &str) -> bool {
     let pages = matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget");
-    pages || matches!(name, "begin_task" | "end_task")
+    pages || TASKS.contains(&name)
 }
 
 /// Bring pages back into the window.

@@ -199,6 +199,10 @@ pub(crate) struct RunArgs {
     /// Offer only these tools, separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tools: Option<Vec<String>>,
+    /// Offer begin_task and end_task as well, with which the agent and its children say which of their
+    /// work belongs together.
+    #[arg(long)]
+    pub(crate) tasks: bool,
     /// 0 (most urgent) to 100.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,

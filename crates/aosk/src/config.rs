@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) prefer: Option<Prefer>,
     /// The model that makes summaries of what leaves.
     pub(crate) summary_model: Option<String>,
+    /// Whether agents are offered the calls for tasks.
+    pub(crate) tasks: Option<bool>,
 }
 
 /// The file as it is written: any value under each key, with the line it stands on.
@@ -61,6 +63,7 @@ struct Written {
     replacement: Option<Spanned<Value>>,
     prefer: Option<Spanned<Value>>,
     summary_model: Option<Spanned<Value>>,
+    tasks: Option<Spanned<Value>>,
 }
 
 /// Reads the file; an empty configuration if there is none and none was asked for.
@@ -85,7 +88,7 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
             let first = error.to_string();
             wrong(first.lines().next().unwrap_or_default()).hint(
                 "keys: default_model, base_url, permission, slots, policy, window, replacement, \
-                 prefer, summary_model",
+                 prefer, summary_model, tasks",
             )
         })?
     };
@@ -106,6 +109,7 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         prefer: key(written.prefer, prefer).map_err(|(line, error)| at(line, error))?,
         summary_model: key(written.summary_model, summary_model)
             .map_err(|(line, error)| at(line, error))?,
+        tasks: key(written.tasks, tasks).map_err(|(line, error)| at(line, error))?,
         path,
     })
 }
@@ -148,6 +152,10 @@ fn summary_model(value: &Value) -> Result<String, Error> {
         Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
     })?;
     Ok(name.to_owned())
+}
+
+fn tasks(value: &Value) -> Result<bool, Error> {
+    value.as_bool().ok_or_else(|| must("tasks", value, "true or false", "true"))
 }
 
 /// What is wrong with it is said without it: an address may carry a password.

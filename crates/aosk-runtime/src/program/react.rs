@@ -66,15 +66,7 @@ struct Asked {
 }
 
 /// Calls every agent may make, whichever tools its parent chose for it.
-const ALWAYS: &[&str] = &[
-    "send_message",
-    "receive_message",
-    "recall",
-    "search_memory",
-    "begin_task",
-    "end_task",
-    "finish",
-];
+const ALWAYS: &[&str] = &["send_message", "receive_message", "recall", "search_memory", "finish"];
 
 /// Standing instructions of an agent that is started without any.
 const SYSTEM: &str = "You are an agent that works for another agent. Do the task with the tools you \
@@ -338,7 +330,9 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
     }
     let mut tools = Grant::All;
     if let Some(names) = wanted.tools {
-        let always = ALWAYS.iter().map(|name| (*name).to_owned());
+        // Whoever works in tasks has children that do.
+        let tasks = kernel_calls::TASKS.iter().filter(|name| offers(&param.options, name));
+        let always = ALWAYS.iter().chain(tasks).map(|name| (*name).to_owned());
         let missing: Vec<_> = always.filter(|name| !names.contains(name)).collect();
         let named: Vec<_> = names.into_iter().chain(missing).collect();
         tools = Grant::only(named.iter().cloned());
@@ -381,6 +375,11 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
         fork: wanted.fork,
         pages: pages.into_iter().map(Body::new).collect(),
     }
+}
+
+/// Whether the call of this name is offered to the model.
+fn offers(options: &ThinkOptions, name: &str) -> bool {
+    options.tools.iter().any(|tool| tool == name)
 }
 
 /// What is new to one that begins with all of its parent's conversation. The calls that are not

@@ -30,7 +30,8 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
 pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
     let registry = setup::tools()?;
-    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref())?;
+    let tasks = args.tasks || config.tasks.unwrap_or(false);
+    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref(), tasks)?;
     let workspace = workspace(args)?;
     room(args, &config)?;
     if args.resume {

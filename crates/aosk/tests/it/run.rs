@@ -409,16 +409,7 @@ fn agents_start_others_and_get_their_results() {
         requests.iter().find(|asked| asked.messages()[1]["content"] == "add").expect("asks");
     assert_eq!(
         adder.tools(),
-        [
-            "calculator",
-            "send_message",
-            "receive_message",
-            "recall",
-            "search_memory",
-            "begin_task",
-            "end_task",
-            "finish"
-        ]
+        ["calculator", "send_message", "receive_message", "recall", "search_memory", "finish"]
     );
     store::check_calls(&store::facts(&scene.machine.data_dir()));
 }

@@ -49,7 +49,8 @@ fn size(asked: &Asked) -> usize {
 
 fn session(tasks: bool) -> (Scene, Vec<Asked>) {
     let scene = prepared(ModelServer::start(Wire::OpenAi, move |index, _| works(index, tasks)));
-    scene.run(&["do the work", "--window", "128000", "--max-steps", "500"]).expect(0);
+    let args = ["do the work", "--window", "128000", "--max-steps", "500", "--tasks"];
+    scene.run(if tasks { &args } else { &args[..5] }).expect(0);
     let requests = scene.server.requests();
     (scene, requests)
 }

@@ -395,22 +395,30 @@ fn a_child_is_as_its_parent_unless_told_otherwise() {
             "model":"other","budget_tokens":500,"budget_usd":0.25}"#,
     );
     let param: Param = serde_json::from_str(&told.program.param).unwrap();
-    let tools = [
-        "read_file",
-        "send_message",
-        "receive_message",
-        "recall",
-        "search_memory",
-        "begin_task",
-        "end_task",
-        "finish",
-    ];
+    let tools =
+        ["read_file", "send_message", "receive_message", "recall", "search_memory", "finish"];
     assert_eq!((param.options.model.as_str(), told.priority), ("other", 60));
     assert_eq!(param.options.tools, tools);
     assert_eq!(told.capabilities.tools, Grant::only(tools));
     assert_eq!(told.limits.tokens, Some(Tokens(500)));
     assert_eq!(told.limits.micro_usd, Some(aosk_abi::MicroUsd(250_000)));
     assert_eq!(told.pages[0].message().text(), "s");
+}
+
+#[test]
+fn who_works_in_tasks_has_children_that_do() {
+    let mut param: Param = serde_json::from_str(&param(false)).unwrap();
+    param.options.tools.extend(["begin_task".to_owned(), "end_task".to_owned()]);
+    let param = serde_json::to_string(&param).unwrap();
+    let arguments = r#"{"name":"kid","task":"t","tools":["read_file"]}"#;
+    let mut scene = Scene { param, ..Scene::new() };
+    let call = scene.next(answered(wants(&[("spawn_agent", arguments)]))).call;
+    let Call::Spawn(spec) = call else { panic!("no spawn: {call:?}") };
+    let child: Param = serde_json::from_str(&spec.program.param).unwrap();
+    for name in ["begin_task", "end_task"] {
+        assert!(child.options.tools.iter().any(|tool| tool == name), "{:?}", child.options.tools);
+        assert!(spec.capabilities.tools.allows(name));
+    }
 }
 
 #[test]
