@@ -136,6 +136,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         summary_model: None,
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
+        embedder: None,
         tools: Registry::new(),
         recorded: None,
         programs,

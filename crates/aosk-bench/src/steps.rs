@@ -141,6 +141,7 @@ pub(crate) async fn node(
             timeout: Millis::from_secs(60),
             ..ModelDevice::new(MODEL, resolved.driver)
         }],
+        embedder: None,
         tools,
         recorded: None,
         programs: Programs::default(),

@@ -104,6 +104,13 @@ pub struct BudgetView {
     pub reserved: Spend,
 }
 
+impl BudgetView {
+    pub(crate) fn of(budget: &Budget) -> Self {
+        let Budget { parent, limits, used, reserved, .. } = budget;
+        Self { parent: *parent, limits: *limits, used: *used, reserved: *reserved }
+    }
+}
+
 impl Kernel {
     /// A kernel that has no process yet.
     #[must_use]
@@ -423,8 +430,7 @@ impl Kernel {
     /// # Errors
     /// If the row does not parse or is of a newer version.
     pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
-        let Budget { parent, limits, used, reserved, .. } = parse(RowKey::Budget(id), text)?;
-        Ok(BudgetView { parent, limits, used, reserved })
+        Ok(BudgetView::of(&parse(RowKey::Budget(id), text)?))
     }
 
     /// What the log of a process must be, as its row shows it.

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use aosk_abi::{
-    CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange, RowKey,
-    Timestamp,
+    BudgetId, CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange,
+    RowKey, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budgets;
 use crate::config::Config;
 use crate::device::Devices;
+use crate::image::BudgetView;
 use crate::index::{Index, Owner};
 use crate::mutant::{Broken, broken};
 use crate::process::Process;
@@ -166,6 +167,12 @@ impl Kernel {
     /// All processes that are not reaped, in order of their ids.
     pub fn processes(&self) -> impl Iterator<Item = (Pid, &Process)> {
         self.processes.iter()
+    }
+
+    /// A node of the budget tree, as readers of a store see it.
+    #[must_use]
+    pub fn budget(&self, id: BudgetId) -> Option<BudgetView> {
+        self.budgets.get(id).map(BudgetView::of)
     }
 
     /// The number of processes that are not reaped.

@@ -55,15 +55,16 @@ pub const SEARCH_MEMORY: &str = "search_memory";
 /// request, so these are offered only to agents that are to work in tasks.
 pub const TASKS: [&str; 2] = ["begin_task", "end_task"];
 
-/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads, and that is made at once.
+/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads. It takes too long to be made between
+/// two inputs: a long log has to be read first, and an embedder may be asked.
 #[must_use]
 pub fn search_traits() -> ToolTraits {
     ToolTraits {
         risk: Risk::Safe,
         idempotent: true,
-        inline: true,
+        inline: false,
         parallel: true,
-        timeout: Millis::from_secs(10),
+        timeout: Millis::from_secs(30),
     }
 }
 

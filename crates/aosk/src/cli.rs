@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Show what the kernel does: four agents build a program and survive a crash.
     Demo(DemoArgs),
     /// Run an agent on a task.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Run recorded conversations through the kernel.
     Trace(TraceArgs),
     /// List processes.
@@ -96,6 +96,7 @@ impl Cli {
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
             Command::Version { json } => *json,
@@ -132,6 +133,18 @@ pub(crate) struct ModelArgs {
     /// what leaves. Not remembered for --resume.
     #[arg(long, value_name = "PROVIDER:NAME")]
     pub(crate) summary_model: Option<String>,
+}
+
+/// What makes vectors of texts, so that a search goes by meaning too.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EmbedderArgs {
+    /// An embedder, as provider:name: the search of memories then goes by meaning too, and not by words
+    /// alone.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) embedder: Option<String>,
+    /// The embedder's address, such as http://127.0.0.1:8081/v1.
+    #[arg(long, value_name = "URL")]
+    pub(crate) embedder_url: Option<String>,
 }
 
 /// What matters most when something leaves the window.
@@ -187,6 +200,8 @@ pub(crate) struct RunArgs {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) embedder: EmbedderArgs,
     /// What the agent may touch.
     #[arg(long, value_enum, value_name = "LEVEL", ignore_case = true)]
     pub(crate) permission: Option<Level>,
@@ -395,6 +410,24 @@ pub(crate) enum BenchCommand {
     Needs(BenchNeedsArgs),
     /// Ask questions of conversations, and say how much of the evidence is found.
     Recall(BenchRecallArgs),
+    /// Hold the scheduler against its figures.
+    Sched(BenchSchedArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  aosk bench sched\n  aosk bench sched --svg run.svg\n  aosk bench sched --quick --json"
+)]
+pub(crate) struct BenchSchedArgs {
+    /// Less of everything, in some seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Draw who had a slot when into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Print one flat JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -463,12 +496,15 @@ pub(crate) struct BenchNeedsArgs {
     after_help = "A file has one conversation a line: {\"id\", \"turns\": [{\"id\", \"session\", \
 \"time\", \"speaker\", \"text\"}], \"questions\": [{\"question\", \"evidence\", \"category\"}]}. A \
 question is asked of its own conversation.\n\nExamples:\n  aosk bench recall conversations.jsonl\n  \
-aosk bench recall conversations.jsonl --json"
+aosk bench recall conversations.jsonl --json\n  aosk bench recall conversations.jsonl --embedder \
+llamacpp --embedder-url http://127.0.0.1:8081/v1"
 )]
 pub(crate) struct BenchRecallArgs {
     /// Files of conversations with questions.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) embedder: EmbedderArgs,
     /// Print one JSON object at the end.
     #[arg(long)]
     pub(crate) json: bool,

@@ -48,6 +48,10 @@ pub(crate) struct Config {
     pub(crate) summary_model: Option<String>,
     /// Whether agents are offered the calls for tasks.
     pub(crate) tasks: Option<bool>,
+    /// `provider:model` of the embedder; none if not.
+    pub(crate) embedder: Option<String>,
+    /// The address of the embedder's provider, in place of the usual one.
+    pub(crate) embedder_url: Option<String>,
 }
 
 /// The file as it is written: any value under each key, with the line it stands on.
@@ -64,6 +68,8 @@ struct Written {
     prefer: Option<Spanned<Value>>,
     summary_model: Option<Spanned<Value>>,
     tasks: Option<Spanned<Value>>,
+    embedder: Option<Spanned<Value>>,
+    embedder_url: Option<Spanned<Value>>,
 }
 
 /// Reads the file; an empty configuration if there is none and none was asked for.
@@ -88,7 +94,7 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
             let first = error.to_string();
             wrong(first.lines().next().unwrap_or_default()).hint(
                 "keys: default_model, base_url, permission, slots, policy, window, replacement, \
-                 prefer, summary_model, tasks",
+                 prefer, summary_model, tasks, embedder, embedder_url",
             )
         })?
     };
@@ -110,6 +116,9 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         summary_model: key(written.summary_model, summary_model)
             .map_err(|(line, error)| at(line, error))?,
         tasks: key(written.tasks, tasks).map_err(|(line, error)| at(line, error))?,
+        embedder: key(written.embedder, embedder).map_err(|(line, error)| at(line, error))?,
+        embedder_url: key(written.embedder_url, embedder_url)
+            .map_err(|(line, error)| at(line, error))?,
         path,
     })
 }
@@ -162,6 +171,23 @@ fn tasks(value: &Value) -> Result<bool, Error> {
 fn base_url(value: &Value) -> Result<String, Error> {
     let url = value.as_str().unwrap_or_default();
     resolve::check_base_url(url, "base_url")?;
+    Ok(url.to_owned())
+}
+
+fn embedder(value: &Value) -> Result<String, Error> {
+    let Some(name) = value.as_str() else {
+        return Err(must("embedder", value, "an embedder's name", "openai:text-embedding-3-small"));
+    };
+    resolve::check_embedder(name).map_err(|error| {
+        let text = format!("embedder: {}", error.message);
+        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
+    })?;
+    Ok(name.to_owned())
+}
+
+fn embedder_url(value: &Value) -> Result<String, Error> {
+    let url = value.as_str().unwrap_or_default();
+    resolve::check_base_url(url, "embedder_url")?;
     Ok(url.to_owned())
 }
 

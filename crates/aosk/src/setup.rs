@@ -7,12 +7,12 @@ use std::sync::Arc;
 use aosk::abi::{Error, ErrorCode, Limits, Millis, Tokens, limits};
 use aosk::kernel::memory::{self, CacheRules, Prefer, Replacement, rules};
 use aosk::kernel::policy;
-use aosk::model::{How, Replay, Resolved, resolve};
+use aosk::model::{Embedder, How, Replay, Resolved, resolve};
 use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
 use aosk::{ModelDevice, Node, NodeConfig, Programs};
 
-use crate::cli::{ModelArgs, Place, Preference};
+use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
 use crate::term::note;
 
@@ -99,6 +99,25 @@ fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelD
     }
 }
 
+/// Finds the embedder that the command line or the configuration names, if they do.
+pub(crate) fn embedder(
+    args: &EmbedderArgs,
+    config: &Config,
+) -> Result<Option<Arc<dyn Embedder>>, Error> {
+    let url = args.embedder_url.as_deref().or(config.embedder_url.as_deref());
+    let Some(spec) = args.embedder.as_deref().or(config.embedder.as_deref()) else {
+        return match args.embedder_url {
+            None => Ok(None),
+            Some(_) => {
+                let text = "choosing an embedder: there is an address of one, and no name";
+                Err(Error::new(ErrorCode::ConfigInvalid, text)
+                    .hint("name it too, such as --embedder llamacpp"))
+            }
+        };
+    };
+    resolve::embedder(spec, url, &|name| std::env::var(name).ok()).map(Some)
+}
+
 /// What leaves a window, and why.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
@@ -155,6 +174,7 @@ pub(crate) fn tools() -> Result<Registry, Error> {
 /// What a node is made of besides its store.
 pub(crate) struct Parts {
     pub(crate) models: Vec<ModelDevice>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) tools: Registry,
     pub(crate) recorded: Option<Arc<Replay>>,
     pub(crate) policy: Option<String>,
@@ -173,6 +193,7 @@ pub(crate) fn node(
     Node::start(NodeConfig {
         store,
         models: parts.models,
+        embedder: parts.embedder,
         tools: parts.tools,
         recorded: parts.recorded,
         programs: Programs::default(),

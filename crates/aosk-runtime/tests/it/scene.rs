@@ -331,6 +331,7 @@ impl Scene {
             summary_model: None,
             store: Box::new(store),
             models: vec![model],
+            embedder: None,
             tools,
             recorded: None,
             programs: Programs::default(),

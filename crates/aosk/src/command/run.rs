@@ -46,6 +46,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let summaries = stop.or(summaries).await?;
     let mut memory = setup::Memory::of(&chosen, &home.config)?;
     memory.summary_model = summaries.as_ref().map(|device| device.name.clone());
+    let embedder = setup::embedder(&args.embedder, &home.config)?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, (&model, &memory), granted, &workspace)?),
         None => None,
@@ -56,6 +57,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
             .filter(|device| device.name != model.name)
             .chain([model.clone()])
             .collect(),
+        embedder,
         tools: registry,
         recorded: None,
         policy: None,
