@@ -131,6 +131,10 @@ pub(crate) struct ModelArgs {
     /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
+    /// The model that makes the summaries of --replacement summarise; without it lines are quoted from
+    /// what leaves. Not remembered for --resume.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) summary_model: Option<String>,
 }
 
 /// What makes vectors of texts, so that a search goes by meaning too.
@@ -212,6 +216,10 @@ pub(crate) struct RunArgs {
     /// Offer only these tools, separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tools: Option<Vec<String>>,
+    /// Offer begin_task and end_task as well, with which the agent and its children say which of their
+    /// work belongs together.
+    #[arg(long)]
+    pub(crate) tasks: bool,
     /// 0 (most urgent) to 100.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,
