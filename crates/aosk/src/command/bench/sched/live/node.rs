@@ -144,6 +144,7 @@ fn config(store: Box<dyn Store>, device: ModelDevice, dir: &Path) -> Result<Node
         tools: Registry::new(),
         recorded: None,
         embedder: None,
+        summary_model: None,
         programs,
         policy: policy("fair")?,
         routes: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aosk::abi::{Body, CallId, Error, ErrorCode, Message, Pid, ThinkOptions, Tokens};
-use aosk::model::{CacheHints, Driver, Request};
+use aosk::model::{CacheHints, Driver, OnRates, Request};
 use tokio::task::JoinSet;
 
 use super::figures::{cpu, millis, now, quantile};
@@ -117,6 +117,7 @@ async fn client(probe: Arc<Probe>, number: u32) {
                 tools: Arc::new([]),
                 cache: CacheHints::default(),
                 answers: u64::from(call - 1),
+                on_rates: OnRates::default(),
             };
             let Ok(reply) = probe.complete(request, None).await else { return };
             messages.extend([reply.body, Body::new(Message::user(GO_ON))]);

@@ -3,7 +3,7 @@ use std::time::Duration;
 use aosk::abi::{
     Body, CallId, ErrorCode, FailureClass, FinishReason, Message, ThinkOptions, Tokens, Usage,
 };
-use aosk::model::CacheHints;
+use aosk::model::{CacheHints, OnRates};
 
 use super::*;
 
@@ -50,6 +50,7 @@ fn request(number: u32) -> Request {
         tools: Arc::new([]),
         cache: CacheHints::default(),
         answers: 0,
+        on_rates: OnRates::default(),
     }
 }
 
