@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{
-    BudgetId, Effects, ErrorCode, Hash, Image, Limits, Pid, RowChange, RowKey, RowOp, Spend,
-};
+use aosk_abi::{BudgetId, Effects, ErrorCode, Hash, Image, Pid, RowChange, RowKey, RowOp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +20,7 @@ use crate::process::{
     Entry, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
+use crate::view::BudgetView;
 
 /// The version of the rows this kernel writes.
 const VERSION: u32 = 2;
@@ -83,19 +82,6 @@ impl From<RestoreError> for aosk_abi::Error {
         Self::new(ErrorCode::StoreCorrupt, error.to_string())
             .hint("`aosk audit verify` says what else is damaged")
     }
-}
-
-/// A node of the budget tree as readers of the store see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BudgetView {
-    /// The node above; none for the root.
-    pub parent: Option<BudgetId>,
-    /// What may be spent here and below.
-    pub limits: Limits,
-    /// What was spent here and below.
-    pub used: Spend,
-    /// What is held for calls in flight.
-    pub reserved: Spend,
 }
 
 impl Kernel {
@@ -403,8 +389,7 @@ impl Kernel {
     /// # Errors
     /// If the row does not parse or is of a newer version.
     pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
-        let Budget { parent, limits, used, reserved, .. } = parse(RowKey::Budget(id), text)?;
-        Ok(BudgetView { parent, limits, used, reserved })
+        parse::<Budget>(RowKey::Budget(id), text).map(BudgetView::of)
     }
 
     /// What the log of a process must be, as its row shows it.

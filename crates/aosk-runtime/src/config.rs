@@ -23,6 +23,9 @@ pub struct NodeConfig {
     pub routes: BTreeMap<String, Route>,
     /// Tenants and groups, by name.
     pub groups: BTreeMap<String, GroupConfig>,
+    /// How long a call may run while others wait, where its model can go on from what was written;
+    /// none if until it ends.
+    pub slice: Option<Millis>,
     /// The tools it has.
     pub tools: Registry,
     /// Recorded tool results, for processes whose label names a record.

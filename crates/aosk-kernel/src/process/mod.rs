@@ -8,6 +8,7 @@ mod lifecycle;
 mod mailbox;
 pub(crate) mod memory;
 mod signal;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
 pub use memory::{Entry, Memory, STUB_TOKENS};
+pub use times::{Phase, Times};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +96,9 @@ pub struct Stats {
     pub cached: Tokens,
     /// Output tokens.
     pub output: Tokens,
+    /// What its time went to.
+    #[serde(default, skip_serializing_if = "Times::is_empty")]
+    pub times: Times,
     /// How often a call of it was cut off for another.
     #[serde(default)]
     pub preempted: u64,

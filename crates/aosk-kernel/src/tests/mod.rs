@@ -21,3 +21,4 @@ mod signal;
 mod spawn;
 mod think;
 mod tools;
+mod watch;
