@@ -20,8 +20,7 @@ use crate::index::Index;
 use crate::mutant::{Broken, broken};
 use crate::scheduler::{Rank, Standing};
 
-use self::rolling::Full;
-pub(crate) use self::rolling::Windows;
+use self::rolling::{Full, Windows};
 use crate::table::Table;
 
 /// The root of the tree.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{BudgetId, Limits, Pid, Spend, Timestamp};
 
-use crate::budget::{Budget, Group, ROOT, Windows};
+use crate::budget::{Budget, Group, ROOT};
 use crate::index::candidate;
 use crate::process::Process;
-use crate::scheduler::{Levels, Policy, Rank, RunQueue, Standing, Way, virtual_time, weight};
+use crate::scheduler::{Levels, Policy, Rank, RunQueue, Way, virtual_time, weight};
 
 /// A node of the budget tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,7 @@ pub struct BudgetView {
     pub device: Option<String>,
     /// What group it is, if it is one.
     pub group: Option<GroupView>,
-    windows: Windows,
-    standing: BTreeMap<String, Standing>,
+    node: Budget,
 }
 
 /// A tenant, or a group of one.
@@ -57,21 +56,18 @@ pub enum Span {
 
 impl BudgetView {
     pub(crate) fn of(node: Budget) -> Self {
-        let Budget { parent, limits, used, reserved, overdraft, expires, room_at, .. } = node;
-        let Budget { device, group, windows, standing, .. } = node;
-        let group = group.map(|Group { name, priority }| GroupView { name, priority });
+        let group = node.group.clone();
         Self {
-            parent,
-            limits,
-            used,
-            reserved,
-            overdraft,
-            expires,
-            room_at,
-            device,
-            group,
-            windows,
-            standing,
+            parent: node.parent,
+            limits: node.limits,
+            used: node.used,
+            reserved: node.reserved,
+            overdraft: node.overdraft,
+            expires: node.expires,
+            room_at: node.room_at,
+            device: node.device.clone(),
+            group: group.map(|Group { name, priority }| GroupView { name, priority }),
+            node,
         }
     }
 
@@ -79,15 +75,28 @@ impl BudgetView {
     #[must_use]
     pub fn used_in(&self, span: Span, now: Timestamp) -> Spend {
         match span {
-            Span::Minute => self.windows.minute.sum(now),
-            Span::Hour => self.windows.hour.sum(now),
-            Span::Day => self.windows.day.sum(now),
+            Span::Minute => self.node.windows.minute.sum(now),
+            Span::Hour => self.node.windows.hour.sum(now),
+            Span::Day => self.node.windows.day.sum(now),
         }
+    }
+
+    /// When the rates of a device will have room for a call that may use so much; none if they have it
+    /// now.
+    #[must_use]
+    pub fn rates_room_at(&self, amount: &Spend, now: Timestamp) -> Option<Timestamp> {
+        self.node.device_room_at(amount, now)
+    }
+
+    /// What a group was served of a pool of models, divided by its weight, among those beside it.
+    #[must_use]
+    pub fn served(&self, pool: &str) -> u64 {
+        self.node.standing.get(pool).map_or(0, |standing| standing.served)
     }
 
     /// The pools of models in which it was served, by the names of their first devices.
     pub fn pools(&self) -> impl Iterator<Item = &str> {
-        self.standing.keys().map(String::as_str)
+        self.node.standing.keys().map(String::as_str)
     }
 }
 
@@ -118,7 +127,7 @@ pub fn line(
 ) -> Line {
     let mut served: BTreeMap<BudgetId, u64> = BTreeMap::new();
     for (id, node) in budgets.iter().filter(|(_, node)| node.group.is_some()) {
-        served.insert(*id, node.standing.get(pool).map_or(0, |standing| standing.served));
+        served.insert(*id, node.served(pool));
     }
     let way = |served: &BTreeMap<BudgetId, u64>, groups: &[BudgetId]| -> Way {
         let groups = groups.iter();
