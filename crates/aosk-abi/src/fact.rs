@@ -86,6 +86,30 @@ pub enum PreemptCause {
     Slice,
 }
 
+/// What a process does without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runaway {
+    /// It calls the same tools with the same arguments and gets the same results.
+    Repeats,
+    /// It exchanges messages with another and does nothing else.
+    Exchanges,
+    /// It starts processes where none may be started any more.
+    Spawns,
+}
+
+impl Runaway {
+    /// What it is, for people and models.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Repeats => "the same tool calls with the same results",
+            Self::Exchanges => "messages to and from one other agent and nothing else",
+            Self::Spawns => "attempts to start a process that were refused",
+        }
+    }
+}
+
 macro_rules! facts {
     ($($(#[$doc:meta])* $variant:ident = $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
         /// One fact.
@@ -353,6 +377,15 @@ facts! {
         /// The new one.
         priority: u8,
     }
+    /// A process does the same without end: it is told, or ended.
+    RunawayFound = "process.runaway" {
+        /// What it does.
+        what: Runaway,
+        /// How often in a row.
+        times: u32,
+        /// Whether it is ended for it.
+        ended: bool,
+    }
     /// A process ended.
     Exited = "process.exited" {
         /// How.
@@ -442,6 +475,7 @@ impl Fact {
             | Self::Reniced { .. }
             | Self::BudgetExpired { .. }
             | Self::BudgetAsked { .. }
+            | Self::RunawayFound { .. }
             | Self::BudgetSet { .. }
             | Self::ModelPreempted { .. }
             | Self::PolicySet { .. }

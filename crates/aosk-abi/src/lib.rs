@@ -42,7 +42,7 @@ pub use budget::{Bounds, Limits, Resource, Spend, WhenOver};
 pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Notice, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
-pub use fact::{CutCause, Entry, Evicted, Fact, MissReason, PreemptCause};
+pub use fact::{CutCause, Entry, Evicted, Fact, MissReason, PreemptCause, Runaway};
 pub use id::{BudgetId, CallId, MessageIndex, Pid, RequestId};
 pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use memory::{Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};

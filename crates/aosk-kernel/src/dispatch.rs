@@ -172,7 +172,7 @@ impl Kernel {
         // If this call takes all that it may, is there room for another one like it?
         let notice = match self.budgets.fits_in_total(budget, &held.plus(&held)) {
             Err(Shortage::Never { resource }) => Some(Notice::LastStep { resource }),
-            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => None,
+            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => process.guard.notice(),
         };
         self.budgets.hold(budget, &held, cx.now);
         if let Some(node) = self.budgets.device(call.device()) {

@@ -17,7 +17,7 @@ use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::mutant::broken;
 use crate::process::{
-    Entry, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
+    Entry, Guard, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
 use crate::view::BudgetView;
@@ -27,7 +27,7 @@ const VERSION: u32 = 2;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
-struct ProcessRow<S, P, T, M> {
+struct ProcessRow<S, P, T, M, G> {
     state: S,
     priority: u8,
     termination: Termination,
@@ -38,6 +38,8 @@ struct ProcessRow<S, P, T, M> {
     stats: T,
     #[serde(default)]
     served: M,
+    #[serde(default)]
+    guard: G,
     log: LogDigest,
 }
 
@@ -51,7 +53,7 @@ struct PageRow {
     table: Vec<Entry>,
 }
 
-type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>>;
+type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>, Option<Guard>>;
 
 /// Any row with its version.
 #[derive(Serialize, Deserialize)]
@@ -186,6 +188,8 @@ impl Kernel {
                 mail_count: row.mail_count,
                 stats: row.stats,
                 served: row.served,
+                guard: row.guard.unwrap_or_default(),
+                descendants: 0,
                 log: row.log,
                 pages: Vec::new(),
                 memory: Memory::new(),
@@ -261,6 +265,10 @@ impl Kernel {
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.insert(child);
             }
+            let root = self.root_of(child);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_add(1);
+            }
         }
     }
 
@@ -325,6 +333,7 @@ impl Kernel {
                     mail_count: process.mail_count,
                     stats: &process.stats,
                     served: &process.served,
+                    guard: Some(&process.guard).filter(|guard| !guard.is_empty()),
                     log: process.log,
                 })
             }
@@ -376,6 +385,8 @@ impl Kernel {
             mail_count: row.mail_count,
             stats: row.stats,
             served: row.served,
+            guard: row.guard.unwrap_or_default(),
+            descendants: 0,
             log: row.log,
             pages: Vec::new(),
             memory: Memory::new(),

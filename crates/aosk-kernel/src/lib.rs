@@ -38,6 +38,7 @@ mod mutant;
 mod preempt;
 mod process;
 mod rates;
+mod runaway;
 mod scheduler;
 mod share;
 mod syscall;

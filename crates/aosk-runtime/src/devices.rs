@@ -398,14 +398,20 @@ impl Devices {
 
 /// The conversation with what the model is told at its end, in this call only.
 fn told(mut messages: Vec<Body>, notice: Option<Notice>) -> Vec<Body> {
-    if let Some(Notice::LastStep { resource }) = notice {
-        let text = format!(
+    let text = match notice {
+        None => return messages,
+        Some(Notice::LastStep { resource }) => format!(
             "[kernel] This is your last step: the budget of this process has no room for another \
              model call ({}). Save what must be kept and give your result now.",
             resource.word(),
-        );
-        messages.push(Body::new(Message::user(text)));
-    }
+        ),
+        Some(Notice::Runaway { what, times }) => format!(
+            "[kernel] You are going round in circles: {} ({times} times in a row). Do something \
+             else, or finish with what you have; you are ended if you go on.",
+            what.word(),
+        ),
+    };
+    messages.push(Body::new(Message::user(text)));
     messages
 }
 

@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Command, Effects, Error, ErrorCode, Frame, Hash, Input, Millis, Pid, Release, Reply,
-    RequestId, Timestamp, limits,
+    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
+    limits,
 };
-use aosk_kernel::{Kernel, Policy, Process};
+use aosk_kernel::{Kernel, Policy};
 use aosk_store::{Batch, Committer};
 use aosk_tools::kernel_calls;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::commits::Commits;
 use crate::devices::{Asked, Asker, Devices};
 use crate::flight::{Flight, Seen};
-use crate::memory::{Source, render};
+use crate::memory::{Log, render};
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
 use crate::turns::Turns;
@@ -367,22 +367,6 @@ impl EventLoop {
             }
         }
         End::Stopped
-    }
-}
-
-/// The log of a process, for what is shown of it.
-struct Log<'a> {
-    bodies: &'a mut Bodies,
-    process: Option<&'a Process>,
-}
-
-impl Source for Log<'_> {
-    fn body(&mut self, hash: Hash) -> Result<Body, Error> {
-        self.bodies.get(hash)
-    }
-
-    fn behind(&mut self, frame: &Frame) -> Vec<Frame> {
-        self.process.map(|process| process.memory.behind(frame, &process.pages)).unwrap_or_default()
     }
 }
 

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, MessageIndex, Pid, Recalled, Resume,
-    Step, Syscall, ToolOutcome, ToolStart, Wake, limits,
+    Body, Error, ErrorCode, ExitStatus, Input, Message, MessageIndex, Pid, Resume, Step, Syscall,
+    ToolOutcome, ToolStart, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process, State};
 use aosk_tools::kernel_calls::{self, KernelCall};
 
 use crate::bodies::Bodies;
 use crate::devices::Devices;
-use crate::memory::{Contents, FOUND, FOUND_MAX, Told, text_of};
+use crate::memory::{Contents, FOUND, FOUND_MAX, Told, at, brought_back};
 use crate::program::{Call, Event, ProcessView, Programs, Stepped};
 
 /// Runs programs.
@@ -182,19 +182,11 @@ fn answer(
 
 /// The wake with the content it points to.
 fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Error> {
-    let page = |at: MessageIndex| -> Result<Hash, Error> {
-        let index = usize::try_from(at.0).unwrap_or(usize::MAX);
-        process.pages.get(index).map(|page| page.hash).ok_or_else(|| {
-            Error::new(
-                ErrorCode::StoreCorrupt,
-                format!("reading page {at}: the log ends before it"),
-            )
-        })
-    };
+    let page = |place: MessageIndex| at(process, place);
     Ok(match wake {
         Wake::Started => Event::Started,
-        Wake::Answered { page: at, finish } => {
-            Event::Answered { message: bodies.get(page(at)?)?.message().clone(), finish }
+        Wake::Answered { page: place, finish } => {
+            Event::Answered { message: bodies.get(page(place)?)?.message().clone(), finish }
         }
         Wake::ModelFailed { failure } => Event::ModelFailed(failure),
         Wake::ToolsReturned { first, count } => {
@@ -213,16 +205,7 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
             };
             Event::ChildExited { pid, status, result }
         }
-        Wake::Recalled { pages } => {
-            let mut recalled = Vec::with_capacity(pages.len());
-            for place in pages {
-                let Recalled { page: id, source, text, resident } = place;
-                let body = bodies.get(page(source)?)?;
-                let text = text_of(body.message(), text).filter(|_| !resident);
-                recalled.push((id, text));
-            }
-            Event::Recalled(recalled)
-        }
+        Wake::Recalled { pages } => Event::Recalled(brought_back(bodies, process, pages)?),
         Wake::Pinned => Event::Pinned,
         Wake::Forgotten { freed } => Event::Forgotten(freed),
         Wake::Sent => Event::Sent,

@@ -4,6 +4,7 @@
 //! are derived from it by `index` and never kept beside it.
 
 mod digest;
+mod guard;
 mod lifecycle;
 mod mailbox;
 pub(crate) mod memory;
@@ -20,6 +21,8 @@ use aosk_abi::{
 use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
+pub(crate) use guard::Guard;
+pub(crate) use guard::Verdict;
 pub use memory::{Entry, Memory, STUB_TOKENS};
 pub use times::{Phase, Times};
 
@@ -67,6 +70,10 @@ pub struct Process {
     pub stats: Stats,
     /// What it was served, divided by its weight, on the clock of each pool of models it has asked.
     pub served: BTreeMap<String, u64>,
+    /// Whether it does the same without end.
+    pub(crate) guard: Guard,
+    /// Living processes that descend from it, if the operator started it. Derived.
+    pub descendants: u32,
     /// What its log must be.
     pub log: LogDigest,
     /// Its log.
@@ -355,6 +362,9 @@ pub enum ToolPhase {
     Returned {
         /// The result message.
         body: Hash,
+        /// The address of what it says, without the id of the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Hash>,
     },
 }
 

@@ -12,7 +12,9 @@ mod tools;
 pub(crate) use think::limit;
 pub(crate) use tools::failed_result;
 
-use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Step, Syscall, Wake, limits,
+};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::{ModelCall, State, Wait};
@@ -48,9 +50,13 @@ impl Kernel {
             Syscall::Pin { page, pinned } => self.pin(cx, pid, *page, *pinned),
             Syscall::Forget { page } => self.forget(cx, pid, *page),
             Syscall::CallTools { calls } => self.call_tools(cx, pid, calls),
-            Syscall::Spawn { spec } => self
-                .spawn(cx, Some(pid), spec)
-                .map(|child| self.wake(cx, pid, Wake::Spawned { pid: child })),
+            Syscall::Spawn { spec } => {
+                let child = self.spawn(cx, Some(pid), spec);
+                if self.counted_spawn(cx, pid, child.is_ok()) {
+                    return;
+                }
+                child.map(|child| self.wake(cx, pid, Wake::Spawned { pid: child }))
+            }
             Syscall::Wait { child, timeout } => self.wait(cx, pid, child.as_ref(), *timeout),
             Syscall::Send { to, body } => self.send(cx, pid, to, body),
             Syscall::Receive { from, timeout } => {
@@ -68,6 +74,10 @@ impl Kernel {
             }
         };
         if let Err(error) = done {
+            if error.code == ErrorCode::Runaway {
+                self.end(cx, pid, ExitStatus::Failed(ErrorCode::Runaway), None);
+                return;
+            }
             self.refuse(cx, pid, &step.call, error);
         }
     }

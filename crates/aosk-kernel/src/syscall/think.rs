@@ -9,7 +9,7 @@ use aosk_abi::{
 
 use crate::config::Config;
 use crate::kernel::{Ctx, Kernel};
-use crate::memory::{CacheRules, NeedTable};
+use crate::memory::CacheRules;
 use crate::mutant::broken;
 use crate::process::ModelCall;
 use crate::process::memory::{Planned, Terms};
@@ -206,7 +206,7 @@ fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'
         limit: limit(config, options),
         cache: model.map_or_else(CacheRules::free, |model| model.cache),
         long_cache: model.and_then(|model| model.long_cache),
-        seeds: NeedTable::seeded(),
+        seeds: config.needs,
         now,
     }
 }

@@ -14,6 +14,7 @@ mod memory_calls;
 mod preempt;
 mod rates;
 mod retry;
+mod runaway;
 mod scene;
 mod schedule;
 mod script;

@@ -695,6 +695,7 @@ fn release(release: &Release) -> String {
             let begun = if begun.is_some() { ", begun" } else { "" };
             let notice = match notice {
                 Some(Notice::LastStep { resource }) => format!(", the last by {resource:?}"),
+                Some(Notice::Runaway { what, times }) => format!(", told of {what:?} x {times}"),
                 None => String::new(),
             };
             let (model, pages) = (&options.model, window.frames.len());
@@ -756,6 +757,9 @@ fn fact(entry: &Entry) -> String {
             format!("{status}{} after {pages} pages", left(result.is_some()))
         }
         Fact::BudgetExpired { budget } => budget.to_string(),
+        Fact::RunawayFound { what, times, ended } => {
+            format!("{what:?} x {times}{}", if *ended { ", ended" } else { "" })
+        }
         Fact::BudgetAsked { budget, resource } => format!("{budget} {resource:?}"),
         Fact::BudgetSet { budget, .. } => budget.to_string(),
         Fact::ModelPreempted { call, device, by, cause, ran } => {

@@ -101,10 +101,13 @@ impl Contents {
 /// those that the table has, as the core numbers them.
 fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body]) -> Vec<PageId> {
     let taken = process.memory.taken().0;
+    let space = process.memory.space();
+    let idle =
+        |id: PageId| space.page(id).map_or(0, |page| space.step().saturating_sub(page.last_used));
     let mut uses = Vec::new();
     let mut before: Option<Piece> = None;
     let mut text = None;
-    for (id, piece) in (process.memory.space().pages_u32()..).map(PageId).zip(pieces) {
+    for (id, piece) in (space.pages_u32()..).map(PageId).zip(pieces) {
         let from = before.filter(|one| one.source == piece.source).map_or(0, |one| one.end);
         before = Some(*piece);
         let at = usize::try_from(piece.source.0.saturating_sub(taken)).unwrap_or(usize::MAX);
@@ -114,7 +117,7 @@ fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body
             text = told_text(message);
         }
         if let Message::Assistant { .. } = message.as_ref() {
-            uses.extend(carried.used_by(message));
+            uses.extend(carried.used_by(message, idle));
         }
         if let Some(text) = &text {
             note(carried, id, text, (from, piece.end));

@@ -10,16 +10,19 @@
 //! | `render` | from what is shown to messages, byte for byte the same for the same frames |
 //! | `stub` | what stands in the place of pages that are not shown |
 //! | `contents` | all that is known of one process, and what the core is told of it |
+//! | `log` | a log as content: what is shown of it, and what comes back |
 //! | `recollect` | search in one's own log, and what is brought back unasked |
 
 mod carried;
 mod contents;
+mod log;
 mod paging;
 mod recollect;
 mod render;
 mod stub;
 
 pub(crate) use contents::{Contents, Told};
+pub(crate) use log::{Log, at, brought_back};
 pub(crate) use paging::text_of;
 pub(crate) use recollect::{FOUND, FOUND_MAX, recalled_message};
-pub(crate) use render::{Shown, Source, render};
+pub(crate) use render::{Shown, render};

@@ -19,6 +19,8 @@ const BEGINNING: &str = "[the beginning of this conversation is left out]";
 pub(crate) struct Shown {
     /// In order.
     pub(crate) messages: Vec<Body>,
+    /// Of how many frames each of them is made.
+    pub(crate) pages: Vec<usize>,
     /// Places in `messages` behind which breakpoints of the cache go.
     pub(crate) breakpoints: Vec<usize>,
     /// Leading messages that are as in the last call of the process.
@@ -56,6 +58,7 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
         if !opened && role != "system" {
             if role != "user" && first.source > next {
                 shown.messages.push(Body::new(Message::user(BEGINNING)));
+                shown.pages.push(0);
             }
             opened = true;
         }
@@ -64,13 +67,17 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
             called = tool_calls.iter().map(|call| call.id.clone()).collect();
         }
         shown.messages.push(message);
+        shown.pages.push(length);
         let place = shown.messages.len().saturating_sub(1);
         let range = at..at.saturating_add(length);
         if window.breakpoints.iter().any(|frame| range.contains(frame)) {
             shown.breakpoints.push(place);
         }
         at = range.end;
-        if at <= window.unchanged {
+        // What ends before its message does may have lost its last page, which leaves no trace if it was
+        // a copy.
+        let is_whole = frames.last().is_some_and(|last| last.text.1 == TEXT_END);
+        if at < window.unchanged || at == window.unchanged && is_whole {
             shown.unchanged = shown.messages.len();
         }
     }

@@ -1,8 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Spend,
-    Usage,
+    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Runaway,
+    Spend, Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
@@ -218,6 +218,12 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{how}, {}", fact.plural("pages", "message"))
         }
         "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
+        "process.runaway" => {
+            let ended = fact.get("ended").unwrap_or_default();
+            let what: Option<Runaway> = fact.get("what");
+            let what = what.map_or("", Runaway::word);
+            format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
+        }
         "budget.asked" => {
             format!("b{} has no {} left", fact.count("budget"), fact.word("resource"))
         }

@@ -194,3 +194,17 @@ fn a_page_that_is_not_in_its_message_is_damage() {
     let error = render(&window, &mut log).expect_err("half a character");
     assert_eq!(error.code, ErrorCode::StoreCorrupt);
 }
+
+#[test]
+fn a_message_that_lost_its_last_page_has_changed() {
+    let text = "some words of a result\n".repeat(4_000);
+    let mut log = Log::of(&[Message::user("read it"), Message::user(text)]);
+    let mut frames = log.frames();
+    assert!(frames.len() > 3);
+    let whole = Window { unchanged: frames.len(), frames: frames.clone(), ..Window::default() };
+    assert_eq!(render(&whole, &mut log).expect("renders").unchanged, 2);
+    // What is left of it is as it was, and yet the message is another.
+    frames.pop();
+    let torn = Window { unchanged: frames.len(), frames, ..Window::default() };
+    assert_eq!(render(&torn, &mut log).expect("renders").unchanged, 1);
+}

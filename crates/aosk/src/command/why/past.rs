@@ -128,7 +128,8 @@ impl Past {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
-            | Fact::BudgetSet { .. } => {}
+            | Fact::BudgetSet { .. }
+            | Fact::RunawayFound { .. } => {}
         }
     }
 }
