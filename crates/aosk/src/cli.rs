@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Show what the kernel does: four agents build a program and survive a crash.
     Demo(DemoArgs),
     /// Run an agent on a task.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Run recorded conversations through the kernel.
     Trace(TraceArgs),
     /// List processes.

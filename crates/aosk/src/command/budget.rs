@@ -156,7 +156,7 @@ fn set(place: &Place, args: &BudgetSetArgs, json: bool) -> Result<Done, Error> {
     })?);
     let budgets = inspect::budgets(reader.as_ref())?;
     let id = match args.target {
-        Target::Process(pid) => node_of(inspect::process(reader.as_ref(), pid)?, pid)?,
+        Target::Process(pid) => node_of(&inspect::process(reader.as_ref(), pid)?, pid)?,
         Target::Node(id) => id,
     };
     let refused = |what: &str, hint: &str| {
@@ -183,7 +183,7 @@ fn set(place: &Place, args: &BudgetSetArgs, json: bool) -> Result<Done, Error> {
     Ok(Done::Well)
 }
 
-fn node_of(process: Snapshot, pid: Pid) -> Result<BudgetId, Error> {
+fn node_of(process: &Snapshot, pid: Pid) -> Result<BudgetId, Error> {
     if process.has_ended {
         return Err(Error::new(ErrorCode::Usage, format!("bounding {pid}: it has ended"))
             .hint("`aosk budget` lists who still spends"));

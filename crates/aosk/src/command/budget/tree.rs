@@ -40,7 +40,7 @@ impl Sum {
         let spend = &process.stats.spend;
         self.processes = self.processes.saturating_add(1);
         self.tokens = self.tokens.saturating_add(spend.tokens.0);
-        self.micro_usd = self.micro_usd + spend.micro_usd;
+        self.micro_usd += spend.micro_usd;
     }
 }
 

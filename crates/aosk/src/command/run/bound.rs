@@ -10,7 +10,7 @@ use aosk::{Handle, Snapshot, inspect};
 use super::LOOK;
 use crate::cli::BoundArgs;
 use crate::command::budget::is_own;
-use crate::term::{cut, note};
+use crate::term::{count, cut, money, note};
 
 /// Bounds the node of an agent that is taken up as the command line says, if it says anything.
 pub(super) async fn anew(
@@ -75,15 +75,17 @@ fn error(handle: &Handle, process: &Snapshot, id: BudgetId) -> Error {
     let resource = resource(reader.as_ref(), process.pid);
     let (pid, name) = (process.pid, cut(&process.spec.name, 64));
     let node = node(reader.as_ref(), id).ok().flatten();
+    let part = node.as_ref().and_then(|node| used(node, resource?));
+    let part = part.map_or_else(String::new, |part| format!(" ({part} used)"));
     let group = node.and_then(|node| node.group);
     let (word, option, key) = match resource {
         Some(Resource::Tokens) => ("tokens", "--budget-tokens N", "tokens"),
         Some(Resource::MicroUsd) => ("money", "--budget-usd USD", "usd"),
         Some(Resource::Steps) => ("steps", "--max-steps N", "steps"),
-        Some(Resource::Calls) => ("calls", "--calls-per-minute N", "calls"),
-        Some(Resource::Children) => ("children", "larger bounds", "children"),
         Some(Resource::Wall) => ("time", "--budget-seconds S", "wall"),
-        None => ("anything", "larger bounds", "bounds"),
+        Some(Resource::Calls) => ("calls", "with larger bounds", "calls"),
+        Some(Resource::Children) => ("children", "with larger bounds", "children"),
+        None => ("anything", "with larger bounds", "the bounds"),
     };
     let (whose, raise) = match group {
         Some(group) => (
@@ -95,8 +97,9 @@ fn error(handle: &Handle, process: &Snapshot, id: BudgetId) -> Error {
         ),
         None => (format!("its budget {id}"), format!("`aosk run --resume {option}`")),
     };
-    let text =
-        format!("running {pid} ({name}): {whose} has no room for more {word}, and asks a person");
+    let text = format!(
+        "running {pid} ({name}): {whose} has no room for more {word}{part}, and asks a person"
+    );
     Error::new(ErrorCode::BudgetExceeded, text)
         .hint(format!("{raise} goes on with it; `aosk budget` shows what is used"))
 }
@@ -112,4 +115,22 @@ fn resource(reader: &dyn Reader, pid: Pid) -> Option<Resource> {
         true
     });
     read.ok().and(last)
+}
+
+/// How much of a bound is used.
+fn used(node: &BudgetView, resource: Resource) -> Option<String> {
+    let (limits, spend) = (&node.limits, &node.used);
+    let of = |limit: Option<u64>, used: u64| {
+        limit.map(|limit| format!("{} of {}", count(used), count(limit)))
+    };
+    match resource {
+        Resource::Tokens => of(limits.tokens.map(|tokens| tokens.0), spend.tokens.0),
+        Resource::MicroUsd => {
+            limits.micro_usd.map(|usd| format!("{} of {}", money(spend.micro_usd), money(usd)))
+        }
+        Resource::Steps => of(limits.steps, spend.steps),
+        Resource::Calls => of(limits.calls, spend.calls),
+        Resource::Children => of(limits.children, spend.children),
+        Resource::Wall => None,
+    }
 }
