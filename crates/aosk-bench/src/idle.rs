@@ -135,6 +135,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     Ok(Node::start(NodeConfig {
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
+        embedder: None,
         tools: Registry::new(),
         recorded: None,
         programs,

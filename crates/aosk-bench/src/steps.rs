@@ -140,6 +140,7 @@ pub(crate) async fn node(
             timeout: Millis::from_secs(60),
             ..ModelDevice::new(MODEL, resolved.driver)
         }],
+        embedder: None,
         tools,
         recorded: None,
         programs: Programs::default(),

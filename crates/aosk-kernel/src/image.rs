@@ -400,7 +400,7 @@ impl Kernel {
     /// # Errors
     /// If the row does not parse or is of a newer version.
     pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
-        parse::<Budget>(RowKey::Budget(id), text).map(BudgetView::of)
+        Ok(BudgetView::of(&parse(RowKey::Budget(id), text)?))
     }
 
     /// What the log of a process must be, as its row shows it.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use aosk_abi::{
-    CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange, RowKey,
-    Timestamp,
+    BudgetId, CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange,
+    RowKey, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::mutant::{Broken, broken};
 use crate::process::{Phase, Process};
 use crate::scheduler::Policy;
 use crate::table::Table;
+use crate::view::BudgetView;
 
 /// Numbers that only grow. One row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +175,12 @@ impl Kernel {
     /// All processes that are not reaped, in order of their ids.
     pub fn processes(&self) -> impl Iterator<Item = (Pid, &Process)> {
         self.processes.iter()
+    }
+
+    /// A node of the budget tree, as readers of a store see it.
+    #[must_use]
+    pub fn budget(&self, id: BudgetId) -> Option<BudgetView> {
+        self.budgets.get(id).map(BudgetView::of)
     }
 
     /// The number of processes that are not reaped.

@@ -55,7 +55,7 @@ pub enum Span {
 }
 
 impl BudgetView {
-    pub(crate) fn of(node: Budget) -> Self {
+    pub(crate) fn of(node: &Budget) -> Self {
         let group = node.group.clone();
         Self {
             parent: node.parent,
@@ -67,7 +67,7 @@ impl BudgetView {
             room_at: node.room_at,
             device: node.device.clone(),
             group: group.map(|Group { name, priority }| GroupView { name, priority }),
-            node,
+            node: node.clone(),
         }
     }
 

@@ -6,10 +6,11 @@
 //! | [`driver`] | the trait every driver has, its request and its deltas |
 //! | [`openai`] | the chat-completions wire format |
 //! | [`anthropic`] | the Messages wire format |
+//! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
 //! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
 //! | [`provider`] | what is known of each provider |
-//! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
+//! | [`mod@resolve`] | from `provider:model` and an environment to a driver or an embedder |
 //! | `own_server` | what a server of one's own says of its models |
 //! | `cache_hints`, `caching` | what a prefix cache is told, and which rules hold where |
 //! | [`price`] | windows and prices of models, from a dated data file |
@@ -28,6 +29,8 @@ mod caching;
 mod counted;
 pub mod driver;
 mod egress;
+pub mod embedder;
+pub mod embeddings;
 pub mod endpoint;
 mod exchange;
 mod failure;
@@ -49,6 +52,8 @@ pub mod tokens;
 
 pub use cache_hints::CacheHints;
 pub use driver::{Delta, Driver, OnDelta, Request};
+pub use embedder::Embedder;
+pub use embeddings::Embeddings;
 pub use record::{Record, parse_line};
 pub use replay::Replay;
 pub use resolve::{How, Resolved, resolve};

@@ -4,6 +4,8 @@
 //! [`PROVIDERS`]; then an Ollama that runs on this machine; then the
 //! scripted model, so that everything can be tried without a provider.
 
+mod embedding;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,6 +27,8 @@ use crate::provider::{self, PROVIDERS, Provider, Wire};
 use crate::script::Script;
 use crate::scripted::Scripted;
 use crate::tokenizer::Tokenizer;
+
+pub use embedding::{check_embedder, embedder};
 
 /// The name of the scripted model.
 pub const SCRIPTED: &str = "scripted";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aosk_abi::{Limits, Millis, Price, Tokens, limits};
 use aosk_kernel::memory::{CacheRules, Prefer, Replacement};
 use aosk_kernel::{GroupConfig, Policy, Rates, Route};
-use aosk_model::{Driver, Replay, Tokenizer};
+use aosk_model::{Driver, Embedder, Replay, Tokenizer};
 use aosk_store::Store;
 use aosk_tools::Registry;
 
@@ -26,6 +26,8 @@ pub struct NodeConfig {
     /// How long a call may run while others wait, where its model can go on from what was written;
     /// none if until it ends.
     pub slice: Option<Millis>,
+    /// What makes vectors of pages and of what is searched for; searches go by words alone if none.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// The tools it has.
     pub tools: Registry,
     /// Recorded tool results, for processes whose label names a record.
@@ -117,6 +119,7 @@ impl std::fmt::Debug for NodeConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NodeConfig")
             .field("models", &self.models)
+            .field("embedder", &self.embedder.as_ref().map(|embedder| embedder.name()))
             .field("policy", &self.policy.name())
             .field("workspace", &self.workspace)
             .finish_non_exhaustive()

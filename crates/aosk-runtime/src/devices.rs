@@ -19,7 +19,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::config::ModelDevice;
-use crate::memory::Shown;
+use crate::memory::{Searched, Shown};
 
 use self::answer::{Growing, joined};
 
@@ -74,11 +74,19 @@ pub(crate) struct Devices {
     /// Tools offered together, and their tokens by the tokenizer that was asked last.
     offered: HashMap<Vec<String>, Offered>,
     growth: broadcast::Sender<Growth>,
-    tasks: JoinSet<Input>,
+    tasks: JoinSet<Ended>,
     running: HashMap<Key, AbortHandle>,
     /// What has a model call give up its slot.
     yields: HashMap<Key, Arc<Notify>>,
     by_task: HashMap<Id, (Key, Kind)>,
+}
+
+/// How a call ended.
+pub(crate) enum Ended {
+    /// With this completion.
+    Done(Input),
+    /// With what a search of a log found. What the model is told of it depends on its window.
+    Searched(ToolStart, Searched),
 }
 
 /// The tools a model is offered, and their size.
@@ -279,6 +287,27 @@ impl Devices {
         returned(call, attempt, body)
     }
 
+    /// Starts a search of a log, which is a tool call to the kernel.
+    pub(crate) fn search(
+        &mut self,
+        start: ToolStart,
+        search: Result<impl Future<Output = Searched> + Send + 'static, Error>,
+    ) {
+        let key = (start.call, start.attempt);
+        match search {
+            Ok(search) => {
+                self.enter(key, Kind::Tool, async move {
+                    let searched = search.await;
+                    Ended::Searched(start, searched)
+                });
+            }
+            Err(error) => {
+                let body = tool_error(&start, error.code, &error.message);
+                self.spawn(key, Kind::Tool, async move { returned(key.0, key.1, body) });
+            }
+        }
+    }
+
     /// What the record of the process has for the call, if the process plays one.
     fn recorded_result(&self, start: &ToolStart, asker: &Asker) -> Option<Body> {
         let recorded = self.recorded.as_ref()?;
@@ -331,6 +360,10 @@ impl Devices {
     }
 
     fn spawn(&mut self, key: Key, kind: Kind, call: impl Future<Output = Input> + Send + 'static) {
+        self.enter(key, kind, async move { Ended::Done(call.await) });
+    }
+
+    fn enter(&mut self, key: Key, kind: Kind, call: impl Future<Output = Ended> + Send + 'static) {
         let handle = self.tasks.spawn(call);
         self.by_task.insert(handle.id(), (key, kind));
         self.running.insert(key, handle);
@@ -349,42 +382,40 @@ impl Devices {
     }
 
     /// The next completion; none while nothing is in flight.
-    pub(crate) async fn next(&mut self) -> Option<Input> {
+    pub(crate) async fn next(&mut self) -> Option<Ended> {
         let ended = self.tasks.join_next_with_id().await?;
         Some(self.completion(ended))
     }
 
     /// A completion that is there already.
-    pub(crate) fn try_next(&mut self) -> Option<Input> {
+    pub(crate) fn try_next(&mut self) -> Option<Ended> {
         let ended = self.tasks.try_join_next_with_id()?;
         Some(self.completion(ended))
     }
 
-    fn completion(&mut self, ended: Result<(Id, Input), JoinError>) -> Input {
-        let (id, input) = match ended {
-            Ok((id, input)) => (id, Ok(input)),
+    fn completion(&mut self, ended: Result<(Id, Ended), JoinError>) -> Ended {
+        let (id, ended) = match ended {
+            Ok((id, ended)) => (id, Ok(ended)),
             Err(error) => (error.id(), Err(error)),
         };
         let Some((key, kind)) = self.by_task.remove(&id) else {
             // Every task is entered when it is spawned.
-            return Input::Tick;
+            return Ended::Done(Input::Tick);
         };
         self.running.remove(&key);
         self.yields.remove(&key);
         let (call, attempt) = key;
-        match input {
-            Ok(input) => input,
-            Err(error) if error.is_cancelled() => match kind {
-                Kind::Model => Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled },
-                Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
-            },
-            Err(error) => match kind {
-                Kind::Model => {
-                    failed(call, attempt, internal(format!("the driver failed: {error}")))
-                }
-                Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
-            },
-        }
+        let error = match ended {
+            Ok(ended) => return ended,
+            Err(error) => error,
+        };
+        Ended::Done(match kind {
+            Kind::Model if error.is_cancelled() => {
+                Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled }
+            }
+            Kind::Model => failed(call, attempt, internal(format!("the driver failed: {error}"))),
+            Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
+        })
     }
 
     /// Cuts off everything and waits until it has ended.

@@ -20,6 +20,7 @@ use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
 use crate::flight::Flight;
 use crate::handle::Handle;
 use crate::inspect;
+use crate::memory::{Background, Embedding};
 use crate::program::Programs;
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
@@ -48,6 +49,7 @@ struct Supervisor {
     tools: Arc<aosk_tools::Registry>,
     recorded: Option<Arc<aosk_model::Replay>>,
     programs: Programs,
+    embedding: Option<Arc<Embedding>>,
     workspace: std::path::PathBuf,
     reports: Option<std::path::PathBuf>,
     drain: aosk_abi::Millis,
@@ -110,6 +112,7 @@ impl Node {
             tools: Arc::new(tools),
             recorded,
             programs,
+            embedding: config.embedder.map(|embedder| Arc::new(Embedding::new(embedder))),
             workspace: config.workspace,
             reports: config.reports,
             drain: config.drain,
@@ -223,7 +226,10 @@ impl Supervisor {
             shadow,
             kernel,
             clock: self.clock,
-            turns: Turns::new(self.programs.clone()),
+            turns: Turns::new(
+                self.programs.clone(),
+                Background::new(self.reader.clone(), self.embedding.clone()),
+            ),
             bodies: Bodies::new(self.reader.clone()),
             devices: Devices::new(
                 self.models.clone(),

@@ -16,9 +16,13 @@ use aosk_abi::{
 use aosk_kernel::memory::{CacheRules, NeedTable, Prefer, Replacement};
 use aosk_kernel::{Config, Kernel, Memory, ModelConfig};
 use aosk_model::Tokenizer;
+use aosk_store::{Batch, Store};
 
 use crate::bodies::Bodies;
-use crate::memory::{Contents, Log, Shown, Told, brought_back, recalled_message, render, text_of};
+use crate::memory::{
+    Carried, Contents, LOOKED_AT, Log, Shown, Told, brought_back, calls_back, noted,
+    recalled_message, render, text_of, unasked,
+};
 
 /// The device that is asked, under a name of its own.
 const DEVICE: &str = "rehearsal";
@@ -50,6 +54,8 @@ pub struct Rehearsal {
     kernel: Kernel,
     contents: Contents,
     bodies: Bodies,
+    /// Where bodies are kept, as long as the rehearsal lasts.
+    store: aosk_store::Memory,
     options: ThinkOptions,
     count: Tokenizer,
     pid: Pid,
@@ -120,10 +126,12 @@ impl Rehearsal {
             temperature_milli: None,
             window: None,
         };
+        let store = aosk_store::Memory::new();
         let mut rehearsal = Self {
             kernel: Kernel::new(config),
             contents: Contents::default(),
-            bodies: Bodies::new(Arc::new(aosk_store::Memory::new())),
+            bodies: Bodies::new(Arc::new(store.clone())),
+            store,
             options,
             count: conditions.count,
             pid: Pid(0),
@@ -156,7 +164,7 @@ impl Rehearsal {
             pages: instructions.map(Body::new).into_iter().collect(),
         };
         let command = Command::Spawn(Box::new(spec));
-        let effects = self.apply(&Input::Operator { request: RequestId(0), command });
+        let effects = self.apply(&Input::Operator { request: RequestId(0), command })?;
         let spawned = effects.releases.into_iter().find_map(|release| match release {
             Release::Reply { reply, .. } => Some(reply),
             Release::Think { .. }
@@ -187,8 +195,18 @@ impl Rehearsal {
         let mut append = std::mem::take(&mut self.append);
         let process = self.kernel.process(self.pid).ok_or_else(|| lost("no process"))?;
         let (bodies, count, window) = (&mut self.bodies, self.count, Some(self.window));
-        let Told { pieces, uses } =
-            self.contents.tell(bodies, process, &mut append, count, window)?;
+        // What a node does beside its loop is done here at once: nobody waits.
+        if let Some(said) = calls_back(process, &append) {
+            let log = self.contents.hand_over(process);
+            while log.read_on(&self.store, /*vectors*/ false)? {}
+            let back = unasked(process, bodies, &log.search(&said, None, LOOKED_AT))?;
+            append.extend(back.map(Body::new));
+        }
+        let Told { pieces, uses, older } =
+            self.contents.tell(bodies, process, &append, count, window)?;
+        if !older.is_empty() {
+            self.contents.put_behind(noted(Carried::default(), &self.store, &older)?);
+        }
         self.append = append;
         Ok(Syscall::Think { options: self.options.clone(), tools: Tokens::ZERO, pieces, uses })
     }
@@ -250,16 +268,20 @@ impl Rehearsal {
     }
 
     /// The model says this, to the question or unasked. Its provider counted so many tokens of input.
-    pub fn answer(&mut self, message: Message, input: Tokens) {
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub fn answer(&mut self, message: Message, input: Tokens) -> Result<(), Error> {
         let body = Body::new(message);
         let Some((call, attempt)) = self.call.take() else {
             self.append.push(body);
-            return;
+            return Ok(());
         };
         let usage = Usage { input_uncached: input, ..Usage::default() };
         let reply = ModelReply { body, usage, finish: FinishReason::Stop };
         let outcome = ModelOutcome::Answered(Box::new(reply));
-        self.apply(&Input::ModelDone { call, attempt, outcome });
+        self.apply(&Input::ModelDone { call, attempt, outcome })?;
+        Ok(())
     }
 
     /// The model asks for pages. They come with the next question.
@@ -275,7 +297,7 @@ impl Rehearsal {
             arguments: serde_json::json!({ "pages": numbers }).to_string(),
         };
         let asks = Message::Assistant { content: None, reasoning: None, tool_calls: vec![call] };
-        self.answer(asks, input);
+        self.answer(asks, input)?;
         let effects = self.step(Syscall::Recall { pages: pages.to_vec() })?;
         for resume in effects.resumes {
             if let Wake::Recalled { pages } = resume.wake {
@@ -313,16 +335,19 @@ impl Rehearsal {
         let process = self.kernel.process(self.pid).ok_or_else(|| lost("no process"))?;
         let (pid, turn) = (self.pid, process.turn);
         let append = std::mem::take(&mut self.append);
-        Ok(self.apply(&Input::Syscall { pid, turn, step: Step { append, call, state: "".into() } }))
+        self.apply(&Input::Syscall { pid, turn, step: Step { append, call, state: "".into() } })
     }
 
-    fn apply(&mut self, input: &Input) -> Effects {
+    fn apply(&mut self, input: &Input) -> Result<Effects, Error> {
         let mut effects = Effects::default();
         self.kernel.apply(self.now, input, &mut effects);
         for body in &effects.bodies {
             self.bodies.insert(body);
         }
-        effects
+        let bodies = std::mem::take(&mut effects.bodies);
+        self.store.commit(&[Batch { bodies, ..Batch::default() }])?;
+        self.bodies.committed();
+        Ok(effects)
     }
 }
 

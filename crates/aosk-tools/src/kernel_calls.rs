@@ -47,15 +47,16 @@ pub enum KernelCall {
 /// The name of the call that searches the log of its caller.
 pub const SEARCH_MEMORY: &str = "search_memory";
 
-/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads, and that is made at once.
+/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads. It takes too long to be made between
+/// two inputs: a long log has to be read first, and an embedder may be asked.
 #[must_use]
 pub fn search_traits() -> ToolTraits {
     ToolTraits {
         risk: Risk::Safe,
         idempotent: true,
-        inline: true,
+        inline: false,
         parallel: true,
-        timeout: Millis::from_secs(10),
+        timeout: Millis::from_secs(30),
     }
 }
 

@@ -1,13 +1,18 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod spend;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{
-    Bounds, BudgetId, Fact, Limits, MicroUsd, Millis, PermissionLevel, Pid, Tokens, WhenOver,
-};
+use aosk::abi::{Fact, PermissionLevel, Pid};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::spend::group;
+pub(crate) use self::spend::{
+    BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,
+};
 
 /// An operating-system kernel for AI agents.
 #[derive(Debug, Parser)]
@@ -104,6 +109,7 @@ impl Cli {
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
             Command::Version { json } => *json,
@@ -136,6 +142,18 @@ pub(crate) struct ModelArgs {
     /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
+}
+
+/// What makes vectors of texts, so that a search goes by meaning too.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EmbedderArgs {
+    /// An embedder, as provider:name: the search of memories then goes by meaning too, and not by words
+    /// alone.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) embedder: Option<String>,
+    /// The embedder's address, such as http://127.0.0.1:8081/v1.
+    #[arg(long, value_name = "URL")]
+    pub(crate) embedder_url: Option<String>,
 }
 
 /// What matters most when something leaves the window.
@@ -190,6 +208,8 @@ pub(crate) struct RunArgs {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) embedder: EmbedderArgs,
     /// What the agent may touch.
     #[arg(long, value_enum, value_name = "LEVEL", ignore_case = true)]
     pub(crate) permission: Option<Level>,
@@ -218,109 +238,9 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
 }
 
-/// What an agent may spend. With `--resume` it bounds those that are left anew.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct BoundArgs {
-    /// The most steps: model calls asked for, also those that fail; retries are not counted [default:
-    /// 100].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) max_steps: Option<u64>,
-    /// The most money, in dollars.
-    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
-    pub(crate) budget_usd: Option<MicroUsd>,
-    /// The most tokens.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) budget_tokens: Option<u64>,
-    /// The most wall time, in seconds.
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) budget_seconds: Option<u64>,
-    /// The most tokens in any minute.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) tokens_per_minute: Option<u64>,
-    /// The most model calls in any minute, retries included.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) calls_per_minute: Option<u64>,
-    /// The most money in any twenty-four hours, in dollars.
-    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
-    pub(crate) usd_per_day: Option<MicroUsd>,
-    /// The most money of one model call, at worst, in dollars.
-    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
-    pub(crate) max_call_usd: Option<MicroUsd>,
-    /// What becomes of a model call for which there is no room.
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub(crate) when_over: Option<Over>,
-}
-
-impl BoundArgs {
-    /// The bounds that are given, in the place of those in `limits`.
-    pub(crate) fn over(&self, limits: Limits) -> Limits {
-        let Limits { per_minute, per_day, per_call, .. } = limits;
-        Limits {
-            tokens: self.budget_tokens.map(Tokens).or(limits.tokens),
-            micro_usd: self.budget_usd.or(limits.micro_usd),
-            steps: self.max_steps.or(limits.steps),
-            wall: self.budget_seconds.map(Millis::from_secs).or(limits.wall),
-            per_minute: Bounds {
-                tokens: self.tokens_per_minute.map(Tokens).or(per_minute.tokens),
-                calls: self.calls_per_minute.or(per_minute.calls),
-                ..per_minute
-            },
-            per_day: Bounds { micro_usd: self.usd_per_day.or(per_day.micro_usd), ..per_day },
-            per_call: Bounds { micro_usd: self.max_call_usd.or(per_call.micro_usd), ..per_call },
-            when_over: self.when_over.map_or(limits.when_over, WhenOver::from),
-            ..limits
-        }
-    }
-}
-
-/// What becomes of a model call for which a budget has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Over {
-    /// It waits where time makes room; otherwise the agent is told and ends (the default).
-    Wait,
-    /// The agent is told and ends.
-    Stop,
-    /// It waits until a person raises the bounds.
-    Ask,
-}
-
-impl From<Over> for WhenOver {
-    fn from(over: Over) -> Self {
-        match over {
-            Over::Wait => Self::Wait,
-            Over::Stop => Self::Stop,
-            Over::Ask => Self::Ask,
-        }
-    }
-}
-
-/// The name of a tenant or group.
-fn group(text: &str) -> Result<String, String> {
-    match crate::config::check_group(text) {
-        Ok(()) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{}; {}", error.message, error.hint)),
-    }
-}
-
 /// A text that says something.
 fn something(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("it says nothing") } else { Ok(text.to_owned()) }
-}
-
-/// An amount of money that something can be bought for.
-pub(crate) fn dollars(text: &str) -> Result<MicroUsd, &'static str> {
-    match text.parse::<f64>() {
-        Ok(usd) if (0.0..1e-6).contains(&usd) => {
-            Err("it is less than a micro-dollar, so no call could be made")
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked to be in range"
-        )]
-        Ok(usd) if (0.0..1e12).contains(&usd) => Ok(MicroUsd((usd * 1e6).round() as u64)),
-        Ok(_) | Err(_) => Err("it is not an amount of dollars, such as 0.50"),
-    }
 }
 
 #[derive(Debug, Args)]
@@ -382,53 +302,6 @@ pub(crate) struct WhyArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Of a node that is bounded, each bound is a bar: # is used, + is held for calls in \
-flight, . is free.\n\nExamples:\n  aosk budget\n  aosk budget --json\n  aosk budget set 1 \
---budget-tokens 200000"
-)]
-pub(crate) struct BudgetArgs {
-    /// Print JSON.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    #[command(subcommand)]
-    pub(crate) command: Option<BudgetCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BudgetCommand {
-    /// Bound a process anew while no kernel runs. Bounds that are not named stay.
-    Set(BudgetSetArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BudgetSetArgs {
-    /// The process, or the node of the tree as bN.
-    #[arg(value_name = "PID|NODE", value_parser = target)]
-    pub(crate) target: Target,
-    #[command(flatten)]
-    pub(crate) bounds: BoundArgs,
-}
-
-/// Whose bounds are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// Those of the node that a process spends from.
-    Process(Pid),
-    /// Those of a node.
-    Node(BudgetId),
-}
-
-fn target(text: &str) -> Result<Target, &'static str> {
-    let node = text.strip_prefix('b').and_then(|id| id.parse().ok()).map(BudgetId);
-    let process = || text.parse().ok().map(Target::Process);
-    node.map(Target::Node)
-        .or_else(process)
-        .ok_or("it is no process, such as 1 or p1, and no node, such as b2")
 }
 
 #[derive(Debug, Args)]
@@ -532,6 +405,24 @@ pub(crate) enum BenchCommand {
     Needs(BenchNeedsArgs),
     /// Ask questions of conversations, and say how much of the evidence is found.
     Recall(BenchRecallArgs),
+    /// Hold the scheduler against its figures.
+    Sched(BenchSchedArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  aosk bench sched\n  aosk bench sched --svg run.svg\n  aosk bench sched --quick --json"
+)]
+pub(crate) struct BenchSchedArgs {
+    /// Less of everything, in some seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Draw who had a slot when into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Print one flat JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -600,12 +491,15 @@ pub(crate) struct BenchNeedsArgs {
     after_help = "A file has one conversation a line: {\"id\", \"turns\": [{\"id\", \"session\", \
 \"time\", \"speaker\", \"text\"}], \"questions\": [{\"question\", \"evidence\", \"category\"}]}. A \
 question is asked of its own conversation.\n\nExamples:\n  aosk bench recall conversations.jsonl\n  \
-aosk bench recall conversations.jsonl --json"
+aosk bench recall conversations.jsonl --json\n  aosk bench recall conversations.jsonl --embedder \
+llamacpp --embedder-url http://127.0.0.1:8081/v1"
 )]
 pub(crate) struct BenchRecallArgs {
     /// Files of conversations with questions.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) embedder: EmbedderArgs,
     /// Print one JSON object at the end.
     #[arg(long)]
     pub(crate) json: bool,

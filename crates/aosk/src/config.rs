@@ -30,7 +30,7 @@ const BYTES_MAX: u64 = 64 * 1024;
 
 /// The keys there are.
 const KEYS: &str = "keys: default_model, base_url, permission, slots, policy, slice, window, \
-    replacement, prefer, groups, devices, routes";
+    replacement, prefer, embedder, embedder_url, groups, devices, routes";
 
 /// The file's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +53,10 @@ pub(crate) struct Config {
     pub(crate) replacement: Option<String>,
     /// What matters most when something leaves.
     pub(crate) prefer: Option<Prefer>,
+    /// `provider:model` of the embedder; none if not.
+    pub(crate) embedder: Option<String>,
+    /// The address of the embedder's provider, in place of the usual one.
+    pub(crate) embedder_url: Option<String>,
     /// How long a call may run while others wait; none if until it ends.
     pub(crate) slice: Option<Millis>,
     /// Tenants and groups, by name.
@@ -75,6 +79,8 @@ impl Default for Config {
             window: None,
             replacement: None,
             prefer: None,
+            embedder: None,
+            embedder_url: None,
             slice: Some(limits::TIME_SLICE),
             groups: BTreeMap::new(),
             devices: BTreeMap::new(),
@@ -95,6 +101,8 @@ struct Written {
     window: Leaf,
     replacement: Leaf,
     prefer: Leaf,
+    embedder: Leaf,
+    embedder_url: Leaf,
     slice: Leaf,
     groups: Names<Option<group::Written>>,
     devices: Names<Option<device::Written>>,
@@ -144,6 +152,8 @@ fn checked(written: Written, path: PathBuf) -> leaf::Read<Config> {
         window: key(written.window, window)?,
         replacement: key(written.replacement, replacement_name)?,
         prefer: key(written.prefer, prefer)?,
+        embedder: key(written.embedder, embedder)?,
+        embedder_url: key(written.embedder_url, embedder_url)?,
         slice: key(written.slice, slice)?.unwrap_or(Some(limits::TIME_SLICE)),
         groups: group::all(written.groups)?,
         devices: device::all(written.devices)?,
@@ -170,6 +180,23 @@ fn model(value: &Value, routes: &BTreeMap<String, Route>) -> Result<String, Erro
 fn base_url(value: &Value) -> Result<String, Error> {
     let url = value.as_str().unwrap_or_default();
     resolve::check_base_url(url, "base_url")?;
+    Ok(url.to_owned())
+}
+
+fn embedder(value: &Value) -> Result<String, Error> {
+    let Some(name) = value.as_str() else {
+        return Err(must("embedder", value, "an embedder's name", "openai:text-embedding-3-small"));
+    };
+    resolve::check_embedder(name).map_err(|error| {
+        let text = format!("embedder: {}", error.message);
+        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
+    })?;
+    Ok(name.to_owned())
+}
+
+fn embedder_url(value: &Value) -> Result<String, Error> {
+    let url = value.as_str().unwrap_or_default();
+    resolve::check_base_url(url, "embedder_url")?;
     Ok(url.to_owned())
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use aosk::abi::{Error, ErrorCode, Limits, Millis, limits};
 use aosk::kernel::memory::{self, Prefer, Replacement};
 use aosk::kernel::policy;
-use aosk::model::Replay;
+use aosk::model::{Embedder, Replay, resolve};
 use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
 use aosk::{Node, NodeConfig, Programs};
 
-use crate::cli::{ModelArgs, Place, Preference};
+use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
 
 pub(crate) use self::models::{Models, models};
@@ -33,6 +33,25 @@ pub(crate) fn home(place: &Place, config: Config) -> Result<Home, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let store = Sqlite::open(&dir)?;
     Ok(Home { dir, config, store: Box::new(store) })
+}
+
+/// Finds the embedder that the command line or the configuration names, if they do.
+pub(crate) fn embedder(
+    args: &EmbedderArgs,
+    config: &Config,
+) -> Result<Option<Arc<dyn Embedder>>, Error> {
+    let url = args.embedder_url.as_deref().or(config.embedder_url.as_deref());
+    let Some(spec) = args.embedder.as_deref().or(config.embedder.as_deref()) else {
+        return match args.embedder_url {
+            None => Ok(None),
+            Some(_) => {
+                let text = "choosing an embedder: there is an address of one, and no name";
+                Err(Error::new(ErrorCode::ConfigInvalid, text)
+                    .hint("name it too, such as --embedder llamacpp"))
+            }
+        };
+    };
+    resolve::embedder(spec, url, &|name| std::env::var(name).ok()).map(Some)
 }
 
 /// What leaves a window, and why.
@@ -88,6 +107,7 @@ pub(crate) fn tools() -> Result<Registry, Error> {
 /// What a node is made of besides its store.
 pub(crate) struct Parts {
     pub(crate) models: Models,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) tools: Registry,
     pub(crate) recorded: Option<Arc<Replay>>,
     pub(crate) policy: Option<String>,
@@ -106,6 +126,7 @@ pub(crate) fn node(
     Node::start(NodeConfig {
         store,
         models: parts.models.devices,
+        embedder: parts.embedder,
         tools: parts.tools,
         recorded: parts.recorded,
         programs: Programs::default(),

@@ -43,7 +43,7 @@ fn a_budget_is_read_from_its_row() {
     let row = |id| image.rows.iter().find(|(key, _)| *key == RowKey::Budget(id)).expect("is kept");
     let node = s.kernel.budgets.get(id).expect("is bounded");
     assert_ne!(node.reserved, Spend::default());
-    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(BudgetView::of(node.clone())));
+    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(BudgetView::of(node)));
     let newer = row(id).1.replace(r#""v":2"#, r#""v":3"#);
     assert!(Kernel::read_budget(id, &newer).is_err());
 }

@@ -95,7 +95,7 @@ fn in_group(name: &str, group: &str) -> SpawnSpec {
 fn orders(s: &mut Script) -> (Vec<Pid>, Vec<Pid>) {
     let ready = s.kernel.processes().map(|(pid, process)| (pid, process.clone())).collect();
     let nodes = s.kernel.budgets.iter();
-    let nodes = nodes.map(|(id, node)| (id, BudgetView::of(node.clone()))).collect();
+    let nodes = nodes.map(|(id, node)| (id, BudgetView::of(node))).collect();
     let said = line(s.kernel.policy(), &ready, &nodes, "m").order;
     let mut seen = Vec::new();
     while let Some(pid) = s.running() {

@@ -34,10 +34,15 @@ fn folder() -> Option<PathBuf> {
 
 /// Starts the server on a port of the system's choosing and waits until it says that it listens.
 fn start(folder: &Path, model: &str, context: &str) -> Llama {
+    start_with(folder, model, context, &[])
+}
+
+fn start_with(folder: &Path, model: &str, context: &str, options: &[&str]) -> Llama {
     #[expect(clippy::disallowed_methods, reason = "the test's server is a program")]
     let mut command = Command::new(folder.join("llama-server"));
     command.arg("-m").arg(folder.join(model)).args(["--host", "127.0.0.1", "--port", "0"]);
     command.args(["-c", context, "-np", "1", "-t", "1", "--jinja", "--offline", "--no-ui"]);
+    command.args(options);
     let command =
         command.args(["--api-key", "sekret"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("starts");
@@ -160,4 +165,36 @@ async fn a_real_server_says_what_it_holds() {
         let resolved = resolve(Some(&spec), Some(&server.base_url), &env).await.expect("resolves");
         assert_eq!((resolved.context, resolved.cache), (context, "vllm16"), "{provider} {key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_embeds() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let options = ["--embeddings", "--pooling", "mean"];
+    let server = start_with(&folder, "random-tiny.gguf", "512", &options);
+    let embedder = |key: &'static str| {
+        let env = move |name: &str| (name == "LLAMA_API_KEY").then(|| key.to_owned());
+        resolve::embedder("llamacpp", Some(&server.base_url), &env).expect("resolves")
+    };
+    let asked = ["the sea".to_owned(), "a ship".to_owned(), "the sea".to_owned()];
+    let vectors = embedder("sekret").embed(&asked).await.expect("embeds");
+    assert_eq!(vectors.iter().map(Vec::len).collect::<Vec<_>>(), [64; 3]);
+    let near = |a: usize, b: usize| -> f32 {
+        vectors[a].iter().zip(&vectors[b]).map(|(x, y)| x * y).sum()
+    };
+    assert!((near(0, 2) - 1.0).abs() < 1e-3, "of one text: {}", near(0, 2));
+    assert!(near(0, 1) < 0.999, "of two: {}", near(0, 1));
+    let failure = embedder("wrong").embed(&asked).await.expect_err("a wrong key");
+    assert_eq!(failure.code, ErrorCode::ModelUnauthorized);
+    let long = ["word ".repeat(1_500)];
+    let failure = embedder("sekret").embed(&long).await.expect_err("longer than it takes");
+    assert_eq!(
+        (failure.class, failure.code),
+        (FailureClass::Final, ErrorCode::ModelContextLength),
+        "{}",
+        failure.message
+    );
 }

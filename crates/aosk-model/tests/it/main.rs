@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking, and so do its helpers")]
 
 mod anthropic;
+mod embeddings;
 mod llama;
 mod openai;
 mod own_server;

@@ -34,6 +34,8 @@ pub(crate) struct Carried {
     /// By the hash of an identifier: the newest page with it, and in how many it is.
     newest: HashMap<u64, (PageId, u32)>,
     hasher: BuildHasherDefault<DefaultHasher>,
+    /// What older pages carry, where those were read later than the newer ones.
+    older: Option<Box<Carried>>,
 }
 
 impl Carried {
@@ -56,6 +58,21 @@ impl Carried {
         }
     }
 
+    /// Puts what older pages carry behind what these do.
+    pub(crate) fn put_behind(&mut self, older: Carried) {
+        self.older = Some(Box::new(older));
+    }
+
+    /// The newest page with an identifier, and in how many it is.
+    fn seen(&self, hash: u64) -> Option<(PageId, u32)> {
+        let newer = self.newest.get(&hash).copied();
+        let older = self.older.as_ref().and_then(|older| older.seen(hash));
+        match (newer, older) {
+            (Some((page, pages)), Some((_, more))) => Some((page, pages.saturating_add(more))),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// The pages that an answer used, in order, where `idle` says how many calls ago each was used last.
     pub(crate) fn used_by(&self, answer: &Message, idle: impl Fn(PageId) -> u32) -> Vec<PageId> {
         let mut named = BTreeSet::new();
@@ -67,10 +84,10 @@ impl Carried {
                     true => (COMMON_WORD_PAGES, WORD_EVIDENCE),
                     false => (COMMON_PAGES, EVIDENCE),
                 };
-                let seen = self.newest.get(&hash).filter(|(_, pages)| *pages <= most);
+                let seen = self.seen(hash).filter(|(_, pages)| *pages <= most);
                 let Some((page, pages)) = seen.filter(|_| named.insert(hash)) else { continue };
-                let sum = evidence.entry(*page).or_default();
-                *sum = sum.saturating_add(counts.checked_div(*pages).unwrap_or(counts));
+                let sum = evidence.entry(page).or_default();
+                *sum = sum.saturating_add(counts.checked_div(pages).unwrap_or(counts));
             }
         };
         note(&answer.text());
@@ -142,6 +159,22 @@ mod tests {
         assert_eq!(carried.used_by(&answer("error_code", "{}"), now), [PageId(COMMON_PAGES)]);
         carried.add(PageId(COMMON_PAGES + 1), "error_code");
         assert_eq!(carried.used_by(&answer("error_code", "{}"), now), []);
+    }
+
+    #[test]
+    fn older_pages_stand_behind_newer_ones() {
+        let (mut carried, mut older) = (Carried::default(), Carried::default());
+        carried.add(PageId(9), "src/main.rs");
+        for page in 1..COMMON_PAGES {
+            older.add(PageId(page), "src/main.rs error_code");
+        }
+        older.add(PageId(COMMON_PAGES), "lib/table.rs error_code");
+        carried.put_behind(older);
+        let used = |names: &str| carried.used_by(&answer(names, "{}"), now);
+        assert_eq!(used("src/main.rs and lib/table.rs"), [PageId(9), PageId(COMMON_PAGES)]);
+        assert_eq!(used("error_code"), [PageId(COMMON_PAGES)]);
+        carried.add(PageId(COMMON_PAGES + 1), "error_code");
+        assert_eq!(carried.used_by(&answer("error_code", "{}"), now), [], "both are counted");
     }
 
     #[test]

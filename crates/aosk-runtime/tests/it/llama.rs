@@ -18,7 +18,7 @@ use aosk_runtime::{ModelDevice, inspect};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Trace, options, process, text};
+use crate::scene::{Do, Say, Scene, Trace, options, process, text, tool};
 use crate::skip::skip;
 
 /// Turns of the session, and the tokens that the server takes at once.
@@ -50,10 +50,15 @@ fn folder() -> Option<PathBuf> {
 
 /// Starts the server on a port of the system's choosing and waits until it says that it listens.
 fn start(folder: &Path) -> Llama {
+    start_with(folder, &[])
+}
+
+fn start_with(folder: &Path, options: &[&str]) -> Llama {
     #[expect(clippy::disallowed_methods, reason = "the test's server is a program")]
     let mut command = Command::new(folder.join("llama-server"));
     command.arg("-m").arg(folder.join("random-tiny.gguf"));
     command.args(["--host", "127.0.0.1", "--port", "0", "-c", CONTEXT, "-np", "1", "-t", "1"]);
+    command.args(options);
     command.args(["--jinja", "--offline", "--no-ui"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -205,4 +210,44 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     }
     // What was never sent can be cut without a change of what was.
     assert!(broken > 0 && broken <= cuts, "{broken} prefixes changed with {cuts} cuts");
+}
+
+/// Pages and queries get their vectors from a real server, which takes 512 tokens of a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_embeds_the_memory_of_an_agent() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let llama = start_with(&folder, &["--embeddings", "--pooling", "mean"]);
+    let url = format!("http://{}/v1", llama.address);
+    let script = |request: &Request| {
+        let messages = &request.messages;
+        let is_found = |text: &String| text.starts_with("{\"found\"");
+        let told = messages.iter().rev().map(|body| body.message().text()).find(is_found);
+        match (messages.len(), told) {
+            (1, _) => Say::Tools((0..6).map(|_| ("fetch", "{}".to_owned())).collect()),
+            (_, Some(told)) if !told.contains("as yet") => text(&told),
+            // No word of it is in any page: what is found is found by its vector. Another limit each
+            // time, as a process that does the same without end is ended.
+            _ => {
+                let limit = 1 + messages.len() / 2 % 32;
+                tool("search_memory", &format!(r#"{{"query":"zyzzyva","limit":{limit}}}"#))
+            }
+        }
+    };
+    let mut scene = Scene::on(Memory::new(), Trace::new(), Arc::new(script));
+    let embedder = resolve::embedder("llamacpp", Some(&url), &|_| None).unwrap();
+    scene.config.embedder = Some(embedder);
+    let line =
+        |n: u32| format!("{n}: {}", ["sea", "rain", "gold", "wheat"][n as usize % 4].repeat(900));
+    scene.tool("fetch", Do::Make(line), |traits| traits.idempotent = true);
+    let node = scene.start();
+    let pid = node.agent("reader").await;
+    let (status, told) = node.end(pid).await;
+    assert_eq!(status, ExitStatus::Finished);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(told.get("note").is_none(), "{told}");
+    assert!(!told["found"].as_array().unwrap().is_empty(), "{told}");
+    node.shutdown().await.unwrap();
 }

@@ -11,6 +11,7 @@
 
 mod control;
 mod crash;
+mod embedding;
 mod failure;
 mod llama;
 mod memory;

@@ -330,6 +330,7 @@ impl Scene {
         let config = NodeConfig {
             store: Box::new(store),
             models: vec![model],
+            embedder: None,
             tools,
             recorded: None,
             programs: Programs::default(),

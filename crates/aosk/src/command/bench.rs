@@ -2,7 +2,7 @@
 //!
 //! `context` replays a history through the kernel's page table and says what providers' caches would
 //! have answered. `needs` makes the table of needs that the kernel begins with. `recall` asks
-//! questions of conversations and counts the evidence that is found.
+//! questions of conversations and counts the evidence that is found. `sched` measures the scheduler.
 
 mod fit;
 mod keeper;
@@ -14,7 +14,9 @@ mod recall;
 mod replay;
 mod report;
 mod rival;
+mod sched;
 mod talk;
+mod vectors;
 
 use std::path::Path;
 
@@ -44,6 +46,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
         BenchCommand::Context(args) => context(args),
         BenchCommand::Needs(args) => needs(args),
         BenchCommand::Recall(args) => recall::run(args),
+        BenchCommand::Sched(args) => sched::run(args),
     }
 }
 

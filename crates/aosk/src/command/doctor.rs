@@ -4,6 +4,7 @@
 use std::env;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
 use aosk::abi::{Error, ErrorCode};
 use aosk::kernel::Route;
@@ -12,11 +13,13 @@ use aosk::model::{How, Resolved, resolve};
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
 use aosk::store::{Reader, verify};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::cli::{DoctorArgs, Place};
+use crate::cli::{DoctorArgs, EmbedderArgs, Place};
 use crate::config::Config;
 use crate::fail::Done;
 use crate::probe::{self, Probe, on_path};
+use crate::setup;
 use crate::term::{cut, is_coloured, is_live, json as print_json, line, plural, table};
 
 /// Entries up to which the journal is checked here. That takes a fraction of a second.
@@ -95,6 +98,7 @@ pub(crate) async fn run(place: &Place, args: &DoctorArgs) -> Result<Done, Error>
     let config = crate::config::read(place.config.as_ref());
     checks.push(configuration(place, config.as_ref()));
     checks.push(model(config.as_ref().ok()).await);
+    checks.push(embedder(config.as_ref().ok()).await);
     checks.extend(keys());
     checks.push(ollama().await);
     checks.extend(programs().await);
@@ -314,6 +318,41 @@ async fn routed(name: &str, route: &Route, config: &Config) -> Check {
     }
     let devices = devices.join(", ");
     Check::new("model", Verdict::Good, format!("{name}, a route of the configuration: {devices}"))
+}
+
+/// How long the embedder may take to embed a word.
+const EMBEDDER_WAIT: Duration = Duration::from_secs(5);
+
+/// The embedder that the configuration names, and whether it embeds: it is asked for one word. Searches
+/// go on without it, so that it does not is no failure.
+async fn embedder(config: Option<&Config>) -> Check {
+    let name = "embedder";
+    let Some(config) = config.filter(|config| config.embedder.is_some()) else {
+        return Check::new(name, Verdict::Absent, "none: memories are searched by words alone");
+    };
+    let embedder = match setup::embedder(&EmbedderArgs::default(), config) {
+        Ok(Some(embedder)) => embedder,
+        Ok(None) => return Check::new(name, Verdict::Absent, "none"),
+        Err(error) => return Check::failure(name, &error),
+    };
+    let device = embedder.name().to_owned();
+    let word = ["memory".to_owned()];
+    let hint = "until it answers, memories are searched by words alone";
+    match timeout(EMBEDDER_WAIT, embedder.embed(&word)).await {
+        Ok(Ok(vectors)) => {
+            let numbers = vectors.first().map_or(0, Vec::len);
+            Check::new(name, Verdict::Good, format!("{device}: vectors of {numbers} numbers"))
+        }
+        Ok(Err(failure)) => {
+            let found = format!("{}: {}", failure.code, failure.message);
+            let hint = if failure.hint.is_empty() { hint } else { &failure.hint };
+            Check::new(name, Verdict::Warning, found).hint(hint)
+        }
+        Err(_) => {
+            let found = format!("{device} did not answer within {} s", EMBEDDER_WAIT.as_secs());
+            Check::new(name, Verdict::Warning, found).hint(hint)
+        }
+    }
 }
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.

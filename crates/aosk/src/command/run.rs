@@ -46,6 +46,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let left = left(&home)?;
     let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
     let models = stop.or(setup::models(&chosen, &home.config)).await?;
+    let embedder = setup::embedder(&args.embedder, &home.config)?;
     let memory = setup::Memory::of(&chosen, &home.config)?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, (&models, memory), granted, &workspace)?),
@@ -53,6 +54,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     };
     let parts = Parts {
         models: models.clone(),
+        embedder,
         tools: registry,
         recorded: None,
         policy: None,

@@ -107,6 +107,7 @@ fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
             timeout: Millis::from_secs(60),
             ..ModelDevice::new(MODEL, Arc::new(replay.as_ref().clone()))
         }),
+        embedder: None,
         tools: Registry::new(),
         recorded: Some(replay.clone()),
         policy: args.policy.clone(),

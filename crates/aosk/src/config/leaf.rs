@@ -30,8 +30,8 @@ impl<T> Default for Names<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Names<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names0<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Names0<T> {
+        struct Entries<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
             type Value = Names<T>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,7 +51,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Names<T> {
                 Ok(Names::default())
             }
         }
-        deserializer.deserialize_map(Names0(std::marker::PhantomData))
+        deserializer.deserialize_map(Entries(std::marker::PhantomData))
     }
 }
 

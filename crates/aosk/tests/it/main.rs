@@ -16,6 +16,7 @@ mod commands;
 mod conversation;
 mod crash;
 mod damage;
+mod embedder;
 mod ends;
 mod exit_status;
 mod machine;

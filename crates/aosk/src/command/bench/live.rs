@@ -183,7 +183,7 @@ impl Keeper for Live<'_> {
         }
         if let Some(message) = self.talk.messages.get(&page.message).cloned() {
             match page.role {
-                Role::Assistant => self.rehearsal.answer(message, Tokens(self.input)),
+                Role::Assistant => self.rehearsal.answer(message, Tokens(self.input))?,
                 Role::User | Role::Tool => self.rehearsal.append(message),
             }
         }

@@ -27,6 +27,7 @@ pub(super) async fn run(stage: &Stage, mut stop: Stop) -> Result<Done, Error> {
     let offered = grant::offered(&tools, PermissionLevel::Advanced);
     let parts = Parts {
         models: Models::one(team::model()?),
+        embedder: None,
         tools,
         recorded: None,
         policy: Some("priority".to_owned()),
