@@ -124,7 +124,8 @@ async fn others(models: &mut Models, args: &ModelArgs, config: &Config) {
 /// The address of a model that a route leads to, or that is only named in the configuration.
 fn address<'a>(written: &str, args: &'a ModelArgs, config: &'a Config) -> Option<&'a str> {
     let own = config.devices.get(written).and_then(|device| device.base_url.as_deref());
-    let is_routed = args.model.as_ref().is_some_and(|model| config.routes.contains_key(model));
+    let spec = args.model.as_ref().or(config.default_model.as_ref());
+    let is_routed = spec.is_some_and(|name| config.routes.contains_key(name));
     let given = args.base_url.as_deref().filter(|_| is_routed);
     // A script has no address.
     let is_script = written.split(':').next().is_some_and(|name| name == "scripted");
