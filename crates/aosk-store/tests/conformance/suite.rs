@@ -237,7 +237,7 @@ pub(crate) fn processes_are_read_in_parts(place: &impl Place) {
 
 pub(crate) fn budgets_are_read_in_order(place: &impl Place) {
     let mut store = place.open();
-    let nodes = [u64::MAX, 10, 2].map(|id| put(RowKey::Budget(BudgetId(id)), &format!("{id}")));
+    let nodes = [u64::MAX, 10, 2].map(|id| put(RowKey::Budget(BudgetId(id)), format!("{id}")));
     let others = [put(RowKey::Kernel, "k"), put(RowKey::Process(Pid(2)), "p")];
     store.commit(&[rows(nodes), rows(others)]).expect("commits");
     let read = store.reader().budgets().expect("reads");
