@@ -143,6 +143,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         policy: policy("priority")?,
         routes: BTreeMap::new(),
         groups: BTreeMap::new(),
+        slice: None,
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

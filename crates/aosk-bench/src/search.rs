@@ -147,6 +147,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         }],
         routes: std::collections::BTreeMap::new(),
         groups: std::collections::BTreeMap::new(),
+        slice: None,
         embedder: None,
         tools: Registry::new(),
         recorded: None,

@@ -148,6 +148,7 @@ pub(crate) async fn node(
         policy: policy("priority")?,
         routes: BTreeMap::new(),
         groups: BTreeMap::new(),
+        slice: None,
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{
-    BudgetId, Effects, ErrorCode, Hash, Image, Limits, Pid, RowChange, RowKey, RowOp, Spend,
-};
+use aosk_abi::{BudgetId, Effects, ErrorCode, Hash, Image, Pid, RowChange, RowKey, RowOp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +21,7 @@ use crate::process::{
     Entry, Guard, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
+use crate::view::BudgetView;
 
 /// The version of the rows this kernel writes.
 const VERSION: u32 = 3;
@@ -88,26 +87,6 @@ impl From<RestoreError> for aosk_abi::Error {
     fn from(error: RestoreError) -> Self {
         Self::new(ErrorCode::StoreCorrupt, error.to_string())
             .hint("`aosk audit verify` says what else is damaged")
-    }
-}
-
-/// A node of the budget tree as readers of the store see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BudgetView {
-    /// The node above; none for the root.
-    pub parent: Option<BudgetId>,
-    /// What may be spent here and below.
-    pub limits: Limits,
-    /// What was spent here and below.
-    pub used: Spend,
-    /// What is held for calls in flight.
-    pub reserved: Spend,
-}
-
-impl BudgetView {
-    pub(crate) fn of(budget: &Budget) -> Self {
-        let Budget { parent, limits, used, reserved, .. } = budget;
-        Self { parent: *parent, limits: *limits, used: *used, reserved: *reserved }
     }
 }
 

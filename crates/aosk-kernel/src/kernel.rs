@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budgets;
 use crate::config::Config;
 use crate::device::Devices;
-use crate::image::BudgetView;
 use crate::index::{Index, Owner};
 use crate::mutant::{Broken, broken};
-use crate::process::Process;
+use crate::process::{Phase, Process};
 use crate::scheduler::Policy;
 use crate::table::Table;
+use crate::view::BudgetView;
 
 /// Numbers that only grow. One row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +100,7 @@ impl Kernel {
     /// Starts whatever can start, until nothing more can.
     fn schedule(&mut self, cx: &mut Ctx<'_>) {
         loop {
+            self.count_times(cx.now);
             self.reindex();
             let started = (!self.draining || broken!(self, DrainIgnored))
                 && (self.start_a_model_call(cx)
@@ -110,6 +111,13 @@ impl Kernel {
                 return;
             }
         }
+    }
+
+    /// Counts what the time of those went to that were touched.
+    fn count_times(&mut self, now: Timestamp) {
+        self.processes.change_touched(|process| {
+            process.stats.times.enter(now, Phase::of(&process.state));
+        });
     }
 
     /// Carries out what is due.

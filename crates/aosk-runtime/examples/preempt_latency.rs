@@ -74,6 +74,8 @@ async fn measure(rounds: usize) -> Outcome<Vec<Duration>> {
         models: vec![device],
         routes: BTreeMap::new(),
         groups: BTreeMap::new(),
+        slice: None,
+        summary_model: None,
         tools: Registry::new(),
         recorded: None,
         embedder: None,

@@ -23,6 +23,9 @@ pub struct NodeConfig {
     pub routes: BTreeMap<String, Route>,
     /// Tenants and groups, by name.
     pub groups: BTreeMap<String, GroupConfig>,
+    /// How long a call may run while others wait, where its model can go on from what was written;
+    /// none if until it ends.
+    pub slice: Option<Millis>,
     /// What makes vectors of pages and of what is searched for; searches go by words alone if none.
     pub embedder: Option<Arc<dyn Embedder>>,
     /// The tools it has.

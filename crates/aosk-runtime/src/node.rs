@@ -95,6 +95,7 @@ impl Node {
         kernel_config.limits = config.limits;
         kernel_config.routes = config.routes;
         kernel_config.groups = config.groups;
+        kernel_config.slice = config.slice;
         let image = store.load()?;
         let kernel = Kernel::restore(kernel_config.clone(), &image)?;
         let shadow = Shadow::new(&image.rows, &kernel_config);

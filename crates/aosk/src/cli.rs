@@ -1,11 +1,18 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod spend;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
+use aosk::abi::{Fact, PermissionLevel, Pid};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::spend::group;
+pub(crate) use self::spend::{
+    BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,
+};
 
 /// An operating-system kernel for AI agents.
 #[derive(Debug, Parser)]
@@ -49,6 +56,10 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// List processes.
     Ps(PsArgs),
+    /// Say why a process is not running now, in one sentence.
+    Why(WhyArgs),
+    /// Show budgets: who may spend what, and what was used and is held.
+    Budget(BudgetArgs),
     /// Show one process: what it is, what it used, its log.
     Show(ShowArgs),
     /// Show what a process did, from the journal.
@@ -89,6 +100,8 @@ impl Cli {
             Command::Run(args) => args.json,
             Command::Trace(TraceArgs { command: TraceCommand::Run(args) }) => args.json,
             Command::Ps(args) => args.json,
+            Command::Why(args) => args.json,
+            Command::Budget(args) => args.json,
             Command::Show(args) => args.json,
             Command::Logs(args) => args.json,
             Command::Mem(args) => args.json,
@@ -196,8 +209,7 @@ pub(crate) struct RunArgs {
     pub(crate) task: Option<String>,
     /// Go on with the agents that an earlier run left behind.
     #[arg(long, conflicts_with_all = [
-        "task", "permission", "workspace", "system", "tools", "priority", "max_steps", "budget_usd",
-        "budget_tokens", "budget_seconds", "max_output",
+        "task", "permission", "workspace", "system", "tools", "priority", "max_output", "group",
     ])]
     pub(crate) resume: bool,
     #[command(flatten)]
@@ -223,18 +235,11 @@ pub(crate) struct RunArgs {
     /// 0 (most urgent) to 100.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,
-    /// The most steps: model calls asked for, also those that fail; retries are not counted.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) max_steps: u64,
-    /// The most money, in dollars.
-    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
-    pub(crate) budget_usd: Option<MicroUsd>,
-    /// The most tokens.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) budget_tokens: Option<u64>,
-    /// The most wall time, in seconds.
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) budget_seconds: Option<u64>,
+    /// The tenant or group that the agent belongs to, such as acme or acme/research.
+    #[arg(long, value_name = "TENANT[/GROUP]", value_parser = group)]
+    pub(crate) group: Option<String>,
+    #[command(flatten)]
+    pub(crate) bounds: BoundArgs,
     /// The most tokens of one answer.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: u64,
@@ -246,22 +251,6 @@ pub(crate) struct RunArgs {
 /// A text that says something.
 fn something(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("it says nothing") } else { Ok(text.to_owned()) }
-}
-
-/// An amount of money that something can be bought for.
-fn dollars(text: &str) -> Result<MicroUsd, &'static str> {
-    match text.parse::<f64>() {
-        Ok(usd) if (0.0..1e-6).contains(&usd) => {
-            Err("it is less than a micro-dollar, so no call could be made")
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked to be in range"
-        )]
-        Ok(usd) if (0.0..1e12).contains(&usd) => Ok(MicroUsd((usd * 1e6).round() as u64)),
-        Ok(_) | Err(_) => Err("it is not an amount of dollars, such as 0.50"),
-    }
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +295,20 @@ pub(crate) struct PsArgs {
     /// Ended processes too.
     #[arg(long, short)]
     pub(crate) all: bool,
+    /// What the time of each went to: waiting for a slot, running, being held back by a budget or after
+    /// a failure; and how often it was cut off for another.
+    #[arg(long, short)]
+    pub(crate) wide: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The process.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) pid: Pid,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -37,6 +37,8 @@ fn main() -> std::process::ExitCode {
         Command::Completions { shell } => command::completions::run(shell),
         Command::Bench(args) => command::bench::run(&args),
         Command::Ps(args) => command::ps::run(&cli.place, &args),
+        Command::Why(args) => command::why::run(&cli.place, &args),
+        Command::Budget(args) => command::budget::run(&cli.place, &args),
         Command::Show(args) => command::show::run(&cli.place, &args),
         Command::Logs(args) => command::logs::run(&cli.place, &args),
         Command::Mem(args) => command::mem::run(&cli.place, &args),
@@ -56,6 +58,7 @@ fn main() -> std::process::ExitCode {
 fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
     match cli.command {
         Command::Ps(_)
+        | Command::Budget(_)
         | Command::Show(_)
         | Command::Logs(_)
         | Command::Mem(_)
@@ -65,6 +68,7 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         }
         // These read it, or need nothing of what can be set up.
         Command::Run(_)
+        | Command::Why(_)
         | Command::Trace(_)
         | Command::Bench(_)
         | Command::Doctor(_)

@@ -1,20 +1,22 @@
 //! From the command line to a node.
 
-use std::collections::BTreeMap;
+mod models;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aosk::abi::{Error, ErrorCode, Limits, Millis, Tokens, limits};
-use aosk::kernel::memory::{self, CacheRules, Prefer, Replacement, rules};
+use aosk::abi::{Error, ErrorCode, Limits, Millis, limits};
+use aosk::kernel::memory::{self, Prefer, Replacement};
 use aosk::kernel::policy;
-use aosk::model::{Embedder, How, Replay, Resolved, resolve};
+use aosk::model::{Embedder, Replay, resolve};
 use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
-use aosk::{ModelDevice, Node, NodeConfig, Programs};
+use aosk::{Node, NodeConfig, Programs};
 
 use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
-use crate::term::note;
+
+pub(crate) use self::models::{Models, models};
 
 /// How long calls in flight may take to end when the program is asked to stop.
 const DRAIN: Millis = Millis::from_secs(5);
@@ -31,73 +33,6 @@ pub(crate) fn home(place: &Place, config: Config) -> Result<Home, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     let store = Sqlite::open(&dir)?;
     Ok(Home { dir, config, store: Box::new(store) })
-}
-
-/// Finds the model that the command line, the configuration or the environment names, and says
-/// which it is and why.
-pub(crate) async fn model(args: &ModelArgs, config: &Config) -> Result<ModelDevice, Error> {
-    let spec = args.model.as_deref().or(config.default_model.as_deref());
-    let base_url = args.base_url.as_deref().or(config.base_url.as_deref());
-    let resolved = resolve(spec, base_url, &|name| std::env::var(name).ok()).await;
-    let resolved = resolved.map_err(|mut error| {
-        if args.model.is_none() && config.default_model.is_some() {
-            let path = config.path.display();
-            error.message = format!("{} (the default_model of {path})", error.message);
-        }
-        error
-    })?;
-    let found = match resolved.how {
-        How::Chosen => String::new(),
-        How::FromEnvironment(variable) => format!(" (from {variable})"),
-        How::LocalOllama => " (an Ollama runs on this machine)".to_owned(),
-        How::ScriptedDefault => " (no provider is configured: this is the offline scripted model; \
-            set --model provider:name or an API key variable)"
-            .to_owned(),
-    };
-    note(&format!("model: {}{found}", resolved.device));
-    Ok(device(resolved, args.slots.or(config.slots), args.window.or(config.window)))
-}
-
-/// Finds the model that is to make summaries, if the command line or the configuration names one.
-/// `main` is the model that agents ask: one of the same provider is found at the same address.
-pub(crate) async fn summary_model(
-    args: &ModelArgs,
-    config: &Config,
-    main: &ModelDevice,
-) -> Result<Option<ModelDevice>, Error> {
-    let Some(spec) = args.summary_model.as_deref().or(config.summary_model.as_deref()) else {
-        return Ok(None);
-    };
-    if spec == main.name {
-        return Ok(Some(main.clone()));
-    }
-    let provider = |name: &str| name.split_once(':').map(|(provider, _)| provider.to_owned());
-    let base_url = args.base_url.as_deref().or(config.base_url.as_deref());
-    let base_url = base_url.filter(|_| provider(spec) == provider(&main.name));
-    let resolved = resolve(Some(spec), base_url, &|name| std::env::var(name).ok()).await?;
-    note(&format!("summaries: {}", resolved.device));
-    Ok(Some(device(resolved, args.slots.or(config.slots), None)))
-}
-
-/// The device of a resolved model.
-fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelDevice {
-    let given = window.map(Tokens);
-    let context = match (resolved.context, given) {
-        (Some(known), Some(given)) => Some(known.min(given)),
-        (known, given) => known.or(given),
-    };
-    ModelDevice {
-        slots: slots.unwrap_or(resolved.slots),
-        continues: resolved.continues,
-        price: resolved.price.unwrap_or_default(),
-        long_price: resolved.long_price,
-        tokenizer: resolved.tokenizer,
-        context,
-        cache: rules(resolved.cache).unwrap_or_else(CacheRules::free),
-        long_cache: resolved.long_cache.and_then(rules),
-        stream: true,
-        ..ModelDevice::new(resolved.device, resolved.driver)
-    }
 }
 
 /// Finds the embedder that the command line or the configuration names, if they do.
@@ -174,7 +109,7 @@ pub(crate) fn tools() -> Result<Registry, Error> {
 
 /// What a node is made of besides its store.
 pub(crate) struct Parts {
-    pub(crate) models: Vec<ModelDevice>,
+    pub(crate) models: Models,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) tools: Registry,
     pub(crate) recorded: Option<Arc<Replay>>,
@@ -193,14 +128,15 @@ pub(crate) fn node(
     let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("fair");
     Node::start(NodeConfig {
         store,
-        models: parts.models,
+        models: parts.models.devices,
         embedder: parts.embedder,
         tools: parts.tools,
         recorded: parts.recorded,
         programs: Programs::default(),
         policy: policy(name)?,
-        routes: BTreeMap::new(),
-        groups: BTreeMap::new(),
+        routes: parts.models.routes,
+        groups: config.groups.clone(),
+        slice: config.slice,
         replacement: parts.memory.replacement,
         prefer: parts.memory.prefer,
         summary_model: parts.memory.summary_model,

@@ -231,7 +231,8 @@ impl Kernel {
         let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
-            failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX);
+            failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX)
+                && !self.leads_elsewhere(cx.now, &call);
         let again = match failure.class {
             FailureClass::Final => false,
             FailureClass::Transient => {
@@ -271,7 +272,8 @@ impl Kernel {
         let salt = pid.0.wrapping_mul(1 << 20).wrapping_add(u64::from(call.number) << 4)
             ^ u64::from(call.failures);
         let mut asked = failure.clone();
-        if broken!(self, RetryAfterIgnored) {
+        // What one device asks for holds for that one; it is left alone until then.
+        if broken!(self, RetryAfterIgnored) || self.leads_elsewhere(cx.now, &call) {
             asked.retry_after = None;
         }
         let wait = backoff(&asked, call.failures, salt);
@@ -292,6 +294,18 @@ impl Kernel {
         let until = cx.now.after(wait);
         self.set_state(pid, State::Waiting { on: Wait::Backoff { call, until } });
         self.terminate_pending(cx, pid);
+    }
+
+    /// Whether another device than the one that was asked last answers to the name that the call asks,
+    /// and is not left alone.
+    fn leads_elsewhere(&self, now: Timestamp, call: &ModelCall) -> bool {
+        let last = self.devices.find(call.device());
+        let queue = self.devices.queue(&call.options.model);
+        let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
+        backends.into_iter().any(|id| {
+            let device = self.devices.get(id).filter(|_| Some(id) != last);
+            device.is_some_and(|device| device.admits(now, /*in_use*/ 0))
+        })
     }
 
     /// A process that was asked to end while its call ran does not wait for another attempt.

@@ -215,6 +215,7 @@ impl Kernel {
         if process.state.is_over() {
             return;
         }
+        process.stats.times.enter(cx.now, None);
         let was = std::mem::replace(
             &mut process.state,
             State::Exiting { status, result, calls: Vec::new() },

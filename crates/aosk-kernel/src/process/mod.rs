@@ -9,6 +9,7 @@ mod lifecycle;
 mod mailbox;
 pub(crate) mod memory;
 mod signal;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use digest::LogDigest;
 pub(crate) use guard::Guard;
 pub(crate) use guard::Verdict;
 pub use memory::{EndedTask, Entry, Memory, STUB_TOKENS};
+pub use times::{Phase, Times};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +106,9 @@ pub struct Stats {
     /// Summaries that models made.
     #[serde(default)]
     pub summaries: u64,
+    /// What its time went to.
+    #[serde(default, skip_serializing_if = "Times::is_empty")]
+    pub times: Times,
     /// How often a call of it was cut off for another.
     #[serde(default)]
     pub preempted: u64,

@@ -43,13 +43,7 @@ fn a_budget_is_read_from_its_row() {
     let row = |id| image.rows.iter().find(|(key, _)| *key == RowKey::Budget(id)).expect("is kept");
     let node = s.kernel.budgets.get(id).expect("is bounded");
     assert_ne!(node.reserved, Spend::default());
-    let expected = BudgetView {
-        parent: node.parent,
-        limits: node.limits,
-        used: node.used,
-        reserved: node.reserved,
-    };
-    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(expected));
+    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(BudgetView::of(node)));
     let newer = row(id).1.replace(r#""v":3"#, r#""v":4"#);
     assert!(Kernel::read_budget(id, &newer).is_err());
 }
@@ -76,7 +70,7 @@ fn rows_look_like_this() {
         Spec(p2)
             {"v":3,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":3,"spawned":0}}
         Process(p1)
-            {"v":3,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1,"start":0,"service":1900,"started":0},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"preempted":0,"lost":0,"faults":0,"sent":1,"received":0},"served":{"m":121600},"guard":{"repeats":0,"peer":2,"exchanges":1,"refused":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
+            {"v":3,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1,"start":0,"service":1900,"started":0},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"times":{"waited":0,"ran":0,"throttled":0,"phase":["runs",0]},"preempted":0,"lost":0,"faults":0,"sent":1,"received":0},"served":{"m":121600},"guard":{"repeats":0,"peer":2,"exchanges":1,"refused":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Process(p2)
             {"v":3,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"preempted":0,"lost":0,"faults":0,"sent":0,"received":0},"served":{},"guard":null,"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Message(p1, @0)

@@ -24,3 +24,4 @@ mod summary;
 mod tasks;
 mod think;
 mod tools;
+mod watch;

@@ -338,6 +338,7 @@ impl Scene {
             policy: aosk_runtime::kernel::policy("priority").unwrap(),
             routes: BTreeMap::new(),
             groups: BTreeMap::new(),
+            slice: None,
             replacement: aosk_runtime::kernel::memory::DEFAULT,
             prefer: aosk_runtime::kernel::memory::Prefer::Cost,
             limits: Limits::default(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aosk::abi::{Error, ErrorCode};
+use aosk::kernel::Route;
 use aosk::model::provider::PROVIDERS;
 use aosk::model::{How, Resolved, resolve};
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
@@ -271,6 +272,10 @@ async fn model(config: Option<&Config>) -> Check {
     let name = "model";
     let spec = config.and_then(|config| config.default_model.as_deref());
     let base_url = config.and_then(|config| config.base_url.as_deref());
+    let route = spec.and_then(|spec| Some((spec, config?.routes.get(spec)?)));
+    if let (Some((spec, route)), Some(config)) = (route, config) {
+        return routed(spec, route, config).await;
+    }
     let Resolved { device, price, how, .. } =
         match resolve(spec, base_url, &|name| env::var(name).ok()).await {
             Ok(resolved) => resolved,
@@ -298,6 +303,21 @@ async fn model(config: Option<&Config>) -> Check {
         .hint("its calls count as free of charge, so bound them by tokens instead of money");
     }
     Check::new(name, Verdict::Good, format!("{device}: {why}"))
+}
+
+/// Whether each model of the route is there.
+async fn routed(name: &str, route: &Route, config: &Config) -> Check {
+    let mut devices = Vec::new();
+    for (model, _) in &route.backends {
+        let own = config.devices.get(model).and_then(|device| device.base_url.as_deref());
+        let base_url = own.or(config.base_url.as_deref());
+        match resolve(Some(model), base_url, &|name| env::var(name).ok()).await {
+            Ok(resolved) => devices.push(resolved.device),
+            Err(error) => return Check::failure("model", &error),
+        }
+    }
+    let devices = devices.join(", ");
+    Check::new("model", Verdict::Good, format!("{name}, a route of the configuration: {devices}"))
 }
 
 /// How long the embedder may take to embed a word.

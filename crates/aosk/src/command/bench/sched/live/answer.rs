@@ -120,7 +120,9 @@ impl Answer {
 /// An event of a stream.
 fn chunk(choice: &Value, usage: &Value) -> String {
     let mut choice = choice.clone();
-    choice["index"] = 0.into();
+    if let Some(choice) = choice.as_object_mut() {
+        choice.insert("index".to_owned(), 0.into());
+    }
     let chunk = json!({
         "id": "x", "object": "chat.completion.chunk", "created": 0, "model": "bench",
         "choices": [choice], "usage": usage,

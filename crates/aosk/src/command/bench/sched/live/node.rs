@@ -149,6 +149,7 @@ fn config(store: Box<dyn Store>, device: ModelDevice, dir: &Path) -> Result<Node
         policy: policy("fair")?,
         routes: BTreeMap::new(),
         groups: BTreeMap::new(),
+        slice: None,
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::default(),
         limits: Limits::default(),

@@ -106,7 +106,7 @@ mod tests {
                 "tokens": tokens, "calls": 0, "micro_usd": 0, "steps": 0, "children": 0,
             })
         };
-        let limits = bound.map_or(json!({}), |tokens| json!({ "tokens": tokens }));
+        let limits = bound.map_or_else(|| json!({}), |tokens| json!({ "tokens": tokens }));
         let row = json!({
             "v": 1, "parent": null, "limits": limits, "used": spend(used),
             "reserved": spend(reserved), "overdraft": spend(0), "expires": null, "expired": false,
