@@ -76,15 +76,18 @@ fn time_without_a_kernel_is_not_counted() {
 #[test]
 fn the_last_time_of_a_process_is_counted_when_it_is_killed() {
     let mut s = Script::new(one_slot());
-    let a = s.spawn(spec("a"));
-    let b = s.child(a, spec("b"));
+    let (a, b) = (s.spawn(spec("a")), s.spawn(spec("b")));
     s.step(a, think("m"));
     s.step(b, think("m"));
     s.after(900);
-    s.signal(b, Signal::Kill);
-    assert_eq!(s.word(b), "zombie");
-    let (waited, ran, throttled, phase) = times(&s, b);
-    assert!(waited >= 900 && (ran, throttled, phase) == (0, 0, None), "{waited}");
+    let kill = aosk_abi::Command::Signal { pid: b, signal: Signal::Kill };
+    let kill = aosk_abi::Input::Operator { request: aosk_abi::RequestId(99), command: kill };
+    let mut kernel = s.kernel.clone();
+    kernel.take_ended();
+    kernel.apply(s.now, &kill, &mut aosk_abi::Effects::default());
+    let ended = kernel.take_ended();
+    let times = ended.first().expect("is reaped at once").1.stats.times;
+    assert!(times.waited >= Millis(900) && times.phase.is_none(), "{times:?}");
 }
 
 fn in_group(name: &str, group: &str) -> SpawnSpec {
