@@ -88,6 +88,8 @@ codes! {
     MemoryNoPage = "memory.no_page",
     /// So much is pinned already that no more may be.
     MemoryPinsFull = "memory.pins_full",
+    /// A task cannot be begun or ended.
+    MemoryTask = "memory.task",
     /// No tool has this name.
     ToolUnknown = "tool.unknown",
     /// The arguments do not fit the tool's schema.

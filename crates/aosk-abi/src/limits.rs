@@ -46,6 +46,10 @@ pub const PIECES_MAX: u16 = 16_384;
 /// it.
 pub const RECALL_MAX: usize = 16;
 
+/// Tasks of one process that are open within one another. Who is deeper has lost the thread, and a
+/// child does such work better.
+pub const TASK_DEPTH_MAX: usize = 8;
+
 /// Tool calls in one model turn. Providers allow up to 128.
 pub const TOOL_CALLS_PER_TURN_MAX: usize = 128;
 

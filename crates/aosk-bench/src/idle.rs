@@ -133,6 +133,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     let mut programs = Programs::default();
     programs.add(Waits);
     Ok(Node::start(NodeConfig {
+        summary_model: None,
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
         embedder: None,

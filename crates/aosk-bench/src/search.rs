@@ -154,6 +154,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         policy: policy("priority")?,
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
+        summary_model: None,
         limits: Limits::default(),
         tool_slots: 64,
         workspace: dir.join("workspace"),

@@ -132,6 +132,7 @@ pub(crate) async fn node(
     let mut tools = Registry::new();
     tools.add(Arc::new(aosk_runtime::tools::builtin::Calculator::new()))?;
     let config = NodeConfig {
+        summary_model: None,
         store: SlowDisk::under(Sqlite::open(&dir.join("data"))?, flush),
         models: vec![ModelDevice {
             slots: u32::try_from(slots)?,

@@ -34,6 +34,7 @@ impl Kernel {
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
             self.boot_process(cx, pid, &mut calls);
+            self.boot_summary(cx, pid);
         }
         let boots = self.counters.boots;
         self.counters.boots = boots.saturating_add(1);

@@ -32,6 +32,8 @@ pub struct Config {
     pub replacement: &'static dyn Replacement,
     /// What matters most when something leaves.
     pub prefer: Prefer,
+    /// The model that makes summaries where the policy wants some; none makes them if none.
+    pub summary_model: Option<String>,
     /// What is known of needs before a process has shown its own.
     pub needs: &'static NeedTable,
     /// The deliberate defect to have.
@@ -52,6 +54,7 @@ impl Default for Config {
             limits: Limits::default(),
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
+            summary_model: None,
             needs: NeedTable::seeded(),
             #[cfg(feature = "misbehave")]
             mutant: None,

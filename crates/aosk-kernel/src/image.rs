@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::device::Devices;
 use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
+use crate::memory::Arenas;
 use crate::mutant::broken;
 use crate::process::{
     Entry, Guard, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
@@ -24,7 +25,7 @@ use crate::process::{
 use crate::table::Table;
 
 /// The version of the rows this kernel writes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,9 @@ struct ProcessRow<S, P, T, M, G> {
     #[serde(default)]
     guard: G,
     log: LogDigest,
+    /// Its tasks; none of those that older kernels knew has any.
+    #[serde(default, skip_serializing_if = "Arenas::is_unused")]
+    tasks: Arenas,
 }
 
 /// The row of a message of a log.
@@ -196,6 +200,8 @@ impl Kernel {
     ) -> Result<(), RestoreError> {
         let row: OwnedProcessRow = parse(key, text)?;
         let spec = specs.get(&pid).ok_or_else(|| orphan(key))?.clone();
+        let tasks = if broken!(self, TasksForgotten) { Arenas::default() } else { row.tasks };
+        let memory = Memory::with_tasks(tasks).map_err(|what| RestoreError { key, what })?;
         self.processes.insert(
             pid,
             Process {
@@ -213,7 +219,7 @@ impl Kernel {
                 descendants: 0,
                 log: row.log,
                 pages: Vec::new(),
-                memory: Memory::new(),
+                memory,
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
             },
@@ -356,6 +362,7 @@ impl Kernel {
                     served: &process.served,
                     guard: Some(&process.guard).filter(|guard| !guard.is_empty()),
                     log: process.log,
+                    tasks: process.memory.space().arenas().clone(),
                 })
             }
             RowKey::Message(pid, index) => {
@@ -394,7 +401,9 @@ impl Kernel {
     /// If a row does not parse or is of a newer version.
     pub fn read_process(pid: Pid, spec: &str, process: &str) -> Result<Process, RestoreError> {
         let spec = Arc::new(parse::<Spec>(RowKey::Spec(pid), spec)?);
-        let row: OwnedProcessRow = parse(RowKey::Process(pid), process)?;
+        let key = RowKey::Process(pid);
+        let row: OwnedProcessRow = parse(key, process)?;
+        let memory = Memory::with_tasks(row.tasks).map_err(|what| RestoreError { key, what })?;
         Ok(Process {
             spec,
             state: row.state,
@@ -410,7 +419,7 @@ impl Kernel {
             descendants: 0,
             log: row.log,
             pages: Vec::new(),
-            memory: Memory::new(),
+            memory,
             mailbox: BTreeMap::new(),
             children: BTreeSet::new(),
         })

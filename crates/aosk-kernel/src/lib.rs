@@ -49,8 +49,8 @@ pub use invariant::Violation;
 pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
-    CancelKind, Cancelling, Cause, Entry, LogDigest, LogPage, Mail, Memory, ModelCall, Process,
-    STUB_TOKENS, Spec, State, Stats, Termination, ToolPhase, ToolWait, Wait,
+    CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory, ModelCall,
+    Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, ToolPhase, ToolWait, Wait,
 };
 pub use scheduler::{Candidate, Levels, Policy, Rank, policy, weight};
 #[cfg(test)]

@@ -83,6 +83,12 @@ pub enum Mutant {
     CutUntold,
     /// A page is said to be pinned and is not.
     PinForgotten,
+    /// A task is said to have ended and is open still.
+    TaskNotEnded,
+    /// After a crash nothing is known of the tasks that were open.
+    TasksForgotten,
+    /// The summary that a model made is not stored.
+    SummaryNotStored,
 }
 
 impl Mutant {
@@ -127,6 +133,9 @@ impl Mutant {
         Self::ShrunkTwice,
         Self::CutUntold,
         Self::PinForgotten,
+        Self::TaskNotEnded,
+        Self::TasksForgotten,
+        Self::SummaryNotStored,
     ];
 }
 

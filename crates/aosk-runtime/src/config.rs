@@ -37,6 +37,9 @@ pub struct NodeConfig {
     pub replacement: &'static dyn Replacement,
     /// What matters most when something leaves.
     pub prefer: Prefer,
+    /// The model that makes summaries where the policy wants some, by the name of its device; lines
+    /// quoted from pages stand for them if none.
+    pub summary_model: Option<String>,
     /// Bounds for all processes together.
     pub limits: Limits,
     /// How many tool calls may run at once.

@@ -204,12 +204,17 @@ impl Devices {
             on_rates: OnRates::new(move |report| heard.take(&name, report)),
         };
         let growth = self.growth.clone();
+        let summarises = shown.summarises;
         let yields = Arc::new(Notify::new());
         self.yields.insert((call, attempt), yields.clone());
         self.spawn((call, attempt), Kind::Model, async move {
             let growing = Growing::default();
             let on_delta = |delta| {
                 growing.take(&delta);
+                // What is not said to anybody is nothing to watch.
+                if summarises {
+                    return;
+                }
                 // Nobody need be watching.
                 let _unseen = growth.send(Growth { pid: call.pid, delta });
             };

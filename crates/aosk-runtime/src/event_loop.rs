@@ -309,9 +309,13 @@ impl EventLoop {
     fn release(&mut self, release: Release) {
         match release {
             Release::Think { call, attempt, device, window, options, begun, notice } => {
-                let Some(asker) = self.asker(call.pid) else {
+                let Some(mut asker) = self.asker(call.pid) else {
                     return;
                 };
+                if window.summarise.is_some() {
+                    let process = self.kernel.process(call.pid);
+                    asker.answers = process.map_or(0, |process| process.stats.summaries);
+                }
                 let (kernel, bodies) = (&self.kernel, &mut self.bodies);
                 let begun = begun.map(|hash| bodies.get(hash)).transpose();
                 let mut log = Log { bodies, process: kernel.process(call.pid) };

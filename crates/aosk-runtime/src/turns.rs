@@ -109,6 +109,8 @@ impl Turns {
             Call::Recall(pages) => Syscall::Recall { pages },
             Call::Pin { page, pinned } => Syscall::Pin { page, pinned },
             Call::Forget(page) => Syscall::Forget { page },
+            Call::BeginTask { goal } => Syscall::BeginTask { goal: Body::new(goal) },
+            Call::EndTask { result } => Syscall::EndTask { result: Body::new(result) },
             Call::CallTools(calls) => Syscall::CallTools { calls },
             Call::Spawn(spec) => Syscall::Spawn { spec },
             Call::Wait { child, timeout } => Syscall::Wait { child, timeout },
@@ -290,6 +292,8 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
         Wake::Recalled { pages } => Event::Recalled(brought_back(bodies, process, pages)?),
         Wake::Pinned => Event::Pinned,
         Wake::Forgotten { freed } => Event::Forgotten(freed),
+        Wake::TaskBegun { task } => Event::TaskBegun(task),
+        Wake::TaskEnded { task, pages } => Event::TaskEnded { task, pages },
         Wake::Sent => Event::Sent,
         Wake::Received { body, from } => {
             Event::Received { from, message: bodies.get(body)?.message().clone() }

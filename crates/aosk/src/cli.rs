@@ -98,7 +98,9 @@ impl Cli {
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
+            Command::Bench(BenchArgs {
+                command: BenchCommand::Needs(_) | BenchCommand::ModelServer { .. },
+            }) => false,
             Command::Version { json } => *json,
             Command::Completions { .. } | Command::Exec { .. } => false,
         }
@@ -129,6 +131,10 @@ pub(crate) struct ModelArgs {
     /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
+    /// The model that makes the summaries of --replacement summarise; without it lines are quoted from
+    /// what leaves. Not remembered for --resume.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) summary_model: Option<String>,
 }
 
 /// What makes vectors of texts, so that a search goes by meaning too.
@@ -210,6 +216,10 @@ pub(crate) struct RunArgs {
     /// Offer only these tools, separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tools: Option<Vec<String>>,
+    /// Offer begin_task and end_task as well, with which the agent and its children say which of their
+    /// work belongs together.
+    #[arg(long)]
+    pub(crate) tasks: bool,
     /// 0 (most urgent) to 100.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,
@@ -404,6 +414,22 @@ pub(crate) enum BenchCommand {
     Recall(BenchRecallArgs),
     /// Hold the scheduler against its figures.
     Sched(BenchSchedArgs),
+    /// The model server that `sched` starts for itself.
+    #[command(hide = true)]
+    ModelServer {
+        /// Milliseconds that an answer takes.
+        #[arg(long)]
+        latency_ms: u64,
+    },
+}
+
+/// A part of `aosk bench sched`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchedPart {
+    /// Shares, budgets and decisions, on a virtual clock.
+    Simulation,
+    /// Waiting, preemption, throughput and budgets, on model servers of this machine.
+    Servers,
 }
 
 #[derive(Debug, Args)]
@@ -414,6 +440,9 @@ pub(crate) struct BenchSchedArgs {
     /// Less of everything, in some seconds.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Only this part: what is simulated, or what is measured on real model servers.
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) only: Option<SchedPart>,
     /// Draw who had a slot when into this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,

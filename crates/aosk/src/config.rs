@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) replacement: Option<String>,
     /// What matters most when something leaves.
     pub(crate) prefer: Option<Prefer>,
+    /// The model that makes summaries of what leaves.
+    pub(crate) summary_model: Option<String>,
+    /// Whether agents are offered the calls for tasks.
+    pub(crate) tasks: Option<bool>,
     /// `provider:model` of the embedder; none if not.
     pub(crate) embedder: Option<String>,
     /// The address of the embedder's provider, in place of the usual one.
@@ -62,6 +66,8 @@ struct Written {
     window: Option<Spanned<Value>>,
     replacement: Option<Spanned<Value>>,
     prefer: Option<Spanned<Value>>,
+    summary_model: Option<Spanned<Value>>,
+    tasks: Option<Spanned<Value>>,
     embedder: Option<Spanned<Value>>,
     embedder_url: Option<Spanned<Value>>,
 }
@@ -88,7 +94,7 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
             let first = error.to_string();
             wrong(first.lines().next().unwrap_or_default()).hint(
                 "keys: default_model, base_url, permission, slots, policy, window, replacement, \
-                 prefer, embedder, embedder_url",
+                 prefer, summary_model, tasks, embedder, embedder_url",
             )
         })?
     };
@@ -107,6 +113,9 @@ pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
         replacement: key(written.replacement, replacement_name)
             .map_err(|(line, error)| at(line, error))?,
         prefer: key(written.prefer, prefer).map_err(|(line, error)| at(line, error))?,
+        summary_model: key(written.summary_model, summary_model)
+            .map_err(|(line, error)| at(line, error))?,
+        tasks: key(written.tasks, tasks).map_err(|(line, error)| at(line, error))?,
         embedder: key(written.embedder, embedder).map_err(|(line, error)| at(line, error))?,
         embedder_url: key(written.embedder_url, embedder_url)
             .map_err(|(line, error)| at(line, error))?,
@@ -140,6 +149,22 @@ fn model(value: &Value) -> Result<String, Error> {
         Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
     })?;
     Ok(name.to_owned())
+}
+
+fn summary_model(value: &Value) -> Result<String, Error> {
+    let Some(name) = value.as_str() else {
+        let example = "anthropic:claude-haiku-4-5";
+        return Err(must("summary_model", value, "a model's name", example));
+    };
+    resolve::check_name(name).map_err(|error| {
+        let text = format!("summary_model: {}", error.message);
+        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
+    })?;
+    Ok(name.to_owned())
+}
+
+fn tasks(value: &Value) -> Result<bool, Error> {
+    value.as_bool().ok_or_else(|| must("tasks", value, "true or false", "true"))
 }
 
 /// What is wrong with it is said without it: an address may carry a password.

@@ -48,6 +48,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::Runaway
         | ErrorCode::MemoryNoPage
         | ErrorCode::MemoryPinsFull
+        | ErrorCode::MemoryTask
         | ErrorCode::ToolUnknown
         | ErrorCode::ToolArguments
         | ErrorCode::ToolFailed

@@ -58,6 +58,27 @@ pub(crate) async fn model(args: &ModelArgs, config: &Config) -> Result<ModelDevi
     Ok(device(resolved, args.slots.or(config.slots), args.window.or(config.window)))
 }
 
+/// Finds the model that is to make summaries, if the command line or the configuration names one.
+/// `main` is the model that agents ask: one of the same provider is found at the same address.
+pub(crate) async fn summary_model(
+    args: &ModelArgs,
+    config: &Config,
+    main: &ModelDevice,
+) -> Result<Option<ModelDevice>, Error> {
+    let Some(spec) = args.summary_model.as_deref().or(config.summary_model.as_deref()) else {
+        return Ok(None);
+    };
+    if spec == main.name {
+        return Ok(Some(main.clone()));
+    }
+    let provider = |name: &str| name.split_once(':').map(|(provider, _)| provider.to_owned());
+    let base_url = args.base_url.as_deref().or(config.base_url.as_deref());
+    let base_url = base_url.filter(|_| provider(spec) == provider(&main.name));
+    let resolved = resolve(Some(spec), base_url, &|name| std::env::var(name).ok()).await?;
+    note(&format!("summaries: {}", resolved.device));
+    Ok(Some(device(resolved, args.slots.or(config.slots), None)))
+}
+
 /// The device of a resolved model.
 fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelDevice {
     let given = window.map(Tokens);
@@ -99,15 +120,17 @@ pub(crate) fn embedder(
 }
 
 /// What leaves a window, and why.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Memory {
     pub(crate) replacement: &'static dyn Replacement,
     pub(crate) prefer: Prefer,
+    /// The device of the model that makes summaries.
+    pub(crate) summary_model: Option<String>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { replacement: memory::DEFAULT, prefer: Prefer::default() }
+        Self { replacement: memory::DEFAULT, prefer: Prefer::default(), summary_model: None }
     }
 }
 
@@ -118,6 +141,7 @@ impl Memory {
         Ok(Self {
             replacement: name.map_or(Ok(memory::DEFAULT), memory::replacement)?,
             prefer: args.prefer.map(Prefer::from).or(config.prefer).unwrap_or_default(),
+            summary_model: None,
         })
     }
 }
@@ -179,6 +203,7 @@ pub(crate) fn node(
         groups: BTreeMap::new(),
         replacement: parts.memory.replacement,
         prefer: parts.memory.prefer,
+        summary_model: parts.memory.summary_model,
         limits: Limits::default(),
         tool_slots: limits::TOOL_SLOTS,
         workspace: parts.workspace,

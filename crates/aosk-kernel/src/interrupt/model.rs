@@ -98,6 +98,10 @@ impl Kernel {
         held: &Spend,
         reply: &ModelReply,
     ) {
+        if let Some(summary) = &call.summary {
+            self.summary_answered(cx, pid, call, summary, held, reply);
+            return;
+        }
         let spend = self.settle_usage(cx.now, (pid, call), held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
@@ -135,7 +139,7 @@ impl Kernel {
 
     /// Charges what an attempt used in place of what was held for it. `calls` is 1 where the call
     /// ends with it, as calls and steps count what the process asked, not how often it was tried.
-    fn settle_usage(
+    pub(crate) fn settle_usage(
         &mut self,
         now: Timestamp,
         (pid, call): (Pid, &ModelCall),
@@ -240,6 +244,9 @@ impl Kernel {
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
+        } else if let Some(summary) = &call.summary {
+            self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 1);
+            self.summary_failed(cx, pid, &call, summary, failure.code, &failure.message);
         } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.enqueue(pid, call);

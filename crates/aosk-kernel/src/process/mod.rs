@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use digest::LogDigest;
 pub(crate) use guard::Guard;
 pub(crate) use guard::Verdict;
-pub use memory::{Entry, Memory, STUB_TOKENS};
+pub use memory::{EndedTask, Entry, Memory, STUB_TOKENS};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +101,9 @@ pub struct Stats {
     pub cached: Tokens,
     /// Output tokens.
     pub output: Tokens,
+    /// Summaries that models made.
+    #[serde(default)]
+    pub summaries: u64,
     /// How often a call of it was cut off for another.
     #[serde(default)]
     pub preempted: u64,
@@ -289,6 +292,9 @@ pub struct ModelCall {
     /// Whether the provider has already said that it is too long, and it was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shrunk: bool,
+    /// What it is, if it asks for a summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Box<SummaryCall>>,
     /// The attempt that runs or ran last; tells a late answer from a good one.
     pub attempt: u32,
     /// How many attempts failed.
@@ -318,6 +324,17 @@ pub struct ModelCall {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// A model call that asks for a summary, before another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryCall {
+    /// The first and the last of the pages that leave for it.
+    pub pages: (PageId, PageId),
+    /// What is asked when it is there.
+    pub then: Arc<ThinkOptions>,
+    /// What the tools take that are offered then.
+    pub tools: Tokens,
 }
 
 /// A tool call of a turn that is not over yet.

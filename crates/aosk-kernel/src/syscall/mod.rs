@@ -6,6 +6,8 @@ mod ipc;
 mod memory;
 mod peer;
 mod permission;
+mod summary;
+mod tasks;
 mod think;
 mod tools;
 
@@ -49,6 +51,8 @@ impl Kernel {
             Syscall::Recall { pages } => self.recall(cx, pid, pages),
             Syscall::Pin { page, pinned } => self.pin(cx, pid, *page, *pinned),
             Syscall::Forget { page } => self.forget(cx, pid, *page),
+            Syscall::BeginTask { goal } => self.begin_task(cx, pid, goal),
+            Syscall::EndTask { result } => self.end_task(cx, pid, result),
             Syscall::CallTools { calls } => self.call_tools(cx, pid, calls),
             Syscall::Spawn { spec } => {
                 let child = self.spawn(cx, Some(pid), spec);
@@ -96,7 +100,9 @@ impl Kernel {
         let too_long = |body: &Body| body.bytes().len() > limits::BODY_BYTES_MAX;
         let result_too_long = matches!(
             &step.call,
-            Syscall::Exit { result: Some(body), .. } if too_long(body)
+            Syscall::Exit { result: Some(body), .. }
+                | Syscall::BeginTask { goal: body }
+                | Syscall::EndTask { result: body } if too_long(body)
         );
         if step.append.iter().any(too_long) || result_too_long {
             return wrong(format!("a page has at most {} bytes", limits::BODY_BYTES_MAX));

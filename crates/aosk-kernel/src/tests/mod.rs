@@ -20,5 +20,7 @@ mod schedule;
 mod script;
 mod signal;
 mod spawn;
+mod summary;
+mod tasks;
 mod think;
 mod tools;

@@ -67,7 +67,10 @@ pub(crate) fn unasked(
     let mut pages = Vec::new();
     for Found { hit, .. } in found.iter().filter(|found| found.hit.cover >= COVER) {
         let Some((id, page)) = page_of(process, hit.id) else { continue };
-        let is_away = matches!(page.residency, Residency::Stub | Residency::Evicted);
+        let is_away = match page.residency {
+            Residency::Stub | Residency::Evicted | Residency::Closed => true,
+            Residency::Resident | Residency::Forgotten => false,
+        };
         if !is_away || process.memory.is_shown(id, &page) || pages.len() >= UNASKED_MAX {
             continue;
         }

@@ -9,6 +9,7 @@
 //! | `carried` | which page an identifier was last seen in, and so which pages an answer used |
 //! | `render` | from what is shown to messages, byte for byte the same for the same frames |
 //! | `stub` | what stands in the place of pages that are not shown |
+//! | `summary` | what a model is asked that makes a summary |
 //! | `contents` | all that is known of one process, and what the core is told of it |
 //! | `log` | a log as content: what is shown of it, and what comes back |
 //! | `entries`, `recollect` | a log as it is read beside the event loop, and its pages ready to be searched |
@@ -28,6 +29,7 @@ mod paging;
 mod recollect;
 mod render;
 mod stub;
+mod summary;
 mod vectors;
 
 pub(crate) use background::{Background, Done, LOOKED_AT, Searched, Waiting, noted};

@@ -328,6 +328,7 @@ impl Scene {
         let mut tools = Registry::new();
         tools.add(Arc::new(Calculator::new())).unwrap();
         let config = NodeConfig {
+            summary_model: None,
             store: Box::new(store),
             models: vec![model],
             embedder: None,

@@ -85,7 +85,11 @@ pub(super) fn text(entry: &StoredEntry, reader: Option<&dyn Reader>) -> String {
 /// The body that a fact points to, if it points to one that is worth a look.
 fn body_of(entry: &StoredEntry) -> Option<Hash> {
     let fact: Value = serde_json::from_str(&entry.data).ok()?;
-    let key = if entry.kind == "process.exited" { "result" } else { "body" };
+    let key = match entry.kind.as_str() {
+        "process.exited" | "task.ended" => "result",
+        "task.begun" => "goal",
+        _ => "body",
+    };
     Fields(&fact).get(key)
 }
 
@@ -169,6 +173,15 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let (tokens, cost) = (plural(spend.tokens.0, "token"), money(spend.micro_usd));
             format!("{} without an answer: {tokens}, {cost}", fact.call())
         }
+        "summary.called" => {
+            let (first, last) = fact.get::<(u32, u32)>("pages").unwrap_or_default();
+            let (model, input) = (fact.word("model"), fact.plural("input", "token"));
+            format!("{} {model}, pages {first} to {last}, about {input} in", fact.call())
+        }
+        "summary.answered" => answered(fact),
+        "summary.failed" => {
+            format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
+        }
         "memory.cut" => evicted(fact),
         "page.faulted" => {
             format!("page {} of {}", fact.count("page"), fact.plural("tokens", "token"))
@@ -187,6 +200,16 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "page.forgotten" => {
             format!("page {}, {} freed", fact.count("page"), fact.plural("freed", "token"))
         }
+        "task.begun" => match fact.get::<u32>("within").unwrap_or_default() {
+            0 => format!("task {}", fact.count("task")),
+            outer => format!("task {} within task {outer}", fact.count("task")),
+        },
+        "task.ended" => format!(
+            "task {}, {} of {}",
+            fact.count("task"),
+            fact.plural("pages", "page"),
+            fact.plural("tokens", "token")
+        ),
         "cache.missed" => format!(
             "{} {}: {} read of {} sent before",
             fact.call(),

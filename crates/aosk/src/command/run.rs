@@ -30,7 +30,8 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
 pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
     let registry = setup::tools()?;
-    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref())?;
+    let tasks = args.tasks || config.tasks.unwrap_or(false);
+    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref(), tasks)?;
     let workspace = workspace(args)?;
     room(args, &config)?;
     if args.resume {
@@ -41,14 +42,21 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let left = left(&home)?;
     let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
     let model = stop.or(setup::model(&chosen, &home.config)).await?;
+    let summaries = setup::summary_model(&chosen, &home.config, &model);
+    let summaries = stop.or(summaries).await?;
+    let mut memory = setup::Memory::of(&chosen, &home.config)?;
+    memory.summary_model = summaries.as_ref().map(|device| device.name.clone());
     let embedder = setup::embedder(&args.embedder, &home.config)?;
-    let memory = setup::Memory::of(&chosen, &home.config)?;
     let spec = match &args.task {
-        Some(task) => Some(agent(task, args, &home, (&model, memory), granted, &workspace)?),
+        Some(task) => Some(agent(task, args, &home, (&model, &memory), granted, &workspace)?),
         None => None,
     };
     let parts = Parts {
-        models: vec![model.clone()],
+        models: summaries
+            .into_iter()
+            .filter(|device| device.name != model.name)
+            .chain([model.clone()])
+            .collect(),
         embedder,
         tools: registry,
         recorded: None,
@@ -241,7 +249,7 @@ fn agent(
     task: &str,
     args: &RunArgs,
     home: &Home,
-    (model, memory): (&ModelDevice, setup::Memory),
+    (model, memory): (&ModelDevice, &setup::Memory),
     granted: Granted,
     workspace: &str,
 ) -> Result<SpawnSpec, Error> {

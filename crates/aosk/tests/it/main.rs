@@ -28,4 +28,5 @@ mod read_commands;
 mod rng;
 mod run;
 mod store;
+mod tasks;
 mod trace;

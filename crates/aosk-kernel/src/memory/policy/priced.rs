@@ -70,7 +70,7 @@ impl Setting {
 
     /// The weight of a rewritten token in a window. The larger the window, the less of it a cycle
     /// fills, and the more is carried for nothing if cuts are put off.
-    fn weight_in(&self, window: Tokens) -> u64 {
+    pub(super) fn weight_in(&self, window: Tokens) -> u64 {
         if !self.early {
             return self.weight;
         }
@@ -395,7 +395,7 @@ impl<'a> Weighing<'a> {
         memo.spare.retain(|page| *page < unit.page);
         let anchor = self.figures.get(first).and_then(|figure| figure.anchor);
         for page in [self.page_before(first), anchor].into_iter().flatten() {
-            keep_alive(memo, page);
+            memo.keep_alive(page);
         }
     }
 
@@ -403,7 +403,7 @@ impl<'a> Weighing<'a> {
     fn anchor(&self, choice: &Choice, memo: &mut Memo) {
         let first = self.chosen(choice).iter().position(|goes| *goes);
         if let Some(page) = first.and_then(|first| self.page_before(first)) {
-            keep_alive(memo, page);
+            memo.keep_alive(page);
         }
     }
 
@@ -414,15 +414,6 @@ impl<'a> Weighing<'a> {
         let last = unit.first.saturating_add(unit.entries).checked_sub(1)?;
         self.situation.space.shown().nth(last).map(|one| one.id)
     }
-}
-
-/// Breakpoints to spare in the memo; a request has place for two or three.
-const SPARES_MAX: usize = 3;
-
-fn keep_alive(memo: &mut Memo, page: PageId) {
-    memo.spare.retain(|spare| *spare != page);
-    memo.spare.insert(0, page);
-    memo.spare.truncate(SPARES_MAX);
 }
 
 /// The class of a loss for each token.

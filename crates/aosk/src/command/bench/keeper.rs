@@ -361,7 +361,7 @@ impl Keeper for Paged<'_> {
 
     fn summarised(&mut self) {
         if let Some(range) = self.plan.summarise {
-            self.space.summarise(range, SUMMARY_TOKENS);
+            self.space.summarise(range, SUMMARY_TOKENS, None);
             self.memo.spare.clear();
         }
     }

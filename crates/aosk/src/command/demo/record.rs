@@ -172,10 +172,15 @@ impl Record {
             | Fact::ModelCharged { .. }
             | Fact::WindowExceeded { .. }
             | Fact::MemoryCut { .. }
+            | Fact::SummaryCalled { .. }
+            | Fact::Summarised { .. }
+            | Fact::SummaryFailed { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
             | Fact::PageForgotten { .. }
+            | Fact::TaskBegun { .. }
+            | Fact::TaskEnded { .. }
             | Fact::CacheMissed { .. }
             | Fact::MessageReceived { .. }
             | Fact::Signalled { .. }
