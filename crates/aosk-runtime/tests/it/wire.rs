@@ -119,6 +119,31 @@ async fn what_cannot_be_gone_on_from_is_asked_for_again() {
     node.shutdown().await.unwrap();
 }
 
+/// A provider that refuses to go on from what was begun is asked for all of it again; the agent hears
+/// nothing of it.
+#[tokio::test]
+async fn a_refusal_to_go_on_costs_what_was_begun_and_no_more() {
+    let scene = scene();
+    let trace = scene.trace.clone();
+    let refusal =
+        || json!({ "error": { "message": "no prefill", "type": "invalid_request_error" } });
+    let provider =
+        Provider::start(scene.trace.clone(), move |name, body| match (name, begun(body)) {
+            ("slow", Some(_)) => Answer::Whole(400, "", refusal()),
+            ("slow", None) if trace.count("asked slow") > 0 => Answer::Pieces(pieces(&STORY)),
+            _ => told(name, body),
+        });
+    let provider = provider.await;
+    let node = node(scene, &provider, "llamacpp:m", 1).await;
+    let slow = grown(&node, "slow", &STORY[..2].concat()).await;
+    let hurried = node.handle.spawn(urgent("hurried")).await.unwrap();
+    assert_eq!(node.end(hurried).await.1, "at once");
+    assert_eq!(node.end(slow).await, (ExitStatus::Finished, STORY.concat()));
+    let asked = provider.asked("slow");
+    assert_eq!(asked.iter().map(begun).collect::<Vec<_>>(), [None, Some("Once there "), None]);
+    node.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_connection_of_a_killed_process_is_closed() {
     let scene = scene();
