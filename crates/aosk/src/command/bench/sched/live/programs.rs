@@ -110,11 +110,12 @@ impl Program for Family {
         let Ok(children) = serde_json::from_str::<Children>(process.param) else {
             return Action::give_up(&event);
         };
-        match &event {
-            Event::Started => {}
-            Event::Spawned(_) => raised.started = raised.started.saturating_add(1),
-            Event::ChildExited { .. } => raised.ended = raised.ended.saturating_add(1),
-            other => return Action::give_up(other),
+        if matches!(event, Event::Spawned(_)) {
+            raised.started = raised.started.saturating_add(1);
+        } else if matches!(event, Event::ChildExited { .. }) {
+            raised.ended = raised.ended.saturating_add(1);
+        } else if !matches!(event, Event::Started) {
+            return Action::give_up(&event);
         }
         Action::call(if raised.started < children.count {
             let number = usize::try_from(raised.started).unwrap_or(usize::MAX);
