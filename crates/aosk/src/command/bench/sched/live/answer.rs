@@ -107,25 +107,22 @@ impl Answer {
         }
         // What is read is counted when the stream begins.
         serving.count(input);
-        let word = Bytes::from(chunk(&json!({ "delta": { "content": WORD } }), &Value::Null));
+        let word = Bytes::from(chunk(&Value::Null, &Value::Null));
         let mut pieces: VecDeque<_> = (1..output).map(|_| (word.clone(), 1)).collect();
-        let last = json!({ "delta": { "content": WORD }, "finish_reason": "stop" });
-        pieces.push_back((Bytes::from(chunk(&last, &usage) + "data: [DONE]\n\n"), 1));
+        let last = chunk(&json!("stop"), &usage) + "data: [DONE]\n\n";
+        pieces.push_back((Bytes::from(last), 1));
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { pieces, pace: Some(pace), serving: Some(serving) }
     }
 }
 
-/// An event of a stream.
-fn chunk(choice: &Value, usage: &Value) -> String {
-    let mut choice = choice.clone();
-    if let Some(choice) = choice.as_object_mut() {
-        choice.insert("index".to_owned(), 0.into());
-    }
+/// An event of a stream: one more word, and at the end why it ends and what it used.
+fn chunk(finish: &Value, usage: &Value) -> String {
     let chunk = json!({
         "id": "x", "object": "chat.completion.chunk", "created": 0, "model": "bench",
-        "choices": [choice], "usage": usage,
+        "choices": [{ "index": 0, "delta": { "content": WORD }, "finish_reason": finish }],
+        "usage": usage,
     });
     format!("data: {chunk}\n\n")
 }

@@ -110,11 +110,11 @@ impl Program for Family {
         let Ok(children) = serde_json::from_str::<Children>(process.param) else {
             return Action::give_up(&event);
         };
-        if let Event::Spawned(_) = &event {
+        if matches!(event, Event::Spawned(_)) {
             raised.started = raised.started.saturating_add(1);
-        } else if let Event::ChildExited { .. } = &event {
+        } else if matches!(event, Event::ChildExited { .. }) {
             raised.ended = raised.ended.saturating_add(1);
-        } else if event != Event::Started {
+        } else if !matches!(event, Event::Started) {
             return Action::give_up(&event);
         }
         Action::call(if raised.started < children.count {
