@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use aosk_kernel::Mutant;
 use aosk_sim::bench::{Crowd, Mix, quantile};
+use aosk_sim::traffic::{self, Traffic};
 use aosk_sim::{Case, Defect, Failure, Report, run, shrink};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// The kernel core in a simulated world: runs seeds, shrinks what fails, proves that broken kernels
 /// are found.
@@ -35,6 +37,9 @@ struct Options {
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
+    /// Run many agents on scarce models, some dozen a seed; `crowd` runs ten thousand.
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "small")]
+    traffic: Option<Size>,
     /// Measure one input with so many live processes; 0 means 100 to 100,000.
     #[arg(long, value_name = "N")]
     bench_apply: Option<u32>,
@@ -45,6 +50,15 @@ struct Options {
 enum Broken {
     All,
     One(Defect),
+}
+
+/// How many agents there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Size {
+    /// Some dozen.
+    Small,
+    /// Ten thousand.
+    Crowd,
 }
 
 impl Broken {
@@ -77,6 +91,10 @@ fn main() -> ExitCode {
         Some(processes) => match bench(out, &options, processes) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
+        },
+        None if options.traffic.is_some() => match traffics(out, &options) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) | Err(_) => ExitCode::FAILURE,
         },
         None => match seeds(out, &options) {
             Ok(true) => ExitCode::SUCCESS,
@@ -116,6 +134,53 @@ fn seeds(out: &mut impl Write, options: &Options) -> io::Result<bool> {
             writeln!(out, "{failure}")?;
         }
         summary(out, options, defect, runs, &total, begun.elapsed(), found)?;
+    }
+    Ok(good)
+}
+
+/// Runs many agents on scarce models. Returns whether all was as it should be.
+fn traffics(out: &mut impl Write, options: &Options) -> io::Result<bool> {
+    let mutants = match &options.mutant {
+        None => vec![None],
+        Some(Broken::One(defect)) => vec![defect.of_kernel()],
+        Some(Broken::All) => Mutant::ALL.iter().copied().map(Some).collect(),
+    };
+    let mut good = true;
+    for mutant in mutants {
+        let begun = now();
+        let (mut inputs, mut cut, mut found) = (0, 0, None);
+        let mut runs = 0_u32;
+        for seed in options.seeds.clone() {
+            let case = match options.traffic {
+                Some(Size::Crowd) => Traffic::crowd(seed),
+                Some(Size::Small) | None => Traffic::of_seed(seed),
+            };
+            runs += 1;
+            match traffic::run(&case.with_mutant(mutant)) {
+                Ok(figures) => {
+                    inputs += figures.inputs;
+                    cut += figures.cut;
+                    if options.traffic == Some(Size::Crowd) {
+                        writeln!(out, "{seed}: {figures:?}")?;
+                    }
+                }
+                Err(broken) => {
+                    found = Some(broken);
+                    break;
+                }
+            }
+        }
+        good &= found.is_some() == mutant.is_some();
+        if let Some(broken) = &found {
+            writeln!(out, "{broken}")?;
+        }
+        let verdict = if found.is_some() { "found" } else { "nothing found" };
+        let (seconds, name) = (begun.elapsed().as_secs_f64(), mutant.map(|m| format!("{m:?}: ")));
+        let name = name.unwrap_or_default();
+        writeln!(
+            out,
+            "{name}{verdict} with {runs} seeds in {seconds:.1} s, {inputs} inputs, {cut} calls cut off"
+        )?;
     }
     Ok(good)
 }
