@@ -11,7 +11,8 @@ mod rolling;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    Bounds, BudgetId, Limits, MicroUsd, Resource, Spend, Timestamp, Tokens, WhenOver, limits,
+    Bounds, BudgetId, Limits, MicroUsd, Millis, Resource, Spend, Timestamp, Tokens, WhenOver,
+    limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -291,10 +292,17 @@ impl Budgets {
 
     /// Holds `amount` at the node and everywhere above it, from `now` on.
     pub(crate) fn hold(&mut self, node: BudgetId, amount: &Spend, now: Timestamp) {
+        let counts_from = if broken!(self, WindowNeverExpires) {
+            now.after(Millis::from_secs(10 * 24 * 60 * 60))
+        } else if broken!(self, WindowExpiresEarly) {
+            Timestamp(now.0.saturating_sub(30_000))
+        } else {
+            now
+        };
         for id in self.chain(node) {
             if let Some(budget) = self.nodes.get_mut(id) {
                 budget.reserved = budget.reserved.plus(amount);
-                budget.windows.add(now, &budget.limits, amount);
+                budget.windows.add(counts_from, &budget.limits, amount);
             }
         }
     }

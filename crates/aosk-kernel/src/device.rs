@@ -229,6 +229,7 @@ impl Devices {
     /// does one that asks for patience: it answered.
     pub(crate) fn failed(&mut self, now: Timestamp, id: DeviceId, in_use: u32, failure: &Failure) {
         let deaf = broken!(self, CircuitStaysClosed);
+        let impatient = broken!(self, PatienceIgnored);
         let Some(device) = self.list.get_mut(id).filter(|_| !deaf) else {
             return;
         };
@@ -237,7 +238,9 @@ impl Devices {
             FailureClass::Transient => device.circuit = device.circuit.failed(now),
             FailureClass::RateLimited => {
                 device.circuit = device.circuit.succeeded();
-                device.patience.refused(now, in_use, failure.retry_after);
+                if !impatient {
+                    device.patience.refused(now, in_use, failure.retry_after);
+                }
             }
         }
     }

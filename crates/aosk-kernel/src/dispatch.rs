@@ -23,6 +23,9 @@ impl Kernel {
                 let free = self.free_backends(cx.now, *queue);
                 // What gave up its slot did so for this one.
                 let promised = free.iter().find_map(|id| self.promised(*id, *queue));
+                let has_room =
+                    |pid: &Pid| free.iter().any(|id| !self.is_full_for(cx.now, *id, *pid));
+                let promised = promised.filter(has_room);
                 let first = promised.map(|pid| (Rank::default(), pid));
                 let (rank, pid) = first.or_else(|| self.index.first_ready(*queue))?;
                 let free: Vec<_> =
@@ -79,7 +82,7 @@ impl Kernel {
 
     /// For whom of the queue a slot of the device was given up, if it is still the one to have it.
     fn promised(&self, id: DeviceId, queue: QueueId) -> Option<Pid> {
-        let pid = self.devices.get(id)?.promised?;
+        let pid = self.devices.get(id)?.promised.filter(|_| !broken!(self, PromiseIgnored))?;
         let most_urgent = self.index.most_urgent(queue).map(|(_, pid)| pid);
         let first = self.index.first_ready(queue).map(|(_, pid)| pid);
         (most_urgent == Some(pid) || first == Some(pid)).then_some(pid)
@@ -88,6 +91,9 @@ impl Kernel {
     /// The devices that have a slot free for the queue, the one to be asked first at the front.
     fn free_backends(&self, now: Timestamp, queue: QueueId) -> Vec<DeviceId> {
         let mut backends = self.devices.backends(queue);
+        if broken!(self, RouteSticks) {
+            backends.truncate(1);
+        }
         let oversubscribed = broken!(self, SlotOversubscribed);
         backends.retain(|id| {
             let in_use = self.index.slots_in_use(*id);
@@ -116,6 +122,7 @@ impl Kernel {
             let call = self.on_device(call.clone(), *id);
             let amount = self.worst_case(&call);
             let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
+            let node = node.filter(|_| !broken!(self, RateUncounted));
             match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
                 None => return Some((call, amount, *id)),
                 Some(until) => {
@@ -162,6 +169,10 @@ impl Kernel {
         held: Spend,
         (queue, device): (QueueId, DeviceId),
     ) {
+        let continues = self.devices.get(device).is_some_and(|device| device.continues);
+        if !continues && call.begun.is_some() {
+            self.lose_begun(pid, &mut call);
+        }
         self.serve(pid, &call);
         call.attempt = call.attempt.saturating_add(1);
         call.started = cx.now;
@@ -216,7 +227,6 @@ impl Kernel {
         if call.summary.is_none() {
             process.memory.sent(&call, rules, limit, cx.now);
         }
-        let continues = self.devices.get(device).is_some_and(|device| device.continues);
         let slice = self.config.slice.filter(|_| continues && self.config.policy.slices());
         process.state = State::Running {
             call,

@@ -89,6 +89,36 @@ pub enum Mutant {
     TasksForgotten,
     /// The summary that a model made is not stored.
     SummaryNotStored,
+    /// What a call was expected to take is left in place of what it took.
+    ShareUncorrected,
+    /// The clock of a level does not follow those that are served.
+    ClockStandsStill,
+    /// Who slept has a claim on all that it missed.
+    CreditUnbounded,
+    /// All groups have the same share.
+    GroupWeightIgnored,
+    /// What was used in a minute, an hour or a day counts for days.
+    WindowNeverExpires,
+    /// It counts for half a minute less than it should.
+    WindowExpiresEarly,
+    /// Calls go out although the rate of their device has no room.
+    RateUncounted,
+    /// A slot that was given up for one process goes to whoever is first.
+    PromiseIgnored,
+    /// What was written of an answer is forgotten when its call gives up the slot.
+    BegunDropped,
+    /// A call that gives up its slot is charged twice.
+    YieldChargedTwice,
+    /// A route leads to its first device, whatever that is like.
+    RouteSticks,
+    /// A device that refuses is asked on.
+    PatienceIgnored,
+    /// A call is cut off as often as somebody more urgent comes.
+    PreemptionsUnbounded,
+    /// A call is cut off for whoever is not less urgent.
+    MarginIgnored,
+    /// Raised bounds wake nobody.
+    RaiseUnheard,
 }
 
 impl Mutant {
@@ -136,6 +166,21 @@ impl Mutant {
         Self::TaskNotEnded,
         Self::TasksForgotten,
         Self::SummaryNotStored,
+        Self::ShareUncorrected,
+        Self::ClockStandsStill,
+        Self::CreditUnbounded,
+        Self::GroupWeightIgnored,
+        Self::WindowNeverExpires,
+        Self::WindowExpiresEarly,
+        Self::RateUncounted,
+        Self::PromiseIgnored,
+        Self::BegunDropped,
+        Self::YieldChargedTwice,
+        Self::RouteSticks,
+        Self::PatienceIgnored,
+        Self::PreemptionsUnbounded,
+        Self::MarginIgnored,
+        Self::RaiseUnheard,
     ];
 }
 

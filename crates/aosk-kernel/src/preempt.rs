@@ -12,12 +12,11 @@
 //! cut off for an urgent process only while less has passed than is left, and never for a slice. And a
 //! call is cut off a bounded number of times.
 
-use aosk_abi::{
-    Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, Usage, limits,
-};
+use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, limits};
 
 use crate::device::DeviceId;
 use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
 use crate::process::{ModelCall, Process, State};
 use crate::scheduler::expected_output;
 
@@ -51,7 +50,8 @@ impl Kernel {
 
     /// Whose call on the device is cut off for a process of this priority, if anybody's is.
     fn victim(&self, now: Timestamp, device: DeviceId, priority: u8) -> Option<Pid> {
-        let urgent = |of: u8| priority.saturating_add(limits::PREEMPT_MARGIN) <= of;
+        let margin = if broken!(self, MarginIgnored) { 0 } else { limits::PREEMPT_MARGIN };
+        let urgent = |of: u8| priority.saturating_add(margin) <= of;
         let running = self.index.running(device).take_while(|(of, _)| urgent(*of));
         running.map(|(_, pid)| pid).find(|pid| {
             let process = self.processes.get(*pid);
@@ -69,7 +69,7 @@ impl Kernel {
         };
         let ran = now.since(call.started);
         let remaining = device.pace.remaining(ran, expected_output(call, &process.stats));
-        call.preempted < limits::PREEMPTIONS_MAX
+        (call.preempted < limits::PREEMPTIONS_MAX || broken!(self, PreemptionsUnbounded))
             && remaining >= limits::PREEMPT_REMAINING_MIN
             && (device.continues || ran <= remaining)
     }
@@ -147,19 +147,32 @@ impl Kernel {
             usage.input_uncached = call.input;
         }
         self.settle_unanswered(cx, pid, &call, &held, &usage, /*calls*/ 0);
+        if broken!(self, YieldChargedTwice) {
+            self.settle_unanswered(cx, pid, &call, &Spend::default(), &usage, /*calls*/ 0);
+        }
         call.preempted = call.preempted.saturating_add(1);
-        if let Some(begun) = begun {
+        let forgets = broken!(self, BegunDropped);
+        if let Some(begun) = begun.as_ref().filter(|_| !forgets) {
             call.begun = Some(begun.hash());
+            call.begun_output += usage.output;
             cx.fx.bodies.push(begun.clone());
         } else {
-            call.begun = None;
+            call.begun_output += usage.output;
+            self.lose_begun(pid, &mut call);
         }
-        let lost = if begun.is_none() { usage } else { Usage::default() };
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.preempted = process.stats.preempted.saturating_add(1);
-            process.stats.lost += lost.output;
         }
         self.enqueue(pid, call);
         self.interrupt(cx, pid);
+    }
+
+    /// What of the answer was written cannot be gone on from.
+    pub(crate) fn lose_begun(&mut self, pid: Pid, call: &mut ModelCall) {
+        call.begun = None;
+        let lost = std::mem::take(&mut call.begun_output);
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.stats.lost += lost;
+        }
     }
 }

@@ -7,6 +7,7 @@ use aosk_abi::{
 
 use crate::config::Rates;
 use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
 
 impl Kernel {
     /// Gives each device whose rates are bounded its node, and bounds those there are as the
@@ -95,7 +96,9 @@ impl Kernel {
         };
         node.set_limits(*limits, cx.now);
         cx.node_fact(Fact::BudgetSet { budget: id, limits: *limits });
-        self.budgets.release_only(id);
+        if !broken!(self, RaiseUnheard) {
+            self.budgets.release_only(id);
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use aosk_abi::{BudgetId, Pid};
 
 use crate::budget::{Budget, ROOT};
 use crate::kernel::Kernel;
+use crate::mutant::{Broken, Mutant, broken};
 use crate::process::{ModelCall, State};
 use crate::scheduler::{Standing, expected, start, virtual_time, weight};
 
@@ -18,7 +19,11 @@ impl Kernel {
         let price = self.config.price(&call.options.model, call.long_lived);
         let above = self.budgets.groups_above(process.spec.budget);
         let clock = above.first().map_or(0, |home| self.standing(*home, &pool).clock);
-        call.start = start(process.served.get(&pool).copied(), clock, weight(process.priority));
+        let served = process.served.get(&pool).copied();
+        call.start = start(served, clock, weight(process.priority));
+        if broken!(self, CreditUnbounded) {
+            call.start = served.unwrap_or(clock);
+        }
         call.service = expected(&price, &call, &process.stats);
         self.wake_groups(&above, &pool);
         self.set_state(pid, State::Ready { call });
@@ -31,7 +36,7 @@ impl Kernel {
             let clock = self.standing(parent, pool).clock;
             let Some(node) = self.budgets.get(group) else { continue };
             let known = node.standing.get(pool).map(|standing| standing.served);
-            let served = start(known, clock, group_weight(node));
+            let served = start(known, clock, group_weight(node, self.broken));
             if known != Some(served)
                 && let Some(node) = self.budgets.get_mut(group)
             {
@@ -44,6 +49,7 @@ impl Kernel {
     /// where those stood who were chosen there.
     pub(crate) fn serve(&mut self, pid: Pid, call: &ModelCall) {
         let pool = self.devices.pool_for(&call.options.model).to_owned();
+        let (broken, stands_still) = (self.broken, broken!(self, ClockStandsStill));
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
@@ -52,9 +58,11 @@ impl Kernel {
         let mut chosen = call.start;
         for id in self.budgets.groups_above(process.spec.budget) {
             let Some(node) = self.budgets.get_mut(id) else { continue };
-            let share = virtual_time(call.service, group_weight(node));
+            let share = virtual_time(call.service, group_weight(node, broken));
             let standing = node.standing.entry(pool.clone()).or_default();
-            standing.clock = standing.clock.max(chosen);
+            if !stands_still {
+                standing.clock = standing.clock.max(chosen);
+            }
             chosen = standing.served;
             // Nobody stands beside the root.
             if id != ROOT {
@@ -66,7 +74,9 @@ impl Kernel {
     /// Counts what an attempt took in place of what it was expected to take.
     pub(crate) fn served(&mut self, pid: Pid, call: &ModelCall, service: u64) {
         let pool = self.devices.pool_for(&call.options.model).to_owned();
-        let Some(process) = self.processes.get_mut(pid) else {
+        let broken = self.broken;
+        let uncorrected = broken!(self, ShareUncorrected);
+        let Some(process) = self.processes.get_mut(pid).filter(|_| !uncorrected) else {
             return;
         };
         let share = virtual_time(service, weight(process.priority));
@@ -74,8 +84,8 @@ impl Kernel {
         let above = self.budgets.groups_above(process.spec.budget);
         for id in above.into_iter().filter(|id| *id != ROOT) {
             let Some(node) = self.budgets.get_mut(id) else { continue };
-            let expected = virtual_time(call.service, group_weight(node));
-            let share = virtual_time(service, group_weight(node));
+            let expected = virtual_time(call.service, group_weight(node, broken));
+            let share = virtual_time(service, group_weight(node, broken));
             let standing = node.standing.entry(pool.clone()).or_default();
             standing.served = standing.served.saturating_sub(expected).saturating_add(share);
         }
@@ -88,6 +98,7 @@ impl Kernel {
 }
 
 /// The weight of a group among those beside it; of no meaning for the root.
-fn group_weight(node: &Budget) -> u64 {
-    weight(node.group.as_ref().map_or(50, |group| group.priority))
+fn group_weight(node: &Budget, broken: Broken) -> u64 {
+    let group = node.group.as_ref().filter(|_| !broken.is(Mutant::GroupWeightIgnored));
+    weight(group.map_or(50, |group| group.priority))
 }

@@ -1,5 +1,9 @@
 //! What one input costs with many processes. The kernel's time must not grow with how much lives:
 //! its queues are indexed, and only what an input touches is looked at.
+//!
+//! Two inputs are told apart. A call that ends frees a slot, so who is next is chosen and started:
+//! that is the decision of the scheduler, with all that belongs to an answer. A process that asks
+//! while all slots are taken is put into its queue.
 
 use aosk_abi::{
     Command, Effects, Input, Limits, MessageIndex, MicroUsd, Millis, ModelOutcome, PageKind,
@@ -23,10 +27,45 @@ pub struct Crowd {
     case: Case,
 }
 
+/// Who is in a crowd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mix {
+    /// All are alike.
+    Equal,
+    /// They have all priorities, and belong to a hundred groups of ten tenants.
+    Groups,
+}
+
+/// Nanoseconds that single inputs took.
+#[derive(Debug, Default, Clone)]
+pub struct Costs {
+    /// A call ended and the next one was chosen and started.
+    pub decided: Vec<u64>,
+    /// A process asked and was put into its queue.
+    pub queued: Vec<u64>,
+}
+
+impl Costs {
+    /// How many inputs there were.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.decided.len().saturating_add(self.queued.len())
+    }
+}
+
+/// The value below which so many of a thousand lie; zero of none.
+#[must_use]
+pub fn quantile(values: &[u64], per_mille: usize) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let at = sorted.len().saturating_mul(per_mille) / 1_000;
+    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
+}
+
 impl Crowd {
     /// A kernel with `processes` live ones: most wait for a slot, some have one.
     #[must_use]
-    pub fn new(processes: u32) -> Self {
+    pub fn new(processes: u32, mix: Mix) -> Self {
         let mut config = Config::default();
         let price = Price::flat(Rates { input: MicroUsd(1_000_000), ..Rates::default() });
         let model = ModelConfig {
@@ -43,8 +82,9 @@ impl Crowd {
             case: Case { features: Features::from_bits(0), ..Case::of_seed(0) },
         };
         for number in 0..processes {
-            let command = Command::Spawn(Box::new(spec(number)));
-            crowd.apply(&Input::Operator { request: RequestId(u64::from(number)), command });
+            let command = Command::Spawn(Box::new(spec(number, mix)));
+            let input = Input::Operator { request: RequestId(u64::from(number)), command };
+            crowd.apply(&input, &mut Costs::default(), &|| 0);
         }
         crowd
     }
@@ -56,25 +96,26 @@ impl Crowd {
     }
 
     /// Answers `turns` model calls, each of which makes its process ask again and another one
-    /// start. Returns the number of inputs applied.
-    pub fn work(&mut self, turns: u32) -> u64 {
-        let mut applied = 0;
+    /// start. Returns what each input took, by a clock in nanoseconds.
+    pub fn work(&mut self, turns: u32, clock: &impl Fn() -> u64) -> Costs {
+        let mut costs = Costs::default();
         for _ in 0..turns {
             let Some(done) = self.running.pop_front() else {
                 break;
             };
-            applied += self.apply(&done);
+            self.apply(&done, &mut costs, clock);
         }
-        applied
+        costs
     }
 
     /// Applies an input and the steps it leads to; stores nothing but forgets what was to be
     /// stored.
-    fn apply(&mut self, input: &Input) -> u64 {
+    fn apply(&mut self, input: &Input, costs: &mut Costs, clock: &impl Fn() -> u64) {
         self.now = self.now.after(Millis(1));
         let mut fx = Effects::default();
+        let begun = clock();
         self.kernel.apply(self.now, input, &mut fx);
-        let mut applied = 1;
+        costs.decided.push(clock().saturating_sub(begun));
         for resume in std::mem::take(&mut fx.resumes) {
             let options = ThinkOptions {
                 model: MODEL.to_owned(),
@@ -91,8 +132,9 @@ impl Crowd {
             };
             let step = Step { append: Vec::new(), call, state: "0".into() };
             let input = Input::Syscall { pid: resume.pid, turn: resume.turn, step };
+            let begun = clock();
             self.kernel.apply(self.now, &input, &mut fx);
-            applied += 1;
+            costs.queued.push(clock().saturating_sub(begun));
         }
         self.kernel.flush(&mut fx);
         for release in fx.releases {
@@ -111,7 +153,6 @@ impl Crowd {
                 }));
             }
         }
-        applied
     }
 
     /// The messages that the page table of a process does not have yet, each as one page.
@@ -136,19 +177,26 @@ impl Crowd {
     }
 }
 
-fn spec(number: u32) -> SpawnSpec {
+fn spec(number: u32, mix: Mix) -> SpawnSpec {
+    let (priority, group) = match mix {
+        Mix::Equal => (50, String::new()),
+        Mix::Groups => (
+            u8::try_from(number % 101).unwrap_or(50),
+            format!("tenant-{}/group-{}", number % 10, number % 100),
+        ),
+    };
     SpawnSpec {
         name: format!("agent-{number}"),
         label: String::new(),
         program: ProgramSpec { name: "bench".to_owned(), param: "null".into() },
-        priority: 50,
+        priority,
         capabilities: PermissionLevel::Full.capabilities(),
         // One in ten has a budget of its own, as children of a planner would.
         limits: Limits {
             tokens: number.is_multiple_of(10).then_some(Tokens(u64::MAX / 2)),
             ..Limits::default()
         },
-        group: String::new(),
+        group,
         fork: false,
         pages: Vec::new(),
     }

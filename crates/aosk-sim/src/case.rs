@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aosk_abi::{Limits, MicroUsd, Millis, Price, Rates, Risk, Timestamp, Tokens, ToolTraits};
+use aosk_abi::{
+    Bounds, Limits, MicroUsd, Millis, Price, Rates, Risk, Timestamp, Tokens, ToolTraits, WhenOver,
+};
 use aosk_kernel::memory::{CacheRules, Prefer, replacement, rules};
-use aosk_kernel::{Config, ModelConfig, policy};
+use aosk_kernel::{Config, GroupConfig, ModelConfig, policy};
 
 use crate::defect::Defect;
 use crate::faults::{Feature, Features};
@@ -20,6 +22,9 @@ pub const HORIZON: Millis = Millis::from_secs(240);
 
 /// The models of every run.
 pub const MODELS: [&str; 2] = ["sim:fast", "sim:slow"];
+
+/// The tenants and groups of runs that have them.
+pub const GROUPS: [&str; 3] = ["t1", "t1/a", "t2"];
 
 /// A tool of the simulated world: one of each sort that the kernel tells apart.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +212,37 @@ impl Case {
             config.policy = chosen;
         }
         self.windows(&mut rng, &mut config);
+        self.scarce(&mut config);
         config
+    }
+
+    /// Rates of devices, tenants and their bounds in time, and models that go on from what was begun.
+    /// Chance of its own, so that what else a seed does is not changed by it.
+    fn scarce(&self, config: &mut Config) {
+        let mut rng = Rng::of(self.seed, About::Traffic, &[1]);
+        for model in config.models.values_mut() {
+            let calls = rng.between(5, 60);
+            let tokens = Tokens(rng.between(3_000, 40_000));
+            if self.has(Feature::Rates) {
+                model.rates.per_minute =
+                    Bounds { calls: Some(calls), tokens: Some(tokens), micro_usd: None };
+            }
+            model.continues = self.has(Feature::Continues);
+        }
+        if self.has(Feature::Continues) {
+            config.slice = Some(Millis(rng.between(500, 3_000)));
+        }
+        for name in GROUPS.iter().filter(|_| self.has(Feature::Groups)) {
+            let priority = u8::try_from(rng.between(30, 70)).unwrap_or(50);
+            let mut limits = Limits::default();
+            if self.has(Feature::Spans) {
+                limits.per_minute.calls = rng.chance(500).then(|| rng.between(2, 30));
+                limits.per_hour.tokens =
+                    rng.chance(300).then(|| Tokens(rng.between(5_000, 90_000)));
+                limits.when_over = if rng.chance(300) { WhenOver::Stop } else { WhenOver::Wait };
+            }
+            config.groups.insert((*name).to_owned(), GroupConfig { priority, limits });
+        }
     }
 }
 

@@ -9,7 +9,7 @@ macro_rules! features {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// One thing that a run may do or suffer.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[repr(u32)]
+        #[repr(u64)]
         pub enum Feature {
             $($(#[$doc])* $variant,)*
         }
@@ -94,11 +94,32 @@ features! {
     SmallWindows = "small-windows",
     /// Models say that what they are sent is too long.
     TooLong = "too-long",
+    /// Devices have rates, and say what is left of them.
+    Rates = "rates",
+    /// What they say of their rates is not true.
+    Liars = "liars",
+    /// A name leads to two devices.
+    Routes = "routes",
+    /// Processes belong to tenants and groups.
+    Groups = "groups",
+    /// Budgets are bounded in a minute, an hour or a day, and when they are spent calls wait, stop, or
+    /// ask a person, who raises them.
+    Spans = "spans",
+    /// Models go on from what was begun, and calls have time slices.
+    Continues = "continues",
+    /// The clock jumps forward by hours.
+    Jumps = "jumps",
+    /// Answers have heavy-tailed lengths.
+    HeavyTail = "heavy-tail",
+    /// Some agents sleep between calls.
+    Lazy = "lazy",
+    /// Agents have all sorts of priorities.
+    Weights = "weights",
 }
 
 /// The features of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Features(u32);
+pub struct Features(u64);
 
 impl Features {
     /// All of them.
@@ -119,30 +140,30 @@ impl Features {
     /// Whether the feature is on.
     #[must_use]
     pub fn has(self, feature: Feature) -> bool {
-        self.0 & (1 << feature as u32) != 0
+        self.0 & (1 << feature as u64) != 0
     }
 
     /// The same with the feature on.
     #[must_use]
     pub fn with(self, feature: Feature) -> Self {
-        Self(self.0 | 1 << feature as u32)
+        Self(self.0 | 1 << feature as u64)
     }
 
     /// The same with the feature off.
     #[must_use]
     pub fn without(self, feature: Feature) -> Self {
-        Self(self.0 & !(1 << feature as u32))
+        Self(self.0 & !(1 << feature as u64))
     }
 
     /// The set as a number, to be stored.
     #[must_use]
-    pub fn bits(self) -> u32 {
+    pub fn bits(self) -> u64 {
         self.0
     }
 
     /// The set that has this number.
     #[must_use]
-    pub fn from_bits(bits: u32) -> Self {
+    pub fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 

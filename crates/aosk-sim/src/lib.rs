@@ -17,6 +17,7 @@
 //! | `checker` | what must be true |
 //! | [`mod@reference`] | small models that parts of the kernel are held against |
 //! | [`mod@shrink`] | the smallest run that still fails |
+//! | [`traffic`] | many agents on scarce models, and judges of what the scheduler promises |
 //! | [`bench`](mod@bench) | what one input costs with many processes |
 
 pub mod bench;
@@ -33,6 +34,7 @@ pub mod rng;
 pub mod shrink;
 pub mod store;
 pub mod tools;
+pub mod traffic;
 pub mod workload;
 mod world;
 

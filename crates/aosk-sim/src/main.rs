@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aosk_sim::bench::Crowd;
+use aosk_kernel::Mutant;
+use aosk_sim::bench::{Crowd, Mix, quantile};
+use aosk_sim::traffic::{self, Traffic};
 use aosk_sim::{Case, Defect, Failure, Report, run, shrink};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// The kernel core in a simulated world: runs seeds, shrinks what fails, proves that broken kernels
 /// are found.
@@ -35,7 +37,10 @@ struct Options {
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
-    /// Measure one input with so many live processes; 0 means 100, 1000 and 10000.
+    /// Run many agents on scarce models, some dozen a seed; `crowd` runs ten thousand.
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "small")]
+    traffic: Option<Size>,
+    /// Measure one input with so many live processes; 0 means 100 to 100,000.
     #[arg(long, value_name = "N")]
     bench_apply: Option<u32>,
 }
@@ -45,6 +50,15 @@ struct Options {
 enum Broken {
     All,
     One(Defect),
+}
+
+/// How many agents there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Size {
+    /// Some dozen.
+    Small,
+    /// Ten thousand.
+    Crowd,
 }
 
 impl Broken {
@@ -74,9 +88,13 @@ fn main() -> ExitCode {
     }
     let out = &mut io::stdout().lock();
     match options.bench_apply {
-        Some(processes) => match bench(out, processes) {
+        Some(processes) => match bench(out, &options, processes) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
+        },
+        None if options.traffic.is_some() => match traffics(out, &options) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) | Err(_) => ExitCode::FAILURE,
         },
         None => match seeds(out, &options) {
             Ok(true) => ExitCode::SUCCESS,
@@ -116,6 +134,53 @@ fn seeds(out: &mut impl Write, options: &Options) -> io::Result<bool> {
             writeln!(out, "{failure}")?;
         }
         summary(out, options, defect, runs, &total, begun.elapsed(), found)?;
+    }
+    Ok(good)
+}
+
+/// Runs many agents on scarce models. Returns whether all was as it should be.
+fn traffics(out: &mut impl Write, options: &Options) -> io::Result<bool> {
+    let mutants = match &options.mutant {
+        None => vec![None],
+        Some(Broken::One(defect)) => vec![defect.of_kernel()],
+        Some(Broken::All) => Mutant::ALL.iter().copied().map(Some).collect(),
+    };
+    let mut good = true;
+    for mutant in mutants {
+        let begun = now();
+        let (mut inputs, mut cut, mut found) = (0, 0, None);
+        let mut runs = 0_u32;
+        for seed in options.seeds.clone() {
+            let case = match options.traffic {
+                Some(Size::Crowd) => Traffic::crowd(seed),
+                Some(Size::Small) | None => Traffic::of_seed(seed),
+            };
+            runs += 1;
+            match traffic::run(&case.with_mutant(mutant)) {
+                Ok(figures) => {
+                    inputs += figures.inputs;
+                    cut += figures.cut;
+                    if options.traffic == Some(Size::Crowd) {
+                        writeln!(out, "{seed}: {figures:?}")?;
+                    }
+                }
+                Err(broken) => {
+                    found = Some(broken);
+                    break;
+                }
+            }
+        }
+        good &= found.is_some() == mutant.is_some();
+        if let Some(broken) = &found {
+            writeln!(out, "{broken}")?;
+        }
+        let verdict = if found.is_some() { "found" } else { "nothing found" };
+        let (seconds, name) = (begun.elapsed().as_secs_f64(), mutant.map(|m| format!("{m:?}: ")));
+        let name = name.unwrap_or_default();
+        writeln!(
+            out,
+            "{name}{verdict} with {runs} seeds in {seconds:.1} s, {inputs} inputs, {cut} calls cut off"
+        )?;
     }
     Ok(good)
 }
@@ -170,23 +235,42 @@ fn summary(
 }
 
 /// Measures what one input costs.
-fn bench(out: &mut impl Write, processes: u32) -> io::Result<()> {
-    let sizes = if processes == 0 { vec![100, 1_000, 10_000] } else { vec![processes] };
-    for size in sizes {
-        let mut crowd = Crowd::new(size);
+fn bench(out: &mut impl Write, options: &Options, processes: u32) -> io::Result<()> {
+    let sizes = if processes == 0 { vec![100, 1_000, 10_000, 100_000] } else { vec![processes] };
+    let origin = now();
+    let clock = || u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    for (size, mix) in sizes.iter().flat_map(|size| [(*size, Mix::Equal), (*size, Mix::Groups)]) {
+        let mut crowd = Crowd::new(size, mix);
         // Once round, so that every process has begun to work.
-        crowd.work(size);
-        let begun = now();
-        let applied = crowd.work(20_000);
-        let micros = begun.elapsed().as_secs_f64() * 1e6
-            / f64::from(u32::try_from(applied).unwrap_or(u32::MAX));
-        writeln!(
-            out,
-            "{:6} processes: {micros:.1} us per input, {applied} inputs",
-            crowd.processes()
-        )?;
+        crowd.work(size, &clock);
+        let costs = crowd.work(20_000, &clock);
+        let at = |values: &[u64]| [500, 990].map(|part| micros(quantile(values, part)));
+        let ([decided_50, decided_99], [queued_50, queued_99]) =
+            (at(&costs.decided), at(&costs.queued));
+        if options.json {
+            let figures = serde_json::json!({
+                "processes": crowd.processes(), "mix": format!("{mix:?}"),
+                "inputs": costs.inputs(), "decided_p50_us": decided_50,
+                "decided_p99_us": decided_99, "queued_p50_us": queued_50,
+                "queued_p99_us": queued_99,
+            });
+            writeln!(out, "{figures}")?;
+        } else {
+            writeln!(
+                out,
+                "{:6} processes, {mix:?}: a call ends and the next starts in {decided_50:.1} us \
+                 (p99 {decided_99:.1}), one is queued in {queued_50:.1} us (p99 {queued_99:.1}), \
+                 {} inputs",
+                crowd.processes(),
+                costs.inputs()
+            )?;
+        }
     }
     Ok(())
+}
+
+fn micros(nanos: u64) -> f64 {
+    Duration::from_nanos(nanos).as_secs_f64() * 1e6
 }
 
 #[expect(clippy::disallowed_methods, reason = "the speed of the simulator is real time")]

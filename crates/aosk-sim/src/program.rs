@@ -20,7 +20,7 @@ use crate::rng::{About, Rng};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     seed: u64,
-    features: u32,
+    features: u64,
     /// Steps taken.
     step: u32,
     /// Steps after which it ends.

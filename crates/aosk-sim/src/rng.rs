@@ -38,6 +38,16 @@ pub enum About {
     Memory,
     /// How large one message is, and of how many pieces.
     Content,
+    /// A run of many agents on scarce models.
+    Traffic,
+    /// What the operator does there.
+    Operator,
+    /// An agent of it, or a call of one.
+    Agent,
+    /// What one token of an answer says.
+    Token,
+    /// When a provider refuses, is gone, or lies.
+    Provider,
 }
 
 impl Rng {

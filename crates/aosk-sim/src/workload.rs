@@ -3,7 +3,7 @@
 use aosk_abi::{Body, Command, Message, Millis, Pid, Signal, Timestamp};
 use aosk_kernel::Kernel;
 
-use crate::case::{BEGIN, Case, HORIZON};
+use crate::case::{BEGIN, Case, GROUPS, HORIZON};
 use crate::faults::Feature;
 use crate::program;
 use crate::rng::{About, Rng};
@@ -26,8 +26,13 @@ pub fn command(case: &Case, action: u32, kernel: &Kernel) -> Option<Command> {
     let mut rng = Rng::of(case.seed, About::Action, &[u64::from(action), 1]);
     let spawn = |rng: &mut Rng| {
         let generations = u32::try_from(rng.between(0, GENERATIONS_MAX)).unwrap_or(0);
-        let spec =
+        let mut spec =
             program::spec(rng, case.features, rng_seed(case, action), case.steps_max, generations);
+        if case.has(Feature::Groups) {
+            let mut rng = Rng::of(case.seed, About::Traffic, &[2, u64::from(action)]);
+            let group = if rng.chance(700) { rng.pick(&GROUPS) } else { None };
+            spec.group = group.copied().unwrap_or_default().to_owned();
+        }
         Command::Spawn(Box::new(spec))
     };
     if action < first(case) {

@@ -321,9 +321,17 @@ pub struct ModelCall {
     /// What of the answer is written already and is to be gone on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Hash>,
+    /// The output tokens of which that is.
+    #[serde(default, skip_serializing_if = "is_no_token")]
+    pub begun_output: Tokens,
     /// How often it was cut off for another.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub preempted: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_no_token(tokens: &Tokens) -> bool {
+    *tokens == Tokens::ZERO
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

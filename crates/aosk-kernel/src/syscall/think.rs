@@ -88,6 +88,7 @@ impl Kernel {
             service: 0,
             started: Timestamp::ZERO,
             begun: None,
+            begun_output: Tokens::ZERO,
             preempted: 0,
         };
         let pages = process.page_count();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use aosk_abi::{
-    Body, Message, Millis, ModelOutcome, Pid, PreemptCause, Release, Tokens, Usage, limits,
+    Body, Bounds, Message, Millis, ModelOutcome, Pid, PreemptCause, Release, Tokens, Usage, limits,
 };
 
 use super::script::*;
-use crate::{Config, ModelConfig, policy};
+use crate::{Choice, Config, ModelConfig, Rates, Route, policy};
 
 /// One slot of a model that can go on from what was begun, or cannot. Its answers take 20 ms a token
 /// as far as the kernel knows.
@@ -209,6 +209,40 @@ fn what_was_begun_outlives_a_crash() {
     assert_eq!(s.running(), Some(slow));
     let begun = s.process(slow).state.call().and_then(|call| call.begun);
     assert_eq!(begun, Some(Body::new(Message::assistant("so far")).hash()));
+}
+
+#[test]
+fn a_device_that_cannot_go_on_is_not_given_what_was_begun() {
+    let model = |continues| ModelConfig { slots: 1, continues, ..ModelConfig::default() };
+    let models = [("a".to_owned(), model(true)), ("b".to_owned(), model(false))];
+    let backends = ["a", "b"].map(|name| (name.to_owned(), 1)).to_vec();
+    let route = Route { backends, choice: Choice::InOrder };
+    let routes = [("m".to_owned(), route)];
+    let config = Config { models: models.into(), routes: routes.into(), ..Config::default() };
+    let (mut s, slow, urgent) = two(config, 10);
+    let other = s.spawn(with_priority("other", 50));
+    s.step(other, think_of("m", 10, 1_000));
+    s.step(urgent, think_of("m", 10, 100));
+    give_up(&mut s, slow, Some("so far"), 150);
+    s.answer(other, 10, 5);
+    let call = s.process(slow).state.call().expect("a call");
+    assert_eq!((call.device(), call.begun), ("b", None));
+    assert_eq!(s.process(slow).stats.lost, Tokens(150));
+}
+
+#[test]
+fn a_slot_is_not_kept_for_one_that_the_rates_hold_back() {
+    let tokens = Some(Tokens(1_500));
+    let per_minute = Bounds { tokens, ..Bounds::default() };
+    let mut config = config(true);
+    config.models.get_mut("m").expect("there").rates = Rates { per_minute, ..Rates::default() };
+    let (mut s, slow, urgent) = two(config, 10);
+    let short = s.spawn(with_priority("short", 50));
+    s.step(short, think_of("m", 10, 20));
+    s.step(urgent, think_of("m", 10, 1_400));
+    give_up(&mut s, slow, Some("so far"), 150);
+    // There is no room for its call beside what was used, and for a short one there is.
+    assert_eq!((s.word(urgent), s.word(short)), ("ready", "running"));
 }
 
 #[test]

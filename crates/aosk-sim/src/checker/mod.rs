@@ -122,7 +122,9 @@ impl Checker {
         let books = Books { policy: config.policy.name().to_owned(), ..Books::default() };
         Self {
             prices: prices.collect(),
-            bounded: case.has(Feature::Limits) || case.has(Feature::RootLimits),
+            bounded: case.has(Feature::Limits)
+                || case.has(Feature::RootLimits)
+                || (case.has(Feature::Spans) && case.has(Feature::Groups)),
             decided: Decided::default(),
             kept: books.clone(),
             kept_rows: Vec::new(),

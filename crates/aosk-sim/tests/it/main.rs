@@ -4,3 +4,4 @@ mod bench;
 mod mutants;
 mod regressions;
 mod smoke;
+mod traffic;
