@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use crate::driver::OnRates;
 use crate::embedder::{Embedder, TEXT_BYTES_MAX, TEXTS_MAX, VECTOR_MAX};
 use crate::endpoint::Endpoint;
 use crate::failure::{Complaint, failed};
@@ -122,7 +123,7 @@ impl Embedder for Embeddings {
         }
         let asked = Asked { model: &self.model, input: texts };
         let body = serde_json::to_vec(&asked).map_err(|error| self.endpoint.unwritable(&error))?;
-        let mut answer = self.endpoint.post(body, /*is_stream*/ false).await?;
+        let mut answer = self.endpoint.post(body, /*is_stream*/ false, &OnRates::default()).await?;
         let mut whole = Vec::new();
         answer.whole(&mut whole).await?;
         self.read(&whole, answer.headers(), texts.len())

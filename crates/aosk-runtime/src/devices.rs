@@ -4,6 +4,7 @@
 //! when that has happened is the kernel told that the call no longer runs.
 
 mod answer;
+mod heard;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Notice,
     Pid, ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
-use aosk_model::{CacheHints, Delta, OnDelta, Replay, Request, Tokenizer};
+use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -21,7 +22,8 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use crate::config::ModelDevice;
 use crate::memory::{Searched, Shown};
 
-use self::answer::{Growing, joined};
+use self::answer::{Growing, left_of, outcome};
+use self::heard::Heard;
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ pub(crate) struct Devices {
     /// Tools offered together, and their tokens by the tokenizer that was asked last.
     offered: HashMap<Vec<String>, Offered>,
     growth: broadcast::Sender<Growth>,
+    heard: Arc<Heard>,
     tasks: JoinSet<Ended>,
     running: HashMap<Key, AbortHandle>,
     /// What has a model call give up its slot.
@@ -117,6 +120,7 @@ impl Devices {
             workspaces: HashMap::new(),
             offered: HashMap::new(),
             growth,
+            heard: Arc::default(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             yields: HashMap::new(),
@@ -183,17 +187,21 @@ impl Devices {
             // What one process sends begins like what it sent before.
             key: format!("{}-{}", asker.name, call.pid),
         };
+        // It may have been begun by another device.
+        let begun = begun.filter(|_| model.continues);
+        let (heard, name) = (self.heard.clone(), device.to_owned());
         let request = Request {
             call,
             attempt,
             process: asker.name,
             label: asker.label,
-            options,
+            options: left_of(options, begun.as_ref(), model.tokenizer),
             messages: told(shown.messages, notice),
             begun: begun.clone(),
             tools,
             cache,
             answers: asker.answers,
+            on_rates: OnRates::new(move |report| heard.take(&name, report)),
         };
         let growth = self.growth.clone();
         let summarises = shown.summarises;
@@ -214,13 +222,11 @@ impl Devices {
             let on_delta: OnDelta<'_> = if streams { Some(&on_delta) } else { None };
             let outcome = tokio::select! {
                 biased;
-                answer = model.driver.complete(request, on_delta) => match answer {
-                    Ok(reply) => ModelOutcome::Answered(Box::new(joined(begun.as_ref(), reply))),
-                    Err(failure) => ModelOutcome::Failed(failure),
-                },
+                answer = model.driver.complete(request, on_delta) => {
+                    outcome(begun.as_ref(), answer)
+                }
                 () = yields.notified() => {
-                    let begun = if model.continues { begun.as_ref() } else { None };
-                    growing.broken_off(begun, model.tokenizer, model.continues)
+                    growing.broken_off(begun.as_ref(), model.tokenizer, model.continues)
                 }
             };
             Input::ModelDone { call, attempt, outcome }
@@ -386,14 +392,20 @@ impl Devices {
         self.tasks.len()
     }
 
-    /// The next completion; none while nothing is in flight.
+    /// The next completion, or what a provider said of its rates; none while nothing is in flight.
     pub(crate) async fn next(&mut self) -> Option<Ended> {
-        let ended = self.tasks.join_next_with_id().await?;
+        let ended = tokio::select! { biased;
+            said = self.heard.next() => return Some(Ended::Done(said)),
+            ended = self.tasks.join_next_with_id() => ended?,
+        };
         Some(self.completion(ended))
     }
 
-    /// A completion that is there already.
+    /// The same, if it is there already.
     pub(crate) fn try_next(&mut self) -> Option<Ended> {
+        if let Some(said) = self.heard.try_next() {
+            return Some(Ended::Done(said));
+        }
         let ended = self.tasks.try_join_next_with_id()?;
         Some(self.completion(ended))
     }

@@ -98,7 +98,9 @@ impl Cli {
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
+            Command::Bench(BenchArgs {
+                command: BenchCommand::Needs(_) | BenchCommand::ModelServer { .. },
+            }) => false,
             Command::Version { json } => *json,
             Command::Completions { .. } | Command::Exec { .. } => false,
         }
@@ -412,6 +414,22 @@ pub(crate) enum BenchCommand {
     Recall(BenchRecallArgs),
     /// Hold the scheduler against its figures.
     Sched(BenchSchedArgs),
+    /// The model server that `sched` starts for itself.
+    #[command(hide = true)]
+    ModelServer {
+        /// Milliseconds that an answer takes.
+        #[arg(long)]
+        latency_ms: u64,
+    },
+}
+
+/// A part of `aosk bench sched`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchedPart {
+    /// Shares, budgets and decisions, on a virtual clock.
+    Simulation,
+    /// Waiting, preemption, throughput and budgets, on model servers of this machine.
+    Servers,
 }
 
 #[derive(Debug, Args)]
@@ -422,6 +440,9 @@ pub(crate) struct BenchSchedArgs {
     /// Less of everything, in some seconds.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Only this part: what is simulated, or what is measured on real model servers.
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) only: Option<SchedPart>,
     /// Draw who had a slot when into this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,

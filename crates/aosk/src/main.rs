@@ -76,9 +76,9 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
 
 /// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by
 /// design, waiting for models takes no thread, and commits and commands have threads of their own.
-fn on_runtime<C>(command: impl FnOnce(Stop) -> C) -> Result<fail::Done, aosk::abi::Error>
+fn on_runtime<C, T>(command: impl FnOnce(Stop) -> C) -> Result<T, aosk::abi::Error>
 where
-    C: Future<Output = Result<fail::Done, aosk::abi::Error>>,
+    C: Future<Output = Result<T, aosk::abi::Error>>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {

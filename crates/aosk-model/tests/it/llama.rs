@@ -106,6 +106,43 @@ async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
     assert_eq!(shown, again.body.message().text());
 }
 
+/// What the model says whole it says in two parts too, the second of which goes on from the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_goes_on_from_what_was_begun() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let server = start(&folder, "random-tiny.gguf", "2048");
+    let env = |name: &str| name.ends_with("_API_KEY").then(|| "sekret".to_owned());
+    let resolved = resolve(Some("llamacpp:any"), Some(&server.base_url), &env).await;
+    let resolved = resolved.expect("resolves");
+    assert!(resolved.continues);
+    let asked = |output_max| {
+        let mut asked = request(vec![Message::user("tell me a story of the sea")], vec![]);
+        let mut options = aosk_abi::ThinkOptions::clone(&asked.options);
+        (options.output_max, options.temperature_milli) = (Tokens(output_max), Some(0));
+        asked.options = Arc::new(options);
+        asked
+    };
+    let said = |request| async {
+        let (reply, deltas) = ask_streaming(&*resolved.driver, request).await;
+        let text = reply.expect("answers").body.message().text();
+        let shown = deltas.iter().map(|delta| match delta {
+            Delta::Text(text) => text.as_str(),
+            Delta::Reasoning(_) | Delta::ToolCall { .. } => "",
+        });
+        assert_eq!(shown.collect::<String>(), text);
+        text
+    };
+    let whole = said(asked(64)).await;
+    let first = said(asked(24)).await;
+    let begun = Some(Body::new(Message::assistant(first.clone())));
+    let rest = said(aosk_model::Request { begun, ..asked(40) }).await;
+    assert!(!first.is_empty() && !rest.is_empty(), "{first:?} {rest:?}");
+    assert_eq!(first + &rest, whole);
+}
+
 async fn refuses(llama: &Llama, provider: &str) {
     let hello = || request(vec![Message::user("hello")], vec![]);
     let stranger = driver(llama, provider, "wrong").await;

@@ -25,6 +25,10 @@ use crate::skip::skip;
 const TURNS: usize = 200;
 const CONTEXT: &str = "4096";
 
+/// Tokens of an answer that is long enough to be cut off, and what the server takes for it.
+const LONG: Tokens = Tokens(3_000);
+const LONG_CONTEXT: &str = "8192";
+
 /// Tokens that the cache is counted in.
 const BLOCK: u64 = 16;
 
@@ -78,6 +82,8 @@ struct Noted {
 }
 
 struct Call {
+    /// What the answer goes on from, as it was asked.
+    begun: Option<Request>,
     messages: Vec<Message>,
     /// Leading messages that are as in the last call, as the kernel has it.
     unchanged: usize,
@@ -92,6 +98,7 @@ impl Driver for Noted {
         request: Request,
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure> {
+        let begun = request.begun.is_some().then(|| request.clone());
         let messages = request.messages.iter().map(|body| body.message().as_ref().clone());
         let (messages, unchanged) = (messages.collect(), request.cache.unchanged);
         let mut reply = match self.inner.complete(request, on_delta).await {
@@ -105,7 +112,7 @@ impl Driver for Noted {
         // However it ends, the session goes on.
         reply.finish = FinishReason::Stop;
         let (cached, input) = (reply.usage.cache_read.0, reply.usage.input().0);
-        self.calls.lock().unwrap().push(Call { messages, unchanged, cached, input });
+        self.calls.lock().unwrap().push(Call { begun, messages, unchanged, cached, input });
         Ok(reply)
     }
 }
@@ -249,5 +256,61 @@ async fn a_real_server_embeds_the_memory_of_an_agent() {
     let told: Value = serde_json::from_str(&told).unwrap();
     assert!(told.get("note").is_none(), "{told}");
     assert!(!told["found"].as_array().unwrap().is_empty(), "{told}");
+    node.shutdown().await.unwrap();
+}
+
+/// An answer that is cut off for an urgent agent goes on from there as the server says that it does. (As
+/// it would have gone on uncut, only where the server finds the same tokens in the text so far.)
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_a_real_server_is_cut_off_and_gone_on_with() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let llama = start_with(&folder, &["-c", LONG_CONTEXT]);
+    let base = format!("http://{}/v1", llama.address);
+    let resolved = resolve(Some("llamacpp:any"), Some(&base), &|_| None).await.unwrap();
+    let mut scene = Scene::new(|_| text(""));
+    scene.config.policy = aosk_runtime::kernel::policy("fair").unwrap();
+    let calls = Arc::<Mutex<Vec<Call>>>::default();
+    let driver = Noted { inner: resolved.driver.clone(), calls: Arc::clone(&calls) };
+    scene.config.models = vec![ModelDevice {
+        context: resolved.context,
+        continues: resolved.continues,
+        stream: true,
+        ..ModelDevice::new("m", Arc::new(driver))
+    }];
+    let node = scene.start();
+    let spec = |output_max, priority| {
+        let temperature_milli = Some(0);
+        let options =
+            aosk_runtime::abi::ThinkOptions { output_max, temperature_milli, ..options() };
+        let param = react::Param {
+            options,
+            workspace: None,
+            base_url: None,
+            replacement: None,
+            prefer: None,
+            chat: false,
+        };
+        let spec = process("teller", "react", &serde_json::to_string(&param).unwrap());
+        aosk_runtime::abi::SpawnSpec { priority, ..spec }
+    };
+    let calm = node.handle.spawn(spec(LONG, 50)).await.unwrap();
+    let (status, whole) = node.end(calm).await;
+    assert_eq!(status, ExitStatus::Finished);
+    let mut growth = node.handle.growth();
+    let slow = node.handle.spawn(spec(LONG, 50)).await.unwrap();
+    assert_eq!(growth.recv().await.unwrap().pid, slow);
+    let hurried = node.handle.spawn(spec(Tokens(8), 10)).await.unwrap();
+    node.end(hurried).await;
+    let (status, told) = node.end(slow).await;
+    assert_eq!(status, ExitStatus::Finished);
+    assert_eq!(node.handle.process(slow).unwrap().stats.preempted, 1);
+    let again = calls.lock().unwrap().iter().find_map(|call| call.begun.clone()).unwrap();
+    let begun = again.begun.as_ref().unwrap().message().text();
+    assert!(!begun.is_empty() && whole.starts_with(&begun) && begun.len() < whole.len(), "{begun}");
+    let rest = resolved.driver.complete(again, None).await.unwrap();
+    assert_eq!(told, begun + &rest.body.message().text());
     node.shutdown().await.unwrap();
 }

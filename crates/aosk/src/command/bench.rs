@@ -47,6 +47,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
         BenchCommand::Needs(args) => needs(args),
         BenchCommand::Recall(args) => recall::run(args),
         BenchCommand::Sched(args) => sched::run(args),
+        BenchCommand::ModelServer { latency_ms } => {
+            crate::on_runtime(async |mut stop| stop.or(sched::serve(*latency_ms)).await)
+        }
     }
 }
 

@@ -105,6 +105,7 @@ fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
         models: vec![ModelDevice {
             slots: args.concurrency,
             timeout: Millis::from_secs(60),
+            continues: true,
             ..ModelDevice::new(MODEL, Arc::new(replay.as_ref().clone()))
         }],
         embedder: None,
