@@ -90,6 +90,29 @@ fn what_is_done_in_tasks_takes_less_of_the_window() {
     machine.aosk(&["audit", "verify"]).expect(0);
 }
 
+#[test]
+fn the_calls_for_tasks_are_offered_to_who_asks_for_them() {
+    let offered = |more: &[&str], config: &str| {
+        let scene = Scene::script(vec![Reply::say("done")]);
+        let file = scene.machine.write("config.yaml", config);
+        scene.run(&[&["do it", "--config", &file], more].concat()).expect(0);
+        let requests = scene.server.requests();
+        requests[0].tools().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let has = |tools: &[String]| {
+        ["begin_task", "end_task"].map(|name| tools.iter().any(|tool| tool == name))
+    };
+    let plain = offered(&[], "");
+    assert_eq!(has(&plain), [false, false]);
+    let tasks = offered(&["--tasks"], "");
+    assert_eq!((has(&tasks), tasks.len()), ([true, true], plain.len() + 2));
+    assert_eq!(offered(&[], "tasks: true\n"), tasks);
+    assert_eq!(offered(&[], "tasks: false\n"), plain);
+    let named = offered(&["--tools", "calculator,end_task", "--tasks"], "");
+    assert_eq!(named, ["calculator", "end_task", "begin_task"]);
+    assert_eq!(has(&offered(&["--tools", "calculator"], "tasks: false\n")), [false, false]);
+}
+
 /// Whether a request is for a summary.
 fn is_for_summary(asked: &Asked) -> bool {
     let first = asked.messages()[0]["content"].as_str();
