@@ -261,7 +261,7 @@ impl Kernel {
                     number,
                     attempt,
                     deadline,
-                    kind: CancelKind::Model { call, held },
+                    kind: CancelKind::Model { call: Box::new(call), held },
                 }]
             }
             State::Ready { call }

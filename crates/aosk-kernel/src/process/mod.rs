@@ -413,7 +413,7 @@ pub enum CancelKind {
     /// A model call; it keeps its slot and its reservation until it is confirmed.
     Model {
         /// What was asked.
-        call: ModelCall,
+        call: Box<ModelCall>,
         /// What is reserved for it.
         held: Spend,
     },

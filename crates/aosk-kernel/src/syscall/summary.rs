@@ -97,6 +97,7 @@ impl Kernel {
             service: 0,
             started: Timestamp::ZERO,
             begun: None,
+            begun_output: Tokens::ZERO,
             preempted: 0,
         };
         cx.fact(
