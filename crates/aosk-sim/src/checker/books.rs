@@ -150,19 +150,12 @@ impl Account {
     ) -> Result<Spend, Rule> {
         let mut spend = Spend::default();
         match &entry.fact {
-            Fact::ModelCalled { call, model, input, .. } => {
+            Fact::ModelCalled { call, model, input, .. }
+            | Fact::SummaryCalled { call, model, input, .. } => {
                 self.open(*call, OpenCall::Model { model: model.clone(), input: *input })?;
             }
-            Fact::ModelAnswered { call, usage, cost, .. } => {
-                let (model, _) = self.close_model(*call)?;
-                breaker(breakers, &model).succeeded();
-                self.told.0 += usage.input() + usage.output;
-                self.told.1 += *cost;
-            }
-            Fact::SummaryCalled { call, model, input, .. } => {
-                self.open(*call, OpenCall::Model { model: model.clone(), input: *input })?;
-            }
-            Fact::Summarised { call, usage, cost, .. } => {
+            Fact::ModelAnswered { call, usage, cost, .. }
+            | Fact::Summarised { call, usage, cost, .. } => {
                 let (model, _) = self.close_model(*call)?;
                 breaker(breakers, &model).succeeded();
                 self.told.0 += usage.input() + usage.output;

@@ -156,7 +156,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.plural("input", "token"),
             fact.count("room"),
         ),
-        "model.answered" => answered(fact),
+        "model.answered" | "summary.answered" => answered(fact),
         "model.retried" => format!(
             "{} failure {} [{}], again in {}: {}",
             fact.call(),
@@ -165,7 +165,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.get("wait").unwrap_or(Millis::ZERO),
             fact.word("message"),
         ),
-        "model.failed" => {
+        "model.failed" | "summary.failed" => {
             format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
         }
         "model.charged" => {
@@ -177,10 +177,6 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let (first, last) = fact.get::<(u32, u32)>("pages").unwrap_or_default();
             let (model, input) = (fact.word("model"), fact.plural("input", "token"));
             format!("{} {model}, pages {first} to {last}, about {input} in", fact.call())
-        }
-        "summary.answered" => answered(fact),
-        "summary.failed" => {
-            format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
         }
         "memory.cut" => evicted(fact),
         "page.faulted" => {
@@ -200,10 +196,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "page.forgotten" => {
             format!("page {}, {} freed", fact.count("page"), fact.plural("freed", "token"))
         }
-        "task.begun" => match fact.get::<u32>("within").unwrap_or_default() {
-            0 => format!("task {}", fact.count("task")),
-            outer => format!("task {} within task {outer}", fact.count("task")),
-        },
+        "task.begun" => begun(fact),
         "task.ended" => format!(
             "task {}, {} of {}",
             fact.count("task"),
@@ -260,6 +253,14 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "node.booted" => booted(fact),
         _ => return None,
     })
+}
+
+/// Which task was begun, and within which.
+fn begun(fact: &Fields<'_>) -> String {
+    match fact.get::<u32>("within").unwrap_or_default() {
+        0 => format!("task {}", fact.count("task")),
+        outer => format!("task {} within task {outer}", fact.count("task")),
+    }
 }
 
 /// What left the window, and why.
