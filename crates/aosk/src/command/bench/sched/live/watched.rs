@@ -108,11 +108,14 @@ mod tests {
         };
         let limits = bound.map_or_else(|| json!({}), |tokens| json!({ "tokens": tokens }));
         let row = json!({
-            "v": 1, "parent": null, "limits": limits, "used": spend(used),
+            "parent": null, "limits": limits, "used": spend(used),
             "reserved": spend(reserved), "overdraft": spend(0), "expires": null, "expired": false,
             "members": 1,
         });
-        RowChange { key: RowKey::Budget(BudgetId(id)), op: RowOp::Put(row.to_string()) }
+        RowChange {
+            key: RowKey::Budget(BudgetId(id)),
+            op: RowOp::Put(json!({ "v": 1, "row": row }).to_string()),
+        }
     }
 
     #[test]
