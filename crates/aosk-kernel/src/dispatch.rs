@@ -128,6 +128,8 @@ impl Kernel {
                 Some(until) => {
                     if let Some(device) = self.devices.get_mut(*id) {
                         device.full = Some((pid, until));
+                        // Its slot is not kept for it meanwhile.
+                        device.promised = device.promised.filter(|promised| *promised != pid);
                     }
                     self.look_again(cx.now, *id);
                 }

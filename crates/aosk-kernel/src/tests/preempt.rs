@@ -243,6 +243,11 @@ fn a_slot_is_not_kept_for_one_that_the_rates_hold_back() {
     give_up(&mut s, slow, Some("so far"), 150);
     // There is no room for its call beside what was used, and for a short one there is.
     assert_eq!((s.word(urgent), s.word(short)), ("ready", "running"));
+    // Nor is it looked for without end where nobody has room.
+    let long = s.spawn(with_priority("long", 50));
+    s.step(long, think_of("m", 10, 1_400));
+    s.answer(short, 10, 20);
+    assert_eq!((s.word(urgent), s.word(long)), ("ready", "ready"));
 }
 
 #[test]

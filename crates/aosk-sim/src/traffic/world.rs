@@ -19,7 +19,7 @@ use crate::faults::Feature;
 use crate::rng::About;
 
 /// Rounds of one run; more would be a loop.
-const ROUNDS_MAX: u64 = 10_000_000;
+const ROUNDS_MAX: u64 = 1_000_000;
 
 /// How often the operator acts.
 const ACTIONS: u32 = 200;
@@ -210,15 +210,14 @@ impl World<'_> {
             drop(self.kernel.take_ended());
             self.kernel.flush(&mut fx);
             for entry in &fx.journal {
-                match &entry.fact {
-                    Fact::ModelAnswered { .. } => self.figures.answered += 1,
-                    Fact::ModelPreempted { .. } => self.figures.cut += 1,
-                    Fact::BudgetAsked { .. } => {
-                        if let Some(pid) = entry.pid {
-                            self.schedule(Millis(20_000), Event::Raise(pid));
-                        }
-                    }
-                    _ => {}
+                if let Fact::ModelAnswered { .. } = entry.fact {
+                    self.figures.answered += 1;
+                }
+                if let Fact::ModelPreempted { .. } = entry.fact {
+                    self.figures.cut += 1;
+                }
+                if let (Fact::BudgetAsked { .. }, Some(pid)) = (&entry.fact, entry.pid) {
+                    self.schedule(Millis(20_000), Event::Raise(pid));
                 }
             }
             if let Input::ModelDone {

@@ -16,7 +16,7 @@ pub(crate) const MUTANTS: [(Mutant, &str); 15] = [
     (Mutant::CreditUnbounded, "the first in the queue goes first"),
     (Mutant::GroupWeightIgnored, "the first in the queue goes first"),
     (Mutant::WindowNeverExpires, "nobody waits for room that there is"),
-    (Mutant::WindowExpiresEarly, "no budget is overshot"),
+    (Mutant::WindowExpiresEarly, "nobody waits for room that there is"),
     (Mutant::RateUncounted, "no rate is overrun in any span"),
     (Mutant::PromiseIgnored, "a slot that was given up is for whom it was given up"),
     (Mutant::BegunDropped, "what was begun is gone on from where that can be"),

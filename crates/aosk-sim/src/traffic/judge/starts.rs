@@ -148,11 +148,13 @@ impl Judge<'_> {
         fx: &Effects,
     ) -> Result<(), Rule> {
         let what = || format!("{id}, attempt {attempt}, at {now:?}");
-        let told = fx.journal.iter().find_map(|entry| match &entry.fact {
-            Fact::ModelPreempted { call, by, cause, device, .. } if *call == id => {
-                Some((*by, *cause, device.clone()))
+        let told = fx.journal.iter().find_map(|entry| {
+            if let Fact::ModelPreempted { call, by, cause, device, .. } = &entry.fact
+                && *call == id
+            {
+                return Some((*by, *cause, device.clone()));
             }
-            _ => None,
+            None
         });
         let Some((by, cause, device)) = told else {
             return Err(Rule("a call that is cut off is told", what()));
@@ -215,7 +217,7 @@ impl Judge<'_> {
 
     /// Nothing is due any more: no slot is idle that somebody could have, and nobody waits for room
     /// that there is.
-    pub(crate) fn check_idle(&mut self, now: Timestamp) -> Result<(), Rule> {
+    pub(crate) fn check_idle(&self, now: Timestamp) -> Result<(), Rule> {
         let most = self.queue.iter().take(MANY).filter_map(|pid| self.procs.get(pid));
         let most = most.filter_map(|proc| Some(proc.call.as_ref()?.input)).max();
         for name in self.backends() {
