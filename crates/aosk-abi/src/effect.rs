@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::budget::Resource;
-use crate::fact::Entry;
+use crate::fact::{Entry, Runaway};
 use crate::id::{CallId, Pid, RequestId};
 use crate::input::Reply;
 use crate::memory::Window;
@@ -69,6 +69,13 @@ pub enum Notice {
     LastStep {
         /// What runs out.
         resource: Resource,
+    },
+    /// The process does the same again and again, and is ended if it goes on.
+    Runaway {
+        /// What it does.
+        what: Runaway,
+        /// How often in a row.
+        times: u32,
     },
 }
 

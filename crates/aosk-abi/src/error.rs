@@ -42,6 +42,8 @@ codes! {
     BadSyscall = "kernel.bad_syscall",
     /// The process waits on what nobody will answer.
     Deadlock = "kernel.deadlock",
+    /// A process does the same again and again, or starts processes without end, after it was told.
+    Runaway = "kernel.runaway",
     /// An input made the kernel panic and was set aside.
     KernelPanic = "kernel.panic",
     /// The program of a process is unknown or its state does not load.
@@ -86,6 +88,8 @@ codes! {
     MemoryNoPage = "memory.no_page",
     /// So much is pinned already that no more may be.
     MemoryPinsFull = "memory.pins_full",
+    /// A task cannot be begun or ended.
+    MemoryTask = "memory.task",
     /// No tool has this name.
     ToolUnknown = "tool.unknown",
     /// The arguments do not fit the tool's schema.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Limits, Resource, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, MessageIndex, Pid};
-use crate::memory::{PageId, PageKind};
+use crate::memory::{ArenaId, PageId, PageKind};
 use crate::message::Hash;
 use crate::model::{FailureClass, FinishReason, Usage};
 use crate::process::{ExitStatus, Signal};
@@ -43,6 +43,8 @@ pub enum CutCause {
     Emergency,
     /// The provider said that the request is too long.
     Refused,
+    /// A task has ended, and its result stands for it.
+    Task,
 }
 
 /// A page that leaves the window, and why it may.
@@ -84,6 +86,30 @@ pub enum PreemptCause {
     Urgent,
     /// It has run for its time slice, and others wait.
     Slice,
+}
+
+/// What a process does without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runaway {
+    /// It calls the same tools with the same arguments and gets the same results.
+    Repeats,
+    /// It exchanges messages with another and does nothing else.
+    Exchanges,
+    /// It starts processes where none may be started any more.
+    Spawns,
+}
+
+impl Runaway {
+    /// What it is, for people and models.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Repeats => "the same tool calls with the same results",
+            Self::Exchanges => "messages to and from one other agent and nothing else",
+            Self::Spawns => "attempts to start a process that were refused",
+        }
+    }
 }
 
 macro_rules! facts {
@@ -259,6 +285,41 @@ facts! {
         /// The pages that left, in order.
         evicted: Vec<Evicted>,
     }
+    /// A model is asked for a summary of pages that leave.
+    SummaryCalled = "summary.called" {
+        /// The call.
+        call: CallId,
+        /// The device.
+        model: String,
+        /// The first and the last of the pages.
+        pages: (PageId, PageId),
+        /// The tokens of what it is shown, by estimate.
+        input: Tokens,
+        /// The most the summary may have.
+        output_max: Tokens,
+    }
+    /// A model made a summary of pages that leave.
+    Summarised = "summary.answered" {
+        /// The call.
+        call: CallId,
+        /// The first and the last of the pages.
+        pages: (PageId, PageId),
+        /// The summary.
+        body: Hash,
+        /// What it used.
+        usage: Usage,
+        /// What it cost.
+        cost: MicroUsd,
+    }
+    /// There is no summary by a model; lines quoted from the pages stand in their place.
+    SummaryFailed = "summary.failed" {
+        /// The call for it, or the one that it was for if none was made.
+        call: CallId,
+        /// The code.
+        code: ErrorCode,
+        /// Why.
+        message: String,
+    }
     /// The model asked for a page that was not in the window.
     PageFaulted = "page.faulted" {
         /// The page.
@@ -288,6 +349,26 @@ facts! {
         page: PageId,
         /// What that freed.
         freed: Tokens,
+    }
+    /// A process began a task.
+    TaskBegun = "task.begun" {
+        /// Its number within the process.
+        task: ArenaId,
+        /// The task that it is part of; 0 if of none.
+        within: ArenaId,
+        /// What is to be done.
+        goal: Hash,
+    }
+    /// A process ended the task that it had begun last.
+    TaskEnded = "task.ended" {
+        /// Its number within the process.
+        task: ArenaId,
+        /// What came of it.
+        result: Hash,
+        /// Its pages, those of tasks within it included.
+        pages: u32,
+        /// What of them is in the window takes so much, stubs included.
+        tokens: Tokens,
     }
     /// The provider read less from its cache than was sent to it before.
     CacheMissed = "cache.missed" {
@@ -352,6 +433,15 @@ facts! {
     Reniced = "process.reniced" {
         /// The new one.
         priority: u8,
+    }
+    /// A process does the same without end: it is told, or ended.
+    RunawayFound = "process.runaway" {
+        /// What it does.
+        what: Runaway,
+        /// How often in a row.
+        times: u32,
+        /// Whether it is ended for it.
+        ended: bool,
     }
     /// A process ended.
     Exited = "process.exited" {
@@ -421,9 +511,12 @@ impl Fact {
         match self {
             Self::Spawned { pages, .. } => pages.clone(),
             Self::ModelAnswered { body, .. }
+            | Self::Summarised { body, .. }
             | Self::ToolReturned { body, .. }
             | Self::MessageSent { body, .. }
-            | Self::MessageReceived { body, .. } => vec![*body],
+            | Self::MessageReceived { body, .. }
+            | Self::TaskBegun { goal: body, .. }
+            | Self::TaskEnded { result: body, .. } => vec![*body],
             Self::Exited { result, .. } => result.iter().copied().collect(),
             Self::ModelCalled { .. }
             | Self::WindowExceeded { .. }
@@ -431,6 +524,8 @@ impl Fact {
             | Self::ModelFailed { .. }
             | Self::ModelCharged { .. }
             | Self::MemoryCut { .. }
+            | Self::SummaryCalled { .. }
+            | Self::SummaryFailed { .. }
             | Self::PageFaulted { .. }
             | Self::PageRecalled { .. }
             | Self::PagePinned { .. }
@@ -442,6 +537,7 @@ impl Fact {
             | Self::Reniced { .. }
             | Self::BudgetExpired { .. }
             | Self::BudgetAsked { .. }
+            | Self::RunawayFound { .. }
             | Self::BudgetSet { .. }
             | Self::ModelPreempted { .. }
             | Self::PolicySet { .. }

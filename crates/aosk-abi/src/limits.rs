@@ -11,6 +11,27 @@ pub const PROCESS_DEPTH_MAX: u32 = 32;
 /// Live children of one process.
 pub const CHILDREN_MAX: usize = 10_000;
 
+/// Living processes that descend from one that the operator started. A tree that large has lost its
+/// purpose; a bomb of children is stopped by it before it holds up anybody else.
+pub const DESCENDANTS_MAX: u32 = 10_000;
+
+/// Refused attempts to start a process after which the one that tries is ended. It was told each time.
+pub const SPAWNS_REFUSED_MAX: u32 = 8;
+
+/// Turns of the same tool calls with the same results after which a process is told that it repeats
+/// itself. A model that looks twice, or tries once more, is not meant.
+pub const REPEATS_TOLD: u32 = 4;
+
+/// Such turns after which it is ended.
+pub const REPEATS_MAX: u32 = 8;
+
+/// Messages that two agents send each other in turn, while the sender does nothing else, after which
+/// it is told. People who have two agents debate mean fewer.
+pub const EXCHANGES_TOLD: u32 = 32;
+
+/// Such messages after which the sender is ended.
+pub const EXCHANGES_MAX: u32 = 64;
+
 /// Messages in one mailbox. Senders get `busy` beyond; a mailbox that long is not being read.
 pub const MAILBOX_MAX: usize = 256;
 
@@ -24,6 +45,10 @@ pub const PIECES_MAX: u16 = 16_384;
 /// Pages that are recalled at once. Beyond it a window of usual size would fill with what was cut from
 /// it.
 pub const RECALL_MAX: usize = 16;
+
+/// Tasks of one process that are open within one another. Who is deeper has lost the thread, and a
+/// child does such work better.
+pub const TASK_DEPTH_MAX: usize = 8;
 
 /// Tool calls in one model turn. Providers allow up to 128.
 pub const TOOL_CALLS_PER_TURN_MAX: usize = 128;

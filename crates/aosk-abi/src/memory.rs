@@ -7,11 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::MessageIndex;
 use crate::message::Hash;
+use crate::unit::Tokens;
 
 /// The place of a page in the page table of one process, counted from 0. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PageId(pub u32);
+
+/// A task of a process, with the pages that came while it was open. 0 is the process itself.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ArenaId(pub u32);
+
+impl ArenaId {
+    /// What belongs to no task.
+    pub const NONE: Self = Self(0);
+}
 
 /// What a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +131,8 @@ pub struct Window {
     pub long_lived: bool,
     /// Leading frames that are as in the last call of the process.
     pub unchanged: usize,
+    /// What is shown is to be put in so many tokens, and nothing else is asked.
+    pub summarise: Option<Tokens>,
 }
 
 /// A frame of the window: a page of the process, or what stands in its place.
@@ -156,5 +171,7 @@ pub enum Form {
         pages: u32,
         /// The most tokens it may take.
         tokens: u32,
+        /// What a model made of them; lines quoted from them if none.
+        body: Option<Hash>,
     },
 }

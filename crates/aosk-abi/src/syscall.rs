@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Resource;
 use crate::error::Error;
 use crate::id::{MessageIndex, Pid};
-use crate::memory::{PageId, Piece};
+use crate::memory::{ArenaId, PageId, Piece};
 use crate::message::{Body, Hash, ToolUse};
 use crate::model::{Failure, FinishReason, ThinkOptions};
 use crate::process::{ExitStatus, SpawnSpec};
@@ -94,6 +94,18 @@ pub enum Syscall {
         /// Which.
         page: PageId,
     },
+    /// Begin a task within the one that is open. What enters the log from now on, but for results of
+    /// calls that were made before, belongs to it.
+    BeginTask {
+        /// What is to be done.
+        goal: Body,
+    },
+    /// End the task that was begun last. What belongs to it leaves the window when that pays, and its
+    /// result, which the program appends if it is not in the log, stands for it.
+    EndTask {
+        /// What came of it.
+        result: Body,
+    },
     /// Call tools; woken when all have returned.
     CallTools {
         /// The calls, in the order in which their results enter the log.
@@ -148,6 +160,8 @@ impl Syscall {
             Self::Recall { .. } => "recall",
             Self::Pin { .. } => "pin",
             Self::Forget { .. } => "forget",
+            Self::BeginTask { .. } => "begin_task",
+            Self::EndTask { .. } => "end_task",
             Self::CallTools { .. } => "call_tools",
             Self::Spawn { .. } => "spawn",
             Self::Wait { .. } => "wait",
@@ -202,6 +216,19 @@ pub enum Wake {
     Forgotten {
         /// What that frees.
         freed: Tokens,
+    },
+    /// The task is open.
+    TaskBegun {
+        /// Its number.
+        task: ArenaId,
+    },
+    /// The task is over.
+    TaskEnded {
+        /// Its number.
+        task: ArenaId,
+        /// The first and the last of its pages, those of tasks within it included; none if it has
+        /// none.
+        pages: Option<(PageId, PageId)>,
     },
     /// All tools have returned, or failed in a way the model should see.
     ToolsReturned {

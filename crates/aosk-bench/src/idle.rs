@@ -133,14 +133,17 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     let mut programs = Programs::default();
     programs.add(Waits);
     Ok(Node::start(NodeConfig {
+        summary_model: None,
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
+        embedder: None,
         tools: Registry::new(),
         recorded: None,
         programs,
         policy: policy("priority")?,
         routes: BTreeMap::new(),
         groups: BTreeMap::new(),
+        slice: None,
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

@@ -7,6 +7,7 @@ mod latency;
 mod measure;
 mod model_server;
 mod plan;
+mod search;
 mod slow_disk;
 mod steps;
 
@@ -26,6 +27,8 @@ enum Bench {
     Plan(plan::Args),
     /// How long a page takes that left the window and is asked for again.
     Fault(fault::Args),
+    /// How long a search of a long log takes, and how long the event loop is silent meanwhile.
+    Search(search::Args),
     /// The model server that the benchmarks start for themselves.
     #[command(hide = true)]
     ModelServer {
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
             Bench::Idle(args) => idle::run(&args).await,
             Bench::Plan(args) => plan::run(&args),
             Bench::Fault(args) => fault::run(&args),
+            Bench::Search(args) => search::run(&args).await,
             Bench::ModelServer { steps, latency_ms } => {
                 model_server::serve(steps, std::time::Duration::from_millis(latency_ms)).await
             }

@@ -132,6 +132,7 @@ pub(crate) async fn node(
     let mut tools = Registry::new();
     tools.add(Arc::new(aosk_runtime::tools::builtin::Calculator::new()))?;
     let config = NodeConfig {
+        summary_model: None,
         store: SlowDisk::under(Sqlite::open(&dir.join("data"))?, flush),
         models: vec![ModelDevice {
             slots: u32::try_from(slots)?,
@@ -140,12 +141,14 @@ pub(crate) async fn node(
             timeout: Millis::from_secs(60),
             ..ModelDevice::new(MODEL, resolved.driver)
         }],
+        embedder: None,
         tools,
         recorded: None,
         programs: Programs::default(),
         policy: policy("priority")?,
         routes: BTreeMap::new(),
         groups: BTreeMap::new(),
+        slice: None,
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         limits: Limits::default(),

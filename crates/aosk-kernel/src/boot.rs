@@ -27,13 +27,21 @@ impl Kernel {
     pub(crate) fn boot(&mut self, cx: &mut Ctx<'_>) {
         let limits = self.config.limits;
         if let Some(root) = self.budgets.get_mut(ROOT) {
+            let raised = root.limits != limits;
             root.set_limits(limits, cx.now);
+            // Its time begins with each boot.
+            root.expires = limits.wall.map(|wall| cx.now.after(wall));
+            root.expired = false;
+            if raised {
+                self.budgets.release_only(ROOT);
+            }
         }
         self.set_groups(cx);
         self.set_rates(cx);
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
             self.boot_process(cx, pid, &mut calls);
+            self.boot_summary(cx, pid);
         }
         let boots = self.counters.boots;
         self.counters.boots = boots.saturating_add(1);
@@ -48,6 +56,15 @@ impl Kernel {
     }
 
     fn boot_process(&mut self, cx: &mut Ctx<'_>, pid: Pid, calls: &mut InFlight) {
+        let Some(process) = self.processes.get(pid) else {
+            return;
+        };
+        if process.stats.times.phase.is_some()
+            && let Some(process) = self.processes.get_mut(pid)
+        {
+            // Nobody knows when the last kernel ended.
+            process.stats.times.phase = None;
+        }
         let Some(process) = self.processes.get(pid) else {
             return;
         };

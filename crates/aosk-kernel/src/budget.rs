@@ -452,9 +452,12 @@ impl Budget {
             children: beyond(limits.children, self.used.children),
         };
         self.overdraft = self.overdraft.plus(&over.minus(&self.overdraft));
+        // A time that is bounded as before goes on.
+        if limits.wall != self.limits.wall {
+            self.expires = limits.wall.map(|wall| now.after(wall));
+            self.expired = false;
+        }
         self.limits = limits;
-        self.expires = limits.wall.map(|wall| now.after(wall));
-        self.expired = false;
     }
 
     /// Whether it stays when nobody is under it: a group, or the node of a device.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{Bounds, Limits, MicroUsd, Millis, Price, Tokens, ToolTraits, limits};
 
-use crate::memory::{self, CacheRules, Prefer, Replacement};
+use crate::memory::{self, CacheRules, NeedTable, Prefer, Replacement};
 use crate::mutant::Broken;
 use crate::scheduler::{self, Policy};
 
@@ -32,6 +32,10 @@ pub struct Config {
     pub replacement: &'static dyn Replacement,
     /// What matters most when something leaves.
     pub prefer: Prefer,
+    /// The model that makes summaries where the policy wants some; none makes them if none.
+    pub summary_model: Option<String>,
+    /// What is known of needs before a process has shown its own.
+    pub needs: &'static NeedTable,
     /// The deliberate defect to have.
     #[cfg(feature = "misbehave")]
     pub mutant: Option<crate::Mutant>,
@@ -50,6 +54,8 @@ impl Default for Config {
             limits: Limits::default(),
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
+            summary_model: None,
+            needs: NeedTable::seeded(),
             #[cfg(feature = "misbehave")]
             mutant: None,
         }

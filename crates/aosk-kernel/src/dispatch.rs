@@ -2,8 +2,8 @@
 //! policy, the devices and the budgets.
 
 use aosk_abi::{
-    BudgetId, Error, Fact, Failure, Form, Millis, Notice, Pid, Release, RowKey, Spend, Timestamp,
-    Tokens,
+    BudgetId, Error, ErrorCode, Fact, Failure, Form, Millis, Notice, Pid, Release, RowKey, Spend,
+    Timestamp, Tokens,
 };
 
 use crate::budget::Shortage;
@@ -23,6 +23,9 @@ impl Kernel {
                 let free = self.free_backends(cx.now, *queue);
                 // What gave up its slot did so for this one.
                 let promised = free.iter().find_map(|id| self.promised(*id, *queue));
+                let has_room =
+                    |pid: &Pid| free.iter().any(|id| !self.is_full_for(cx.now, *id, *pid));
+                let promised = promised.filter(has_room);
                 let first = promised.map(|pid| (Rank::default(), pid));
                 let (rank, pid) = first.or_else(|| self.index.first_ready(*queue))?;
                 let free: Vec<_> =
@@ -65,9 +68,14 @@ impl Kernel {
                 self.set_state(pid, State::Waiting { on });
                 self.budgets.release_below(budget, node);
             }
-            Err(Shortage::Never { resource }) => {
-                self.refuse_budget(cx, pid, &call, resource);
-            }
+            Err(Shortage::Never { resource }) => match &call.summary {
+                Some(summary) => {
+                    let (code, what) =
+                        (ErrorCode::BudgetExceeded, format!("out of budget: {resource:?}"));
+                    self.summary_failed(cx, pid, &call, summary, code, &what);
+                }
+                None => self.refuse_budget(cx, pid, &call, resource),
+            },
         }
         true
     }
@@ -182,13 +190,21 @@ impl Kernel {
         // If this call takes all that it may, is there room for another one like it?
         let notice = match self.budgets.fits_in_total(budget, &held.plus(&held)) {
             Err(Shortage::Never { resource }) => Some(Notice::LastStep { resource }),
-            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => None,
+            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => process.guard.notice(),
         };
+        // Who makes a summary is told nothing of what the process is to do.
+        let notice = notice.filter(|_| call.summary.is_none());
         self.budgets.hold(budget, &held, cx.now);
         if let Some(node) = self.budgets.device(call.device()) {
             self.budgets.hold(node, &held, cx.now);
         }
-        let mut window = process.memory.shown(&call, &process.pages);
+        let mut window = match &call.summary {
+            Some(summary) => {
+                let tokens = call.options.output_max;
+                process.memory.to_summarise(summary.pages, tokens, &process.pages)
+            }
+            None => process.memory.shown(&call, &process.pages),
+        };
         if broken!(self, StubForgotten) {
             window.frames.retain(|frame| !matches!(frame.form, Form::Stub { .. }));
         }
@@ -210,7 +226,9 @@ impl Kernel {
         });
         let rules = self.config.cache(call.device(), call.long_lived);
         let limit = limit(&self.config, &call.options);
-        process.memory.sent(&call, rules, limit, cx.now);
+        if call.summary.is_none() {
+            process.memory.sent(&call, rules, limit, cx.now);
+        }
         let slice = self.config.slice.filter(|_| continues && self.config.policy.slices());
         process.state = State::Running {
             call,

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{
-    BudgetId, Effects, ErrorCode, Hash, Image, Limits, Pid, RowChange, RowKey, RowOp, Spend,
-};
+use aosk_abi::{BudgetId, Effects, ErrorCode, Hash, Image, Pid, RowChange, RowKey, RowOp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -17,18 +15,20 @@ use crate::config::Config;
 use crate::device::Devices;
 use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
+use crate::memory::Arenas;
 use crate::mutant::broken;
 use crate::process::{
-    Entry, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
+    Entry, Guard, LogDigest, LogPage, Mail, Memory, Process, Spec, State, Stats, Termination,
 };
 use crate::table::Table;
+use crate::view::BudgetView;
 
 /// The version of the rows this kernel writes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The row of a process: all of it that changes, without its log and its mailbox.
 #[derive(Serialize, Deserialize)]
-struct ProcessRow<S, P, T, M> {
+struct ProcessRow<S, P, T, M, G> {
     state: S,
     priority: u8,
     termination: Termination,
@@ -39,7 +39,12 @@ struct ProcessRow<S, P, T, M> {
     stats: T,
     #[serde(default)]
     served: M,
+    #[serde(default)]
+    guard: G,
     log: LogDigest,
+    /// Its tasks; none of those that older kernels knew has any.
+    #[serde(default, skip_serializing_if = "Arenas::is_unused")]
+    tasks: Arenas,
 }
 
 /// The row of a message of a log.
@@ -52,7 +57,7 @@ struct PageRow {
     table: Vec<Entry>,
 }
 
-type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>>;
+type OwnedProcessRow = ProcessRow<State, Arc<str>, Stats, BTreeMap<String, u64>, Option<Guard>>;
 
 /// Any row with its version.
 #[derive(Serialize, Deserialize)]
@@ -83,19 +88,6 @@ impl From<RestoreError> for aosk_abi::Error {
         Self::new(ErrorCode::StoreCorrupt, error.to_string())
             .hint("`aosk audit verify` says what else is damaged")
     }
-}
-
-/// A node of the budget tree as readers of the store see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BudgetView {
-    /// The node above; none for the root.
-    pub parent: Option<BudgetId>,
-    /// What may be spent here and below.
-    pub limits: Limits,
-    /// What was spent here and below.
-    pub used: Spend,
-    /// What is held for calls in flight.
-    pub reserved: Spend,
 }
 
 impl Kernel {
@@ -187,6 +179,8 @@ impl Kernel {
     ) -> Result<(), RestoreError> {
         let row: OwnedProcessRow = parse(key, text)?;
         let spec = specs.get(&pid).ok_or_else(|| orphan(key))?.clone();
+        let tasks = if broken!(self, TasksForgotten) { Arenas::default() } else { row.tasks };
+        let memory = Memory::with_tasks(tasks).map_err(|what| RestoreError { key, what })?;
         self.processes.insert(
             pid,
             Process {
@@ -200,9 +194,11 @@ impl Kernel {
                 mail_count: row.mail_count,
                 stats: row.stats,
                 served: row.served,
+                guard: row.guard.unwrap_or_default(),
+                descendants: 0,
                 log: row.log,
                 pages: Vec::new(),
-                memory: Memory::new(),
+                memory,
                 mailbox: BTreeMap::new(),
                 children: BTreeSet::new(),
             },
@@ -275,6 +271,10 @@ impl Kernel {
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.insert(child);
             }
+            let root = self.root_of(child);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_add(1);
+            }
         }
     }
 
@@ -339,7 +339,9 @@ impl Kernel {
                     mail_count: process.mail_count,
                     stats: &process.stats,
                     served: &process.served,
+                    guard: Some(&process.guard).filter(|guard| !guard.is_empty()),
                     log: process.log,
+                    tasks: process.memory.space().arenas().clone(),
                 })
             }
             RowKey::Message(pid, index) => {
@@ -378,7 +380,9 @@ impl Kernel {
     /// If a row does not parse or is of a newer version.
     pub fn read_process(pid: Pid, spec: &str, process: &str) -> Result<Process, RestoreError> {
         let spec = Arc::new(parse::<Spec>(RowKey::Spec(pid), spec)?);
-        let row: OwnedProcessRow = parse(RowKey::Process(pid), process)?;
+        let key = RowKey::Process(pid);
+        let row: OwnedProcessRow = parse(key, process)?;
+        let memory = Memory::with_tasks(row.tasks).map_err(|what| RestoreError { key, what })?;
         Ok(Process {
             spec,
             state: row.state,
@@ -390,9 +394,11 @@ impl Kernel {
             mail_count: row.mail_count,
             stats: row.stats,
             served: row.served,
+            guard: row.guard.unwrap_or_default(),
+            descendants: 0,
             log: row.log,
             pages: Vec::new(),
-            memory: Memory::new(),
+            memory,
             mailbox: BTreeMap::new(),
             children: BTreeSet::new(),
         })
@@ -403,8 +409,7 @@ impl Kernel {
     /// # Errors
     /// If the row does not parse or is of a newer version.
     pub fn read_budget(id: BudgetId, text: &str) -> Result<BudgetView, RestoreError> {
-        let Budget { parent, limits, used, reserved, .. } = parse(RowKey::Budget(id), text)?;
-        Ok(BudgetView { parent, limits, used, reserved })
+        Ok(BudgetView::of(&parse(RowKey::Budget(id), text)?))
     }
 
     /// What the log of a process must be, as its row shows it.

@@ -391,7 +391,7 @@ pub(crate) fn startable(calls: &[ToolWait], config: &Config) -> usize {
 }
 
 /// The process as a candidate, if it wants a slot.
-fn candidate(pid: Pid, process: &Process) -> Option<(&ModelCall, Candidate)> {
+pub(crate) fn candidate(pid: Pid, process: &Process) -> Option<(&ModelCall, Candidate)> {
     match &process.state {
         State::Ready { call } => {
             let share = virtual_time(call.service, weight(process.priority));

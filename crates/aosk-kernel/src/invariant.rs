@@ -11,6 +11,7 @@
 //! 6. Bounds: mailboxes, depth.
 //! 7. Memory: a page table takes what it shows takes, shows pages in their order and only those that
 //!    are there, and has as much of the log as there is; all of it while the process waits for a model.
+//!    Tasks stand within one another, and only of those that have ended did pages leave with them.
 //! 8. Turns: of the tool calls of a turn only those that may run together do, in their order.
 //!
 //! Checked elsewhere, since they need more than the kernel: `restore(load()) == kernel`, every page
@@ -291,6 +292,17 @@ fn check_memory(pid: Pid, process: &Process) -> Check {
         last = Some(one.id);
         let rendered = matches!(one.page.residency, Residency::Resident | Residency::Stub);
         ensure(rendered, || format!("{pid}: page {} is shown and is not there", one.id.0))?;
+    }
+    let arenas = space.arenas();
+    arenas.check().map_err(|what| Violation(format!("{pid}: {what}")))?;
+    for (id, page) in space.pages() {
+        ensure(arenas.knows(page.arena), || {
+            format!("{pid}: page {} is of task {}, which never was", id.0, page.arena.0)
+        })?;
+        let is_closed = page.residency == Residency::Closed;
+        ensure(!is_closed || arenas.is_over(page.arena), || {
+            format!("{pid}: page {} left with a task that has not ended", id.0)
+        })?;
     }
     let log = process.page_count();
     ensure(memory.taken() <= log, || {

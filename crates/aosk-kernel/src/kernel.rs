@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use aosk_abi::{
-    CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange, RowKey,
-    Timestamp,
+    BudgetId, CallId, Command, Effects, Entry, Fact, Input, Pid, Reply, RequestId, RowChange,
+    RowKey, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,10 @@ use crate::config::Config;
 use crate::device::Devices;
 use crate::index::{Index, Owner};
 use crate::mutant::{Broken, broken};
-use crate::process::Process;
+use crate::process::{Phase, Process};
 use crate::scheduler::Policy;
 use crate::table::Table;
+use crate::view::BudgetView;
 
 /// Numbers that only grow. One row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +100,7 @@ impl Kernel {
     /// Starts whatever can start, until nothing more can.
     fn schedule(&mut self, cx: &mut Ctx<'_>) {
         loop {
+            self.count_times(cx.now);
             self.reindex();
             let started = (!self.draining || broken!(self, DrainIgnored))
                 && (self.start_a_model_call(cx)
@@ -109,6 +111,13 @@ impl Kernel {
                 return;
             }
         }
+    }
+
+    /// Counts what the time of those went to that were touched.
+    fn count_times(&mut self, now: Timestamp) {
+        self.processes.change_touched(|process| {
+            process.stats.times.enter(now, Phase::of(&process.state));
+        });
     }
 
     /// Carries out what is due.
@@ -166,6 +175,12 @@ impl Kernel {
     /// All processes that are not reaped, in order of their ids.
     pub fn processes(&self) -> impl Iterator<Item = (Pid, &Process)> {
         self.processes.iter()
+    }
+
+    /// A node of the budget tree, as readers of a store see it.
+    #[must_use]
+    pub fn budget(&self, id: BudgetId) -> Option<BudgetView> {
+        self.budgets.get(id).map(BudgetView::of)
     }
 
     /// The number of processes that are not reaped.

@@ -18,6 +18,7 @@
 //! | [`memory`] | page tables: what of a log is in the model's window, and what leaves it when |
 //! | `boot` | what happens to work in flight after a crash |
 //! | `image` | the durable form: rows out, rows in |
+//! | `view` | budgets and queues as readers of the rows see them |
 //! | `invariant` | what must always hold |
 //! | `mutant` | known ways to break the kernel, for testing the tests |
 
@@ -37,20 +38,24 @@ mod mutant;
 mod preempt;
 mod process;
 mod rates;
+mod runaway;
 mod scheduler;
 mod share;
 mod syscall;
 mod table;
+mod view;
 
 pub use config::{Choice, Config, GroupConfig, ModelConfig, Rates, Route};
-pub use image::{BudgetView, RestoreError};
+pub use image::RestoreError;
 pub use invariant::Violation;
 pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
-    CancelKind, Cancelling, Cause, Entry, LogDigest, LogPage, Mail, Memory, ModelCall, Process,
-    STUB_TOKENS, Spec, State, Stats, Termination, ToolPhase, ToolWait, Wait,
+    CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory, ModelCall,
+    Phase, Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, Times, ToolPhase,
+    ToolWait, Wait,
 };
 pub use scheduler::{Candidate, Levels, Policy, Rank, policy, weight};
+pub use view::{BudgetView, GroupView, Line, Span, line};
 #[cfg(test)]
 mod tests;

@@ -83,6 +83,12 @@ pub enum Mutant {
     CutUntold,
     /// A page is said to be pinned and is not.
     PinForgotten,
+    /// A task is said to have ended and is open still.
+    TaskNotEnded,
+    /// After a crash nothing is known of the tasks that were open.
+    TasksForgotten,
+    /// The summary that a model made is not stored.
+    SummaryNotStored,
     /// What a call was expected to take is left in place of what it took.
     ShareUncorrected,
     /// The clock of a level does not follow those that are served.
@@ -157,6 +163,9 @@ impl Mutant {
         Self::ShrunkTwice,
         Self::CutUntold,
         Self::PinForgotten,
+        Self::TaskNotEnded,
+        Self::TasksForgotten,
+        Self::SummaryNotStored,
         Self::ShareUncorrected,
         Self::ClockStandsStill,
         Self::CreditUnbounded,

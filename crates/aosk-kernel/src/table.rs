@@ -52,6 +52,15 @@ impl<K: Ord + Copy, V> Table<K, V> {
         self.entries.keys().copied().collect()
     }
 
+    /// Changes what was touched since it was last taken. It is marked already.
+    pub(crate) fn change_touched(&mut self, mut change: impl FnMut(&mut V)) {
+        for id in &self.touched {
+            if let Some(entry) = self.entries.get_mut(id) {
+                change(entry);
+            }
+        }
+    }
+
     /// What was touched since the last call, in id order; also what has been removed.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<K> {
         std::mem::take(&mut self.touched)

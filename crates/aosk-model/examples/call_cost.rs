@@ -86,6 +86,7 @@ fn driver(base_url: &str) -> Outcome<OpenAi> {
         stream_usage: true,
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
+        continuing: aosk_model::continuing::Continuing::NEVER,
     };
     Ok(OpenAi::new(endpoint, "m", dialect))
 }
@@ -122,6 +123,7 @@ fn request() -> Request {
         tools: Arc::new([tool]),
         cache: aosk_model::CacheHints::default(),
         answers: 0,
+        on_rates: aosk_model::OnRates::default(),
     }
 }
 

@@ -7,6 +7,7 @@ mod request;
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
+use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::Endpoint;
 use crate::exchange;
@@ -44,6 +45,8 @@ pub struct Dialect {
     /// Whether to mark what is to be cached: the breakpoints of the request or, if it has none, the
     /// ends of the instructions and of the conversation. Anthropic caches only what is marked.
     pub cache_marks: bool,
+    /// How it goes on from an answer that was begun.
+    pub continuing: Continuing,
 }
 
 /// A driver of one model at one endpoint.
@@ -71,7 +74,8 @@ impl Driver for Anthropic {
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure> {
         let body = request::render(&request, &self.model, self.dialect, on_delta.is_some());
-        exchange::complete::<Assembly>(&self.endpoint, &request, body, on_delta).await
+        let continuing = self.dialect.continuing;
+        exchange::complete::<Assembly>(&self.endpoint, &request, body, continuing, on_delta).await
     }
 }
 

@@ -1,8 +1,11 @@
 //! The face of a model driver.
 
+use std::fmt;
 use std::sync::Arc;
 
-use aosk_abi::{Body, CallId, Failure, ModelReply, ThinkOptions, ToolSpec};
+use aosk_abi::{
+    Body, CallId, Content, Failure, Message, ModelReply, RateReport, ThinkOptions, ToolSpec,
+};
 use async_trait::async_trait;
 
 use crate::cache_hints::CacheHints;
@@ -31,9 +34,45 @@ pub struct Request {
     pub cache: CacheHints,
     /// How many answers the process has had before, shown or not.
     pub answers: u64,
+    /// Who wants to hear how much more the provider takes.
+    pub on_rates: OnRates,
+}
+
+/// Who wants to hear what a provider says of its rates; nobody by default. It is told at most once in
+/// an attempt, when the head of the answer or of the refusal comes.
+#[derive(Clone, Default)]
+pub struct OnRates(Option<Arc<dyn Fn(RateReport) + Send + Sync>>);
+
+impl OnRates {
+    /// Has `hear` told.
+    #[must_use]
+    pub fn new(hear: impl Fn(RateReport) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hear)))
+    }
+
+    /// Tells who wants to hear.
+    pub fn tell(&self, report: RateReport) {
+        if let Some(hear) = &self.0 {
+            hear(report);
+        }
+    }
+}
+
+impl fmt::Debug for OnRates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnRates").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Request {
+    /// The text of the answer that was begun; empty if none was.
+    pub(crate) fn begun_text(&self) -> &str {
+        match self.begun.as_ref().map(|begun| begun.message().as_ref()) {
+            Some(Message::Assistant { content: Some(Content::Text(text)), .. }) => text,
+            Some(_) | None => "",
+        }
+    }
+
     /// An id for the `index`-th tool call of the answer, where the model gave none: unique in the
     /// process, the same at every attempt, and of characters that every provider takes back.
     #[must_use]

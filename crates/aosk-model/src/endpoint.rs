@@ -13,8 +13,10 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::driver::OnRates;
 use crate::egress;
 use crate::failure::{failed, refused};
+use crate::rate_headers;
 use crate::sse::{Decoder, Event};
 
 /// Bytes of an error body that are read; the rest tells nothing more.
@@ -146,11 +148,16 @@ impl Endpoint {
         egress::place(&self.device, &self.url)
     }
 
-    /// Sends `body` and waits for the head of the answer.
+    /// Sends `body` and waits for the head of the answer, which may tell of rates.
     ///
     /// A connection that ends before the head comes is replaced once: servers close connections
     /// that they have promised to keep, and that shows only when the next request is on its way.
-    pub(crate) async fn post(&self, body: Vec<u8>, is_stream: bool) -> Result<Answer<'_>, Failure> {
+    pub(crate) async fn post(
+        &self,
+        body: Vec<u8>,
+        is_stream: bool,
+        on_rates: &OnRates,
+    ) -> Result<Answer<'_>, Failure> {
         let body = Bytes::from(body);
         let accept = if is_stream { "text/event-stream" } else { "application/json" };
         let request = || {
@@ -166,6 +173,10 @@ impl Endpoint {
         }
         let response =
             sent.map_err(|error| self.censored(egress::failure(&self.place(), error)))?;
+        // Moments are nearly always measured by the answer's own date.
+        if let Some(report) = rate_headers::report(response.headers(), jiff::Timestamp::now) {
+            on_rates.tell(report);
+        }
         let answer = Answer {
             endpoint: self,
             response,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use aosk_abi::{
     Body, Content, ErrorCode, Failure, FailureClass, FinishReason, Message, ModelReply, ToolUse,
@@ -13,10 +14,12 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::continuing::{Continuation, Continuing};
 use crate::counted::{self, Counted};
 use crate::driver::{Delta, OnDelta, Request, tell};
 use crate::endpoint::{Answer, Endpoint};
 use crate::failure::{Complaint, failed};
+use crate::seam::Seam;
 use crate::surrogate;
 
 /// An answer as far as it has come, in one wire format.
@@ -83,16 +86,51 @@ pub(crate) struct Context<'a> {
     pub(crate) on_delta: OnDelta<'a>,
 }
 
-/// Makes one attempt. `body` is the request as the format writes it.
+/// Makes one attempt. `body` is the request as the format writes it, and `continuing` how it goes on
+/// from an answer that was begun.
 pub(crate) async fn complete<A: Assembly>(
     endpoint: &Endpoint,
     request: &Request,
     body: serde_json::Result<Vec<u8>>,
+    continuing: Continuing,
+    on_delta: OnDelta<'_>,
+) -> Result<ModelReply, Failure> {
+    let Some(seam) = seam(request, continuing) else {
+        return attempt::<A>(endpoint, request, body, None, on_delta).await;
+    };
+    let shown = Mutex::new(seam.clone());
+    let pieces = |more: &dyn Fn(&mut Seam) -> String| {
+        let piece = more(&mut shown.lock().unwrap_or_else(PoisonError::into_inner));
+        if !piece.is_empty() {
+            tell(on_delta, || Delta::Text(piece));
+        }
+    };
+    let joined = |delta| match delta {
+        Delta::Text(text) => pieces(&|seam| seam.push(&text)),
+        other @ (Delta::Reasoning(_) | Delta::ToolCall { .. }) => tell(on_delta, || other),
+    };
+    let joined: OnDelta<'_> = if on_delta.is_some() { Some(&joined) } else { None };
+    let reply = attempt::<A>(endpoint, request, body, Some(seam), joined).await;
+    pieces(&Seam::finish);
+    reply
+}
+
+/// Where the rest joins what was begun; none if the request goes on from nothing.
+fn seam(request: &Request, continuing: Continuing) -> Option<Seam> {
+    let goes_on = request.begun.is_some() && continuing.how != Continuation::Never;
+    goes_on.then(|| Seam::new(request.begun_text(), continuing))
+}
+
+async fn attempt<A: Assembly>(
+    endpoint: &Endpoint,
+    request: &Request,
+    body: serde_json::Result<Vec<u8>>,
+    seam: Option<Seam>,
     on_delta: OnDelta<'_>,
 ) -> Result<ModelReply, Failure> {
     let body = body.map_err(|error| endpoint.unwritable(&error))?;
     let sent = body.len();
-    let mut answer = endpoint.post(body, on_delta.is_some()).await?;
+    let mut answer = endpoint.post(body, on_delta.is_some(), &request.on_rates).await?;
     let mut assembly = A::default();
     let mut whole = Vec::new();
     let read = if on_delta.is_some() && answer.is_event_stream() {
@@ -107,21 +145,26 @@ pub(crate) async fn complete<A: Assembly>(
             Err(failure) => Err(failure),
         }
     };
-    conclude(assembly, read, &whole, sent, endpoint, request)
+    conclude(assembly, (read, &whole), sent, endpoint, request, seam)
 }
 
-/// What comes of an answer, of which `whole` came if it was no stream.
+/// What comes of an answer, of which `whole` came if it was no stream. If it goes on from one that was
+/// begun it may be empty, and `seam` is where it joins.
 pub(crate) fn conclude<A: Assembly>(
     assembly: A,
-    read: Result<(), Failure>,
-    whole: &[u8],
+    (read, whole): (Result<(), Failure>, &[u8]),
     sent: usize,
     endpoint: &Endpoint,
     request: &Request,
+    seam: Option<Seam>,
 ) -> Result<ModelReply, Failure> {
     let has_begun = assembly.progress() > Progress::Nothing;
-    let said = assembly.into_said();
-    let finish = read.and_then(|()| said.finish(endpoint, request));
+    let mut said = assembly.into_said();
+    let goes_on = seam.is_some();
+    if let Some(seam) = seam {
+        said.text = seam.whole(&said.text);
+    }
+    let finish = read.and_then(|()| said.finish(endpoint, request, goes_on));
     let counted = said.counted;
     let is_cut = !has_begun && is_cut(whole);
     let message = if is_cut {
@@ -172,7 +215,12 @@ fn is_cut(body: &[u8]) -> bool {
 
 impl Said {
     /// How the answer ends; a failure if it is none.
-    fn finish(&self, endpoint: &Endpoint, request: &Request) -> Result<FinishReason, Failure> {
+    fn finish(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        goes_on: bool,
+    ) -> Result<FinishReason, Failure> {
         match &self.ending {
             Ending::Length => Ok(FinishReason::Length),
             Ending::Refused => Ok(FinishReason::Refused),
@@ -184,8 +232,8 @@ impl Said {
             // tell.
             Ending::Done | Ending::Calls if !self.calls.is_empty() => Ok(FinishReason::ToolCalls),
             Ending::Calls => Err(odd(endpoint, request, "it ends to call tools and calls none")),
-            // Nobody wants a success without a result.
-            Ending::Done if self.text.trim().is_empty() => {
+            // Nobody wants a success without a result; what was begun is one.
+            Ending::Done if self.text.trim().is_empty() && !goes_on => {
                 Err(odd(endpoint, request, "it is empty: neither text nor a tool call"))
             }
             Ending::Done => Ok(FinishReason::Stop),

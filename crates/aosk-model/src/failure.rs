@@ -88,6 +88,9 @@ const PHRASES: &[(&str, Verdict)] = &[
     ("credit balance is too low", (Final, ModelQuota)),
 ];
 
+/// What llama.cpp says, with status 500, of a text that it cannot embed in one go.
+const TOO_LARGE: &str = "is too large to process";
+
 /// An error body, in whichever vendor's shape.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Complaint {
@@ -164,6 +167,9 @@ impl Complaint {
             if let Some((_, verdict)) = told {
                 return *verdict;
             }
+        }
+        if message.contains(TOO_LARGE) {
+            return (Final, ModelContextLength);
         }
         by_status(status)
     }

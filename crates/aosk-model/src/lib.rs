@@ -6,12 +6,14 @@
 //! | [`driver`] | the trait every driver has, its request and its deltas |
 //! | [`openai`] | the chat-completions wire format |
 //! | [`anthropic`] | the Messages wire format |
+//! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
 //! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
 //! | [`provider`] | what is known of each provider |
-//! | [`mod@resolve`] | from `provider:model` and an environment to a driver |
+//! | [`mod@resolve`] | from `provider:model` and an environment to a driver or an embedder |
 //! | `own_server` | what a server of one's own says of its models |
 //! | `cache_hints`, `caching` | what a prefix cache is told, and which rules hold where |
+//! | [`continuing`], `seam` | who goes on from an answer that was begun, and where the rest joins it |
 //! | [`price`] | windows and prices of models, from a dated data file |
 //! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
 //! | `counted` | what a provider counted, and whether to believe it |
@@ -19,15 +21,19 @@
 //! | `exchange` | one attempt over HTTP, as all wire formats make it |
 //! | `egress`, `sse`, `text`, `surrogate` | the HTTP client, event streams, lenient texts |
 //! | `failure`, `retry_after` | what a refusal means, and when to come back |
+//! | `rate_headers` | how much more a provider takes for now |
 //!
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
 
 pub mod anthropic;
 mod cache_hints;
 mod caching;
+pub mod continuing;
 mod counted;
 pub mod driver;
 mod egress;
+pub mod embedder;
+pub mod embeddings;
 pub mod endpoint;
 mod exchange;
 mod failure;
@@ -35,12 +41,14 @@ pub mod openai;
 mod own_server;
 pub mod price;
 pub mod provider;
+mod rate_headers;
 pub mod record;
 pub mod replay;
 pub mod resolve;
 mod retry_after;
 pub mod script;
 pub mod scripted;
+mod seam;
 mod sse;
 mod surrogate;
 mod text;
@@ -48,7 +56,9 @@ pub mod tokenizer;
 pub mod tokens;
 
 pub use cache_hints::CacheHints;
-pub use driver::{Delta, Driver, OnDelta, Request};
+pub use driver::{Delta, Driver, OnDelta, OnRates, Request};
+pub use embedder::Embedder;
+pub use embeddings::Embeddings;
 pub use record::{Record, parse_line};
 pub use replay::Replay;
 pub use resolve::{How, Resolved, resolve};

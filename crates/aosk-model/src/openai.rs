@@ -11,6 +11,7 @@ mod request;
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
+use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::Endpoint;
 use crate::exchange;
@@ -34,6 +35,8 @@ pub struct Dialect {
     pub cache_key: bool,
     /// How breakpoints of the prefix cache are written.
     pub breakpoints: Breakpoints,
+    /// How it goes on from an answer that was begun.
+    pub continuing: Continuing,
 }
 
 /// How breakpoints of the prefix cache are written.
@@ -72,6 +75,8 @@ pub enum ReasoningField {
 #[derive(Debug)]
 pub struct OpenAi {
     endpoint: Endpoint,
+    /// Where answers are gone on with, if that is elsewhere.
+    continued_at: Option<Endpoint>,
     model: String,
     dialect: Dialect,
     prefixes: Prefixes,
@@ -81,7 +86,15 @@ impl OpenAi {
     /// The driver of `model`, named as the provider names it.
     #[must_use]
     pub fn new(endpoint: Endpoint, model: impl Into<String>, dialect: Dialect) -> Self {
-        Self { endpoint, model: model.into(), dialect, prefixes: Prefixes::default() }
+        let prefixes = Prefixes::default();
+        Self { endpoint, continued_at: None, model: model.into(), dialect, prefixes }
+    }
+
+    /// The same driver with another endpoint for answers that were begun.
+    #[must_use]
+    pub fn continued_at(mut self, endpoint: Endpoint) -> Self {
+        self.continued_at = Some(endpoint);
+        self
     }
 }
 
@@ -94,7 +107,10 @@ impl Driver for OpenAi {
     ) -> Result<ModelReply, Failure> {
         let is_stream = on_delta.is_some();
         let body = request::render(&request, &self.model, self.dialect, is_stream, &self.prefixes);
-        exchange::complete::<Assembly>(&self.endpoint, &request, body, on_delta).await
+        let elsewhere = self.continued_at.as_ref().filter(|_| request.begun.is_some());
+        let endpoint = elsewhere.unwrap_or(&self.endpoint);
+        let continuing = self.dialect.continuing;
+        exchange::complete::<Assembly>(endpoint, &request, body, continuing, on_delta).await
     }
 }
 

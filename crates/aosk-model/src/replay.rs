@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, ErrorCode, Failure, FailureClass, FinishReason, Message, ModelReply, ToolUse,
+    Body, Content, ErrorCode, Failure, FailureClass, FinishReason, Message, ModelReply, ToolUse,
 };
 use async_trait::async_trait;
 
@@ -168,6 +168,23 @@ fn difference(index: usize, asked: &Message, recorded: &Message) -> String {
     )
 }
 
+/// What of the recorded answer comes behind what was begun of it.
+fn rest(recorded: &Message, request: &Request) -> Result<Message, Failure> {
+    let mut answer = recorded.clone();
+    let begun = request.begun_text();
+    if begun.is_empty() {
+        return Ok(answer);
+    }
+    if let Message::Assistant { content: Some(Content::Text(text)), .. } = &mut answer
+        && let Some(rest) = text.strip_prefix(begun)
+    {
+        *text = rest.to_owned();
+        return Ok(answer);
+    }
+    let message = format!("replaying {}: the answer does not begin as was begun", request.label);
+    Err(failed(FailureClass::Final, ErrorCode::ReplayDiffers, message))
+}
+
 #[async_trait]
 impl Driver for Replay {
     async fn complete(
@@ -175,7 +192,7 @@ impl Driver for Replay {
         request: Request,
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure> {
-        let answer = self.answer(&request)?;
+        let answer = rest(self.answer(&request)?, &request)?;
         let calls = answer.tool_calls();
         if let Some(on_delta) = on_delta {
             let text = answer.text();
@@ -187,9 +204,9 @@ impl Driver for Replay {
             }
         }
         Ok(ModelReply {
-            body: Body::new(answer.clone()),
-            usage: tokens::of_call(&request, answer),
+            usage: tokens::of_call(&request, &answer),
             finish: if calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls },
+            body: Body::new(answer),
         })
     }
 }

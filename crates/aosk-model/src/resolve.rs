@@ -4,6 +4,8 @@
 //! [`PROVIDERS`]; then an Ollama that runs on this machine; then the
 //! scripted model, so that everything can be tried without a provider.
 
+mod embedding;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,6 +18,7 @@ use secrecy::SecretString;
 
 use crate::anthropic::{self, Anthropic};
 use crate::caching::{self, Caching};
+use crate::continuing::{self, Continuation, Continuing};
 use crate::driver::Driver;
 use crate::endpoint::{Bounds, Endpoint, KeyHeader};
 use crate::openai::{self, LengthField, OpenAi};
@@ -25,6 +28,8 @@ use crate::provider::{self, PROVIDERS, Provider, Wire};
 use crate::script::Script;
 use crate::scripted::Scripted;
 use crate::tokenizer::Tokenizer;
+
+pub use embedding::{check_embedder, embedder};
 
 /// The name of the scripted model.
 pub const SCRIPTED: &str = "scripted";
@@ -58,6 +63,8 @@ pub struct Resolved {
     pub output_max: Option<Tokens>,
     /// Concurrent calls that are sensible without knowing the account's rates.
     pub slots: u32,
+    /// Whether it can go on from an answer that was begun.
+    pub continues: bool,
     /// How the model was chosen.
     pub how: How,
 }
@@ -87,6 +94,7 @@ impl fmt::Debug for Resolved {
             .field("context", &self.context)
             .field("output_max", &self.output_max)
             .field("slots", &self.slots)
+            .field("continues", &self.continues)
             .field("how", &self.how)
             .finish_non_exhaustive()
     }
@@ -220,6 +228,7 @@ fn scripted(how: How) -> Resolved {
         output_max: None,
         // It takes no time.
         slots: 64,
+        continues: true,
         how,
     }
 }
@@ -321,9 +330,10 @@ async fn named(
     };
     let is_free = !provider.needs_key;
     let caching = Caching::of(provider, &model, known, is_own);
+    let (continuing, continued_at) = continuing::of(provider, &model, is_own);
     let long_price = known.filter(|_| caching.long_class.is_some()).and_then(Model::long_price);
     Ok(Resolved {
-        driver: driver(provider, &device, &model, &base, key, caching)?,
+        driver: driver(provider, &device, &model, &base, key, caching, (continuing, continued_at))?,
         device,
         price: known.map(Model::price).or_else(|| is_free.then(Price::default)),
         long_price,
@@ -333,6 +343,7 @@ async fn named(
         context,
         output_max: known.and_then(|known| known.output_max),
         slots: provider.slots,
+        continues: continuing.how != Continuation::Never,
         how: How::Chosen,
     })
 }
@@ -344,11 +355,14 @@ fn driver(
     base: &str,
     key: Option<SecretString>,
     caching: Caching,
+    (continuing, continued_at): (Continuing, Option<&str>),
 ) -> Result<Arc<dyn Driver>, Error> {
     let bounds = Bounds::default();
     Ok(match provider.wire {
         Wire::OpenAi { reasoning, stream_usage } => {
             let key = key.map(|key| (KeyHeader::Bearer, key));
+            let beta = continued_at
+                .map(|base| Endpoint::new(device, base, openai::PATH, key.clone(), bounds));
             let endpoint = Endpoint::new(device, base, openai::PATH, key, bounds)?;
             let length = if provider.name == "openai"
                 && (base == provider.base_url || is_newer_openai(model))
@@ -358,16 +372,27 @@ fn driver(
                 LengthField::MaxTokens
             };
             let Caching { key: cache_key, breakpoints, .. } = caching;
-            let dialect =
-                openai::Dialect { length, reasoning, stream_usage, cache_key, breakpoints };
-            Arc::new(OpenAi::new(endpoint, model, dialect))
+            let dialect = openai::Dialect {
+                length,
+                reasoning,
+                stream_usage,
+                cache_key,
+                breakpoints,
+                continuing,
+            };
+            let driver = OpenAi::new(endpoint, model, dialect);
+            Arc::new(match beta.transpose()? {
+                Some(beta) => driver.continued_at(beta),
+                None => driver,
+            })
         }
         Wire::Anthropic { version, cache_marks } => {
             let key = key.map(|key| (KeyHeader::XApiKey, key));
             // The path begins with the /v1 that people know from other base URLs.
             let base = base.trim_end_matches('/').trim_end_matches("/v1");
             let endpoint = Endpoint::new(device, base, anthropic::PATH, key, bounds)?;
-            Arc::new(Anthropic::new(endpoint, model, anthropic::Dialect { version, cache_marks }))
+            let dialect = anthropic::Dialect { version, cache_marks, continuing };
+            Arc::new(Anthropic::new(endpoint, model, dialect))
         }
     })
 }

@@ -45,7 +45,7 @@ pub(crate) fn should_retry(headers: &HeaderMap) -> Option<bool> {
 }
 
 /// Seconds (`7`, `0.5`), a span (`6m0s`, `20ms`) or a moment.
-fn delay(value: &str, date: Option<Timestamp>) -> Option<Millis> {
+pub(crate) fn delay(value: &str, date: Option<Timestamp>) -> Option<Millis> {
     millis(value, /*unit_ms*/ 1000.0).or_else(|| span(value)).or_else(|| {
         let wait = moment(value)?.as_millisecond().saturating_sub(date?.as_millisecond());
         Some(Millis(u64::try_from(wait).unwrap_or(0)))
@@ -53,7 +53,7 @@ fn delay(value: &str, date: Option<Timestamp>) -> Option<Millis> {
 }
 
 /// An HTTP date or an RFC 3339 timestamp.
-fn moment(value: &str) -> Option<Timestamp> {
+pub(crate) fn moment(value: &str) -> Option<Timestamp> {
     let from_http = jiff::fmt::rfc2822::parse(value).ok().map(|zoned| zoned.timestamp());
     from_http.or_else(|| value.parse().ok())
 }

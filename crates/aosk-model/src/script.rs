@@ -41,7 +41,7 @@ pub struct Turn {
     /// Where to go on; the first that fits decides. Without one, at the following turn.
     #[serde(default)]
     pub next: Vec<Next>,
-    /// How long the answer takes. For demonstrations.
+    /// How long the answer takes, word for word. For demonstrations.
     pub latency_ms: Option<Millis>,
 }
 

@@ -4,13 +4,17 @@
 //! It keeps no state: at every call the place in the script is found anew by walking the
 //! conversation's answers through it. So a process goes on after a crash where it was.
 
+use std::time::Duration;
+
 use aosk_abi::{
-    Body, Content, ErrorCode, Failure, FailureClass, FinishReason, Message, ModelReply, ToolUse,
+    Body, Content, ErrorCode, Failure, FailureClass, FinishReason, Message, Millis, ModelReply,
+    ToolUse,
 };
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
-use crate::driver::{Delta, Driver, OnDelta, Request};
+use crate::driver::{Delta, Driver, OnDelta, Request, tell};
 use crate::failure::failed;
 use crate::script::{Piece, Script, Turn, pieces};
 use crate::tokens;
@@ -223,6 +227,29 @@ fn field(text: &str, path: &str) -> Option<String> {
     Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
+/// Says `rest`, of an answer of `whole` bytes that takes `latency`, word for word in the part of that
+/// time that is left for it; at once if it takes none.
+async fn speak(rest: &str, whole: usize, latency: Option<Duration>, on_delta: OnDelta<'_>) {
+    let Some(latency) = latency else {
+        if !rest.is_empty() {
+            tell(on_delta, || Delta::Text(rest.to_owned()));
+        }
+        return;
+    };
+    let began = Instant::now();
+    let parts = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let mut said = 0;
+    for word in rest.split_inclusive(char::is_whitespace) {
+        said += word.len();
+        let due = latency.mul_f64(f64::from(parts(said)) / f64::from(parts(whole.max(1))));
+        tokio::time::sleep_until(began + due).await;
+        tell(on_delta, || Delta::Text(word.to_owned()));
+    }
+    if whole == 0 {
+        tokio::time::sleep_until(began + latency).await;
+    }
+}
+
 #[async_trait]
 impl Driver for Scripted {
     async fn complete(
@@ -232,6 +259,11 @@ impl Driver for Scripted {
     ) -> Result<ModelReply, Failure> {
         let (turn, played) = self.place(&request)?;
         let text = turn.say.as_deref().map(|say| played.fill(say)).transpose()?;
+        let rest = text.as_deref().unwrap_or_default().strip_prefix(request.begun_text());
+        let rest = rest.ok_or_else(|| {
+            let message = "playing the script: what was begun of this answer is not in it";
+            failed(FailureClass::Final, ErrorCode::ScriptExhausted, message)
+        })?;
         let mut tool_calls = Vec::with_capacity(turn.calls.len());
         for (index, call) in turn.calls.iter().enumerate() {
             tool_calls.push(ToolUse {
@@ -241,20 +273,16 @@ impl Driver for Scripted {
                 arguments: Value::Object(played.fill_fields(&call.arguments)?).to_string(),
             });
         }
-        if let Some(latency) = turn.latency_ms {
-            tokio::time::sleep(latency.duration()).await;
-        }
+        let whole = text.as_ref().map_or(0, String::len);
+        speak(rest, whole, turn.latency_ms.map(Millis::duration), on_delta).await;
         if let Some(on_delta) = on_delta {
-            if let Some(text) = &text {
-                on_delta(Delta::Text(text.clone()));
-            }
             for (index, call) in tool_calls.iter().enumerate() {
                 on_delta(Delta::ToolCall { index, name: call.name.clone() });
             }
         }
         let is_calling = !tool_calls.is_empty();
-        let message =
-            Message::Assistant { content: text.map(Content::Text), reasoning: None, tool_calls };
+        let content = text.is_some().then(|| Content::Text(rest.to_owned()));
+        let message = Message::Assistant { content, reasoning: None, tool_calls };
         Ok(ModelReply {
             usage: tokens::of_call(&request, &message),
             body: Body::new(message),

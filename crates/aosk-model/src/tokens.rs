@@ -66,7 +66,8 @@ pub fn of_text(text: &str) -> Tokens {
 #[must_use]
 pub fn of_call(request: &Request, answer: &Message) -> Usage {
     let count = Tokenizer::ESTIMATE;
-    let conversation = request.messages.iter().map(|body| count.of_message(body.message()));
+    let conversation =
+        request.messages.iter().chain(&request.begun).map(|body| count.of_message(body.message()));
     Usage {
         input_uncached: conversation
             .fold(count.of_tools(&request.tools), |total, next| total + next),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aosk_abi::{Limits, Millis, Price, Tokens, limits};
 use aosk_kernel::memory::{CacheRules, Prefer, Replacement};
 use aosk_kernel::{GroupConfig, Policy, Rates, Route};
-use aosk_model::{Driver, Replay, Tokenizer};
+use aosk_model::{Driver, Embedder, Replay, Tokenizer};
 use aosk_store::Store;
 use aosk_tools::Registry;
 
@@ -23,6 +23,11 @@ pub struct NodeConfig {
     pub routes: BTreeMap<String, Route>,
     /// Tenants and groups, by name.
     pub groups: BTreeMap<String, GroupConfig>,
+    /// How long a call may run while others wait, where its model can go on from what was written;
+    /// none if until it ends.
+    pub slice: Option<Millis>,
+    /// What makes vectors of pages and of what is searched for; searches go by words alone if none.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// The tools it has.
     pub tools: Registry,
     /// Recorded tool results, for processes whose label names a record.
@@ -35,6 +40,9 @@ pub struct NodeConfig {
     pub replacement: &'static dyn Replacement,
     /// What matters most when something leaves.
     pub prefer: Prefer,
+    /// The model that makes summaries where the policy wants some, by the name of its device; lines
+    /// quoted from pages stand for them if none.
+    pub summary_model: Option<String>,
     /// Bounds for all processes together.
     pub limits: Limits,
     /// How many tool calls may run at once.
@@ -114,6 +122,7 @@ impl std::fmt::Debug for NodeConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NodeConfig")
             .field("models", &self.models)
+            .field("embedder", &self.embedder.as_ref().map(|embedder| embedder.name()))
             .field("policy", &self.policy.name())
             .field("workspace", &self.workspace)
             .finish_non_exhaustive()

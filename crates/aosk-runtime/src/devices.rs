@@ -4,6 +4,7 @@
 //! when that has happened is the kernel told that the call no longer runs.
 
 mod answer;
+mod heard;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,15 +14,16 @@ use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Notice,
     Pid, ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
-use aosk_model::{CacheHints, Delta, OnDelta, Replay, Request, Tokenizer};
+use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Replay, Request, Tokenizer};
 use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::config::ModelDevice;
-use crate::memory::Shown;
+use crate::memory::{Searched, Shown};
 
-use self::answer::{Growing, joined};
+use self::answer::{Growing, left_of, outcome};
+use self::heard::Heard;
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -74,11 +76,20 @@ pub(crate) struct Devices {
     /// Tools offered together, and their tokens by the tokenizer that was asked last.
     offered: HashMap<Vec<String>, Offered>,
     growth: broadcast::Sender<Growth>,
-    tasks: JoinSet<Input>,
+    heard: Arc<Heard>,
+    tasks: JoinSet<Ended>,
     running: HashMap<Key, AbortHandle>,
     /// What has a model call give up its slot.
     yields: HashMap<Key, Arc<Notify>>,
     by_task: HashMap<Id, (Key, Kind)>,
+}
+
+/// How a call ended.
+pub(crate) enum Ended {
+    /// With this completion.
+    Done(Input),
+    /// With what a search of a log found. What the model is told of it depends on its window.
+    Searched(ToolStart, Searched),
 }
 
 /// The tools a model is offered, and their size.
@@ -109,6 +120,7 @@ impl Devices {
             workspaces: HashMap::new(),
             offered: HashMap::new(),
             growth,
+            heard: Arc::default(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             yields: HashMap::new(),
@@ -175,25 +187,34 @@ impl Devices {
             // What one process sends begins like what it sent before.
             key: format!("{}-{}", asker.name, call.pid),
         };
+        // It may have been begun by another device.
+        let begun = begun.filter(|_| model.continues);
+        let (heard, name) = (self.heard.clone(), device.to_owned());
         let request = Request {
             call,
             attempt,
             process: asker.name,
             label: asker.label,
-            options,
+            options: left_of(options, begun.as_ref(), model.tokenizer),
             messages: told(shown.messages, notice),
             begun: begun.clone(),
             tools,
             cache,
             answers: asker.answers,
+            on_rates: OnRates::new(move |report| heard.take(&name, report)),
         };
         let growth = self.growth.clone();
+        let summarises = shown.summarises;
         let yields = Arc::new(Notify::new());
         self.yields.insert((call, attempt), yields.clone());
         self.spawn((call, attempt), Kind::Model, async move {
             let growing = Growing::default();
             let on_delta = |delta| {
                 growing.take(&delta);
+                // What is not said to anybody is nothing to watch.
+                if summarises {
+                    return;
+                }
                 // Nobody need be watching.
                 let _unseen = growth.send(Growth { pid: call.pid, delta });
             };
@@ -201,13 +222,11 @@ impl Devices {
             let on_delta: OnDelta<'_> = if streams { Some(&on_delta) } else { None };
             let outcome = tokio::select! {
                 biased;
-                answer = model.driver.complete(request, on_delta) => match answer {
-                    Ok(reply) => ModelOutcome::Answered(Box::new(joined(begun.as_ref(), reply))),
-                    Err(failure) => ModelOutcome::Failed(failure),
-                },
+                answer = model.driver.complete(request, on_delta) => {
+                    outcome(begun.as_ref(), answer)
+                }
                 () = yields.notified() => {
-                    let begun = if model.continues { begun.as_ref() } else { None };
-                    growing.broken_off(begun, model.tokenizer, model.continues)
+                    growing.broken_off(begun.as_ref(), model.tokenizer, model.continues)
                 }
             };
             Input::ModelDone { call, attempt, outcome }
@@ -279,6 +298,27 @@ impl Devices {
         returned(call, attempt, body)
     }
 
+    /// Starts a search of a log, which is a tool call to the kernel.
+    pub(crate) fn search(
+        &mut self,
+        start: ToolStart,
+        search: Result<impl Future<Output = Searched> + Send + 'static, Error>,
+    ) {
+        let key = (start.call, start.attempt);
+        match search {
+            Ok(search) => {
+                self.enter(key, Kind::Tool, async move {
+                    let searched = search.await;
+                    Ended::Searched(start, searched)
+                });
+            }
+            Err(error) => {
+                let body = tool_error(&start, error.code, &error.message);
+                self.spawn(key, Kind::Tool, async move { returned(key.0, key.1, body) });
+            }
+        }
+    }
+
     /// What the record of the process has for the call, if the process plays one.
     fn recorded_result(&self, start: &ToolStart, asker: &Asker) -> Option<Body> {
         let recorded = self.recorded.as_ref()?;
@@ -331,6 +371,10 @@ impl Devices {
     }
 
     fn spawn(&mut self, key: Key, kind: Kind, call: impl Future<Output = Input> + Send + 'static) {
+        self.enter(key, kind, async move { Ended::Done(call.await) });
+    }
+
+    fn enter(&mut self, key: Key, kind: Kind, call: impl Future<Output = Ended> + Send + 'static) {
         let handle = self.tasks.spawn(call);
         self.by_task.insert(handle.id(), (key, kind));
         self.running.insert(key, handle);
@@ -348,43 +392,47 @@ impl Devices {
         self.tasks.len()
     }
 
-    /// The next completion; none while nothing is in flight.
-    pub(crate) async fn next(&mut self) -> Option<Input> {
-        let ended = self.tasks.join_next_with_id().await?;
+    /// The next completion, or what a provider said of its rates; none while nothing is in flight.
+    pub(crate) async fn next(&mut self) -> Option<Ended> {
+        let ended = tokio::select! { biased;
+            said = self.heard.next() => return Some(Ended::Done(said)),
+            ended = self.tasks.join_next_with_id() => ended?,
+        };
         Some(self.completion(ended))
     }
 
-    /// A completion that is there already.
-    pub(crate) fn try_next(&mut self) -> Option<Input> {
+    /// The same, if it is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Ended> {
+        if let Some(said) = self.heard.try_next() {
+            return Some(Ended::Done(said));
+        }
         let ended = self.tasks.try_join_next_with_id()?;
         Some(self.completion(ended))
     }
 
-    fn completion(&mut self, ended: Result<(Id, Input), JoinError>) -> Input {
-        let (id, input) = match ended {
-            Ok((id, input)) => (id, Ok(input)),
+    fn completion(&mut self, ended: Result<(Id, Ended), JoinError>) -> Ended {
+        let (id, ended) = match ended {
+            Ok((id, ended)) => (id, Ok(ended)),
             Err(error) => (error.id(), Err(error)),
         };
         let Some((key, kind)) = self.by_task.remove(&id) else {
             // Every task is entered when it is spawned.
-            return Input::Tick;
+            return Ended::Done(Input::Tick);
         };
         self.running.remove(&key);
         self.yields.remove(&key);
         let (call, attempt) = key;
-        match input {
-            Ok(input) => input,
-            Err(error) if error.is_cancelled() => match kind {
-                Kind::Model => Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled },
-                Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
-            },
-            Err(error) => match kind {
-                Kind::Model => {
-                    failed(call, attempt, internal(format!("the driver failed: {error}")))
-                }
-                Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
-            },
-        }
+        let error = match ended {
+            Ok(ended) => return ended,
+            Err(error) => error,
+        };
+        Ended::Done(match kind {
+            Kind::Model if error.is_cancelled() => {
+                Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled }
+            }
+            Kind::Model => failed(call, attempt, internal(format!("the driver failed: {error}"))),
+            Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
+        })
     }
 
     /// Cuts off everything and waits until it has ended.
@@ -398,14 +446,20 @@ impl Devices {
 
 /// The conversation with what the model is told at its end, in this call only.
 fn told(mut messages: Vec<Body>, notice: Option<Notice>) -> Vec<Body> {
-    if let Some(Notice::LastStep { resource }) = notice {
-        let text = format!(
+    let text = match notice {
+        None => return messages,
+        Some(Notice::LastStep { resource }) => format!(
             "[kernel] This is your last step: the budget of this process has no room for another \
              model call ({}). Save what must be kept and give your result now.",
             resource.word(),
-        );
-        messages.push(Body::new(Message::user(text)));
-    }
+        ),
+        Some(Notice::Runaway { what, times }) => format!(
+            "[kernel] You are going round in circles: {} ({times} times in a row). Do something \
+             else, or finish with what you have; you are ended if you go on.",
+            what.word(),
+        ),
+    };
+    messages.push(Body::new(Message::user(text)));
     messages
 }
 

@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Command, Effects, Error, ErrorCode, Frame, Hash, Input, Millis, Pid, Release, Reply,
-    RequestId, Timestamp, limits,
+    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
+    limits,
 };
-use aosk_kernel::{Kernel, Policy, Process};
+use aosk_kernel::{Kernel, Policy};
 use aosk_store::{Batch, Committer};
 use aosk_tools::kernel_calls;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,12 +20,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::commits::Commits;
-use crate::devices::{Asked, Asker, Devices};
+use crate::devices::{Asked, Asker, Devices, Ended};
 use crate::flight::{Flight, Seen};
-use crate::memory::{Source, render};
+use crate::memory::{Done, Log, render};
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
-use crate::turns::Turns;
+use crate::turns::{self, Turns};
 
 /// Requests that may wait for the loop; more get `busy`.
 pub(crate) const REQUESTS_MAX: usize = 1_024;
@@ -69,7 +69,9 @@ pub(crate) struct Committing {
 
 /// What the loop woke up for.
 enum Happened {
-    Completion(Input),
+    Completion(Ended),
+    /// Something with a log was done beside the loop.
+    Aside(Done),
     Commit(Result<(), Error>),
     Deadline,
     Request(Request),
@@ -102,6 +104,7 @@ impl EventLoop {
                 _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
                 outcome = self.commits.wait() => Happened::Commit(outcome),
                 Some(done) = self.devices.next(), if room => Happened::Completion(done),
+                Some(done) = self.turns.background.next(), if room => Happened::Aside(done),
                 () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
                 Some(request) = requests.recv(), if room => Happened::Request(request),
                 () = tokio::task::yield_now(), if room && more => Happened::More,
@@ -112,15 +115,21 @@ impl EventLoop {
         match end {
             End::Stopped => self.wind_down().await,
             End::Failed(_) => {
-                self.devices.shutdown().await;
+                self.shutdown().await;
                 end
             }
             End::Panicked(..) => {
-                self.devices.shutdown().await;
+                self.shutdown().await;
                 self.disappoint();
                 end
             }
         }
+    }
+
+    /// Cuts off all that is under way.
+    async fn shutdown(&mut self) {
+        self.devices.shutdown().await;
+        self.turns.background.shutdown().await;
     }
 
     /// Tells whoever waits for a reply that it will not come, although the kernel goes on.
@@ -136,7 +145,8 @@ impl EventLoop {
 
     fn handle(&mut self, happened: Happened) -> Result<(), End> {
         match happened {
-            Happened::Completion(done) => self.completions(&done),
+            Happened::Completion(done) => self.completions(done),
+            Happened::Aside(done) => self.aside(done),
             Happened::Commit(outcome) => self.committed(outcome),
             Happened::Deadline => self.apply(&Input::Tick),
             Happened::Request(request) => self.request(request),
@@ -171,11 +181,7 @@ impl EventLoop {
             left = left.saturating_sub(resumes.len());
             for start in inline {
                 if let Some(asker) = self.asker(start.call.pid) {
-                    let done = if start.tool == kernel_calls::SEARCH_MEMORY {
-                        self.turns.search_memory(&self.kernel, &mut self.bodies, &start)
-                    } else {
-                        self.devices.call_inline(&start, asker)
-                    };
+                    let done = self.devices.call_inline(&start, asker);
                     self.apply_one(&done)?;
                 }
             }
@@ -218,18 +224,33 @@ impl EventLoop {
     }
 
     /// Applies a completion and all others that are there already.
-    fn completions(&mut self, first: &Input) -> Result<(), End> {
-        self.apply(first)?;
+    fn completions(&mut self, first: Ended) -> Result<(), End> {
+        self.completion(first)?;
         for _ in 0..limits::BATCH_MAX {
             if self.has_more() {
                 break;
             }
             match self.devices.try_next() {
-                Some(done) => self.apply(&done)?,
+                Some(done) => self.completion(done)?,
                 None => break,
             }
         }
         Ok(())
+    }
+
+    fn completion(&mut self, ended: Ended) -> Result<(), End> {
+        match ended {
+            Ended::Done(done) => self.apply(&done),
+            Ended::Searched(start, found) => {
+                self.apply(&turns::searched(&self.kernel, &start, found))
+            }
+        }
+    }
+
+    /// Takes what was done beside the loop; the step of a process may have waited for it.
+    fn aside(&mut self, done: Done) -> Result<(), End> {
+        let step = self.turns.done(&self.kernel, &mut self.bodies, &mut self.devices, done);
+        step.map_or(Ok(()), |step| self.apply(&step))
     }
 
     fn request(&mut self, request: Request) -> Result<(), End> {
@@ -288,9 +309,13 @@ impl EventLoop {
     fn release(&mut self, release: Release) {
         match release {
             Release::Think { call, attempt, device, window, options, begun, notice } => {
-                let Some(asker) = self.asker(call.pid) else {
+                let Some(mut asker) = self.asker(call.pid) else {
                     return;
                 };
+                if window.summarise.is_some() {
+                    let process = self.kernel.process(call.pid);
+                    asker.answers = process.map_or(0, |process| process.stats.summaries);
+                }
                 let (kernel, bodies) = (&self.kernel, &mut self.bodies);
                 let begun = begun.map(|hash| bodies.get(hash)).transpose();
                 let mut log = Log { bodies, process: kernel.process(call.pid) };
@@ -301,6 +326,10 @@ impl EventLoop {
                     }
                     Err(error) => self.devices.fail_model(call, attempt, &error),
                 }
+            }
+            Release::Tool(start) if start.tool == kernel_calls::SEARCH_MEMORY => {
+                let search = self.turns.search(&self.kernel, &start);
+                self.devices.search(start, search);
             }
             Release::Tool(start) => {
                 if let Some(asker) = self.asker(start.call.pid) {
@@ -348,7 +377,7 @@ impl EventLoop {
             };
             end = self.handle(happened).and_then(|()| self.commit()).err();
         }
-        self.devices.shutdown().await;
+        self.shutdown().await;
         if let Some(end) = end.or_else(|| self.commit().err()) {
             return end;
         }
@@ -367,22 +396,6 @@ impl EventLoop {
             }
         }
         End::Stopped
-    }
-}
-
-/// The log of a process, for what is shown of it.
-struct Log<'a> {
-    bodies: &'a mut Bodies,
-    process: Option<&'a Process>,
-}
-
-impl Source for Log<'_> {
-    fn body(&mut self, hash: Hash) -> Result<Body, Error> {
-        self.bodies.get(hash)
-    }
-
-    fn behind(&mut self, frame: &Frame) -> Vec<Frame> {
-        self.process.map(|process| process.memory.behind(frame, &process.pages)).unwrap_or_default()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Body, Command, Error, ErrorCode, Message, Pid, Reply, Signal, SpawnSpec};
+use aosk_abi::{
+    Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
+};
 use aosk_store::Reader;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -66,6 +68,14 @@ impl Handle {
     /// If it does not live, the priority is above 100, or the kernel is gone.
     pub async fn renice(&self, pid: Pid, priority: u8) -> Result<(), Error> {
         self.done(Command::Renice { pid, priority }).await
+    }
+
+    /// Bounds a node of the budget tree anew; processes that wait for room in it look again.
+    ///
+    /// # Errors
+    /// If there is no such node, or the kernel is gone.
+    pub async fn set_limits(&self, budget: BudgetId, limits: Limits) -> Result<(), Error> {
+        self.done(Command::SetLimits { budget, limits: Box::new(limits) }).await
     }
 
     /// Changes the scheduler policy.

@@ -1,7 +1,9 @@
 //! Reading a store that another kernel may be running on.
 
-use aosk_abi::{Body, Error, ErrorCode, Hash, MessageIndex, Pid, RowKey};
-use aosk_kernel::{Kernel, LogDigest};
+use std::collections::BTreeMap;
+
+use aosk_abi::{Body, BudgetId, Error, ErrorCode, Hash, MessageIndex, Pid, RowKey};
+use aosk_kernel::{BudgetView, Kernel, LogDigest, Process};
 use aosk_store::{JournalQuery, ProcessQuery, Reader, StoredEntry, Which};
 
 use crate::published::Snapshot;
@@ -54,6 +56,34 @@ pub fn process(reader: &dyn Reader, pid: Pid) -> Result<Snapshot, Error> {
         snapshot.state = "exited";
     }
     Ok(snapshot)
+}
+
+/// Live processes with their states, in order of their ids. Their logs and mailboxes are left out.
+///
+/// # Errors
+/// If the store cannot be read or a row does not parse.
+pub fn live(reader: &dyn Reader) -> Result<BTreeMap<Pid, Process>, Error> {
+    let mut all = BTreeMap::new();
+    let mut query = ProcessQuery::default();
+    loop {
+        let rows = reader.processes(&query)?;
+        let Some(last) = rows.last() else {
+            return Ok(all);
+        };
+        query.after = last.pid;
+        for row in rows {
+            all.insert(row.pid, Kernel::read_process(row.pid, &row.spec, &row.process)?);
+        }
+    }
+}
+
+/// The nodes of the budget tree, and those of devices.
+///
+/// # Errors
+/// If the store cannot be read or a row does not parse.
+pub fn budgets(reader: &dyn Reader) -> Result<BTreeMap<BudgetId, BudgetView>, Error> {
+    let rows = reader.budgets()?.into_iter();
+    rows.map(|(id, text)| Ok((id, Kernel::read_budget(id, &text)?))).collect()
 }
 
 /// The log of a process, bodies and all.

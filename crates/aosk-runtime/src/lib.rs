@@ -12,11 +12,14 @@
 //! | `bodies` | content in memory, in front of the store |
 //! | `published` | what readers see, without entering the loop |
 //! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
+//! | [`at_rest`] | what can be changed in a store on which no kernel runs |
+//! | [`rehearsal`] | a known conversation through the memory of a live process, without devices |
 //! | [`inspect`] | reading a store that another kernel may be running on |
 //!
 //! This is the only crate that sees both the core and the drivers. It decides nothing that the core
 //! could decide.
 
+pub mod at_rest;
 mod bodies;
 mod clock;
 mod commits;
@@ -30,6 +33,7 @@ mod memory;
 mod node;
 pub mod program;
 mod published;
+pub mod rehearsal;
 mod shadow;
 mod turns;
 

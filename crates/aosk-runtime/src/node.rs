@@ -20,6 +20,7 @@ use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
 use crate::flight::Flight;
 use crate::handle::Handle;
 use crate::inspect;
+use crate::memory::{Background, Embedding};
 use crate::program::Programs;
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
@@ -48,6 +49,7 @@ struct Supervisor {
     tools: Arc<aosk_tools::Registry>,
     recorded: Option<Arc<aosk_model::Replay>>,
     programs: Programs,
+    embedding: Option<Arc<Embedding>>,
     workspace: std::path::PathBuf,
     reports: Option<std::path::PathBuf>,
     drain: aosk_abi::Millis,
@@ -88,10 +90,12 @@ impl Node {
         let mut kernel_config = Config::new(config.policy, known_models.collect(), known_tools);
         kernel_config.replacement = config.replacement;
         kernel_config.prefer = config.prefer;
+        kernel_config.summary_model = config.summary_model;
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;
         kernel_config.routes = config.routes;
         kernel_config.groups = config.groups;
+        kernel_config.slice = config.slice;
         let image = store.load()?;
         let kernel = Kernel::restore(kernel_config.clone(), &image)?;
         let shadow = Shadow::new(&image.rows, &kernel_config);
@@ -109,6 +113,7 @@ impl Node {
             tools: Arc::new(tools),
             recorded,
             programs,
+            embedding: config.embedder.map(|embedder| Arc::new(Embedding::new(embedder))),
             workspace: config.workspace,
             reports: config.reports,
             drain: config.drain,
@@ -222,7 +227,10 @@ impl Supervisor {
             shadow,
             kernel,
             clock: self.clock,
-            turns: Turns::new(self.programs.clone()),
+            turns: Turns::new(
+                self.programs.clone(),
+                Background::new(self.reader.clone(), self.embedding.clone()),
+            ),
             bodies: Bodies::new(self.reader.clone()),
             devices: Devices::new(
                 self.models.clone(),

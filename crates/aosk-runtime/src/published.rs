@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aosk_abi::{ExitStatus, Hash, Pid};
+use aosk_abi::{BudgetId, ExitStatus, Hash, Pid};
 use aosk_kernel::{Process, Spec, State, Stats, Wait};
 use tokio::sync::oneshot;
 
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub result: Option<Hash>,
     /// Whether it waits for a message or a child, with no time limit.
     pub waits_for_others: bool,
+    /// The node of the budget tree that it waits for a person to raise, if it does.
+    pub asks: Option<BudgetId>,
     /// The model it waits for or is being answered by.
     pub model: Option<String>,
     /// Its priority.
@@ -52,18 +54,17 @@ impl Snapshot {
             | State::Waiting { .. }
             | State::Stopped { .. } => (None, None),
         };
-        let model = match process.state.inner() {
-            State::Ready { call }
-            | State::Running { call, .. }
-            | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } } => {
-                Some(call.options.model.clone())
-            }
+        let asks = match process.state {
+            State::Waiting { on: Wait::Quota { budget, asks: true, .. } } => Some(budget),
             State::Program { .. }
+            | State::Ready { .. }
+            | State::Running { .. }
             | State::Waiting { .. }
             | State::Stopped { .. }
             | State::Exiting { .. }
             | State::Zombie { .. } => None,
         };
+        let model = process.state.call().map(|call| call.options.model.clone());
         Self {
             pid,
             spec: process.spec.clone(),
@@ -77,6 +78,7 @@ impl Snapshot {
                     on: Wait::Message { until: None, .. } | Wait::Child { until: None, .. }
                 }
             ),
+            asks,
             model,
             priority: process.priority,
             stats: process.stats,

@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Hash, Input, Message, MessageIndex, Pid, Recalled, Resume,
-    Step, Syscall, ToolOutcome, ToolStart, Wake, limits,
+    Body, Error, ErrorCode, ExitStatus, Input, Message, MessageIndex, Pid, Resume, Step, Syscall,
+    ThinkOptions, ToolOutcome, ToolStart, Wake, limits,
 };
 use aosk_kernel::{Kernel, Process, State};
-use aosk_tools::kernel_calls::{self, KernelCall};
+use aosk_tools::kernel_calls::{self, KernelCall, SearchMemory};
 
 use crate::bodies::Bodies;
 use crate::devices::Devices;
-use crate::memory::{Contents, FOUND, FOUND_MAX, Told, text_of};
+use crate::memory::{
+    Background, Contents, Done, FOUND, FOUND_MAX, Searched, Told, Waiting, at, brought_back,
+    calls_back, told, unasked,
+};
 use crate::program::{Call, Event, ProcessView, Programs, Stepped};
 
 /// Runs programs.
@@ -21,13 +24,15 @@ pub(crate) struct Turns {
     programs: Programs,
     /// What is known of the content of each log.
     contents: HashMap<Pid, Contents>,
+    /// What is done with logs beside the loop.
+    pub(crate) background: Background,
     /// Turns taken in this batch.
     taken: HashMap<Pid, u32>,
 }
 
 impl Turns {
-    pub(crate) fn new(programs: Programs) -> Self {
-        Self { programs, contents: HashMap::new(), taken: HashMap::new() }
+    pub(crate) fn new(programs: Programs, background: Background) -> Self {
+        Self { programs, contents: HashMap::new(), background, taken: HashMap::new() }
     }
 
     /// A new batch begins.
@@ -40,7 +45,8 @@ impl Turns {
         self.contents.remove(&pid);
     }
 
-    /// Runs the program and gives the step it takes; none if it was stopped or ended meanwhile.
+    /// Runs the program and gives the step it takes; none if it was stopped or ended meanwhile, or if
+    /// the step waits for what may be brought back.
     pub(crate) fn take(
         &mut self,
         kernel: &Kernel,
@@ -60,7 +66,7 @@ impl Turns {
             give_up(process, &Error::new(ErrorCode::ProgramFailed, text))
         } else {
             self.step(bodies, devices, pid, process, wake)
-                .unwrap_or_else(|error| give_up(process, &error))
+                .unwrap_or_else(|error| Some(give_up(process, &error)))?
         };
         Some(Input::Syscall { pid, turn, step })
     }
@@ -72,7 +78,7 @@ impl Turns {
         pid: Pid,
         process: &Process,
         wake: Wake,
-    ) -> Result<Step, Error> {
+    ) -> Result<Option<Step>, Error> {
         let event = event(bodies, process, wake)?;
         let answer = answer(bodies, process, &event)?;
         let view = ProcessView {
@@ -86,20 +92,25 @@ impl Turns {
             answer: answer.as_deref(),
         };
         let program = &process.spec.program.name;
-        let Stepped { mut append, call, state } =
+        let Stepped { append, call, state } =
             self.programs.step(program, &process.program_state, &view, event)?;
         let call = match call {
             Call::Think(options) => {
-                let count = devices.tokenizer(&options.model);
-                let tools = devices.tokens_of_tools(&options.tools, count);
-                let contents = self.contents.entry(pid).or_default();
-                let Told { pieces, uses } =
-                    contents.tell(bodies, process, &mut append, count, devices.room(&options))?;
-                Syscall::Think { options, tools, pieces, uses }
+                if let Some(said) = calls_back(process, &append) {
+                    let log = self.contents.entry(pid).or_default().hand_over(process);
+                    let waiting = Waiting { pid, turn: process.turn, append, options, state };
+                    self.background.recall(log, said, waiting);
+                    return Ok(None);
+                }
+                return self
+                    .think(bodies, devices, (pid, process), append, options, state)
+                    .map(Some);
             }
             Call::Recall(pages) => Syscall::Recall { pages },
             Call::Pin { page, pinned } => Syscall::Pin { page, pinned },
             Call::Forget(page) => Syscall::Forget { page },
+            Call::BeginTask { goal } => Syscall::BeginTask { goal: Body::new(goal) },
+            Call::EndTask { result } => Syscall::EndTask { result: Body::new(result) },
             Call::CallTools(calls) => Syscall::CallTools { calls },
             Call::Spawn(spec) => Syscall::Spawn { spec },
             Call::Wait { child, timeout } => Syscall::Wait { child, timeout },
@@ -110,41 +121,114 @@ impl Turns {
                 Syscall::Exit { status, result: result.map(Body::new) }
             }
         };
-        Ok(Step { append, call, state })
+        Ok(Some(Step { append, call, state }))
     }
 
-    /// Makes a call of `search_memory`: what is searched is the log of the process that calls.
-    pub(crate) fn search_memory(
+    /// The step that asks the model.
+    fn think(
+        &mut self,
+        bodies: &mut Bodies,
+        devices: &mut Devices,
+        (pid, process): (Pid, &Process),
+        append: Vec<Body>,
+        options: ThinkOptions,
+        state: Arc<str>,
+    ) -> Result<Step, Error> {
+        let count = devices.tokenizer(&options.model);
+        let tools = devices.tokens_of_tools(&options.tools, count);
+        let contents = self.contents.entry(pid).or_default();
+        let Told { pieces, uses, older } =
+            contents.tell(bodies, process, &append, count, devices.room(&options))?;
+        if !older.is_empty() {
+            self.background.note(pid, older);
+        }
+        if self.background.has_embedder() {
+            self.background.read_on(contents.hand_over(process));
+        }
+        Ok(Step { append, call: Syscall::Think { options, tools, pieces, uses }, state })
+    }
+
+    /// Takes what was done beside the loop. Gives the step that waited for it, unless the process was
+    /// stopped or has ended meanwhile.
+    pub(crate) fn done(
         &mut self,
         kernel: &Kernel,
         bodies: &mut Bodies,
-        start: &ToolStart,
-    ) -> Input {
-        let body = match self.search(kernel, bodies, start) {
-            Ok(found) => Message::returned(&start.use_id, &start.tool, found),
-            Err(error) => Message::failed(&start.use_id, &start.tool, error.code, error.message),
+        devices: &mut Devices,
+        done: Done,
+    ) -> Option<Input> {
+        let (waiting, found) = match done {
+            Done::Recalled(waiting, found) => (waiting, found),
+            Done::Carried(pid, carried) => {
+                if let Some(contents) = self.contents.get_mut(&pid) {
+                    contents.put_behind(carried);
+                }
+                return None;
+            }
+            Done::Nothing => return None,
         };
-        let outcome = ToolOutcome::Returned(Body::new(body));
-        Input::ToolDone { call: start.call, attempt: start.attempt, outcome }
+        let Waiting { pid, turn, mut append, options, state } = *waiting;
+        let process = kernel.process(pid)?;
+        // One that was stopped is run again when it goes on.
+        if process.turn != turn || !matches!(process.state, State::Program { .. }) {
+            return None;
+        }
+        let log = self.contents.entry(pid).or_default().hand_over(process);
+        if !log.is_read() {
+            self.background.read_on(log);
+        }
+        let back = unasked(process, bodies, &found);
+        let step = back.and_then(|back| {
+            append.extend(back.map(Body::new));
+            self.think(bodies, devices, (pid, process), append, options, state)
+        });
+        let step = step.unwrap_or_else(|error| give_up(process, &error));
+        Some(Input::Syscall { pid, turn, step })
     }
 
-    fn search(
+    /// Begins a call of `search_memory`: what is searched is the log of the process that calls.
+    ///
+    /// # Errors
+    /// If the call is none.
+    pub(crate) fn search(
         &mut self,
         kernel: &Kernel,
-        bodies: &mut Bodies,
         start: &ToolStart,
-    ) -> Result<String, Error> {
-        let wanted = match kernel_calls::parse(&start.tool, &start.arguments) {
-            Ok(KernelCall::SearchMemory(wanted)) => wanted,
-            Ok(_) => return Err(Error::new(ErrorCode::ToolUnknown, "this is no search")),
-            Err(error) => return Err(Error::new(error.code(), error.to_string())),
-        };
+    ) -> Result<impl Future<Output = Searched> + Send + 'static, Error> {
+        let pid = start.call.pid;
+        let wanted = wanted(start)?;
+        let process = kernel.process(pid).ok_or_else(|| {
+            Error::new(ErrorCode::NoSuchProcess, format!("searching: no such process: {pid}"))
+        })?;
+        let log = self.contents.entry(pid).or_default().hand_over(process);
+        Ok(self.background.search(log, wanted.query))
+    }
+}
+
+/// What came of a call of `search_memory`, as the window of its process stands now.
+pub(crate) fn searched(kernel: &Kernel, start: &ToolStart, searched: Searched) -> Input {
+    let found = searched.found.and_then(|found| {
         let pid = start.call.pid;
         let process = kernel.process(pid).ok_or_else(|| {
             Error::new(ErrorCode::NoSuchProcess, format!("searching: no such process: {pid}"))
         })?;
-        let limit = wanted.limit.map_or(FOUND, usize::from).min(FOUND_MAX);
-        self.contents.entry(pid).or_default().search(process, bodies, &wanted.query, limit)
+        let limit = wanted(start)?.limit.map_or(FOUND, usize::from).min(FOUND_MAX);
+        Ok(told(process, &found, limit, searched.note.as_deref()))
+    });
+    let message = match found {
+        Ok(found) => Message::returned(&start.use_id, &start.tool, found),
+        Err(error) => Message::failed(&start.use_id, &start.tool, error.code, error.message),
+    };
+    let outcome = ToolOutcome::Returned(Body::new(message));
+    Input::ToolDone { call: start.call, attempt: start.attempt, outcome }
+}
+
+/// What a call of `search_memory` asks for.
+fn wanted(start: &ToolStart) -> Result<SearchMemory, Error> {
+    match kernel_calls::parse(&start.tool, &start.arguments) {
+        Ok(KernelCall::SearchMemory(wanted)) => Ok(wanted),
+        Ok(_) => Err(Error::new(ErrorCode::ToolUnknown, "this is no search")),
+        Err(error) => Err(Error::new(error.code(), error.to_string())),
     }
 }
 
@@ -182,19 +266,11 @@ fn answer(
 
 /// The wake with the content it points to.
 fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Error> {
-    let page = |at: MessageIndex| -> Result<Hash, Error> {
-        let index = usize::try_from(at.0).unwrap_or(usize::MAX);
-        process.pages.get(index).map(|page| page.hash).ok_or_else(|| {
-            Error::new(
-                ErrorCode::StoreCorrupt,
-                format!("reading page {at}: the log ends before it"),
-            )
-        })
-    };
+    let page = |place: MessageIndex| at(process, place);
     Ok(match wake {
         Wake::Started => Event::Started,
-        Wake::Answered { page: at, finish } => {
-            Event::Answered { message: bodies.get(page(at)?)?.message().clone(), finish }
+        Wake::Answered { page: place, finish } => {
+            Event::Answered { message: bodies.get(page(place)?)?.message().clone(), finish }
         }
         Wake::ModelFailed { failure } => Event::ModelFailed(failure),
         Wake::ToolsReturned { first, count } => {
@@ -213,18 +289,11 @@ fn event(bodies: &mut Bodies, process: &Process, wake: Wake) -> Result<Event, Er
             };
             Event::ChildExited { pid, status, result }
         }
-        Wake::Recalled { pages } => {
-            let mut recalled = Vec::with_capacity(pages.len());
-            for place in pages {
-                let Recalled { page: id, source, text, resident } = place;
-                let body = bodies.get(page(source)?)?;
-                let text = text_of(body.message(), text).filter(|_| !resident);
-                recalled.push((id, text));
-            }
-            Event::Recalled(recalled)
-        }
+        Wake::Recalled { pages } => Event::Recalled(brought_back(bodies, process, pages)?),
         Wake::Pinned => Event::Pinned,
         Wake::Forgotten { freed } => Event::Forgotten(freed),
+        Wake::TaskBegun { task } => Event::TaskBegun(task),
+        Wake::TaskEnded { task, pages } => Event::TaskEnded { task, pages },
         Wake::Sent => Event::Sent,
         Wake::Received { body, from } => {
             Event::Received { from, message: bodies.get(body)?.message().clone() }

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     fn hits(ids: &[u64]) -> Vec<Hit> {
-        ids.iter().map(|id| Hit { id: *id, score: 0.0, cover: 0.0 }).collect()
+        ids.iter().map(|id| Hit { id: *id, score: 0.0, cover: 0.0, similar: 0.0 }).collect()
     }
 
     /// Each page costs as many tokens as its id says.

@@ -111,6 +111,15 @@ impl Index {
         self.number_places(at);
     }
 
+    /// Gives a page its embedding, in the place of one that it may have. False if there is no page of
+    /// this id.
+    pub fn set_vector(&mut self, id: u64, vector: &[f32]) -> bool {
+        let slot = self.ids.get(&id).and_then(|slot| self.slots.get_mut(*slot as usize));
+        let Some(kept) = slot.and_then(Option::as_mut) else { return false };
+        kept.vector = page::unit(vector);
+        true
+    }
+
     /// Removes a page. False if there is none of this id.
     pub fn remove(&mut self, id: u64) -> bool {
         let Some(slot) = self.ids.remove(&id) else { return false };

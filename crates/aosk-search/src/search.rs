@@ -22,6 +22,9 @@ pub struct Hit {
     /// The share of the query, rare terms counting more, that the page holds by itself: from 0 to
     /// 1 in any search. Whoever brings pages in unasked wants a bound on it.
     pub cover: f32,
+    /// How near its embedding is to the query's: 1 for the nearest of all pages, 0 for one like any or
+    /// if one of the two has none, less for one that is farther than most.
+    pub similar: f32,
 }
 
 /// A page with its features: what a ranker is fitted on.
@@ -41,14 +44,19 @@ impl Index {
     #[must_use]
     pub fn search(&self, query: &Query<'_>, ranker: &Ranker, limit: usize) -> Vec<Hit> {
         let weights = ranker.weights(query.vector.is_some());
-        let cover = FEATURES.iter().position(|name| *name == "cover");
+        let place = |name| FEATURES.iter().position(|feature| *feature == name);
+        let (cover, similar) = (place("cover"), place("vector"));
+        let at = |features: &Features, place: Option<usize>| {
+            place.and_then(|at| features.get(at)).copied().unwrap_or_default()
+        };
         let mut hits: Vec<Hit> = self
             .candidates(query)
             .iter()
             .map(|candidate| Hit {
                 id: candidate.id,
                 score: weights.score(&candidate.features),
-                cover: cover.and_then(|at| candidate.features.get(at)).copied().unwrap_or_default(),
+                cover: at(&candidate.features, cover),
+                similar: at(&candidate.features, similar),
             })
             .collect();
         // Of two that are equal the one with the smaller id comes first, so that the order is one.

@@ -5,7 +5,8 @@
 //! after a crash says the same.
 
 use aosk_abi::{
-    MessageIndex, PageId, PageKind, Pid, Piece, Syscall, TEXT_END, ThinkOptions, Tokens,
+    Body, Message, MessageIndex, PageId, PageKind, Pid, Piece, Syscall, TEXT_END, ThinkOptions,
+    Tokens,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,7 +166,7 @@ impl Pages {
     /// A call on the memory.
     #[must_use]
     pub fn call(self, rng: &mut Rng) -> Syscall {
-        match rng.below(10) {
+        match rng.below(16) {
             0..4 => {
                 // Now and then more than may be asked for at once.
                 let count = if rng.chance(30) { 17 } else { rng.between(1, 4) };
@@ -173,7 +174,13 @@ impl Pages {
             }
             4..6 => Syscall::Pin { page: self.any(rng), pinned: true },
             6 => Syscall::Pin { page: self.any(rng), pinned: false },
-            _ => Syscall::Forget { page: self.any(rng) },
+            7..10 => Syscall::Forget { page: self.any(rng) },
+            10..14 => Syscall::BeginTask { goal: Body::new(Message::assistant("a goal")) },
+            // Now and then one with nothing to show for it.
+            _ => {
+                let result = if rng.chance(50) { " " } else { "a result" };
+                Syscall::EndTask { result: Body::new(Message::assistant(result)) }
+            }
         }
     }
 }

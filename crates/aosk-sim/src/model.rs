@@ -134,8 +134,16 @@ fn begun(case: &Case, attempt: &Attempt<'_>) -> Option<Usage> {
 fn answer(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> ModelOutcome {
     let Attempt { call, attempt: number, .. } = *attempt;
     let usage = usage(case, attempt, rng);
-    let body = Body::new(Message::assistant(format!("answer to {call}, attempt {number}")));
-    ModelOutcome::Answered(Box::new(ModelReply { body, usage, finish: FinishReason::Stop }))
+    let parts = [call.pid.0, u64::from(call.number), u64::from(number), 3];
+    // Now and then one of no use. Chance of its own, so that it changes nothing else of a run.
+    let flaw = Rng::of(case.seed, About::Model, &parts).below(20);
+    let finish = if flaw == 0 { FinishReason::Length } else { FinishReason::Stop };
+    let text = match flaw {
+        1 => " ".to_owned(),
+        _ => format!("answer to {call}, attempt {number}"),
+    };
+    let body = Body::new(Message::assistant(text));
+    ModelOutcome::Answered(Box::new(ModelReply { body, usage, finish }))
 }
 
 fn usage(case: &Case, attempt: &Attempt<'_>, rng: &mut Rng) -> Usage {

@@ -168,6 +168,8 @@ impl Agent {
             | Wake::ModelFailed { .. }
             | Wake::Pinned
             | Wake::Forgotten { .. }
+            | Wake::TaskBegun { .. }
+            | Wake::TaskEnded { .. }
             | Wake::Sent
             | Wake::Received { .. }
             | Wake::Slept
@@ -225,6 +227,8 @@ impl Agent {
             Syscall::Recall { .. }
             | Syscall::Pin { .. }
             | Syscall::Forget { .. }
+            | Syscall::BeginTask { .. }
+            | Syscall::EndTask { .. }
             | Syscall::CallTools { .. }
             | Syscall::Spawn { .. }
             | Syscall::Wait { .. }

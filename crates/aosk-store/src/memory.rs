@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aosk_abi::{Hash, Image, MessageIndex, Pid, RowChange, RowKey, RowOp};
+use aosk_abi::{BudgetId, Hash, Image, MessageIndex, Pid, RowChange, RowKey, RowOp};
 
 use crate::error::StoreError;
 use crate::journal::Chain;
@@ -193,6 +193,20 @@ impl Reader for Memory {
             }
         }
         Ok(processes)
+    }
+
+    fn budgets(&self) -> Result<Vec<(BudgetId, String)>, StoreError> {
+        let kept = self.kept();
+        let range = RowKey::Budget(BudgetId(0))..=RowKey::Budget(BudgetId(u64::MAX));
+        let node = |(key, value): (&RowKey, &String)| match key {
+            RowKey::Budget(id) => Some((*id, value.clone())),
+            RowKey::Kernel
+            | RowKey::Spec(_)
+            | RowKey::Process(_)
+            | RowKey::Message(..)
+            | RowKey::Mail(..) => None,
+        };
+        Ok(kept.rows.range(range).filter_map(node).collect())
     }
 
     fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError> {

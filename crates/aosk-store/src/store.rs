@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Body, Entry, Hash, Image, MessageIndex, Pid, RowChange, RowKey, Timestamp};
+use aosk_abi::{
+    Body, BudgetId, Entry, Hash, Image, MessageIndex, Pid, RowChange, RowKey, Timestamp,
+};
 
 use crate::error::StoreError;
 
@@ -79,6 +81,9 @@ pub trait Reader: Send + Sync {
 
     /// Processes in the order of their ids.
     fn processes(&self, query: &ProcessQuery) -> Result<Vec<ProcessRow>, StoreError>;
+
+    /// The nodes of the budget tree in the order of their ids.
+    fn budgets(&self) -> Result<Vec<(BudgetId, String)>, StoreError>;
 
     /// The pages of a process's log, in order, of an archived process too.
     fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError>;

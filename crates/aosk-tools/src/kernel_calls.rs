@@ -40,6 +40,10 @@ pub enum KernelCall {
     Unpin(OnePage),
     /// `forget`
     Forget(OnePage),
+    /// `begin_task`
+    BeginTask(BeginTask),
+    /// `end_task`
+    EndTask(EndTask),
     /// `finish`
     Finish(Finish),
 }
@@ -47,22 +51,28 @@ pub enum KernelCall {
 /// The name of the call that searches the log of its caller.
 pub const SEARCH_MEMORY: &str = "search_memory";
 
-/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads, and that is made at once.
+/// The names of the calls that begin and end tasks. Every call that is offered takes part of each
+/// request, so these are offered only to agents that are to work in tasks.
+pub const TASKS: [&str; 2] = ["begin_task", "end_task"];
+
+/// What [`SEARCH_MEMORY`] is to the kernel: a tool that only reads. It takes too long to be made between
+/// two inputs: a long log has to be read first, and an embedder may be asked.
 #[must_use]
 pub fn search_traits() -> ToolTraits {
     ToolTraits {
         risk: Risk::Safe,
         idempotent: true,
-        inline: true,
+        inline: false,
         parallel: true,
-        timeout: Millis::from_secs(10),
+        timeout: Millis::from_secs(30),
     }
 }
 
 /// Whether a call is about the memory of the one who makes it.
 #[must_use]
 pub fn is_of_memory(name: &str) -> bool {
-    matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget")
+    let pages = matches!(name, "recall" | SEARCH_MEMORY | "pin" | "unpin" | "forget");
+    pages || TASKS.contains(&name)
 }
 
 /// Bring pages back into the window.
@@ -90,6 +100,22 @@ pub struct SearchMemory {
 pub struct OnePage {
     /// Its number.
     pub page: u32,
+}
+
+/// Begin a part of the work.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginTask {
+    /// What is to be done.
+    pub goal: String,
+}
+
+/// End the part of the work that was begun last.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndTask {
+    /// What came of it.
+    pub result: String,
 }
 
 /// Start a child.
@@ -219,6 +245,8 @@ pub fn parse(name: &str, arguments: &str) -> Result<KernelCall, ToolError> {
         "pin" => KernelCall::Pin(typed(arguments)?),
         "unpin" => KernelCall::Unpin(typed(arguments)?),
         "forget" => KernelCall::Forget(typed(arguments)?),
+        "begin_task" => KernelCall::BeginTask(typed(arguments)?),
+        "end_task" => KernelCall::EndTask(typed(arguments)?),
         "finish" => KernelCall::Finish(typed(arguments)?),
         _ => return Err(unknown()),
     })

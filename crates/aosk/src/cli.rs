@@ -1,11 +1,18 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod spend;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{Fact, MicroUsd, PermissionLevel, Pid};
+use aosk::abi::{Fact, PermissionLevel, Pid};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::spend::group;
+pub(crate) use self::spend::{
+    BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,
+};
 
 /// An operating-system kernel for AI agents.
 #[derive(Debug, Parser)]
@@ -44,11 +51,15 @@ pub(crate) enum Command {
     /// Show what the kernel does: four agents build a program and survive a crash.
     Demo(DemoArgs),
     /// Run an agent on a task.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Run recorded conversations through the kernel.
     Trace(TraceArgs),
     /// List processes.
     Ps(PsArgs),
+    /// Say why a process is not running now, in one sentence.
+    Why(WhyArgs),
+    /// Show budgets: who may spend what, and what was used and is held.
+    Budget(BudgetArgs),
     /// Show one process: what it is, what it used, its log.
     Show(ShowArgs),
     /// Show what a process did, from the journal.
@@ -89,6 +100,8 @@ impl Cli {
             Command::Run(args) => args.json,
             Command::Trace(TraceArgs { command: TraceCommand::Run(args) }) => args.json,
             Command::Ps(args) => args.json,
+            Command::Why(args) => args.json,
+            Command::Budget(args) => args.json,
             Command::Show(args) => args.json,
             Command::Logs(args) => args.json,
             Command::Mem(args) => args.json,
@@ -96,8 +109,11 @@ impl Cli {
             Command::Audit(AuditArgs { command: AuditCommand::Show(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
+            Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Bench(BenchArgs { command: BenchCommand::Needs(_) }) => false,
+            Command::Bench(BenchArgs {
+                command: BenchCommand::Needs(_) | BenchCommand::ModelServer { .. },
+            }) => false,
             Command::Version { json } => *json,
             Command::Completions { .. } | Command::Exec { .. } => false,
         }
@@ -128,6 +144,22 @@ pub(crate) struct ModelArgs {
     /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
+    /// The model that makes the summaries of --replacement summarise; without it lines are quoted from
+    /// what leaves. Not remembered for --resume.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) summary_model: Option<String>,
+}
+
+/// What makes vectors of texts, so that a search goes by meaning too.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EmbedderArgs {
+    /// An embedder, as provider:name: the search of memories then goes by meaning too, and not by words
+    /// alone.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) embedder: Option<String>,
+    /// The embedder's address, such as http://127.0.0.1:8081/v1.
+    #[arg(long, value_name = "URL")]
+    pub(crate) embedder_url: Option<String>,
 }
 
 /// What matters most when something leaves the window.
@@ -177,12 +209,13 @@ pub(crate) struct RunArgs {
     pub(crate) task: Option<String>,
     /// Go on with the agents that an earlier run left behind.
     #[arg(long, conflicts_with_all = [
-        "task", "permission", "workspace", "system", "tools", "priority", "max_steps", "budget_usd",
-        "budget_tokens", "budget_seconds", "max_output",
+        "task", "permission", "workspace", "system", "tools", "priority", "max_output", "group",
     ])]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) embedder: EmbedderArgs,
     /// What the agent may touch.
     #[arg(long, value_enum, value_name = "LEVEL", ignore_case = true)]
     pub(crate) permission: Option<Level>,
@@ -195,21 +228,18 @@ pub(crate) struct RunArgs {
     /// Offer only these tools, separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) tools: Option<Vec<String>>,
+    /// Offer begin_task and end_task as well, with which the agent and its children say which of their
+    /// work belongs together.
+    #[arg(long)]
+    pub(crate) tasks: bool,
     /// 0 (most urgent) to 100.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) priority: u8,
-    /// The most steps: model calls asked for, also those that fail; retries are not counted.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) max_steps: u64,
-    /// The most money, in dollars.
-    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
-    pub(crate) budget_usd: Option<MicroUsd>,
-    /// The most tokens.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) budget_tokens: Option<u64>,
-    /// The most wall time, in seconds.
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) budget_seconds: Option<u64>,
+    /// The tenant or group that the agent belongs to, such as acme or acme/research.
+    #[arg(long, value_name = "TENANT[/GROUP]", value_parser = group)]
+    pub(crate) group: Option<String>,
+    #[command(flatten)]
+    pub(crate) bounds: BoundArgs,
     /// The most tokens of one answer.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: u64,
@@ -221,22 +251,6 @@ pub(crate) struct RunArgs {
 /// A text that says something.
 fn something(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("it says nothing") } else { Ok(text.to_owned()) }
-}
-
-/// An amount of money that something can be bought for.
-fn dollars(text: &str) -> Result<MicroUsd, &'static str> {
-    match text.parse::<f64>() {
-        Ok(usd) if (0.0..1e-6).contains(&usd) => {
-            Err("it is less than a micro-dollar, so no call could be made")
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked to be in range"
-        )]
-        Ok(usd) if (0.0..1e12).contains(&usd) => Ok(MicroUsd((usd * 1e6).round() as u64)),
-        Ok(_) | Err(_) => Err("it is not an amount of dollars, such as 0.50"),
-    }
 }
 
 #[derive(Debug, Args)]
@@ -281,6 +295,20 @@ pub(crate) struct PsArgs {
     /// Ended processes too.
     #[arg(long, short)]
     pub(crate) all: bool,
+    /// What the time of each went to: waiting for a slot, running, being held back by a budget or after
+    /// a failure; and how often it was cut off for another.
+    #[arg(long, short)]
+    pub(crate) wide: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The process.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) pid: Pid,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -387,6 +415,43 @@ pub(crate) enum BenchCommand {
     Needs(BenchNeedsArgs),
     /// Ask questions of conversations, and say how much of the evidence is found.
     Recall(BenchRecallArgs),
+    /// Hold the scheduler against its figures.
+    Sched(BenchSchedArgs),
+    /// The model server that `sched` starts for itself.
+    #[command(hide = true)]
+    ModelServer {
+        /// Milliseconds that an answer takes.
+        #[arg(long)]
+        latency_ms: u64,
+    },
+}
+
+/// A part of `aosk bench sched`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchedPart {
+    /// Shares, budgets and decisions, on a virtual clock.
+    Simulation,
+    /// Waiting, preemption, throughput and budgets, on model servers of this machine.
+    Servers,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  aosk bench sched\n  aosk bench sched --svg run.svg\n  aosk bench sched --quick --json"
+)]
+pub(crate) struct BenchSchedArgs {
+    /// Less of everything, in some seconds.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only this part: what is simulated, or what is measured on real model servers.
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) only: Option<SchedPart>,
+    /// Draw who had a slot when into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Print one flat JSON object at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -455,12 +520,15 @@ pub(crate) struct BenchNeedsArgs {
     after_help = "A file has one conversation a line: {\"id\", \"turns\": [{\"id\", \"session\", \
 \"time\", \"speaker\", \"text\"}], \"questions\": [{\"question\", \"evidence\", \"category\"}]}. A \
 question is asked of its own conversation.\n\nExamples:\n  aosk bench recall conversations.jsonl\n  \
-aosk bench recall conversations.jsonl --json"
+aosk bench recall conversations.jsonl --json\n  aosk bench recall conversations.jsonl --embedder \
+llamacpp --embedder-url http://127.0.0.1:8081/v1"
 )]
 pub(crate) struct BenchRecallArgs {
     /// Files of conversations with questions.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) embedder: EmbedderArgs,
     /// Print one JSON object at the end.
     #[arg(long)]
     pub(crate) json: bool,

@@ -45,8 +45,10 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::Busy
         | ErrorCode::BadSyscall
         | ErrorCode::Deadlock
+        | ErrorCode::Runaway
         | ErrorCode::MemoryNoPage
         | ErrorCode::MemoryPinsFull
+        | ErrorCode::MemoryTask
         | ErrorCode::ToolUnknown
         | ErrorCode::ToolArguments
         | ErrorCode::ToolFailed

@@ -12,23 +12,33 @@ pub(crate) struct Granted {
     pub(crate) capabilities: Capabilities,
 }
 
-/// The names of the tools that a level allows, as a model is offered them, kernel calls last.
+/// The names of the tools that a level allows, as a model is offered them, kernel calls last; those
+/// for tasks, which take part of each request, are not among them.
 pub(crate) fn offered(registry: &Registry, level: PermissionLevel) -> Vec<String> {
+    let mut all = allowed(registry, level);
+    all.retain(|name| !kernel_calls::TASKS.contains(&name.as_str()));
+    all
+}
+
+/// The names of all tools that a level allows.
+fn allowed(registry: &Registry, level: PermissionLevel) -> Vec<String> {
     let calls = kernel_calls::specs().map(|spec| spec.name.as_str());
     let names = registry.names().chain(calls);
     names.filter(|name| allows(registry, level, name)).map(str::to_owned).collect()
 }
 
-/// What a level grants; with `named`, only these tools of it.
+/// What a level grants; with `named`, only these tools of it. With `tasks` those for tasks, too.
 pub(crate) fn choose(
     registry: &Registry,
     level: PermissionLevel,
     named: Option<&[String]>,
+    tasks: bool,
 ) -> Result<Granted, Error> {
     let capabilities = level.capabilities();
-    let all = offered(registry, level);
+    let all = allowed(registry, level);
     let Some(named) = named else {
-        return Ok(Granted { tools: all, capabilities });
+        let tools = if tasks { all } else { offered(registry, level) };
+        return Ok(Granted { tools, capabilities });
     };
     registry.specs(named).map_err(|error| unknown(&error, &all))?;
     for name in named {
@@ -36,8 +46,13 @@ pub(crate) fn choose(
             return Err(too_much(registry, level, name));
         }
     }
-    let tools = Grant::only(named.iter().cloned());
-    Ok(Granted { tools: named.to_vec(), capabilities: Capabilities { tools, ..capabilities } })
+    let mut tools = named.to_vec();
+    if tasks {
+        let missing = kernel_calls::TASKS.iter().filter(|name| !named.iter().any(|n| n == *name));
+        tools.extend(missing.map(|name| (*name).to_owned()));
+    }
+    let granted = Grant::only(tools.iter().cloned());
+    Ok(Granted { tools, capabilities: Capabilities { tools: granted, ..capabilities } })
 }
 
 /// Whether a level allows a tool or a kernel call. Those of the calls that are about other agents, and

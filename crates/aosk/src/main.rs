@@ -37,6 +37,8 @@ fn main() -> std::process::ExitCode {
         Command::Completions { shell } => command::completions::run(shell),
         Command::Bench(args) => command::bench::run(&args),
         Command::Ps(args) => command::ps::run(&cli.place, &args),
+        Command::Why(args) => command::why::run(&cli.place, &args),
+        Command::Budget(args) => command::budget::run(&cli.place, &args),
         Command::Show(args) => command::show::run(&cli.place, &args),
         Command::Logs(args) => command::logs::run(&cli.place, &args),
         Command::Mem(args) => command::mem::run(&cli.place, &args),
@@ -56,6 +58,7 @@ fn main() -> std::process::ExitCode {
 fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
     match cli.command {
         Command::Ps(_)
+        | Command::Budget(_)
         | Command::Show(_)
         | Command::Logs(_)
         | Command::Mem(_)
@@ -65,6 +68,7 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         }
         // These read it, or need nothing of what can be set up.
         Command::Run(_)
+        | Command::Why(_)
         | Command::Trace(_)
         | Command::Bench(_)
         | Command::Doctor(_)
@@ -76,9 +80,9 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
 
 /// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by
 /// design, waiting for models takes no thread, and commits and commands have threads of their own.
-fn on_runtime<C>(command: impl FnOnce(Stop) -> C) -> Result<fail::Done, aosk::abi::Error>
+fn on_runtime<C, T>(command: impl FnOnce(Stop) -> C) -> Result<T, aosk::abi::Error>
 where
-    C: Future<Output = Result<fail::Done, aosk::abi::Error>>,
+    C: Future<Output = Result<T, aosk::abi::Error>>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {

@@ -1,20 +1,22 @@
 //! From the command line to a node.
 
-use std::collections::BTreeMap;
+mod models;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aosk::abi::{Error, ErrorCode, Limits, Millis, Tokens, limits};
-use aosk::kernel::memory::{self, CacheRules, Prefer, Replacement, rules};
+use aosk::abi::{Error, ErrorCode, Limits, Millis, limits};
+use aosk::kernel::memory::{self, Prefer, Replacement};
 use aosk::kernel::policy;
-use aosk::model::{How, Replay, Resolved, resolve};
+use aosk::model::{Embedder, Replay, resolve};
 use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
-use aosk::{ModelDevice, Node, NodeConfig, Programs};
+use aosk::{Node, NodeConfig, Programs};
 
-use crate::cli::{ModelArgs, Place, Preference};
+use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
-use crate::term::note;
+
+pub(crate) use self::models::{Models, models};
 
 /// How long calls in flight may take to end when the program is asked to stop.
 const DRAIN: Millis = Millis::from_secs(5);
@@ -33,61 +35,37 @@ pub(crate) fn home(place: &Place, config: Config) -> Result<Home, Error> {
     Ok(Home { dir, config, store: Box::new(store) })
 }
 
-/// Finds the model that the command line, the configuration or the environment names, and says
-/// which it is and why.
-pub(crate) async fn model(args: &ModelArgs, config: &Config) -> Result<ModelDevice, Error> {
-    let spec = args.model.as_deref().or(config.default_model.as_deref());
-    let base_url = args.base_url.as_deref().or(config.base_url.as_deref());
-    let resolved = resolve(spec, base_url, &|name| std::env::var(name).ok()).await;
-    let resolved = resolved.map_err(|mut error| {
-        if args.model.is_none() && config.default_model.is_some() {
-            let path = config.path.display();
-            error.message = format!("{} (the default_model of {path})", error.message);
-        }
-        error
-    })?;
-    let found = match resolved.how {
-        How::Chosen => String::new(),
-        How::FromEnvironment(variable) => format!(" (from {variable})"),
-        How::LocalOllama => " (an Ollama runs on this machine)".to_owned(),
-        How::ScriptedDefault => " (no provider is configured: this is the offline scripted model; \
-            set --model provider:name or an API key variable)"
-            .to_owned(),
+/// Finds the embedder that the command line or the configuration names, if they do.
+pub(crate) fn embedder(
+    args: &EmbedderArgs,
+    config: &Config,
+) -> Result<Option<Arc<dyn Embedder>>, Error> {
+    let url = args.embedder_url.as_deref().or(config.embedder_url.as_deref());
+    let Some(spec) = args.embedder.as_deref().or(config.embedder.as_deref()) else {
+        return match args.embedder_url {
+            None => Ok(None),
+            Some(_) => {
+                let text = "choosing an embedder: there is an address of one, and no name";
+                Err(Error::new(ErrorCode::ConfigInvalid, text)
+                    .hint("name it too, such as --embedder llamacpp"))
+            }
+        };
     };
-    note(&format!("model: {}{found}", resolved.device));
-    Ok(device(resolved, args.slots.or(config.slots), args.window.or(config.window)))
-}
-
-/// The device of a resolved model.
-fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelDevice {
-    let given = window.map(Tokens);
-    let context = match (resolved.context, given) {
-        (Some(known), Some(given)) => Some(known.min(given)),
-        (known, given) => known.or(given),
-    };
-    ModelDevice {
-        slots: slots.unwrap_or(resolved.slots),
-        price: resolved.price.unwrap_or_default(),
-        long_price: resolved.long_price,
-        tokenizer: resolved.tokenizer,
-        context,
-        cache: rules(resolved.cache).unwrap_or_else(CacheRules::free),
-        long_cache: resolved.long_cache.and_then(rules),
-        stream: true,
-        ..ModelDevice::new(resolved.device, resolved.driver)
-    }
+    resolve::embedder(spec, url, &|name| std::env::var(name).ok()).map(Some)
 }
 
 /// What leaves a window, and why.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Memory {
     pub(crate) replacement: &'static dyn Replacement,
     pub(crate) prefer: Prefer,
+    /// The device of the model that makes summaries.
+    pub(crate) summary_model: Option<String>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { replacement: memory::DEFAULT, prefer: Prefer::default() }
+        Self { replacement: memory::DEFAULT, prefer: Prefer::default(), summary_model: None }
     }
 }
 
@@ -98,6 +76,7 @@ impl Memory {
         Ok(Self {
             replacement: name.map_or(Ok(memory::DEFAULT), memory::replacement)?,
             prefer: args.prefer.map(Prefer::from).or(config.prefer).unwrap_or_default(),
+            summary_model: None,
         })
     }
 }
@@ -130,7 +109,8 @@ pub(crate) fn tools() -> Result<Registry, Error> {
 
 /// What a node is made of besides its store.
 pub(crate) struct Parts {
-    pub(crate) models: Vec<ModelDevice>,
+    pub(crate) models: Models,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) tools: Registry,
     pub(crate) recorded: Option<Arc<Replay>>,
     pub(crate) policy: Option<String>,
@@ -148,15 +128,18 @@ pub(crate) fn node(
     let name = parts.policy.as_deref().or(config.policy.as_deref()).unwrap_or("fair");
     Node::start(NodeConfig {
         store,
-        models: parts.models,
+        models: parts.models.devices,
+        embedder: parts.embedder,
         tools: parts.tools,
         recorded: parts.recorded,
         programs: Programs::default(),
         policy: policy(name)?,
-        routes: BTreeMap::new(),
-        groups: BTreeMap::new(),
+        routes: parts.models.routes,
+        groups: config.groups.clone(),
+        slice: config.slice,
         replacement: parts.memory.replacement,
         prefer: parts.memory.prefer,
+        summary_model: parts.memory.summary_model,
         limits: Limits::default(),
         tool_slots: limits::TOOL_SLOTS,
         workspace: parts.workspace,

@@ -98,6 +98,10 @@ impl Kernel {
         held: &Spend,
         reply: &ModelReply,
     ) {
+        if let Some(summary) = &call.summary {
+            self.summary_answered(cx, pid, call, summary, held, reply);
+            return;
+        }
         let spend = self.settle_usage(cx.now, (pid, call), held, &reply.usage, /*calls*/ 1);
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_calls = process.stats.model_calls.saturating_add(1);
@@ -135,7 +139,7 @@ impl Kernel {
 
     /// Charges what an attempt used in place of what was held for it. `calls` is 1 where the call
     /// ends with it, as calls and steps count what the process asked, not how often it was tried.
-    fn settle_usage(
+    pub(crate) fn settle_usage(
         &mut self,
         now: Timestamp,
         (pid, call): (Pid, &ModelCall),
@@ -227,7 +231,8 @@ impl Kernel {
         let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
-            failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX);
+            failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX)
+                && !self.leads_elsewhere(cx.now, &call);
         let again = match failure.class {
             FailureClass::Final => false,
             FailureClass::Transient => {
@@ -240,6 +245,9 @@ impl Kernel {
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
+        } else if let Some(summary) = &call.summary {
+            self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 1);
+            self.summary_failed(cx, pid, &call, summary, failure.code, &failure.message);
         } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.enqueue(pid, call);
@@ -264,7 +272,8 @@ impl Kernel {
         let salt = pid.0.wrapping_mul(1 << 20).wrapping_add(u64::from(call.number) << 4)
             ^ u64::from(call.failures);
         let mut asked = failure.clone();
-        if broken!(self, RetryAfterIgnored) {
+        // What one device asks for holds for that one; it is left alone until then.
+        if broken!(self, RetryAfterIgnored) || self.leads_elsewhere(cx.now, &call) {
             asked.retry_after = None;
         }
         let wait = backoff(&asked, call.failures, salt);
@@ -285,6 +294,18 @@ impl Kernel {
         let until = cx.now.after(wait);
         self.set_state(pid, State::Waiting { on: Wait::Backoff { call, until } });
         self.terminate_pending(cx, pid);
+    }
+
+    /// Whether another device than the one that was asked last answers to the name that the call asks,
+    /// and is not left alone.
+    fn leads_elsewhere(&self, now: Timestamp, call: &ModelCall) -> bool {
+        let last = self.devices.find(call.device());
+        let queue = self.devices.queue(&call.options.model);
+        let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
+        backends.into_iter().any(|id| {
+            let device = self.devices.get(id).filter(|_| Some(id) != last);
+            device.is_some_and(|device| device.admits(now, /*in_use*/ 0))
+        })
     }
 
     /// A process that was asked to end while its call ran does not wait for another attempt.

@@ -62,11 +62,17 @@ impl Kernel {
         let results: Option<Vec<Hash>> = calls
             .iter()
             .map(|call| match call.phase {
-                ToolPhase::Returned { body } => Some(body),
+                ToolPhase::Returned { body, .. } => Some(body),
                 ToolPhase::Queued { .. } | ToolPhase::InFlight { .. } => None,
             })
             .collect();
         let Some(results) = results else {
+            return;
+        };
+        if self.repeats(cx, pid) {
+            return;
+        }
+        let Some(process) = self.processes.get(pid) else {
             return;
         };
         let first = process.page_count();

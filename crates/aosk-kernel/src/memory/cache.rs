@@ -37,8 +37,6 @@ pub struct CacheRules {
     pub read: u64,
     /// The price of a token that is written to it.
     pub write: u64,
-    /// The price of an output token.
-    pub output: u64,
 }
 
 const MINUTE: u64 = 60_000;
@@ -52,7 +50,6 @@ static RULES: [CacheRules; 7] = [
         lifetime: Millis(5 * MINUTE),
         read: 100,
         write: 1_250,
-        output: 5_000,
     },
     CacheRules {
         name: "anthropic1h",
@@ -61,7 +58,6 @@ static RULES: [CacheRules; 7] = [
         lifetime: Millis(60 * MINUTE),
         read: 100,
         write: 2_000,
-        output: 5_000,
     },
     CacheRules {
         name: "openai56",
@@ -70,7 +66,6 @@ static RULES: [CacheRules; 7] = [
         lifetime: Millis(30 * MINUTE),
         read: 100,
         write: 1_250,
-        output: 8_000,
     },
     CacheRules {
         name: "openai",
@@ -79,7 +74,6 @@ static RULES: [CacheRules; 7] = [
         lifetime: Millis(10 * MINUTE),
         read: 100,
         write: 1_000,
-        output: 8_000,
     },
     CacheRules {
         name: "deepseek",
@@ -88,7 +82,6 @@ static RULES: [CacheRules; 7] = [
         lifetime: Millis(600 * MINUTE),
         read: 20,
         write: 1_000,
-        output: 4_000,
     },
     CacheRules {
         name: "gemini",
@@ -97,7 +90,6 @@ static RULES: [CacheRules; 7] = [
         lifetime: Millis(10 * MINUTE),
         read: 100,
         write: 1_000,
-        output: 6_000,
     },
     FREE,
 ];
@@ -110,7 +102,6 @@ const FREE: CacheRules = CacheRules {
     lifetime: Millis::MAX,
     read: 0,
     write: 1_000,
-    output: 0,
 };
 
 /// A provider that caches nothing.
@@ -121,7 +112,6 @@ static NONE: CacheRules = CacheRules {
     lifetime: Millis::ZERO,
     read: 1_000,
     write: 1_000,
-    output: 5_000,
 };
 
 /// The rules of this name.

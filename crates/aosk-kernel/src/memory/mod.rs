@@ -11,6 +11,7 @@
 //! | `page` | a page, its kind, its residency |
 //! | `space` | the page table: static part, log, tail; the order never changes |
 //! | `cache` | the rules by which providers cache prefixes |
+//! | `arena` | the tasks of a process, and which pages are theirs |
 //! | `anchor` | which cache entries of the provider should be alive |
 //! | `value` | the chance that a page is needed again, from data |
 //! | `learn` | how that table follows what is seen |
@@ -21,6 +22,7 @@
 //! are rare, in batches, and weighed against that price.
 
 mod anchor;
+mod arena;
 mod cache;
 mod learn;
 mod page;
@@ -31,11 +33,13 @@ mod value;
 
 pub use anchor::Anchors;
 pub use aosk_abi::CutCause;
+pub use arena::Arenas;
 pub use cache::{CacheRules, Matching, rules};
 pub use learn::Learner;
 pub use page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 pub use plan::{Cut, Eviction, Memo, Plan, Prefer, Replacement, Situation};
 pub use policy::{DEFAULT, Priced, Scan, Setting, Unit, emergency, replacement};
+pub(crate) use policy::{Ended, close_what_pays, keep_before_tasks, summarising};
 pub use space::{AddressSpace, Kept, Leave, MemoryError, Prefix, Shown};
 pub use value::{Class, Feature, Need, NeedTable, Needs};
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A page: the unit that is in the window or is not. It holds no content, only where that is.
 
 use aosk_abi::MessageIndex;
-pub use aosk_abi::{PageId, PageKind};
+pub use aosk_abi::{ArenaId, PageId, PageKind};
 use serde::{Deserialize, Serialize};
 
 /// What stays or goes together: a tool call with its results.
@@ -14,13 +14,6 @@ pub struct GroupId(pub u32);
 #[serde(transparent)]
 pub struct BlockId(pub u32);
 
-/// A task of the process, or a child that works in its window. 0 is the process itself.
-#[derive(
-    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct ArenaId(pub u32);
-
 /// Where a page is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +25,8 @@ pub enum Residency {
     Stub,
     /// Evicted without a trace of its own: a stub before it counts it, or nothing does.
     Evicted,
+    /// Left with its task, whose result stands for it. It can be recalled.
+    Closed,
     /// Evicted for good: it is not brought back.
     Forgotten,
 }

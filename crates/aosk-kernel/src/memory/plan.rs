@@ -74,10 +74,26 @@ pub struct Memo {
 /// Calls over which waits are averaged.
 const WAIT_CALLS: u64 = 8;
 
+/// Breakpoints to spare; a request has place for two or three.
+const SPARES_MAX: usize = 3;
+
 /// Calls over which growth is averaged.
 const GROWTH_CALLS: u64 = 32;
 
 impl Memo {
+    /// Has a breakpoint kept behind a page, before all others to spare.
+    pub(super) fn keep_alive(&mut self, page: PageId) {
+        self.spare.retain(|spare| *spare != page);
+        self.spare.insert(0, page);
+        self.spare.truncate(SPARES_MAX);
+    }
+
+    /// Notes that all that ended tasks left from a page on leaves.
+    pub(crate) fn closed(&mut self, from: PageId, rules: &CacheRules, now: Timestamp) {
+        self.anchors.expire(Some(from), rules.lifetime, now);
+        self.spare.retain(|page| *page < from);
+    }
+
     /// What a call adds to the log, in tokens; at least one.
     #[must_use]
     pub fn growth(&self) -> u64 {

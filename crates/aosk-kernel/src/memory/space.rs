@@ -8,15 +8,17 @@
 //! counted pointers: a fork copies a pointer for every 128 pages, and the first write to a chunk
 //! copies 7 KB. Writes go to recent pages, so most of a long table stays shared for good.
 
+mod close;
 mod kept;
 mod leave;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use aosk_abi::{MessageIndex, Tokens};
+use aosk_abi::{Hash, MessageIndex, Tokens};
 
+use super::arena::Arenas;
 use super::page::{ArenaId, BlockId, GroupId, NewPage, Page, PageId, PageKind, Residency};
 use super::plan::Plan;
 
@@ -119,6 +121,9 @@ pub struct AddressSpace {
     /// The block of the last page that opened a turn.
     turn_block: Option<BlockId>,
     sent: Prefix,
+    arenas: Arenas,
+    /// What models made of the pages that summaries stand for, by the page in whose place they stand.
+    summaries: BTreeMap<PageId, Hash>,
     /// Messages of the log with a page of which what is kept has changed since that was asked.
     changed: BTreeSet<MessageIndex>,
 }
@@ -139,6 +144,8 @@ impl AddressSpace {
             turns: 0,
             turn_block: None,
             sent: Prefix::default(),
+            arenas: Arenas::default(),
+            summaries: BTreeMap::new(),
             changed: BTreeSet::new(),
         }
     }

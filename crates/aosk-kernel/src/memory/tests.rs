@@ -92,7 +92,7 @@ impl<'a> Scene<'a> {
         let plan = self.plan();
         self.space.apply(&plan);
         if let Some(range) = plan.summarise {
-            self.space.summarise(range, 50);
+            self.space.summarise(range, 50, None);
         }
         self.memo.sent(&self.space, &plan.breakpoints, Timestamp(self.now));
         self.space.sent();

@@ -9,7 +9,7 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
+    CancelKind, Cancelling, Cause, Guard, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
     Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
@@ -84,6 +84,8 @@ impl Kernel {
                 mail_count: 0,
                 stats: Stats::default(),
                 served: BTreeMap::new(),
+                guard: Guard::default(),
+                descendants: 0,
                 log,
                 pages,
                 memory,
@@ -96,6 +98,10 @@ impl Kernel {
         }
         if let Some(parent) = parent.and_then(|pid| self.processes.get_mut(pid)) {
             parent.children.insert(pid);
+            let root = self.root_of(pid);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_add(1);
+            }
         }
         self.wake(cx, pid, Wake::Started);
         Ok(pid)
@@ -127,6 +133,12 @@ impl Kernel {
         if let Some(parent) = parent.and_then(|pid| self.processes.get(pid)) {
             if parent.spec.depth >= limits::PROCESS_DEPTH_MAX {
                 return Err(busy(format!("the tree is {} deep", parent.spec.depth)));
+            }
+            if self.descendants_of_root(spec.parent.unwrap_or(Pid(0))) >= limits::DESCENDANTS_MAX {
+                return Err(busy(format!(
+                    "{} processes of its tree live",
+                    limits::DESCENDANTS_MAX
+                )));
             }
             if parent.children.len() >= limits::CHILDREN_MAX {
                 return Err(busy(format!("{} children live", parent.children.len())));
@@ -203,6 +215,7 @@ impl Kernel {
         if process.state.is_over() {
             return;
         }
+        process.stats.times.enter(cx.now, None);
         let was = std::mem::replace(
             &mut process.state,
             State::Exiting { status, result, calls: Vec::new() },
@@ -248,7 +261,7 @@ impl Kernel {
                     number,
                     attempt,
                     deadline,
-                    kind: CancelKind::Model { call, held },
+                    kind: CancelKind::Model { call: Box::new(call), held },
                 }]
             }
             State::Ready { call }
@@ -353,6 +366,10 @@ impl Kernel {
         self.budgets.release(process.spec.budget);
         self.budgets.leave(process.spec.budget);
         if let Some(parent) = process.spec.parent {
+            let root = self.root_of(parent);
+            if let Some(root) = self.processes.get_mut(root) {
+                root.descendants = root.descendants.saturating_sub(1);
+            }
             if let Some(parent) = self.processes.get_mut(parent) {
                 parent.children.remove(&pid);
             }

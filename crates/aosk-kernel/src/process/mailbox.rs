@@ -64,6 +64,7 @@ impl Kernel {
             process.mailbox.remove(&number);
         }
         process.stats.received = process.stats.received.saturating_add(1);
+        process.guard.received(mail.from);
         self.dirty.insert(RowKey::Mail(pid, number));
         cx.fact(pid, Fact::MessageReceived { from: mail.from, body: mail.body });
         self.wake(cx, pid, Wake::Received { body: mail.body, from: mail.from });

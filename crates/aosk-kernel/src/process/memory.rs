@@ -10,6 +10,7 @@ mod calls;
 mod entry;
 mod room;
 mod show;
+mod tasks;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ use crate::memory::{
 
 pub use self::entry::Entry;
 pub(crate) use self::room::{Planned, Terms};
+pub use self::tasks::EndedTask;
 
 /// The memory of a process. Two are equal if what is kept of them is.
 #[derive(Debug, Clone)]
@@ -36,8 +38,8 @@ pub struct Memory {
     last: Option<LastCall>,
     /// Messages that the table has.
     taken: MessageIndex,
-    /// The group of calls whose results come next.
-    calls: GroupId,
+    /// The group of calls whose results come next, and the task that it belongs to.
+    calls: (GroupId, ArenaId),
     /// What the model may be shown, by the last call.
     window: Option<Tokens>,
     /// What providers refused is more than this, in tokens of the estimate.
@@ -52,6 +54,7 @@ impl PartialEq for Memory {
     fn eq(&self, other: &Self) -> bool {
         let messages = (0..self.taken.0).map(MessageIndex);
         self.taken == other.taken
+            && self.space.arenas() == other.space.arenas()
             && messages.into_iter().all(|source| self.entries(source) == other.entries(source))
     }
 }
@@ -89,7 +92,7 @@ impl Memory {
             scale: 1_000,
             last: None,
             taken: MessageIndex(0),
-            calls: GroupId(0),
+            calls: (GroupId(0), ArenaId::NONE),
             window: None,
             ceiling: None,
             told_reads: false,

@@ -4,10 +4,12 @@
 //! are derived from it by `index` and never kept beside it.
 
 mod digest;
+mod guard;
 mod lifecycle;
 mod mailbox;
 pub(crate) mod memory;
 mod signal;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +21,10 @@ use aosk_abi::{
 use serde::{Deserialize, Serialize};
 
 pub use digest::LogDigest;
-pub use memory::{Entry, Memory, STUB_TOKENS};
+pub(crate) use guard::Guard;
+pub(crate) use guard::Verdict;
+pub use memory::{EndedTask, Entry, Memory, STUB_TOKENS};
+pub use times::{Phase, Times};
 
 /// What a process was started with. Never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +70,10 @@ pub struct Process {
     pub stats: Stats,
     /// What it was served, divided by its weight, on the clock of each pool of models it has asked.
     pub served: BTreeMap<String, u64>,
+    /// Whether it does the same without end.
+    pub(crate) guard: Guard,
+    /// Living processes that descend from it, if the operator started it. Derived.
+    pub descendants: u32,
     /// What its log must be.
     pub log: LogDigest,
     /// Its log.
@@ -94,6 +103,12 @@ pub struct Stats {
     pub cached: Tokens,
     /// Output tokens.
     pub output: Tokens,
+    /// Summaries that models made.
+    #[serde(default)]
+    pub summaries: u64,
+    /// What its time went to.
+    #[serde(default, skip_serializing_if = "Times::is_empty")]
+    pub times: Times,
     /// How often a call of it was cut off for another.
     #[serde(default)]
     pub preempted: u64,
@@ -282,6 +297,9 @@ pub struct ModelCall {
     /// Whether the provider has already said that it is too long, and it was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shrunk: bool,
+    /// What it is, if it asks for a summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Box<SummaryCall>>,
     /// The attempt that runs or ran last; tells a late answer from a good one.
     pub attempt: u32,
     /// How many attempts failed.
@@ -321,6 +339,17 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// A model call that asks for a summary, before another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryCall {
+    /// The first and the last of the pages that leave for it.
+    pub pages: (PageId, PageId),
+    /// What is asked when it is there.
+    pub then: Arc<ThinkOptions>,
+    /// What the tools take that are offered then.
+    pub tools: Tokens,
+}
+
 /// A tool call of a turn that is not over yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolWait {
@@ -358,6 +387,9 @@ pub enum ToolPhase {
     Returned {
         /// The result message.
         body: Hash,
+        /// The address of what it says, without the id of the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Hash>,
     },
 }
 
@@ -381,7 +413,7 @@ pub enum CancelKind {
     /// A model call; it keeps its slot and its reservation until it is confirmed.
     Model {
         /// What was asked.
-        call: ModelCall,
+        call: Box<ModelCall>,
         /// What is reserved for it.
         held: Spend,
     },

@@ -40,7 +40,9 @@ pub(crate) fn expected(price: &Price, call: &ModelCall, stats: &Stats) -> u64 {
         0 => 0,
         all => saturated(u128::from(part) * u128::from(of) / u128::from(all)),
     };
-    let cache_read = Tokens(share(stats.cached.0, call.estimate.0)).min(call.estimate);
+    // What is summarised is told anew, so no cache knows it.
+    let known = if call.summary.is_some() { 0 } else { share(stats.cached.0, call.estimate.0) };
+    let cache_read = Tokens(known).min(call.estimate);
     let usage = Usage {
         input_uncached: call.estimate.saturating_sub(cache_read),
         cache_read,
@@ -50,9 +52,14 @@ pub(crate) fn expected(price: &Price, call: &ModelCall, stats: &Stats) -> u64 {
     service(price, &usage)
 }
 
-/// How long the answer is expected to be: as long as those before it were on average.
+/// How long the answer is expected to be: as long as those before it were on average. A summary is as
+/// long as it may be, for it is asked for in so many words.
 pub(crate) fn expected_output(call: &ModelCall, stats: &Stats) -> Tokens {
-    let mean = stats.output.0.checked_div(stats.model_calls).map_or(FIRST_ANSWER, Tokens);
+    if call.summary.is_some() {
+        return call.options.output_max;
+    }
+    let answers = stats.model_calls.saturating_add(stats.summaries);
+    let mean = stats.output.0.checked_div(answers).map_or(FIRST_ANSWER, Tokens);
     mean.min(call.options.output_max)
 }
 

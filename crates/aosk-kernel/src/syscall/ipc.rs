@@ -15,6 +15,7 @@ impl Kernel {
         body: &Body,
     ) -> Result<(), Error> {
         let to = self.peer(pid, to, "sending to")?;
+        self.check_exchange(cx, pid, to)?;
         self.deliver(cx, Some(pid), to, body)?;
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.sent = process.stats.sent.saturating_add(1);

@@ -95,7 +95,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn page_rows_changed(&mut self, pid: Pid) {
+    pub(super) fn page_rows_changed(&mut self, pid: Pid) {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };

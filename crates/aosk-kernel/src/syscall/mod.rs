@@ -6,13 +6,17 @@ mod ipc;
 mod memory;
 mod peer;
 mod permission;
+mod summary;
+mod tasks;
 mod think;
 mod tools;
 
 pub(crate) use think::limit;
 pub(crate) use tools::failed_result;
 
-use aosk_abi::{Body, Error, ErrorCode, Fact, Pid, Resource, Step, Syscall, Wake, limits};
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Step, Syscall, Wake, limits,
+};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::{ModelCall, State, Wait};
@@ -47,10 +51,16 @@ impl Kernel {
             Syscall::Recall { pages } => self.recall(cx, pid, pages),
             Syscall::Pin { page, pinned } => self.pin(cx, pid, *page, *pinned),
             Syscall::Forget { page } => self.forget(cx, pid, *page),
+            Syscall::BeginTask { goal } => self.begin_task(cx, pid, goal),
+            Syscall::EndTask { result } => self.end_task(cx, pid, result),
             Syscall::CallTools { calls } => self.call_tools(cx, pid, calls),
-            Syscall::Spawn { spec } => self
-                .spawn(cx, Some(pid), spec)
-                .map(|child| self.wake(cx, pid, Wake::Spawned { pid: child })),
+            Syscall::Spawn { spec } => {
+                let child = self.spawn(cx, Some(pid), spec);
+                if self.counted_spawn(cx, pid, child.is_ok()) {
+                    return;
+                }
+                child.map(|child| self.wake(cx, pid, Wake::Spawned { pid: child }))
+            }
             Syscall::Wait { child, timeout } => self.wait(cx, pid, child.as_ref(), *timeout),
             Syscall::Send { to, body } => self.send(cx, pid, to, body),
             Syscall::Receive { from, timeout } => {
@@ -68,6 +78,10 @@ impl Kernel {
             }
         };
         if let Err(error) = done {
+            if error.code == ErrorCode::Runaway {
+                self.end(cx, pid, ExitStatus::Failed(ErrorCode::Runaway), None);
+                return;
+            }
             self.refuse(cx, pid, &step.call, error);
         }
     }
@@ -86,7 +100,9 @@ impl Kernel {
         let too_long = |body: &Body| body.bytes().len() > limits::BODY_BYTES_MAX;
         let result_too_long = matches!(
             &step.call,
-            Syscall::Exit { result: Some(body), .. } if too_long(body)
+            Syscall::Exit { result: Some(body), .. }
+                | Syscall::BeginTask { goal: body }
+                | Syscall::EndTask { result: body } if too_long(body)
         );
         if step.append.iter().any(too_long) || result_too_long {
             return wrong(format!("a page has at most {} bytes", limits::BODY_BYTES_MAX));

@@ -30,6 +30,8 @@ impl Kernel {
             | Syscall::Recall { .. }
             | Syscall::Pin { .. }
             | Syscall::Forget { .. }
+            | Syscall::BeginTask { .. }
+            | Syscall::EndTask { .. }
             | Syscall::CallTools { .. }
             | Syscall::Spawn { .. }
             | Syscall::Wait { .. }

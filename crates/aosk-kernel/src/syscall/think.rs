@@ -9,10 +9,10 @@ use aosk_abi::{
 
 use crate::config::Config;
 use crate::kernel::{Ctx, Kernel};
-use crate::memory::{CacheRules, NeedTable};
+use crate::memory::CacheRules;
 use crate::mutant::broken;
-use crate::process::ModelCall;
 use crate::process::memory::{Planned, Terms};
+use crate::process::{ModelCall, SummaryCall};
 
 /// What a process asks of a model.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +40,35 @@ impl Kernel {
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
         self.take_in(cx, pid, asked.pieces)?;
-        let since = self.next_since();
-        let terms = terms(&self.config, options, cx.now);
-        let unread = broken!(self, RowNotRewritten);
-        let overruns = broken!(self, WindowOverrun);
+        let terms = self.terms(pid, options, cx.now);
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
         };
         let planned = process.memory.plan(asked.tools, asked.uses, &terms);
-        let changed = process.memory.take_changed();
+        match planned.plan.summarise {
+            Some(pages) => {
+                let then = Arc::new(options.clone());
+                let summary = SummaryCall { pages, then, tools: asked.tools };
+                self.ask_for_summary(cx, pid, &summary, &planned)
+            }
+            None => self.queue(cx, pid, options, &terms, &planned),
+        }
+    }
+
+    /// Queues a call that is planned.
+    pub(super) fn queue(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        options: &ThinkOptions,
+        terms: &Terms<'_>,
+        planned: &Planned,
+    ) -> Result<(), Error> {
+        let since = self.next_since();
+        let overruns = broken!(self, WindowOverrun);
+        let Some(process) = self.processes.get_mut(pid) else {
+            return Ok(());
+        };
         let number = process.calls.saturating_add(1);
         let estimate = process.memory.space().total();
         let call = ModelCall {
@@ -59,6 +79,7 @@ impl Kernel {
             breakpoints: planned.plan.breakpoints.clone(),
             long_lived: planned.long_lived,
             shrunk: false,
+            summary: None,
             attempt: 0,
             failures: 0,
             since,
@@ -73,13 +94,10 @@ impl Kernel {
         let pages = process.page_count();
         let room = process.memory.window();
         let id = Self::call_id(pid, number);
-        if !unread {
-            self.dirty.extend(changed.into_iter().map(|index| RowKey::Message(pid, index)));
-        }
-        self.tell_cut(cx, id, &terms, &planned);
+        self.planned(cx, id, terms, planned);
         if planned.plan.excess > Tokens::ZERO && !overruns {
-            cx.fact(pid, exceeded(options, pages, (estimate, planned.window), &terms));
-            return Err(does_not_fit(options, &planned, estimate));
+            cx.fact(pid, exceeded(options, pages, (estimate, planned.window), terms));
+            return Err(does_not_fit(options, planned, estimate));
         }
         cx.fact(
             pid,
@@ -100,6 +118,38 @@ impl Kernel {
         }
         self.enqueue(pid, call);
         Ok(())
+    }
+
+    /// Writes down what planning a call did to the page table.
+    pub(super) fn planned(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: CallId,
+        terms: &Terms<'_>,
+        planned: &Planned,
+    ) {
+        if !broken!(self, RowNotRewritten) {
+            self.page_rows_changed(id.pid);
+        } else if let Some(process) = self.processes.get_mut(id.pid) {
+            process.memory.take_changed();
+        }
+        self.tell_cut(cx, id, terms, planned);
+    }
+
+    /// On what terms a process asks a model.
+    pub(super) fn terms(&self, pid: Pid, options: &ThinkOptions, now: Timestamp) -> Terms<'static> {
+        let config = &self.config;
+        let model = config.model(&options.model);
+        Terms {
+            policy: config.replacement,
+            prefer: config.prefer,
+            limit: limit(config, options),
+            cache: model.map_or_else(CacheRules::free, |model| model.cache),
+            long_cache: model.and_then(|model| model.long_cache),
+            seeds: config.needs,
+            now,
+            asks_summaries: self.summary_model(pid).is_some(),
+        }
     }
 
     /// Takes what is new of the log into the page table.
@@ -166,7 +216,9 @@ impl Kernel {
 
     /// Cuts what a provider said is too long, once. Whether there is reason to ask again.
     pub(crate) fn shrink(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &mut ModelCall) -> bool {
-        let terms = terms(&self.config, &call.options, cx.now);
+        let mut terms = self.terms(pid, &call.options, cx.now);
+        // Who was refused is not kept waiting for another call.
+        terms.asks_summaries = false;
         let may = !call.shrunk || broken!(self, ShrunkTwice);
         let Some(process) = self.processes.get_mut(pid).filter(|_| may) else {
             return false;
@@ -195,20 +247,6 @@ pub(crate) fn limit(config: &Config, options: &ThinkOptions) -> Option<Tokens> {
     match (room, options.window) {
         (Some(room), Some(window)) => Some(room.min(window)),
         (one, other) => one.or(other),
-    }
-}
-
-/// On what terms a process asks a model.
-fn terms<'a>(config: &Config, options: &ThinkOptions, now: Timestamp) -> Terms<'a> {
-    let model = config.model(&options.model);
-    Terms {
-        policy: config.replacement,
-        prefer: config.prefer,
-        limit: limit(config, options),
-        cache: model.map_or_else(CacheRules::free, |model| model.cache),
-        long_cache: model.and_then(|model| model.long_cache),
-        seeds: NeedTable::seeded(),
-        now,
     }
 }
 

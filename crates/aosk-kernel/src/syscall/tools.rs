@@ -175,7 +175,14 @@ impl Kernel {
         cx.fx.bodies.push(body.clone());
         let is_error = matches!(body.message().as_ref(), Message::Tool { is_error: true, .. });
         cx.fact(call.pid, Fact::ToolReturned { call, body: body.hash(), is_error });
-        ToolPhase::Returned { body: body.hash() }
+        let said = match body.message().as_ref() {
+            Message::Tool { content, is_error, .. } => {
+                let text = serde_json::to_string(&(content, is_error));
+                text.ok().map(|text| Hash::of(text.as_bytes()))
+            }
+            Message::System { .. } | Message::User { .. } | Message::Assistant { .. } => None,
+        };
+        ToolPhase::Returned { body: body.hash(), said }
     }
 }
 

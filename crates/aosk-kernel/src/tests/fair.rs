@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Command, ErrorCode, Pid, Signal, SpawnSpec, limits};
+use aosk_abi::{Command, ErrorCode, FailureClass, Pid, Signal, SpawnSpec, limits};
 
 use super::script::*;
 use crate::{Config, GroupConfig, ModelConfig, Route};
@@ -231,4 +231,25 @@ fn a_route_leads_on_when_the_first_is_full_and_when_it_is_left_alone() {
         s.until_due();
     }
     assert_eq!(on(&s, pids[0]), "b");
+}
+
+/// What one device of a route asks for is not waited for while another answers.
+#[test]
+fn a_route_leads_on_when_the_first_refuses_for_its_rates() {
+    let model = ModelConfig { slots: 1, ..ModelConfig::default() };
+    let models = ["a", "b"].map(|name| (name.to_owned(), model.clone()));
+    let backends = [("a".to_owned(), 1), ("b".to_owned(), 1)].to_vec();
+    let route = Route { backends, choice: crate::Choice::InOrder };
+    let routes = [("fast".to_owned(), route)];
+    let mut s = Script::new(Config { models: models.into(), routes: routes.into(), ..config() });
+    let pid = s.spawn(spec("p"));
+    s.step(pid, think("fast"));
+    // Longer than is waited for where nobody else answers.
+    let refused = failure(FailureClass::RateLimited, ErrorCode::ModelRateLimited, Some(3_600));
+    s.fail(pid, refused);
+    let began = s.now;
+    s.until_due();
+    let call = s.process(pid).state.call().expect("goes on");
+    assert_eq!((s.word(pid), call.device()), ("running", "b"));
+    assert!(s.now.since(began) <= limits::RETRY_WAIT_BASE, "{:?}", s.now.since(began));
 }

@@ -43,14 +43,8 @@ fn a_budget_is_read_from_its_row() {
     let row = |id| image.rows.iter().find(|(key, _)| *key == RowKey::Budget(id)).expect("is kept");
     let node = s.kernel.budgets.get(id).expect("is bounded");
     assert_ne!(node.reserved, Spend::default());
-    let expected = BudgetView {
-        parent: node.parent,
-        limits: node.limits,
-        used: node.used,
-        reserved: node.reserved,
-    };
-    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(expected));
-    let newer = row(id).1.replace(r#""v":2"#, r#""v":3"#);
+    assert_eq!(Kernel::read_budget(id, &row(id).1), Ok(BudgetView::of(node)));
+    let newer = row(id).1.replace(r#""v":3"#, r#""v":4"#);
     assert!(Kernel::read_budget(id, &newer).is_err());
 }
 
@@ -70,27 +64,27 @@ fn rows_look_like_this() {
         image().rows.iter().map(|(key, text)| format!("{key:?}\n    {text}\n")).collect();
     expect![[r#"
         Kernel
-            {"v":2,"row":{"next_pid":3,"next_budget":4,"next_since":2,"boots":1}}
+            {"v":3,"row":{"next_pid":3,"next_budget":4,"next_since":2,"boots":1}}
         Spec(p1)
-            {"v":2,"row":{"name":"a","label":"","program":{"name":"test","param":"null"},"parent":null,"depth":0,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":2,"spawned":0}}
+            {"v":3,"row":{"name":"a","label":"","program":{"name":"test","param":"null"},"parent":null,"depth":0,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":2,"spawned":0}}
         Spec(p2)
-            {"v":2,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":3,"spawned":0}}
+            {"v":3,"row":{"name":"b","label":"","program":{"name":"test","param":"null"},"parent":1,"depth":1,"capabilities":{"tools":"all","risk_max":"high","models":"all","spawn":true,"send_anywhere":true},"budget":3,"spawned":0}}
         Process(p1)
-            {"v":2,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1,"start":0,"service":1900,"started":0},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"preempted":0,"lost":0,"faults":0,"sent":1,"received":0},"served":{"m":121600},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
+            {"v":3,"row":{"state":{"running":{"call":{"number":1,"options":{"model":"m","output_max":90},"estimate":10,"input":10,"attempt":1,"failures":0,"since":1,"start":0,"service":1900,"started":0},"held":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"deadline":60000}},"priority":50,"termination":"none","program_state":"null","turn":3,"calls":1,"mail_count":0,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"times":{"waited":0,"ran":0,"throttled":0,"phase":["runs",0]},"preempted":0,"lost":0,"faults":0,"sent":1,"received":0},"served":{"m":121600},"guard":{"repeats":0,"peer":2,"exchanges":1,"refused":0},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Process(p2)
-            {"v":2,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"preempted":0,"lost":0,"faults":0,"sent":0,"received":0},"served":{},"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
+            {"v":3,"row":{"state":{"program":{"wake":"started"}},"priority":50,"termination":"none","program_state":"null","turn":1,"calls":0,"mail_count":1,"stats":{"spend":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"model_calls":0,"model_retries":0,"tool_calls":0,"input":0,"cached":0,"output":0,"summaries":0,"preempted":0,"lost":0,"faults":0,"sent":0,"received":0},"served":{},"guard":null,"log":{"pages":1,"hash":"f16aa697f53ef9b486081fe4a4a686d617724e90c0059f196cff07f3fee2cd08"}}}
         Message(p1, @0)
-            {"v":2,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea","table":[{"kind":"message","tokens":0}]}}
+            {"v":3,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea","table":[{"kind":"message","tokens":0}]}}
         Message(p2, @0)
-            {"v":2,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea"}}
+            {"v":3,"row":{"hash":"49ea2f1f77d6f7dc323882e278970b781b1903e9da390c66fac1ed9d28b4d0ea"}}
         Mail(p2, 1)
-            {"v":2,"row":{"from":1,"body":"627af7fefc90c050ddcbb8b4a69664f89c27d4ed98bdb332fa4fa7ec5bf0b23f"}}
+            {"v":3,"row":{"from":1,"body":"627af7fefc90c050ddcbb8b4a69664f89c27d4ed98bdb332fa4fa7ec5bf0b23f"}}
         Budget(b1)
-            {"v":2,"row":{"parent":null,"limits":{},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":2},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1,"standing":{"m":{"served":0,"clock":0}}}}
+            {"v":3,"row":{"parent":null,"limits":{},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":2},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1,"standing":{"m":{"served":0,"clock":0}}}}
         Budget(b2)
-            {"v":2,"row":{"parent":1,"limits":{"tokens":1000},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":1},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":2}}
+            {"v":3,"row":{"parent":1,"limits":{"tokens":1000},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":1},"reserved":{"tokens":100,"calls":1,"micro_usd":190,"steps":1,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":2}}
         Budget(b3)
-            {"v":2,"row":{"parent":2,"limits":{"tokens":500},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"reserved":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1}}
+            {"v":3,"row":{"parent":2,"limits":{"tokens":500},"used":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"reserved":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"overdraft":{"tokens":0,"calls":0,"micro_usd":0,"steps":0,"children":0},"expires":null,"expired":false,"members":1}}
     "#]].assert_eq(&rows);
 }
 
@@ -115,9 +109,9 @@ fn rows_of_a_newer_version_are_refused() {
     for (key, _) in image().rows {
         let error = refusal(|rows| {
             let text = row(rows, key);
-            *text = text.replacen(r#""v":2"#, r#""v":3"#, 1);
+            *text = text.replacen(r#""v":3"#, r#""v":4"#, 1);
         });
-        let what = "written by a newer version: 3, known up to 2".to_owned();
+        let what = "written by a newer version: 4, known up to 3".to_owned();
         assert_eq!(error, RestoreError { key, what });
     }
 }
@@ -313,7 +307,7 @@ fn rows_of_the_version_before_are_read() {
     // Before there were page tables, a call said how many pages it shows and a page had no table.
     for text in s.rows.values_mut() {
         *text =
-            text.replacen(r#""v":2"#, r#""v":1"#, 1).replace(r#""estimate":10"#, r#""pages":1"#);
+            text.replacen(r#""v":3"#, r#""v":1"#, 1).replace(r#""estimate":10"#, r#""pages":1"#);
         if let Some(at) = text.find(r#","table":"#) {
             text.truncate(at);
             text.push_str("}}");
@@ -332,6 +326,20 @@ fn rows_of_the_version_before_are_read() {
     s.answer(a, 10, 5);
     s.step(a, think("m"));
     assert_eq!(s.process(a).memory.taken(), s.process(a).page_count());
+}
+
+#[test]
+fn rows_of_before_there_were_tasks_are_read() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    s.step(a, think("m"));
+    let before = s.process(a).memory.clone();
+    for text in s.rows.values_mut() {
+        *text = text.replacen(r#""v":3"#, r#""v":2"#, 1);
+    }
+    s.crash();
+    assert_eq!(s.process(a).memory, before);
+    assert!(s.process(a).memory.space().arenas().is_unused());
 }
 
 #[test]

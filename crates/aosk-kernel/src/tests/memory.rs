@@ -97,7 +97,10 @@ pub(super) fn shown(s: &Script) -> String {
         let form = match form {
             Form::Content => String::new(),
             Form::Stub { pages, .. } => format!(" stub of {pages}"),
-            Form::Summary { pages, tokens } => format!(" summary of {pages} in {tokens}"),
+            Form::Summary { pages, tokens, body } => {
+                let by = if body.is_some() { " by a model" } else { "" };
+                format!(" summary of {pages} in {tokens}{by}")
+            }
         };
         format!("{} {}{form}", page.0, kind.word())
     };

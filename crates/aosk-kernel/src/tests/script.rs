@@ -625,6 +625,8 @@ fn syscall(call: &Syscall) -> String {
         Syscall::Pin { page, pinned: true } => format!("pin {page:?}"),
         Syscall::Pin { page, pinned: false } => format!("unpin {page:?}"),
         Syscall::Forget { page } => format!("forget {page:?}"),
+        Syscall::BeginTask { goal } => format!("begin task {:?}", goal.message().text()),
+        Syscall::EndTask { result } => format!("end task {:?}", result.message().text()),
         Syscall::Think { options, tools: input, .. } => {
             format!("think {} {input}+{}", options.model, options.output_max)
         }
@@ -668,6 +670,11 @@ fn wake(wake: &Wake, bodies: &BTreeMap<Hash, Body>) -> String {
         Wake::Recalled { pages } => format!("recalled {pages:?}"),
         Wake::Pinned => "pinned".to_owned(),
         Wake::Forgotten { freed } => format!("forgotten {freed}"),
+        Wake::TaskBegun { task } => format!("task {} begun", task.0),
+        Wake::TaskEnded { task, pages } => match pages {
+            Some((first, last)) => format!("task {} ended: {} to {}", task.0, first.0, last.0),
+            None => format!("task {} ended", task.0),
+        },
         Wake::Sent => "sent".to_owned(),
         Wake::Received { body, from } => {
             format!("received {:?} from {}", bodies[body].message().text(), sender(*from))
@@ -695,6 +702,7 @@ fn release(release: &Release) -> String {
             let begun = if begun.is_some() { ", begun" } else { "" };
             let notice = match notice {
                 Some(Notice::LastStep { resource }) => format!(", the last by {resource:?}"),
+                Some(Notice::Runaway { what, times }) => format!(", told of {what:?} x {times}"),
                 None => String::new(),
             };
             let (model, pages) = (&options.model, window.frames.len());
@@ -722,10 +730,19 @@ fn fact(entry: &Entry) -> String {
         Fact::MemoryCut { call, cause, before, after, evicted, .. } => {
             format!("{call} {cause:?} {} pages, {before} to {after}", evicted.len())
         }
+        Fact::SummaryCalled { call, model, pages: (first, last), input, output_max } => {
+            format!("{call} {model} for {} to {} {input}+{output_max}", first.0, last.0)
+        }
+        Fact::Summarised { call, usage, cost, .. } => {
+            format!("{call} used {}+{} for {cost}", usage.input(), usage.output)
+        }
+        Fact::SummaryFailed { call, code, message } => format!("{call} {code}: {message}"),
         Fact::PageFaulted { page, tokens } => format!("{page:?} {tokens}"),
         Fact::PageRecalled { page, copy, tokens } => format!("{page:?} as {copy:?} {tokens}"),
         Fact::PagePinned { page, pinned } => format!("{page:?} {pinned}"),
         Fact::PageForgotten { page, freed } => format!("{page:?} {freed}"),
+        Fact::TaskBegun { task, within, .. } => format!("{} within {}", task.0, within.0),
+        Fact::TaskEnded { task, pages, tokens, .. } => format!("{} {pages} pages {tokens}", task.0),
         Fact::CacheMissed { call, reason, unchanged, read } => {
             format!("{call} {reason:?} {read} of {unchanged}")
         }
@@ -756,6 +773,9 @@ fn fact(entry: &Entry) -> String {
             format!("{status}{} after {pages} pages", left(result.is_some()))
         }
         Fact::BudgetExpired { budget } => budget.to_string(),
+        Fact::RunawayFound { what, times, ended } => {
+            format!("{what:?} x {times}{}", if *ended { ", ended" } else { "" })
+        }
         Fact::BudgetAsked { budget, resource } => format!("{budget} {resource:?}"),
         Fact::BudgetSet { budget, .. } => budget.to_string(),
         Fact::ModelPreempted { call, device, by, cause, ran } => {

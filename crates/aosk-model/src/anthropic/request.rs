@@ -40,6 +40,8 @@ pub(super) fn render(
     if dialect.cache_marks {
         marks::place(&mut prompt, request);
     }
+    // Behind the marks: it is no part of the next request's prefix.
+    prompt.take_begun(request.messages.len(), dialect.continuing.sent(request.begun_text()));
     let Prompt { tools, system, turns } = prompt;
     if !tools.is_empty() {
         out.extend_from_slice(b",\"tools\":");
@@ -79,6 +81,18 @@ impl<'a> Prompt<'a> {
             turn.content.sort_by_key(|placed| !placed.block.is_result());
         }
         prompt
+    }
+
+    /// Puts the answer that was begun at the end.
+    fn take_begun(&mut self, index: usize, text: &'a str) {
+        let Some(block) = Block::text(text) else { return };
+        let placed = Placed { message: index, block };
+        match self.turns.last_mut() {
+            Some(turn) if turn.role == "assistant" => turn.content.push(placed),
+            Some(_) | None => {
+                self.turns.push(Turn { role: "assistant", content: vec![placed] });
+            }
+        }
     }
 
     /// Puts a message where it belongs: to the instructions, to the turn that is open, or to a new

@@ -27,11 +27,12 @@ fn asked(messages: Vec<Message>) -> Request {
         tools: Arc::new([]),
         cache: CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     }
 }
 
 fn rendered(messages: Vec<Message>, version: Version, cache_marks: bool) -> String {
-    let dialect = Dialect { version, cache_marks };
+    let dialect = Dialect { version, cache_marks, continuing: Continuing::NEVER };
     let bytes = request::render(&asked(messages), "m", dialect, false).expect("renders");
     let text = String::from_utf8(bytes).expect("UTF-8");
     let _: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -144,7 +145,8 @@ fn hinted(messages: &[Message], tools: usize, cache: CacheHints) -> String {
     };
     let request =
         Request { tools: (0..tools).map(tool).collect(), cache, ..asked(messages.to_vec()) };
-    let dialect = Dialect { version: Version::V2026, cache_marks: true };
+    let dialect =
+        Dialect { version: Version::V2026, cache_marks: true, continuing: Continuing::NEVER };
     let bytes = request::render(&request, "m", dialect, false).expect("renders");
     String::from_utf8(bytes).expect("UTF-8")
 }
@@ -271,7 +273,8 @@ fn marks_move_and_the_bytes_before_them_stay() {
 #[test]
 fn a_provider_that_wants_no_marks_gets_none() {
     let request = Request { cache: behind(&[0]), ..asked(vec![Message::user("a")]) };
-    let dialect = Dialect { version: Version::V2023, cache_marks: false };
+    let dialect =
+        Dialect { version: Version::V2023, cache_marks: false, continuing: Continuing::NEVER };
     let bytes = request::render(&request, "m", dialect, false).expect("renders");
     assert!(!String::from_utf8_lossy(&bytes).contains("cache_control"));
 }

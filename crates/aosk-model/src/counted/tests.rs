@@ -24,6 +24,7 @@ fn request(messages: Vec<Message>) -> Request {
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, to_writer};
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
 use super::{Breakpoints, Dialect, LengthField, ReasoningField};
+use crate::continuing::Continuation;
 use crate::driver::Request;
 
 /// Characters that OpenAI takes in the name of a speaker.
@@ -40,6 +41,13 @@ pub(super) fn render(
         render_message(body.message(), dialect.reasoning, mark, out)
     };
     prefixes.append(request.call.pid, &request.messages, &marked, &mut out, write)?;
+    let begun = dialect.continuing.sent(request.begun_text());
+    if !begun.is_empty() {
+        if !request.messages.is_empty() {
+            out.push(b',');
+        }
+        to_writer(&mut out, &WireBegun::new(begun, dialect.continuing.how))?;
+    }
     out.extend_from_slice(match dialect.length {
         LengthField::MaxTokens => b"],\"max_tokens\":".as_slice(),
         LengthField::MaxCompletionTokens => b"],\"max_completion_tokens\":".as_slice(),
@@ -67,6 +75,9 @@ pub(super) fn render(
             },
         });
         to_writer(&mut out, &tools.collect::<Vec<_>>())?;
+    }
+    if !begun.is_empty() && dialect.continuing.how == Continuation::FinalMessage {
+        out.extend_from_slice(b",\"add_generation_prompt\":false,\"continue_final_message\":true");
     }
     if is_stream {
         out.extend_from_slice(b",\"stream\":true");
@@ -142,6 +153,28 @@ struct WireMessage<'a> {
     reasoning: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireCall<'a>>,
+}
+
+/// The last message of a request that is gone on from.
+#[derive(Serialize)]
+struct WireBegun<'a> {
+    role: &'static str,
+    content: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    prefix: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+impl<'a> WireBegun<'a> {
+    fn new(content: &'a str, how: Continuation) -> Self {
+        Self {
+            role: "assistant",
+            content,
+            prefix: how == Continuation::Prefix,
+            partial: how == Continuation::Partial,
+        }
+    }
 }
 
 #[derive(Serialize)]

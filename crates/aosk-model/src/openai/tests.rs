@@ -32,6 +32,7 @@ fn asked(messages: Vec<Message>) -> Request {
         tools: Arc::new([]),
         cache: CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     }
 }
 
@@ -47,7 +48,7 @@ fn outcome(chunks: &[&str], on_delta: OnDelta<'_>) -> Result<ModelReply, Failure
     let headers = HeaderMap::new();
     let cx = Context { endpoint: &endpoint, request: &request, headers: &headers, on_delta };
     let read = chunks.iter().try_for_each(|chunk| assembly.take_event(chunk.as_bytes(), &cx));
-    exchange::conclude(assembly, read, b"", 100, &endpoint, &request)
+    exchange::conclude(assembly, (read, b""), 100, &endpoint, &request, None)
 }
 
 /// The answer that these chunks of a stream make.
@@ -89,6 +90,7 @@ fn the_request_is_the_same_bytes_every_time() {
         stream_usage: false,
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
+        continuing: Continuing::NEVER,
     };
     let render = |dialect| {
         let bytes =
@@ -295,6 +297,7 @@ const OPENAI: Dialect = Dialect {
     stream_usage: true,
     cache_key: true,
     breakpoints: Breakpoints::PromptCache,
+    continuing: Continuing::NEVER,
 };
 
 const BREAKPOINT: &str = r#","prompt_cache_breakpoint":{"mode":"explicit"}"#;

@@ -31,8 +31,8 @@ fn replay() -> Replay {
     Replay::new(BTreeMap::from([("r".to_owned(), record)]))
 }
 
-async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
-    let request = Request {
+fn request(label: &str, messages: &[Message]) -> Request {
+    Request {
         call: CallId { pid: Pid(1), number: 1 },
         attempt: 1,
         process: String::new(),
@@ -49,8 +49,26 @@ async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
+    }
+}
+
+async fn ask(label: &str, messages: &[Message]) -> Result<ModelReply, Failure> {
+    replay().complete(request(label, messages), None).await
+}
+
+#[tokio::test]
+async fn an_answer_that_was_begun_is_gone_on_with() {
+    let messages = conversation();
+    let last = messages.len() - 1;
+    let go_on = |text: &str| {
+        let begun = Some(Body::new(Message::assistant(text)));
+        let request = Request { begun, ..request("r", &messages[..last]) };
+        async move { replay().complete(request, None).await }
     };
-    replay().complete(request, None).await
+    assert_eq!(go_on("do").await.expect("answers").body, Body::new(Message::assistant("ne")));
+    let failure = go_on("da").await.expect_err("the record says done");
+    assert_eq!((failure.class, failure.code), (FailureClass::Final, ErrorCode::ReplayDiffers));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn request(messages: &[Message], tools: &[&str]) -> Request {
         tools: tools.iter().map(tool).collect(),
         cache: crate::CacheHints::default(),
         answers: 0,
+        on_rates: crate::OnRates::default(),
     }
 }
 
@@ -155,7 +156,7 @@ async fn usage_is_the_estimate_and_deltas_show_the_answer() {
 #[tokio::test(start_paused = true)]
 async fn latency_is_waited_for() {
     let driver = script(r#"[{"say": "slow", "latency_ms": 60000}]"#);
-    let before = tokio::time::Instant::now();
+    let before = Instant::now();
     ask(&driver, &[Message::user("T")]).await.expect("answers");
     assert_eq!(before.elapsed().as_secs(), 60);
 }
@@ -177,4 +178,41 @@ async fn the_offline_model_looks_once_where_it_can() {
 
     let reply = ask(&driver, &[Message::user("Do it")]).await.expect("answers");
     assert_eq!(reply.finish, FinishReason::Stop);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_takes_its_time_word_for_word_and_is_gone_on_with() {
+    let driver = script(
+        r#"[{"say": "one two three four", "calls": [{"tool": "look"}], "latency_ms": 1800}]"#,
+    );
+    let asked = request(&[Message::user("count")], &[]);
+    let began = Instant::now();
+    let words = std::sync::Mutex::new(Vec::new());
+    let on_delta = |delta| {
+        let at = began.elapsed().as_millis();
+        words.lock().expect("not poisoned").push((delta, at));
+    };
+    let whole = driver.complete(asked.clone(), Some(&on_delta)).await.expect("answers");
+    let text = |text: &str| Delta::Text(text.to_owned());
+    let look = Delta::ToolCall { index: 0, name: "look".to_owned() };
+    let expected = [
+        (text("one "), 400),
+        (text("two "), 800),
+        (text("three "), 1400),
+        (text("four"), 1800),
+        (look, 1800),
+    ];
+    assert_eq!(*words.lock().expect("not poisoned"), expected);
+
+    let begun = Some(Body::new(Message::assistant("one two ")));
+    let began = Instant::now();
+    let rest = driver.complete(Request { begun, ..asked.clone() }, Some(&|_| {})).await;
+    let rest = rest.expect("answers");
+    assert_eq!(began.elapsed().as_millis(), 1_000, "what is left of the time");
+    assert_eq!(format!("one two {}", rest.body.message().text()), whole.body.message().text());
+    assert_eq!(rest.body.message().tool_calls(), whole.body.message().tool_calls());
+
+    let begun = Some(Body::new(Message::assistant("uno dos ")));
+    let failure = driver.complete(Request { begun, ..asked }, None).await.expect_err("another");
+    assert_eq!((failure.class, failure.code), (FailureClass::Final, ErrorCode::ScriptExhausted));
 }

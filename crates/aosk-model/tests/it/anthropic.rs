@@ -15,7 +15,15 @@ fn driver(base_url: &str) -> Anthropic {
     let key = Some((KeyHeader::XApiKey, SecretString::from("sk-ant-secret")));
     let endpoint =
         Endpoint::new("test:m", base_url, PATH, key, Bounds::default()).expect("an address");
-    Anthropic::new(endpoint, "m", Dialect { version: Version::V2026, cache_marks: true })
+    Anthropic::new(
+        endpoint,
+        "m",
+        Dialect {
+            version: Version::V2026,
+            cache_marks: true,
+            continuing: aosk_model::continuing::Continuing::NEVER,
+        },
+    )
 }
 
 fn hello() -> aosk_model::Request {

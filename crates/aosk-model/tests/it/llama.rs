@@ -34,10 +34,15 @@ fn folder() -> Option<PathBuf> {
 
 /// Starts the server on a port of the system's choosing and waits until it says that it listens.
 fn start(folder: &Path, model: &str, context: &str) -> Llama {
+    start_with(folder, model, context, &[])
+}
+
+fn start_with(folder: &Path, model: &str, context: &str, options: &[&str]) -> Llama {
     #[expect(clippy::disallowed_methods, reason = "the test's server is a program")]
     let mut command = Command::new(folder.join("llama-server"));
     command.arg("-m").arg(folder.join(model)).args(["--host", "127.0.0.1", "--port", "0"]);
     command.args(["-c", context, "-np", "1", "-t", "1", "--jinja", "--offline", "--no-ui"]);
+    command.args(options);
     let command =
         command.args(["--api-key", "sekret"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("starts");
@@ -101,6 +106,43 @@ async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
     assert_eq!(shown, again.body.message().text());
 }
 
+/// What the model says whole it says in two parts too, the second of which goes on from the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_goes_on_from_what_was_begun() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let server = start(&folder, "random-tiny.gguf", "2048");
+    let env = |name: &str| name.ends_with("_API_KEY").then(|| "sekret".to_owned());
+    let resolved = resolve(Some("llamacpp:any"), Some(&server.base_url), &env).await;
+    let resolved = resolved.expect("resolves");
+    assert!(resolved.continues);
+    let asked = |output_max| {
+        let mut asked = request(vec![Message::user("tell me a story of the sea")], vec![]);
+        let mut options = aosk_abi::ThinkOptions::clone(&asked.options);
+        (options.output_max, options.temperature_milli) = (Tokens(output_max), Some(0));
+        asked.options = Arc::new(options);
+        asked
+    };
+    let said = |request| async {
+        let (reply, deltas) = ask_streaming(&*resolved.driver, request).await;
+        let text = reply.expect("answers").body.message().text();
+        let shown = deltas.iter().map(|delta| match delta {
+            Delta::Text(text) => text.as_str(),
+            Delta::Reasoning(_) | Delta::ToolCall { .. } => "",
+        });
+        assert_eq!(shown.collect::<String>(), text);
+        text
+    };
+    let whole = said(asked(64)).await;
+    let first = said(asked(24)).await;
+    let begun = Some(Body::new(Message::assistant(first.clone())));
+    let rest = said(aosk_model::Request { begun, ..asked(40) }).await;
+    assert!(!first.is_empty() && !rest.is_empty(), "{first:?} {rest:?}");
+    assert_eq!(first + &rest, whole);
+}
+
 async fn refuses(llama: &Llama, provider: &str) {
     let hello = || request(vec![Message::user("hello")], vec![]);
     let stranger = driver(llama, provider, "wrong").await;
@@ -160,4 +202,36 @@ async fn a_real_server_says_what_it_holds() {
         let resolved = resolve(Some(&spec), Some(&server.base_url), &env).await.expect("resolves");
         assert_eq!((resolved.context, resolved.cache), (context, "vllm16"), "{provider} {key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_embeds() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let options = ["--embeddings", "--pooling", "mean"];
+    let server = start_with(&folder, "random-tiny.gguf", "512", &options);
+    let embedder = |key: &'static str| {
+        let env = move |name: &str| (name == "LLAMA_API_KEY").then(|| key.to_owned());
+        resolve::embedder("llamacpp", Some(&server.base_url), &env).expect("resolves")
+    };
+    let asked = ["the sea".to_owned(), "a ship".to_owned(), "the sea".to_owned()];
+    let vectors = embedder("sekret").embed(&asked).await.expect("embeds");
+    assert_eq!(vectors.iter().map(Vec::len).collect::<Vec<_>>(), [64; 3]);
+    let near = |a: usize, b: usize| -> f32 {
+        vectors[a].iter().zip(&vectors[b]).map(|(x, y)| x * y).sum()
+    };
+    assert!((near(0, 2) - 1.0).abs() < 1e-3, "of one text: {}", near(0, 2));
+    assert!(near(0, 1) < 0.999, "of two: {}", near(0, 1));
+    let failure = embedder("wrong").embed(&asked).await.expect_err("a wrong key");
+    assert_eq!(failure.code, ErrorCode::ModelUnauthorized);
+    let long = ["word ".repeat(1_500)];
+    let failure = embedder("sekret").embed(&long).await.expect_err("longer than it takes");
+    assert_eq!(
+        (failure.class, failure.code),
+        (FailureClass::Final, ErrorCode::ModelContextLength),
+        "{}",
+        failure.message
+    );
 }

@@ -3,10 +3,13 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking, and so do its helpers")]
 
 mod anthropic;
+mod continuing;
+mod embeddings;
 mod llama;
 mod openai;
 mod own_server;
 mod prefix_cache;
+mod rates;
 mod resolve;
 mod server;
 mod skip;

@@ -28,6 +28,7 @@ fn driver_bounded(base_url: &str, bounds: Bounds) -> OpenAi {
         stream_usage: true,
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
+        continuing: aosk_model::continuing::Continuing::NEVER,
     };
     OpenAi::new(endpoint, "m", dialect)
 }
@@ -528,6 +529,7 @@ async fn a_short_key_is_no_reason_to_garble_messages() {
         stream_usage: true,
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
+        continuing: aosk_model::continuing::Continuing::NEVER,
     };
     let failure =
         OpenAi::new(endpoint, "m", dialect).complete(hello(), None).await.expect_err("refused");

@@ -117,7 +117,11 @@ impl Session {
         });
         let endpoint =
             Endpoint::new("test:m", &base_url, PATH, None, Bounds::default()).expect("an address");
-        let dialect = Dialect { version: Version::V2026, cache_marks: true };
+        let dialect = Dialect {
+            version: Version::V2026,
+            cache_marks: true,
+            continuing: aosk_model::continuing::Continuing::NEVER,
+        };
         Self { driver: Anthropic::new(endpoint, "m", dialect), _server: server }
     }
 

@@ -138,6 +138,7 @@ pub(crate) fn request(messages: Vec<Message>, tools: Vec<ToolSpec>) -> Request {
         tools: tools.into(),
         cache: aosk_model::CacheHints::default(),
         answers: 0,
+        on_rates: aosk_model::OnRates::default(),
     }
 }
 

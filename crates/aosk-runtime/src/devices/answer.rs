@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aosk_abi::{Body, Content, Message, ModelOutcome, ModelReply, Usage};
+use aosk_abi::{
+    Body, Content, ErrorCode, Failure, Message, ModelOutcome, ModelReply, ThinkOptions, Tokens,
+    Usage,
+};
 use aosk_model::{Delta, Tokenizer};
 
 /// What of an answer has come so far.
@@ -45,7 +48,7 @@ impl Growing {
 }
 
 /// The text of an assistant message that was begun.
-pub(super) fn text_of(begun: &Body) -> &str {
+fn text_of(begun: &Body) -> &str {
     match begun.message().as_ref() {
         Message::Assistant { content: Some(Content::Text(text)), .. } => text,
         Message::Assistant { .. }
@@ -55,8 +58,33 @@ pub(super) fn text_of(begun: &Body) -> &str {
     }
 }
 
+/// The options of a call that goes on from what was begun: of the longest answer, what is left.
+pub(super) fn left_of(
+    mut options: Arc<ThinkOptions>,
+    begun: Option<&Body>,
+    count: Tokenizer,
+) -> Arc<ThinkOptions> {
+    if let Some(begun) = begun {
+        let left = options.output_max.saturating_sub(count.of_text(text_of(begun)));
+        Arc::make_mut(&mut options).output_max = left.max(Tokens(1));
+    }
+    options
+}
+
+/// How a call ended that went on from what was begun, if anything was. One that the provider refuses
+/// to go on with begins anew: what the provider does not take is how it was asked, and not what.
+pub(super) fn outcome(begun: Option<&Body>, answer: Result<ModelReply, Failure>) -> ModelOutcome {
+    match answer {
+        Ok(reply) => ModelOutcome::Answered(Box::new(joined(begun, reply))),
+        Err(failure) if begun.is_some() && failure.code == ErrorCode::ModelBadRequest => {
+            ModelOutcome::Yielded { begun: None, usage: failure.usage.unwrap_or_default() }
+        }
+        Err(failure) => ModelOutcome::Failed(failure),
+    }
+}
+
 /// The whole answer, of what was begun and how it went on.
-pub(super) fn joined(begun: Option<&Body>, reply: ModelReply) -> ModelReply {
+fn joined(begun: Option<&Body>, reply: ModelReply) -> ModelReply {
     let Some(begun) = begun else {
         return reply;
     };
@@ -78,7 +106,7 @@ pub(super) fn joined(begun: Option<&Body>, reply: ModelReply) -> ModelReply {
 
 #[cfg(test)]
 mod tests {
-    use aosk_abi::{FinishReason, Tokens};
+    use aosk_abi::{FailureClass, FinishReason};
 
     use super::*;
 
@@ -107,6 +135,42 @@ mod tests {
         let reply =
             ModelReply { body: begun("four"), usage: Usage::default(), finish: FinishReason::Stop };
         assert_eq!(joined(Some(&so_far), reply).body, begun("one two three four"));
+    }
+
+    #[test]
+    fn the_bound_of_the_answer_is_what_is_left_of_it() {
+        let options = Arc::new(ThinkOptions {
+            model: "m".to_owned(),
+            output_max: Tokens(10),
+            tools: Vec::new(),
+            temperature_milli: None,
+            window: None,
+        });
+        let count = Tokenizer::default();
+        let left = |begun: Option<&Body>| left_of(options.clone(), begun, count).output_max;
+        assert_eq!(left(None), Tokens(10));
+        let four = begun("one two three four");
+        assert_eq!(left(Some(&four)), Tokens(10).saturating_sub(count.of_text(text_of(&four))));
+        assert_eq!(left(Some(&begun(&"many words ".repeat(100)))), Tokens(1));
+    }
+
+    #[test]
+    fn a_provider_that_refuses_to_go_on_is_asked_anew() {
+        let refused = |code| Failure {
+            class: FailureClass::Final,
+            code,
+            message: String::new(),
+            hint: String::new(),
+            retry_after: None,
+            usage: None,
+        };
+        let (so_far, refusal) = (begun("so far"), refused(ErrorCode::ModelBadRequest));
+        let anew = ModelOutcome::Yielded { begun: None, usage: Usage::default() };
+        assert_eq!(outcome(Some(&so_far), Err(refusal.clone())), anew);
+        assert_eq!(outcome(None, Err(refusal.clone())), ModelOutcome::Failed(refusal));
+        let stranger = refused(ErrorCode::ModelUnauthorized);
+        let failed = ModelOutcome::Failed(stranger.clone());
+        assert_eq!(outcome(Some(&so_far), Err(stranger)), failed);
     }
 
     #[test]

@@ -1,47 +1,53 @@
 //! What the shell knows of the content of one process, and what it tells the core of it.
 
-use aosk_abi::{Body, Error, Message, MessageIndex, PageId, Piece, Tokens};
+use std::sync::Arc;
+
+use aosk_abi::{Body, Error, Message, MessageIndex, PageId, PageKind, Piece, Tokens};
 use aosk_kernel::Process;
 use aosk_model::Tokenizer;
 
 use super::carried::Carried;
+use super::entries::{Entry, entries};
+use super::found::has_evicted;
 use super::paging::{page_tokens, part, pieces, spoken};
-use super::recollect::{Recollection, has_evicted};
+use super::recollect::Recollection;
 use crate::bodies::Bodies;
 
 /// What a process uses is watched once its log takes this part of its window: before that nothing
 /// leaves it.
 const WATCHED_SHARE: u64 = 4;
 
-/// What the core is told with a question to the model.
+/// Bytes of what was said that can call pages back. What is longer brings along what it needs.
+const SAID_BYTES_MAX: usize = 4_000;
+
+/// What the core is told with a question to the model, and what is left to be read for later ones.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) uses: Vec<PageId>,
+    /// Pages of which is yet to be noted what they carry, as they are watched from now on.
+    pub(crate) older: Vec<Entry>,
 }
 
 /// What is known of the content of one process. All of it can be made anew from its log.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     carried: Option<Carried>,
-    recollection: Recollection,
+    recollection: Arc<Recollection>,
+    /// The first page that was not handed over to be searched.
+    next: u32,
 }
 
 impl Contents {
-    /// What the core is told of a log when its process asks the model, of which so much may be shown. What is brought back unasked is
-    /// appended first.
+    /// What the core is told of a log when its process asks the model, of which so much may be shown.
     pub(crate) fn tell(
         &mut self,
         bodies: &mut Bodies,
         process: &Process,
-        append: &mut Vec<Body>,
+        append: &[Body],
         count: Tokenizer,
         window: Option<Tokens>,
     ) -> Result<Told, Error> {
-        if let Some(said) = said_last(append).filter(|_| has_evicted(process)) {
-            let back = self.recollection.unasked(process, bodies, &said)?;
-            append.extend(back.map(Body::new));
-        }
         let taken = process.memory.taken();
         let first = usize::try_from(taken.0).unwrap_or(usize::MAX);
         let mut new = Vec::new();
@@ -53,58 +59,57 @@ impl Contents {
         for (source, body) in (taken.0..).map(MessageIndex).zip(&new) {
             told.pieces.extend(pieces(body.message(), source, count, page_tokens(window)));
         }
-        self.begin_to_watch(bodies, process, &told)?;
+        if self.is_to_watch(process, &told) {
+            self.carried = Some(Carried::default());
+            told.older = entries(process, PageId(0));
+            told.older.retain(|entry| entry.kind != PageKind::System);
+        }
         if let Some(carried) = &mut self.carried {
             told.uses = watch(carried, process, &told.pieces, &new);
         }
         Ok(told)
     }
 
-    /// Notes what all pages so far carry, once there is reason to.
-    fn begin_to_watch(
-        &mut self,
-        bodies: &mut Bodies,
-        process: &Process,
-        told: &Told,
-    ) -> Result<(), Error> {
-        let space = process.memory.space();
+    /// Whether there is reason to note what pages carry, from now on.
+    fn is_to_watch(&self, process: &Process, told: &Told) -> bool {
         let new: u64 = told.pieces.iter().map(|piece| u64::from(piece.tokens)).sum();
-        let log = space.appended().0.saturating_add(new);
+        let log = process.memory.space().appended().0.saturating_add(new);
         let watched = process.memory.window().is_some_and(|window| log > window.0 / WATCHED_SHARE);
-        if self.carried.is_some() || !watched {
-            return Ok(());
-        }
-        let mut carried = Carried::default();
-        for (at, page) in (0..process.memory.taken().0).map(MessageIndex).zip(&process.pages) {
-            let Some(text) = told_text(bodies.get(page.hash)?.message()) else { continue };
-            for (id, page) in space.pages_of(at) {
-                note(&mut carried, id, &text, process.memory.text_of(id, page));
-            }
-        }
-        self.carried = Some(carried);
-        Ok(())
+        self.carried.is_none() && watched
     }
 
-    /// See [`Recollection::search`].
-    pub(crate) fn search(
-        &mut self,
-        process: &Process,
-        bodies: &mut Bodies,
-        query: &str,
-        limit: usize,
-    ) -> Result<String, Error> {
-        self.recollection.search(process, bodies, query, limit)
+    /// What pages carry that were there before it was noted.
+    pub(crate) fn put_behind(&mut self, older: Carried) {
+        if let Some(carried) = &mut self.carried {
+            carried.put_behind(older);
+        }
     }
+
+    /// The pages of a log, to be searched, with those that are new.
+    pub(crate) fn hand_over(&mut self, process: &Process) -> Arc<Recollection> {
+        self.recollection.hand_over(entries(process, PageId(self.next)));
+        self.next = process.memory.space().pages_u32();
+        self.recollection.clone()
+    }
+}
+
+/// What was just said to the process, if pages of its log that are not shown may be about it.
+pub(crate) fn calls_back(process: &Process, append: &[Body]) -> Option<String> {
+    let said = said_last(append).filter(|said| said.len() <= SAID_BYTES_MAX)?;
+    (process.memory.window().is_some() && has_evicted(process)).then_some(said)
 }
 
 /// The pages that new answers use; what new messages carry is noted. New pages are numbered on from
 /// those that the table has, as the core numbers them.
 fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body]) -> Vec<PageId> {
     let taken = process.memory.taken().0;
+    let space = process.memory.space();
+    let idle =
+        |id: PageId| space.page(id).map_or(0, |page| space.step().saturating_sub(page.last_used));
     let mut uses = Vec::new();
     let mut before: Option<Piece> = None;
     let mut text = None;
-    for (id, piece) in (process.memory.space().pages_u32()..).map(PageId).zip(pieces) {
+    for (id, piece) in (space.pages_u32()..).map(PageId).zip(pieces) {
         let from = before.filter(|one| one.source == piece.source).map_or(0, |one| one.end);
         before = Some(*piece);
         let at = usize::try_from(piece.source.0.saturating_sub(taken)).unwrap_or(usize::MAX);
@@ -114,7 +119,7 @@ fn watch(carried: &mut Carried, process: &Process, pieces: &[Piece], new: &[Body
             text = told_text(message);
         }
         if let Message::Assistant { .. } = message.as_ref() {
-            uses.extend(carried.used_by(message));
+            uses.extend(carried.used_by(message, idle));
         }
         if let Some(text) = &text {
             note(carried, id, text, (from, piece.end));

@@ -1,202 +1,150 @@
-//! Search in a process's own log, and what is brought back unasked.
+//! The pages of one log, ready to be searched.
 //!
-//! An index is made when it is first needed and lives in memory only: the log is the truth, and reading
-//! ten thousand pages takes a fifth of a second.
+//! The index lives in memory only: the log is the truth. It is made and searched on threads beside the
+//! event loop, which hands over which pages there are and never waits for it.
 
-use aosk_abi::{Content, Error, ErrorCode, Message, PageId, PageKind, Part, Tokens};
-use aosk_kernel::Process;
-use aosk_kernel::memory::Residency;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aosk_abi::{Error, PageId};
 use aosk_search::{Hit, Index, Page, Query, Ranker};
-use serde_json::json;
+use aosk_store::Reader;
 
-use super::paging::{part, spoken, text_of};
-use crate::bodies::Bodies;
+use super::entries::{Entry, Texts};
 
-/// Pages that a search tells of if the model asks for no number, and at most.
-pub(crate) const FOUND: usize = 8;
-pub(crate) const FOUND_MAX: usize = 32;
+/// Pages that are read in one go. Others want the thread too, and whoever waits may give up.
+const PAGES_AT_ONCE: usize = 256;
 
-/// Characters that are told of each.
+/// Characters of each page that are told of it.
 const TOLD_CHARS: usize = 240;
 
-/// What is brought back unasked holds so much of what was said, rare words counting more.
-const COVER: f32 = 0.5;
-
-/// Pages that are brought back unasked at most, and what they may take: a small part of a large window,
-/// or so many tokens, but never more than a larger part.
-const UNASKED_MAX: usize = 4;
-const UNASKED_SHARE: u64 = 32;
-const UNASKED_TOKENS: u64 = 1_000;
-const UNASKED_SHARE_MAX: u64 = 8;
-
-/// Bytes of what was said that can call pages back. What is longer brings along what it needs.
-const SAID_BYTES_MAX: usize = 4_000;
-
-/// The index of one process.
+/// What is known of the pages of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Recollection {
+    /// Pages that were handed over and are not in the index yet. Locked for moments only.
+    inbox: Mutex<VecDeque<Entry>>,
+    /// Locked while pages are read or searched, and so never on the event loop.
+    known: Mutex<Known>,
+    /// Whether it stands in the queue for vectors.
+    queued: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
     index: Index,
-    /// The first page that the index does not have.
-    next: u32,
+    /// The beginning of each page.
+    begins: HashMap<u64, Box<str>>,
+    /// Pages that may get a vector and have not been taken to be given one.
+    bare: VecDeque<Entry>,
+    /// How many wait for one, those that were taken included.
+    waiting: usize,
+}
+
+/// A page that was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) hit: Hit,
+    /// How it begins.
+    pub(crate) begins: Box<str>,
 }
 
 impl Recollection {
-    /// Takes in the pages that are new.
-    fn catch_up(&mut self, process: &Process, bodies: &mut Bodies) -> Result<(), Error> {
-        let memory = &process.memory;
-        let mut last: Option<(u32, String)> = None;
-        for id in (self.next..memory.space().pages_u32()).map(PageId) {
-            self.next = id.0.saturating_add(1);
-            let Some(page) = memory.space().page(id) else { continue };
-            // Copies are found by what they are copies of; nobody searches for descriptions of tools.
-            if page.original != id || page.kind == PageKind::Tools {
-                continue;
-            }
-            let said = match last.take() {
-                Some((source, said)) if source == page.source.0 => said,
-                Some(_) | None => {
-                    let at = usize::try_from(page.source.0).unwrap_or(usize::MAX);
-                    let hash = process.pages.get(at).map(|page| page.hash);
-                    let lost = || {
-                        let text = format!("searching page {}: the log ends before it", id.0);
-                        Error::new(ErrorCode::StoreCorrupt, text)
-                    };
-                    spoken(bodies.get(hash.ok_or_else(lost)?)?.message())
+    /// Hands over pages that are new.
+    pub(crate) fn hand_over(&self, entries: Vec<Entry>) {
+        if !entries.is_empty() {
+            locked(&self.inbox).extend(entries);
+        }
+    }
+
+    /// Reads the next pages that were handed over. False when there are no more. `vectors` says
+    /// whether they are to get some.
+    pub(crate) fn read_on(&self, reader: &dyn Reader, vectors: bool) -> Result<bool, Error> {
+        let mut known = locked(&self.known);
+        let mut texts = Texts::found(reader);
+        for _ in 0..PAGES_AT_ONCE {
+            let Some(entry) = locked(&self.inbox).pop_front() else { return Ok(false) };
+            let text = match texts.of(&entry) {
+                Ok(text) => text,
+                Err(error) => {
+                    // It is read the next time, or fails again.
+                    locked(&self.inbox).push_front(entry);
+                    return Err(error);
                 }
             };
-            let text = part(&said, memory.text_of(id, page)).unwrap_or_default();
-            self.index.add(&Page {
-                id: u64::from(id.0),
-                text,
-                kind: Some(page.kind.word()),
-                order: u64::from(id.0),
-                ..Page::default()
-            });
-            last = Some((page.source.0, said));
-        }
-        Ok(())
-    }
-
-    fn hits(&self, text: &str) -> Vec<Hit> {
-        let query = Query { text, ..Query::default() };
-        self.index.search(&query, &Ranker::fitted(), FOUND_MAX * 2)
-    }
-
-    /// What a search finds, as the model is told: JSON text.
-    pub(crate) fn search(
-        &mut self,
-        process: &Process,
-        bodies: &mut Bodies,
-        query: &str,
-        limit: usize,
-    ) -> Result<String, Error> {
-        self.catch_up(process, bodies)?;
-        let mut found = Vec::new();
-        for hit in self.hits(query) {
-            let Some((id, page)) = page_of(process, &hit) else { continue };
-            if page.residency == Residency::Forgotten || hit.cover <= 0.0 {
+            if text.trim().is_empty() {
                 continue;
             }
-            let text = content(process, bodies, id)?;
-            let told: String = text.chars().take(TOLD_CHARS).collect();
-            found.push(json!({
-                "page": id.0,
-                "kind": page.kind.word(),
-                "tokens": page.tokens,
-                "in_window": process.memory.is_shown(id, &page),
-                "begins": told,
-            }));
-            if found.len() >= limit {
-                break;
+            let id = u64::from(entry.id.0);
+            let kind = Some(entry.kind.word());
+            known.index.add(&Page { id, text, kind, order: id, ..Page::default() });
+            let begins: String = text.chars().take(TOLD_CHARS).collect();
+            known.begins.insert(id, begins.into());
+            if vectors {
+                known.bare.push_back(entry);
+                known.waiting = known.waiting.saturating_add(1);
             }
         }
-        Ok(json!({ "found": found }).to_string())
+        Ok(!locked(&self.inbox).is_empty())
     }
 
-    /// Pages that are not in the window and that what was just said is about, as a message to append;
-    /// none if there are none.
-    pub(crate) fn unasked(
-        &mut self,
-        process: &Process,
-        bodies: &mut Bodies,
-        said: &str,
-    ) -> Result<Option<Message>, Error> {
-        let Some(window) = process.memory.window().filter(|_| said.len() <= SAID_BYTES_MAX) else {
-            return Ok(None);
-        };
-        self.catch_up(process, bodies)?;
-        let most = window.0 / UNASKED_SHARE_MAX;
-        let mut left = (window.0 / UNASKED_SHARE).max(UNASKED_TOKENS).min(most);
-        let mut pages = Vec::new();
-        for hit in self.hits(said).into_iter().filter(|hit| hit.cover >= COVER) {
-            let Some((id, page)) = page_of(process, &hit) else { continue };
-            let is_away = matches!(page.residency, Residency::Stub | Residency::Evicted);
-            if !is_away || process.memory.is_shown(id, &page) || pages.len() >= UNASKED_MAX {
-                continue;
-            }
-            let Some(rest) = left.checked_sub(u64::from(page.tokens)) else { continue };
-            left = rest;
-            pages.push((id, content(process, bodies, id)?));
+    /// The pages that fit best, best first.
+    pub(crate) fn search(&self, text: &str, vector: Option<&[f32]>, limit: usize) -> Vec<Found> {
+        let known = locked(&self.known);
+        let query = Query { text, vector, ..Query::default() };
+        let hits = known.index.search(&query, &Ranker::fitted(), limit);
+        let begins = |hit: &Hit| known.begins.get(&hit.id).cloned().unwrap_or_default();
+        hits.into_iter().map(|hit| Found { begins: begins(&hit), hit }).collect()
+    }
+
+    /// Takes so many pages that wait for a vector.
+    pub(crate) fn take_bare(&self, most: usize) -> Vec<Entry> {
+        let mut known = locked(&self.known);
+        let most = most.min(known.bare.len());
+        known.bare.drain(..most).collect()
+    }
+
+    /// Puts pages back that did not get one.
+    pub(crate) fn put_back(&self, entries: impl IntoIterator<Item = Entry>) {
+        locked(&self.known).bare.extend(entries);
+    }
+
+    /// How many pages wait for a vector.
+    pub(crate) fn waiting(&self) -> usize {
+        locked(&self.known).waiting
+    }
+
+    /// Gives pages their vectors. So many of those that were taken wait no longer, with or without one.
+    pub(crate) fn settle<'a>(
+        &self,
+        pages: usize,
+        vectors: impl IntoIterator<Item = (PageId, &'a [f32])>,
+    ) {
+        let mut known = locked(&self.known);
+        known.waiting = known.waiting.saturating_sub(pages);
+        for (id, vector) in vectors {
+            known.index.set_vector(u64::from(id.0), vector);
         }
-        // As they stand in the log.
-        pages.sort_by_key(|(id, _)| *id);
-        let why = "brought back, as it may be about what was just said";
-        let content = Content::Parts(parts(&pages, why));
-        Ok((!pages.is_empty()).then_some(Message::User { content, name: None }))
+    }
+
+    /// Whether it is to be put into the queue for vectors: once, until it is taken out.
+    pub(crate) fn begin_to_queue(&self) -> bool {
+        !self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    /// It was taken out of the queue.
+    pub(crate) fn end_to_queue(&self) {
+        self.queued.store(false, Ordering::Release);
+    }
+
+    /// Whether all that was handed over has been read, or is about to be.
+    pub(crate) fn is_read(&self) -> bool {
+        locked(&self.inbox).is_empty()
     }
 }
 
-fn page_of(process: &Process, hit: &Hit) -> Option<(PageId, aosk_kernel::memory::Page)> {
-    let id = PageId(u32::try_from(hit.id).ok()?);
-    Some((id, *process.memory.space().page(id)?))
-}
-
-/// The text of a page of a process.
-fn content(process: &Process, bodies: &mut Bodies, id: PageId) -> Result<String, Error> {
-    let lost = || {
-        let text = format!("reading page {}: it is not in the log", id.0);
-        Error::new(ErrorCode::StoreCorrupt, text)
-    };
-    let page = process.memory.space().page(id).ok_or_else(lost)?;
-    let at = usize::try_from(page.source.0).unwrap_or(usize::MAX);
-    let hash = process.pages.get(at).map(|page| page.hash).ok_or_else(lost)?;
-    let body = bodies.get(hash)?;
-    text_of(body.message(), process.memory.text_of(id, page)).ok_or_else(lost)
-}
-
-/// The result of a recall: pages with their text; none for those that are in the window.
-pub(crate) fn recalled_message(
-    use_id: String,
-    tool: String,
-    pages: &[(PageId, Option<String>)],
-) -> Message {
-    let away: Vec<(PageId, String)> =
-        pages.iter().filter_map(|(id, text)| Some((*id, text.clone()?))).collect();
-    let mut content = parts(&away, "as it was");
-    for (id, _) in pages.iter().filter(|(_, text)| text.is_none()) {
-        content.push(Part::Text { text: format!("[page {} is in the window already]\n", id.0) });
-    }
-    Message::Tool {
-        tool_call_id: use_id,
-        name: Some(tool),
-        content: Content::Parts(content),
-        is_error: false,
-    }
-}
-
-fn parts(pages: &[(PageId, String)], how: &str) -> Vec<Part> {
-    let mut parts = Vec::with_capacity(pages.len().saturating_mul(2));
-    for (at, (page, text)) in pages.iter().enumerate() {
-        let gap = if at > 0 { "\n" } else { "" };
-        parts.push(Part::Text { text: format!("{gap}[page {} {how}]\n", page.0) });
-        parts.push(Part::Page { page: *page, text: text.clone() });
-    }
-    parts
-}
-
-/// Whether a process has pages that are not shown.
-pub(crate) fn has_evicted(process: &Process) -> bool {
-    let space = process.memory.space();
-    Tokens(u64::from(space.pages_u32())) > Tokens(space.entries() as u64)
-        || space.shown().any(|one| one.is_stub())
+/// What a lock holds, also after somebody panicked with it: pages are added one by one, so what is
+/// there is whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

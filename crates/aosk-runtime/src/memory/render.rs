@@ -9,7 +9,8 @@ use aosk_abi::{
 };
 
 use super::paging::{part, spoken};
-use super::stub::{stub, summary};
+use super::stub::{stub, summary, told};
+use super::summary::request;
 
 /// What stands first if the conversation would begin with an answer, because what was asked has left.
 const BEGINNING: &str = "[the beginning of this conversation is left out]";
@@ -19,12 +20,16 @@ const BEGINNING: &str = "[the beginning of this conversation is left out]";
 pub(crate) struct Shown {
     /// In order.
     pub(crate) messages: Vec<Body>,
+    /// Of how many frames each of them is made.
+    pub(crate) pages: Vec<usize>,
     /// Places in `messages` behind which breakpoints of the cache go.
     pub(crate) breakpoints: Vec<usize>,
     /// Leading messages that are as in the last call of the process.
     pub(crate) unchanged: usize,
     /// Whether the cache should be kept for the longer of the provider's lifetimes.
     pub(crate) long_lived: bool,
+    /// Whether a summary is asked for, which nobody watches grow.
+    pub(crate) summarises: bool,
 }
 
 /// Where content comes from.
@@ -38,6 +43,10 @@ pub(crate) trait Source {
 
 /// The messages of a window.
 pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, Error> {
+    if let Some(tokens) = window.summarise {
+        let messages = request(&window.frames, tokens, source)?;
+        return Ok(Shown { messages, summarises: true, ..Shown::default() });
+    }
     let mut shown = Shown { long_lived: window.long_lived, ..Shown::default() };
     // The calls that are shown and may still be answered.
     let mut called: Vec<String> = Vec::new();
@@ -56,6 +65,7 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
         if !opened && role != "system" {
             if role != "user" && first.source > next {
                 shown.messages.push(Body::new(Message::user(BEGINNING)));
+                shown.pages.push(0);
             }
             opened = true;
         }
@@ -64,13 +74,17 @@ pub(crate) fn render(window: &Window, source: &mut dyn Source) -> Result<Shown, 
             called = tool_calls.iter().map(|call| call.id.clone()).collect();
         }
         shown.messages.push(message);
+        shown.pages.push(length);
         let place = shown.messages.len().saturating_sub(1);
         let range = at..at.saturating_add(length);
         if window.breakpoints.iter().any(|frame| range.contains(frame)) {
             shown.breakpoints.push(place);
         }
         at = range.end;
-        if at <= window.unchanged {
+        // What ends before its message does may have lost its last page, which leaves no trace if it was
+        // a copy.
+        let is_whole = frames.last().is_some_and(|last| last.text.1 == TEXT_END);
+        if at < window.unchanged || at == window.unchanged && is_whole {
             shown.unchanged = shown.messages.len();
         }
     }
@@ -98,8 +112,9 @@ fn message(
             Form::Content => {
                 text.push_str(part(&said, frame.text).ok_or_else(|| torn(frame))?);
             }
-            Form::Stub { .. } => text.push_str(&stub(frame, message)),
-            Form::Summary { .. } => text.push_str(&summarised(frame, source)?),
+            Form::Stub { .. } | Form::Summary { .. } => {
+                text.push_str(&stand_in(frame, message, source)?);
+            }
         }
     }
     let content = Content::Text(text);
@@ -132,6 +147,22 @@ fn is_whole(frames: &[Frame]) -> bool {
     end == TEXT_END
 }
 
+/// What stands in the place of pages; nothing in that of content.
+pub(super) fn stand_in(
+    frame: &Frame,
+    message: &Message,
+    source: &mut dyn Source,
+) -> Result<String, Error> {
+    match frame.form {
+        Form::Content => Ok(String::new()),
+        Form::Stub { .. } => Ok(stub(frame, message)),
+        Form::Summary { body: Some(body), .. } => {
+            Ok(told(frame, &source.body(body)?.message().text()))
+        }
+        Form::Summary { body: None, .. } => summarised(frame, source),
+    }
+}
+
 fn summarised(frame: &Frame, source: &mut dyn Source) -> Result<String, Error> {
     let pages = source.behind(frame);
     let mut bodies: HashMap<MessageIndex, Body> = HashMap::new();
@@ -147,7 +178,7 @@ fn summarised(frame: &Frame, source: &mut dyn Source) -> Result<String, Error> {
     Ok(summary(frame, &told))
 }
 
-fn torn(frame: &Frame) -> Error {
+pub(super) fn torn(frame: &Frame) -> Error {
     let what = format!("showing page {}: its place in the message is not text", frame.page.0);
     Error::new(ErrorCode::StoreCorrupt, what).hint("`aosk audit verify` says what else is damaged")
 }

@@ -57,6 +57,26 @@ pub(crate) fn summary(frame: &Frame, pages: &[(Frame, &Message)]) -> String {
     text
 }
 
+/// A summary that a model made, as much of it as may stand there.
+pub(crate) fn told(frame: &Frame, text: &str) -> String {
+    let (Form::Summary { pages, tokens, .. } | Form::Stub { pages, tokens }) = frame.form else {
+        return String::new();
+    };
+    let more = pages.saturating_sub(1);
+    let mut shown = format!("[page {} and {more} more left out; in short:]\n", frame.page.0);
+    // What stands around a message counts too.
+    let most = u64::from(tokens).saturating_sub(24);
+    let head = shown.len();
+    shown.extend(text.trim().chars().filter(|c| !c.is_control() || *c == '\n'));
+    while shown.len() > head && Tokenizer::ESTIMATE.of_text(&shown).0 > most {
+        // A twentieth at a time, so that a long text is not counted a thousand times.
+        let body = shown.len().saturating_sub(head);
+        let keep = shown.len().saturating_sub(body.div_ceil(20).max(1));
+        shown.truncate(shown.floor_char_boundary(keep));
+    }
+    shown
+}
+
 /// The beginning of a page in quotation marks, after a colon; nothing if it says nothing.
 fn quote(frame: &Frame, message: &Message, chars: usize, tokens: u64) -> String {
     let text = text_of(message, frame.text).unwrap_or_default();

@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, PageId, Peer, Pid,
-    Resource, SpawnSpec, ThinkOptions, Tokens, ToolUse,
+    ArenaId, Body, Error, ErrorCode, ExitStatus, Failure, FinishReason, Message, Millis, PageId,
+    Peer, Pid, Resource, SpawnSpec, ThinkOptions, Tokens, ToolUse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -118,6 +118,15 @@ pub enum Event {
     Pinned,
     /// The page is gone from the window, which frees so much.
     Forgotten(Tokens),
+    /// The task is open.
+    TaskBegun(ArenaId),
+    /// The task is over.
+    TaskEnded {
+        /// Which.
+        task: ArenaId,
+        /// The first and the last of its pages; none if it has none.
+        pages: Option<(PageId, PageId)>,
+    },
     /// The message lies in the other's mailbox.
     Sent,
     /// A message came. It is not in the log; append what is to be made of it.
@@ -164,6 +173,16 @@ pub enum Call {
     },
     /// Take a page out of the window for good.
     Forget(PageId),
+    /// Begin a task, to which what is appended from now on belongs.
+    BeginTask {
+        /// What is to be done.
+        goal: Message,
+    },
+    /// End the task that was begun last. Append its result, unless the model said it.
+    EndTask {
+        /// What came of it.
+        result: Message,
+    },
     /// Call tools, and wait for all of them.
     CallTools(Vec<ToolUse>),
     /// Start a child.
@@ -235,6 +254,8 @@ impl Action {
             | Event::Recalled(_)
             | Event::Pinned
             | Event::Forgotten(_)
+            | Event::TaskBegun(_)
+            | Event::TaskEnded { .. }
             | Event::Sent
             | Event::Received { .. }
             | Event::Slept
@@ -275,6 +296,8 @@ impl<P: Program> Erased for P {
             | Event::Recalled(_)
             | Event::Pinned
             | Event::Forgotten(_)
+            | Event::TaskBegun(_)
+            | Event::TaskEnded { .. }
             | Event::Sent
             | Event::Received { .. }
             | Event::Slept

@@ -5,8 +5,8 @@
 //! their outcome enters the log as a tool's result.
 
 use aosk_abi::{
-    Body, Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits, Message, PageId,
-    Peer, Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
+    ArenaId, Body, Capabilities, Error, ErrorCode, ExitStatus, FinishReason, Grant, Limits,
+    Message, PageId, Peer, Pid, ProgramSpec, SpawnSpec, ThinkOptions, ToolUse, limits,
 };
 use aosk_kernel::memory::Prefer;
 use aosk_tools::kernel_calls::{self, KernelCall, SpawnAgent};
@@ -103,6 +103,13 @@ impl Program for React {
             Event::Forgotten(freed) => {
                 let outcome = serde_json::json!({ "freed_tokens": freed });
                 report(state, process, &param, Ok(&outcome.to_string()))
+            }
+            Event::TaskBegun(task) => {
+                let outcome = serde_json::json!({ "begun": task });
+                report(state, process, &param, Ok(&outcome.to_string()))
+            }
+            Event::TaskEnded { task, pages } => {
+                report(state, process, &param, Ok(&ended(task, pages)))
             }
             Event::Sent => report(state, process, &param, Ok(r#"{"sent":true}"#)),
             Event::Received { from, message } => {
@@ -241,6 +248,8 @@ fn system_call(
         KernelCall::Pin(pin) => Call::Pin { page: PageId(pin.page), pinned: true },
         KernelCall::Unpin(pin) => Call::Pin { page: PageId(pin.page), pinned: false },
         KernelCall::Forget(forget) => Call::Forget(PageId(forget.page)),
+        KernelCall::BeginTask(begin) => Call::BeginTask { goal: Message::assistant(begin.goal) },
+        KernelCall::EndTask(end) => Call::EndTask { result: Message::assistant(end.result) },
         // A device has it: to the kernel it is a tool like any other.
         KernelCall::SearchMemory(_) => {
             return Action { append, call: Call::CallTools(vec![wanted]) };
@@ -274,6 +283,16 @@ fn recalled(
         None => Vec::new(),
     };
     go_on(state, process, param, append)
+}
+
+/// What a model is told that ended a task. Its result stands in its own call.
+fn ended(task: ArenaId, pages: Option<(PageId, PageId)>) -> String {
+    let mut outcome = serde_json::json!({ "ended": task });
+    if let (Some((first, last)), Some(object)) = (pages, outcome.as_object_mut()) {
+        object.insert("first_page".to_owned(), first.0.into());
+        object.insert("last_page".to_owned(), last.0.into());
+    }
+    outcome.to_string()
 }
 
 fn spawned(state: &mut State, process: &ProcessView<'_>, param: &Param, pid: Pid) -> Action {
@@ -311,7 +330,9 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
     }
     let mut tools = Grant::All;
     if let Some(names) = wanted.tools {
-        let always = ALWAYS.iter().map(|name| (*name).to_owned());
+        // Whoever works in tasks has children that do.
+        let tasks = kernel_calls::TASKS.iter().filter(|name| offers(&param.options, name));
+        let always = ALWAYS.iter().chain(tasks).map(|name| (*name).to_owned());
         let missing: Vec<_> = always.filter(|name| !names.contains(name)).collect();
         let named: Vec<_> = names.into_iter().chain(missing).collect();
         tools = Grant::only(named.iter().cloned());
@@ -354,6 +375,11 @@ fn child(process: &ProcessView<'_>, param: &Param, wanted: SpawnAgent, made: usi
         fork: wanted.fork,
         pages: pages.into_iter().map(Body::new).collect(),
     }
+}
+
+/// Whether the call of this name is offered to the model.
+fn offers(options: &ThinkOptions, name: &str) -> bool {
+    options.tools.iter().any(|tool| tool == name)
 }
 
 /// What is new to one that begins with all of its parent's conversation. The calls that are not

@@ -68,6 +68,8 @@ impl Program for Replay {
             | Event::Recalled(_)
             | Event::Pinned
             | Event::Forgotten(_)
+            | Event::TaskBegun(_)
+            | Event::TaskEnded { .. }
             | Event::Sent
             | Event::Slept
             | Event::TimedOut => return Action::give_up(&event),

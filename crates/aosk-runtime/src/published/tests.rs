@@ -14,7 +14,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         parent: None,
         depth: 0,
         capabilities,
-        budget: aosk_abi::BudgetId(1),
+        budget: BudgetId(1),
         spawned: Timestamp(0),
     };
     Snapshot {
@@ -25,6 +25,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         status: ended.then_some(ExitStatus::Finished),
         result: None,
         waits_for_others: false,
+        asks: None,
         model: None,
         priority: 50,
         stats: Stats::default(),

@@ -18,12 +18,16 @@ use aosk_runtime::{ModelDevice, inspect};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Trace, options, process, text};
+use crate::scene::{Do, Say, Scene, Trace, options, process, text, tool};
 use crate::skip::skip;
 
 /// Turns of the session, and the tokens that the server takes at once.
 const TURNS: usize = 200;
 const CONTEXT: &str = "4096";
+
+/// Tokens of an answer that is long enough to be cut off, and what the server takes for it.
+const LONG: Tokens = Tokens(3_000);
+const LONG_CONTEXT: &str = "8192";
 
 /// Tokens that the cache is counted in.
 const BLOCK: u64 = 16;
@@ -50,10 +54,15 @@ fn folder() -> Option<PathBuf> {
 
 /// Starts the server on a port of the system's choosing and waits until it says that it listens.
 fn start(folder: &Path) -> Llama {
+    start_with(folder, &[])
+}
+
+fn start_with(folder: &Path, options: &[&str]) -> Llama {
     #[expect(clippy::disallowed_methods, reason = "the test's server is a program")]
     let mut command = Command::new(folder.join("llama-server"));
     command.arg("-m").arg(folder.join("random-tiny.gguf"));
     command.args(["--host", "127.0.0.1", "--port", "0", "-c", CONTEXT, "-np", "1", "-t", "1"]);
+    command.args(options);
     command.args(["--jinja", "--offline", "--no-ui"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -73,6 +82,8 @@ struct Noted {
 }
 
 struct Call {
+    /// What the answer goes on from, as it was asked.
+    begun: Option<Request>,
     messages: Vec<Message>,
     /// Leading messages that are as in the last call, as the kernel has it.
     unchanged: usize,
@@ -87,6 +98,7 @@ impl Driver for Noted {
         request: Request,
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure> {
+        let begun = request.begun.is_some().then(|| request.clone());
         let messages = request.messages.iter().map(|body| body.message().as_ref().clone());
         let (messages, unchanged) = (messages.collect(), request.cache.unchanged);
         let mut reply = match self.inner.complete(request, on_delta).await {
@@ -100,7 +112,7 @@ impl Driver for Noted {
         // However it ends, the session goes on.
         reply.finish = FinishReason::Stop;
         let (cached, input) = (reply.usage.cache_read.0, reply.usage.input().0);
-        self.calls.lock().unwrap().push(Call { messages, unchanged, cached, input });
+        self.calls.lock().unwrap().push(Call { begun, messages, unchanged, cached, input });
         Ok(reply)
     }
 }
@@ -205,4 +217,100 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     }
     // What was never sent can be cut without a change of what was.
     assert!(broken > 0 && broken <= cuts, "{broken} prefixes changed with {cuts} cuts");
+}
+
+/// Pages and queries get their vectors from a real server, which takes 512 tokens of a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_embeds_the_memory_of_an_agent() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let llama = start_with(&folder, &["--embeddings", "--pooling", "mean"]);
+    let url = format!("http://{}/v1", llama.address);
+    let script = |request: &Request| {
+        let messages = &request.messages;
+        let is_found = |text: &String| text.starts_with("{\"found\"");
+        let told = messages.iter().rev().map(|body| body.message().text()).find(is_found);
+        match (messages.len(), told) {
+            (1, _) => Say::Tools((0..6).map(|_| ("fetch", "{}".to_owned())).collect()),
+            (_, Some(told)) if !told.contains("as yet") => text(&told),
+            // No word of it is in any page: what is found is found by its vector. Another limit each
+            // time, as a process that does the same without end is ended.
+            _ => {
+                let limit = 1 + messages.len() / 2 % 32;
+                tool("search_memory", &format!(r#"{{"query":"zyzzyva","limit":{limit}}}"#))
+            }
+        }
+    };
+    let mut scene = Scene::on(Memory::new(), Trace::new(), Arc::new(script));
+    let embedder = resolve::embedder("llamacpp", Some(&url), &|_| None).unwrap();
+    scene.config.embedder = Some(embedder);
+    let line =
+        |n: u32| format!("{n}: {}", ["sea", "rain", "gold", "wheat"][n as usize % 4].repeat(900));
+    scene.tool("fetch", Do::Make(line), |traits| traits.idempotent = true);
+    let node = scene.start();
+    let pid = node.agent("reader").await;
+    let (status, told) = node.end(pid).await;
+    assert_eq!(status, ExitStatus::Finished);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(told.get("note").is_none(), "{told}");
+    assert!(!told["found"].as_array().unwrap().is_empty(), "{told}");
+    node.shutdown().await.unwrap();
+}
+
+/// An answer that is cut off for an urgent agent goes on from there as the server says that it does. (As
+/// it would have gone on uncut, only where the server finds the same tokens in the text so far.)
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_a_real_server_is_cut_off_and_gone_on_with() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let llama = start_with(&folder, &["-c", LONG_CONTEXT]);
+    let base = format!("http://{}/v1", llama.address);
+    let resolved = resolve(Some("llamacpp:any"), Some(&base), &|_| None).await.unwrap();
+    let mut scene = Scene::new(|_| text(""));
+    scene.config.policy = aosk_runtime::kernel::policy("fair").unwrap();
+    let calls = Arc::<Mutex<Vec<Call>>>::default();
+    let driver = Noted { inner: resolved.driver.clone(), calls: Arc::clone(&calls) };
+    scene.config.models = vec![ModelDevice {
+        context: resolved.context,
+        continues: resolved.continues,
+        stream: true,
+        ..ModelDevice::new("m", Arc::new(driver))
+    }];
+    let node = scene.start();
+    let spec = |output_max, priority| {
+        let temperature_milli = Some(0);
+        let options =
+            aosk_runtime::abi::ThinkOptions { output_max, temperature_milli, ..options() };
+        let param = react::Param {
+            options,
+            workspace: None,
+            base_url: None,
+            replacement: None,
+            prefer: None,
+            chat: false,
+        };
+        let spec = process("teller", "react", &serde_json::to_string(&param).unwrap());
+        aosk_runtime::abi::SpawnSpec { priority, ..spec }
+    };
+    let calm = node.handle.spawn(spec(LONG, 50)).await.unwrap();
+    let (status, whole) = node.end(calm).await;
+    assert_eq!(status, ExitStatus::Finished);
+    let mut growth = node.handle.growth();
+    let slow = node.handle.spawn(spec(LONG, 50)).await.unwrap();
+    assert_eq!(growth.recv().await.unwrap().pid, slow);
+    let hurried = node.handle.spawn(spec(Tokens(8), 10)).await.unwrap();
+    node.end(hurried).await;
+    let (status, told) = node.end(slow).await;
+    assert_eq!(status, ExitStatus::Finished);
+    assert_eq!(node.handle.process(slow).unwrap().stats.preempted, 1);
+    let again = calls.lock().unwrap().iter().find_map(|call| call.begun.clone()).unwrap();
+    let begun = again.begun.as_ref().unwrap().message().text();
+    assert!(!begun.is_empty() && whole.starts_with(&begun) && begun.len() < whole.len(), "{begun}");
+    let rest = resolved.driver.complete(again, None).await.unwrap();
+    assert_eq!(told, begun + &rest.body.message().text());
+    node.shutdown().await.unwrap();
 }

@@ -11,13 +11,16 @@
 
 mod control;
 mod crash;
+mod embedding;
 mod failure;
 mod llama;
 mod memory;
 mod order;
 mod programs;
+mod provider;
 mod reading;
 mod scene;
 mod shutdown;
 mod skip;
 mod time;
+mod wire;

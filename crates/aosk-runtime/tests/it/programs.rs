@@ -50,6 +50,8 @@ fn hear(event: &Event) -> String {
         Event::Recalled(pages) => format!("recalled {}", pages.len()),
         Event::Pinned => "pinned".to_owned(),
         Event::Forgotten(freed) => format!("forgotten {freed}"),
+        Event::TaskBegun(task) => format!("begun {}", task.0),
+        Event::TaskEnded { task, .. } => format!("ended {}", task.0),
         Event::Sent => "sent".to_owned(),
         Event::Received { from, message } => format!("{from:?} says {}", message.text()),
         Event::Slept => "slept".to_owned(),

@@ -1,7 +1,7 @@
 //! Reading a store from outside, while a node runs on it and after.
 
 use aosk_runtime::abi::{
-    ErrorCode, Hash, MessageIndex, PageKind, Pid, RowChange, RowKey, RowOp, Timestamp,
+    BudgetId, ErrorCode, Hash, MessageIndex, PageKind, Pid, RowChange, RowKey, RowOp, Timestamp,
 };
 use aosk_runtime::inspect::{self, Checked, Damage, PageTable};
 use aosk_runtime::kernel::memory::Residency;
@@ -122,6 +122,10 @@ impl Reader for Planted {
 
     fn processes(&self, query: &ProcessQuery) -> Result<Vec<ProcessRow>, StoreError> {
         self.inner.processes(query)
+    }
+
+    fn budgets(&self) -> Result<Vec<(BudgetId, String)>, StoreError> {
+        self.inner.budgets()
     }
 
     fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError> {

@@ -328,14 +328,17 @@ impl Scene {
         let mut tools = Registry::new();
         tools.add(Arc::new(Calculator::new())).unwrap();
         let config = NodeConfig {
+            summary_model: None,
             store: Box::new(store),
             models: vec![model],
+            embedder: None,
             tools,
             recorded: None,
             programs: Programs::default(),
             policy: aosk_runtime::kernel::policy("priority").unwrap(),
             routes: BTreeMap::new(),
             groups: BTreeMap::new(),
+            slice: None,
             replacement: aosk_runtime::kernel::memory::DEFAULT,
             prefer: aosk_runtime::kernel::memory::Prefer::Cost,
             limits: Limits::default(),

@@ -244,3 +244,19 @@ fn hostile_texts_and_queries_do_no_harm() {
     assert!(scores("").iter().all(|hit| hit.score.is_finite() && hit.cover == 0.0));
     assert_eq!(found(&Index::new(), "anything"), Vec::<u64>::new());
 }
+
+#[test]
+fn a_vector_that_comes_later_counts_as_one_that_came_with_the_page() {
+    let mut index = texts(&["the feline slept", "stocks fell"]);
+    let query = Query { text: "kitty", vector: Some(&[1.0, 0.0]), ..Query::default() };
+    let similar = |index: &Index| -> Vec<(u64, f32)> {
+        let hits = index.search(&query, &Ranker::fitted(), 10);
+        hits.iter().map(|hit| (hit.id, hit.similar)).collect()
+    };
+    assert_eq!(similar(&index), [(0, 0.0), (1, 0.0)]);
+    assert!(index.set_vector(0, &[0.0, 3.0]) && index.set_vector(1, &[2.0, 0.0]));
+    assert_eq!(similar(&index), [(1, 1.0), (0, -1.0)]);
+    assert!(index.set_vector(0, &[f32::NAN, 0.0]), "what is no vector takes the one there was");
+    assert_eq!(similar(&index), [(0, 0.0), (1, 0.0)], "the one that is left is like any");
+    assert!(!index.set_vector(7, &[1.0, 0.0]), "there is no such page");
+}

@@ -11,11 +11,15 @@ use aosk_abi::{
 use aosk_kernel::Process;
 
 use super::Rule;
-use super::memory::Asked;
+use super::memory::{Asked, Tasks};
 use crate::reference::Breaker;
 
 /// What the kernel writes down of a call whose process no longer wants it.
 const ABANDONED: &str = "the process no longer wants the answer";
+
+/// What is wrong with a summary that a model answered with.
+const FLAWS: [ErrorCode; 3] =
+    [ErrorCode::ModelTruncated, ErrorCode::ModelRefused, ErrorCode::ModelMalformed];
 
 /// All accounts.
 #[derive(Debug, Default, Clone)]
@@ -62,6 +66,8 @@ pub(super) struct Account {
     pub(super) exited: bool,
     /// How it asked the model last.
     pub(super) asked: Asked,
+    /// Its tasks.
+    pub(super) tasks: Tasks,
 }
 
 /// A call that has not ended.
@@ -88,12 +94,16 @@ impl Books {
             }
             return Ok(Vec::new());
         };
-        if let Fact::Spawned { .. } = entry.fact {
+        if let Fact::Spawned { parent, forked, .. } = &entry.fact {
             if pid.0 <= self.last_pid {
                 return Err(Rule("a process id is never used twice", format!("{pid}")));
             }
             self.last_pid = pid.0;
-            self.accounts.insert(pid, Account::default());
+            // One that is forked begins with the tasks of its parent.
+            let parent = parent.filter(|_| forked.is_some());
+            let parent = parent.and_then(|parent| self.accounts.get(&parent));
+            let tasks = parent.map(|parent| parent.tasks.clone()).unwrap_or_default();
+            self.accounts.insert(pid, Account { tasks, ..Account::default() });
             self.root.children += 1;
             return Ok(Vec::new());
         }
@@ -140,14 +150,35 @@ impl Account {
     ) -> Result<Spend, Rule> {
         let mut spend = Spend::default();
         match &entry.fact {
-            Fact::ModelCalled { call, model, input, .. } => {
+            Fact::ModelCalled { call, model, input, .. }
+            | Fact::SummaryCalled { call, model, input, .. } => {
                 self.open(*call, OpenCall::Model { model: model.clone(), input: *input })?;
             }
-            Fact::ModelAnswered { call, usage, cost, .. } => {
+            Fact::ModelAnswered { call, usage, cost, .. }
+            | Fact::Summarised { call, usage, cost, .. } => {
                 let (model, _) = self.close_model(*call)?;
                 breaker(breakers, &model).succeeded();
                 self.told.0 += usage.input() + usage.output;
                 self.told.1 += *cost;
+            }
+            // None was asked for if its pages do not fit.
+            Fact::SummaryFailed { call, code: ErrorCode::ModelContextLength, .. }
+                if !self.open.contains_key(&call.number) => {}
+            Fact::SummaryFailed { call, code, .. } => {
+                let (model, input) = self.close_model(*call)?;
+                if FLAWS.contains(code) {
+                    // The call was answered, and is charged as any answer.
+                    breaker(breakers, &model).succeeded();
+                } else if ![ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code) {
+                    spend = cut_off(*code, prices, &model, input);
+                    spend.calls += 1;
+                    spend.steps += 1;
+                    if is_final(*code) {
+                        breaker(breakers, &model).succeeded();
+                    } else {
+                        breaker(breakers, &model).failed(entry.at);
+                    }
+                }
             }
             Fact::ModelCharged { spend, .. } => {
                 self.told.0 += spend.tokens;
@@ -212,6 +243,8 @@ impl Account {
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
             | Fact::PageForgotten { .. }
+            | Fact::TaskBegun { .. }
+            | Fact::TaskEnded { .. }
             | Fact::CacheMissed { .. }
             | Fact::Spawned { .. }
             | Fact::Refused { .. }
@@ -219,6 +252,7 @@ impl Account {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }

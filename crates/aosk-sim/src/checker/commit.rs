@@ -196,11 +196,17 @@ fn check_body(reader: &dyn Reader, change: &RowChange) -> Result<(), Rule> {
         RowKey::Mail(..) => parse::<MailRow>(text)?.body,
         RowKey::Kernel | RowKey::Spec(_) | RowKey::Process(_) | RowKey::Budget(_) => return Ok(()),
     };
-    let bytes = reader.body(hash).ok().flatten();
-    let body = bytes.and_then(|bytes| Body::from_bytes(&bytes).ok());
-    ensure(body.is_some_and(|body| body.hash() == hash), "every page has its body", || {
-        format!("{:?}", change.key)
-    })
+    let is_kept = |hash: Hash| {
+        let bytes = reader.body(hash).ok().flatten();
+        let body = bytes.and_then(|bytes| Body::from_bytes(&bytes).ok());
+        body.is_some_and(|body| body.hash() == hash)
+    };
+    if let RowKey::Message(..) = change.key {
+        let entries = Kernel::read_entries(change.key, text).unwrap_or_default();
+        let lost = entries.iter().filter_map(|entry| entry.kept.text).find(|text| !is_kept(*text));
+        ensure(lost.is_none(), "every summary has its body", || format!("{change:?}"))?;
+    }
+    ensure(is_kept(hash), "every page has its body", || format!("{:?}", change.key))
 }
 
 fn first_difference(a: &[(RowKey, String)], b: &[(RowKey, String)]) -> Option<String> {

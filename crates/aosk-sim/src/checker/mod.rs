@@ -487,7 +487,10 @@ fn given_up(pid: Pid, process: &Process, now: Timestamp) -> Charges {
 fn is_of(fact: &Fact, report: &Input) -> bool {
     let model = if let Input::ModelDone { call, .. } = report { Some(call) } else { None };
     let tool = if let Input::ToolDone { call, .. } = report { Some(call) } else { None };
-    if let Fact::ModelAnswered { call, .. } | Fact::ModelRetried { call, .. } = fact {
+    if let Fact::ModelAnswered { call, .. }
+    | Fact::ModelRetried { call, .. }
+    | Fact::Summarised { call, .. } = fact
+    {
         return model == Some(call);
     }
     if let Fact::ToolReturned { call, .. } = fact {

@@ -68,6 +68,8 @@ impl Agent {
             | Wake::TimedOut
             | Wake::Recalled { .. }
             | Wake::Pinned
+            | Wake::TaskBegun { .. }
+            | Wake::TaskEnded { .. }
             | Wake::Forgotten { .. } => think(case, process),
         };
         Step { append: Vec::new(), call, state: "0".into() }

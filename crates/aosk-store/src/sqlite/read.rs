@@ -160,6 +160,20 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn budgets(&self) -> Result<Vec<(BudgetId, String)>, StoreError> {
+        let mut nodes: Vec<(BudgetId, String)> = self.with(|connection| {
+            connection
+                .prepare_cached("SELECT id, body FROM node WHERE kind = ?1")?
+                .query_map([NodeKind::Budget], |row| {
+                    Ok((BudgetId(unsigned(row, 0)?), row.get(1)?))
+                })?
+                .collect()
+        })?;
+        // Ids are stored bit by bit, so the database would order large ones before small ones.
+        nodes.sort_unstable_by_key(|(id, _)| *id);
+        Ok(nodes)
+    }
+
     fn pages(&self, pid: Pid) -> Result<Vec<(MessageIndex, String)>, StoreError> {
         let pages: BTreeMap<_, _> = self.with(|connection| {
             connection

@@ -77,6 +77,7 @@ conformance! {
     the_journal_goes_on_after_a_restart
     the_journal_is_read_in_parts
     processes_are_read_in_parts
+    budgets_are_read_in_order
     ten_thousand_rows_load_in_order
     a_reader_sees_commits_of_others
     random_batches_leave_what_a_model_says

@@ -235,6 +235,16 @@ pub(crate) fn processes_are_read_in_parts(place: &impl Place) {
     assert_eq!(pids(Which::All, u64::MAX, 9), [0; 0]);
 }
 
+pub(crate) fn budgets_are_read_in_order(place: &impl Place) {
+    let mut store = place.open();
+    let nodes = [u64::MAX, 10, 2].map(|id| put(RowKey::Budget(BudgetId(id)), format!("{id}")));
+    let others = [put(RowKey::Kernel, "k"), put(RowKey::Process(Pid(2)), "p")];
+    store.commit(&[rows(nodes), rows(others)]).expect("commits");
+    let read = store.reader().budgets().expect("reads");
+    let expected = [2, 10, u64::MAX].map(|id| (BudgetId(id), format!("{id}")));
+    assert_eq!(read, expected);
+}
+
 pub(crate) fn ten_thousand_rows_load_in_order(place: &impl Place) {
     let mut store = place.open();
     let mut dice = Dice(42);

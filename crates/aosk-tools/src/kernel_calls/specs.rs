@@ -20,6 +20,8 @@ pub(super) fn all() -> Vec<ToolSpec> {
         pin(),
         unpin(),
         forget(),
+        begin_task(),
+        end_task(),
         finish(),
     ]
 }
@@ -92,6 +94,35 @@ fn unpin() -> ToolSpec {
 
 fn forget() -> ToolSpec {
     of_one_page("forget", "Takes a page out of this conversation for good, to save room.")
+}
+
+fn begin_task() -> ToolSpec {
+    spec(
+        "begin_task",
+        "Begins a part of your work that takes many steps and of which only the result matters \
+         afterwards, such as finding something out. Tasks may stand within one another. Close it \
+         with end_task.",
+        json!({
+            "goal": { "type": "string", "minLength": 1, "description": "What is to be done." }
+        }),
+        &["goal"],
+    )
+}
+
+fn end_task() -> ToolSpec {
+    spec(
+        "end_task",
+        "Ends the task that you began last. What was said in it is left out of this conversation \
+         from then on, and only the result stays; recall and search_memory still find the rest.",
+        json!({
+            "result": {
+                "type": "string",
+                "minLength": 1,
+                "description": "All of it that you will need: findings, names, paths, decisions."
+            }
+        }),
+        &["result"],
+    )
 }
 
 fn spawn_agent() -> ToolSpec {

@@ -12,7 +12,7 @@ fn refused(name: &str, arguments: &str) -> String {
 
 #[test]
 fn every_schema_is_sound_and_strict() {
-    assert_eq!(ENTRIES.as_ref().map(Vec::len), Ok(11));
+    assert_eq!(ENTRIES.as_ref().map(Vec::len), Ok(13));
     for spec in specs() {
         assert_eq!(
             spec.parameters.get("additionalProperties"),
@@ -39,6 +39,11 @@ fn every_call_parses() {
         fork: false,
         wait: true,
     };
+    let begin = BeginTask { goal: "find it".into() };
+    assert_eq!(parse("begin_task", r#"{"goal":"find it"}"#), Ok(KernelCall::BeginTask(begin)));
+    let end = EndTask { result: "found".into() };
+    assert_eq!(parse("end_task", r#"{"result":"found"}"#), Ok(KernelCall::EndTask(end)));
+    assert!(refused("end_task", r#"{"result":""}"#).contains("result"));
     assert_eq!(parse("spawn_agent", full), Ok(KernelCall::SpawnAgent(spawn)));
     let bare = SpawnAgent {
         name: "审阅".into(),

@@ -2,10 +2,11 @@
 //!
 //! `context` replays a history through the kernel's page table and says what providers' caches would
 //! have answered. `needs` makes the table of needs that the kernel begins with. `recall` asks
-//! questions of conversations and counts the evidence that is found.
+//! questions of conversations and counts the evidence that is found. `sched` measures the scheduler.
 
 mod fit;
 mod keeper;
+mod live;
 mod pages;
 mod policies;
 mod provider;
@@ -13,7 +14,9 @@ mod recall;
 mod replay;
 mod report;
 mod rival;
+mod sched;
 mod talk;
+mod vectors;
 
 use std::path::Path;
 
@@ -22,6 +25,7 @@ use aosk::kernel::STUB_TOKENS;
 use aosk::kernel::memory::{
     CacheRules, Feature, Need, NeedTable, Prefer, Priced, Replacement, Setting, replacement, rules,
 };
+use aosk::rehearsal::Conditions;
 use serde_json::Value;
 
 use crate::cli::{BenchArgs, BenchCommand, BenchContextArgs, BenchNeedsArgs};
@@ -31,6 +35,7 @@ use crate::term::{json as print_json, line};
 
 use fit::Oracle;
 use keeper::{Keeper, Knowledge, Paged, STUDY_STUB_TOKENS};
+use live::Live;
 use pages::History;
 use policies::{Batch, Naive, Study};
 use replay::{Account, replay};
@@ -41,6 +46,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
         BenchCommand::Context(args) => context(args),
         BenchCommand::Needs(args) => needs(args),
         BenchCommand::Recall(args) => recall::run(args),
+        BenchCommand::Sched(args) => sched::run(args),
+        BenchCommand::ModelServer { latency_ms } => {
+            crate::on_runtime(async |mut stop| stop.or(sched::serve(*latency_ms)).await)
+        }
     }
 }
 
@@ -58,7 +67,8 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
             .copied(),
         caches,
         prefer: args.prefer.into(),
-        table: table.unwrap_or_else(|| NeedTable::seeded().clone()),
+        // It is asked at every call until the program ends.
+        table: table.map_or_else(NeedTable::seeded, |table| Box::leak(Box::new(table))),
         tasks: args.tasks,
         stub: if args.pages { STUDY_STUB_TOKENS } else { STUB_TOKENS },
     };
@@ -80,7 +90,7 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
 fn needs(args: &BenchNeedsArgs) -> Result<Done, Error> {
     let histories: Result<Vec<History>, Error> =
         args.files.iter().map(|path| History::read(path)).collect();
-    line(fit::fit(&histories?).print().trim_end());
+    line(fit::fit(&histories?)?.print().trim_end());
     Ok(Done::Well)
 }
 
@@ -163,7 +173,7 @@ struct Bench {
     caches: Vec<&'static CacheRules>,
     rules: Option<&'static CacheRules>,
     prefer: Prefer,
-    table: NeedTable,
+    table: &'static NeedTable,
     tasks: bool,
     /// What a stub takes.
     stub: u32,
@@ -177,7 +187,7 @@ impl Bench {
         let policy: Box<dyn Replacement> = match (kind, figures.as_slice()) {
             ("readme", []) => {
                 let mut keeper = Sorted::new(self.window, history.fixed);
-                return Ok(self.replay(history, &mut keeper));
+                return self.replay(history, &mut keeper);
             }
             ("naive", []) => Box::new(Naive),
             ("clairvoyant", []) => {
@@ -191,25 +201,46 @@ impl Bench {
             }
             ("priced", [high, keep, fault, weight]) => {
                 let thousandths = |part: f64| u64::from(whole((part * 1000.0).clamp(0.0, 1e9)));
-                Box::new(Priced {
-                    setting: Some(Setting {
-                        high: thousandths(*high),
-                        keep: thousandths(*keep),
-                        fault: u64::from(whole(fault.clamp(0.0, 1e9))),
-                        weight: thousandths(*weight),
-                        early: self.prefer != Prefer::Utilisation,
-                    }),
-                })
+                let setting = Setting {
+                    high: thousandths(*high),
+                    keep: thousandths(*keep),
+                    fault: u64::from(whole(fault.clamp(0.0, 1e9))),
+                    weight: thousandths(*weight),
+                    early: self.prefer != Prefer::Utilisation,
+                };
+                // A kernel has its policy for as long as the program runs, and so has this.
+                let policy = Box::leak(Box::new(Priced { setting: Some(setting) }));
+                return self.kernel(policy, history);
             }
-            (_, []) => {
-                let policy = known(kind)?;
-                let mut keeper = self.paged(policy, knowledge, history);
-                return Ok(self.replay(history, &mut keeper));
-            }
+            (_, []) => return self.kernel(known(kind)?, history),
             (_, _) => return Err(wrong_figures(name)),
         };
         let mut keeper = self.paged(policy.as_ref(), knowledge, history);
-        Ok(self.replay(history, &mut keeper))
+        self.replay(history, &mut keeper)
+    }
+
+    /// A policy of the kernel: in a live process if it is known what was said, or else on its page
+    /// table.
+    fn kernel(
+        &self,
+        policy: &'static dyn Replacement,
+        history: &History,
+    ) -> Result<Account, Error> {
+        let Some(talk) = &history.talk else {
+            let knowledge = Knowledge::Table(self.table.clone());
+            let mut keeper = self.paged(policy, knowledge, history);
+            return self.replay(history, &mut keeper);
+        };
+        let conditions = Conditions {
+            window: Tokens(self.window),
+            count: talk::tokenizer(),
+            cache: self.rules.unwrap_or_else(CacheRules::none),
+            replacement: policy,
+            prefer: self.prefer,
+            needs: self.table,
+        };
+        let mut keeper = Live::new(talk, &conditions, self.tasks)?;
+        self.replay(history, &mut keeper)
     }
 
     fn paged<'a>(
@@ -223,7 +254,7 @@ impl Bench {
         Paged::new(policy, how, knowledge, (history.fixed, self.stub), self.tasks)
     }
 
-    fn replay(&self, history: &History, keeper: &mut dyn Keeper) -> Account {
+    fn replay(&self, history: &History, keeper: &mut dyn Keeper) -> Result<Account, Error> {
         replay(history, self.window, &self.caches, keeper)
     }
 }

@@ -4,18 +4,22 @@
 use std::env;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
 use aosk::abi::{Error, ErrorCode};
+use aosk::kernel::Route;
 use aosk::model::provider::PROVIDERS;
 use aosk::model::{How, Resolved, resolve};
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
 use aosk::store::{Reader, verify};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::cli::{DoctorArgs, Place};
+use crate::cli::{DoctorArgs, EmbedderArgs, Place};
 use crate::config::Config;
 use crate::fail::Done;
 use crate::probe::{self, Probe, on_path};
+use crate::setup;
 use crate::term::{cut, is_coloured, is_live, json as print_json, line, plural, table};
 
 /// Entries up to which the journal is checked here. That takes a fraction of a second.
@@ -94,6 +98,7 @@ pub(crate) async fn run(place: &Place, args: &DoctorArgs) -> Result<Done, Error>
     let config = crate::config::read(place.config.as_ref());
     checks.push(configuration(place, config.as_ref()));
     checks.push(model(config.as_ref().ok()).await);
+    checks.push(embedder(config.as_ref().ok()).await);
     checks.extend(keys());
     checks.push(ollama().await);
     checks.extend(programs().await);
@@ -267,6 +272,10 @@ async fn model(config: Option<&Config>) -> Check {
     let name = "model";
     let spec = config.and_then(|config| config.default_model.as_deref());
     let base_url = config.and_then(|config| config.base_url.as_deref());
+    let route = spec.and_then(|spec| Some((spec, config?.routes.get(spec)?)));
+    if let (Some((spec, route)), Some(config)) = (route, config) {
+        return routed(spec, route, config).await;
+    }
     let Resolved { device, price, how, .. } =
         match resolve(spec, base_url, &|name| env::var(name).ok()).await {
             Ok(resolved) => resolved,
@@ -294,6 +303,56 @@ async fn model(config: Option<&Config>) -> Check {
         .hint("its calls count as free of charge, so bound them by tokens instead of money");
     }
     Check::new(name, Verdict::Good, format!("{device}: {why}"))
+}
+
+/// Whether each model of the route is there.
+async fn routed(name: &str, route: &Route, config: &Config) -> Check {
+    let mut devices = Vec::new();
+    for (model, _) in &route.backends {
+        let own = config.devices.get(model).and_then(|device| device.base_url.as_deref());
+        let base_url = own.or(config.base_url.as_deref());
+        match resolve(Some(model), base_url, &|name| env::var(name).ok()).await {
+            Ok(resolved) => devices.push(resolved.device),
+            Err(error) => return Check::failure("model", &error),
+        }
+    }
+    let devices = devices.join(", ");
+    Check::new("model", Verdict::Good, format!("{name}, a route of the configuration: {devices}"))
+}
+
+/// How long the embedder may take to embed a word.
+const EMBEDDER_WAIT: Duration = Duration::from_secs(5);
+
+/// The embedder that the configuration names, and whether it embeds: it is asked for one word. Searches
+/// go on without it, so that it does not is no failure.
+async fn embedder(config: Option<&Config>) -> Check {
+    let name = "embedder";
+    let Some(config) = config.filter(|config| config.embedder.is_some()) else {
+        return Check::new(name, Verdict::Absent, "none: memories are searched by words alone");
+    };
+    let embedder = match setup::embedder(&EmbedderArgs::default(), config) {
+        Ok(Some(embedder)) => embedder,
+        Ok(None) => return Check::new(name, Verdict::Absent, "none"),
+        Err(error) => return Check::failure(name, &error),
+    };
+    let device = embedder.name().to_owned();
+    let word = ["memory".to_owned()];
+    let hint = "until it answers, memories are searched by words alone";
+    match timeout(EMBEDDER_WAIT, embedder.embed(&word)).await {
+        Ok(Ok(vectors)) => {
+            let numbers = vectors.first().map_or(0, Vec::len);
+            Check::new(name, Verdict::Good, format!("{device}: vectors of {numbers} numbers"))
+        }
+        Ok(Err(failure)) => {
+            let found = format!("{}: {}", failure.code, failure.message);
+            let hint = if failure.hint.is_empty() { hint } else { &failure.hint };
+            Check::new(name, Verdict::Warning, found).hint(hint)
+        }
+        Err(_) => {
+            let found = format!("{device} did not answer within {} s", EMBEDDER_WAIT.as_secs());
+            Check::new(name, Verdict::Warning, found).hint(hint)
+        }
+    }
 }
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.

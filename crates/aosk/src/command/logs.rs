@@ -1,8 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Spend,
-    Usage,
+    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Runaway,
+    Spend, Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
@@ -85,7 +85,11 @@ pub(super) fn text(entry: &StoredEntry, reader: Option<&dyn Reader>) -> String {
 /// The body that a fact points to, if it points to one that is worth a look.
 fn body_of(entry: &StoredEntry) -> Option<Hash> {
     let fact: Value = serde_json::from_str(&entry.data).ok()?;
-    let key = if entry.kind == "process.exited" { "result" } else { "body" };
+    let key = match entry.kind.as_str() {
+        "process.exited" | "task.ended" => "result",
+        "task.begun" => "goal",
+        _ => "body",
+    };
     Fields(&fact).get(key)
 }
 
@@ -152,7 +156,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.plural("input", "token"),
             fact.count("room"),
         ),
-        "model.answered" => answered(fact),
+        "model.answered" | "summary.answered" => answered(fact),
         "model.retried" => format!(
             "{} failure {} [{}], again in {}: {}",
             fact.call(),
@@ -161,13 +165,18 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.get("wait").unwrap_or(Millis::ZERO),
             fact.word("message"),
         ),
-        "model.failed" => {
+        "model.failed" | "summary.failed" => {
             format!("{} [{}] {}", fact.call(), fact.word("code"), fact.word("message"))
         }
         "model.charged" => {
             let spend: Spend = fact.get("spend").unwrap_or_default();
             let (tokens, cost) = (plural(spend.tokens.0, "token"), money(spend.micro_usd));
             format!("{} without an answer: {tokens}, {cost}", fact.call())
+        }
+        "summary.called" => {
+            let (first, last) = fact.get::<(u32, u32)>("pages").unwrap_or_default();
+            let (model, input) = (fact.word("model"), fact.plural("input", "token"));
+            format!("{} {model}, pages {first} to {last}, about {input} in", fact.call())
         }
         "memory.cut" => evicted(fact),
         "page.faulted" => {
@@ -187,6 +196,13 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "page.forgotten" => {
             format!("page {}, {} freed", fact.count("page"), fact.plural("freed", "token"))
         }
+        "task.begun" => begun(fact),
+        "task.ended" => format!(
+            "task {}, {} of {}",
+            fact.count("task"),
+            fact.plural("pages", "page"),
+            fact.plural("tokens", "token")
+        ),
         "cache.missed" => format!(
             "{} {}: {} read of {} sent before",
             fact.call(),
@@ -218,6 +234,12 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{how}, {}", fact.plural("pages", "message"))
         }
         "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
+        "process.runaway" => {
+            let ended = fact.get("ended").unwrap_or_default();
+            let what: Option<Runaway> = fact.get("what");
+            let what = what.map_or("", Runaway::word);
+            format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
+        }
         "budget.asked" => {
             format!("b{} has no {} left", fact.count("budget"), fact.word("resource"))
         }
@@ -231,6 +253,14 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "node.booted" => booted(fact),
         _ => return None,
     })
+}
+
+/// Which task was begun, and within which.
+fn begun(fact: &Fields<'_>) -> String {
+    match fact.get::<u32>("within").unwrap_or_default() {
+        0 => format!("task {}", fact.count("task")),
+        outer => format!("task {} within task {outer}", fact.count("task")),
+    }
 }
 
 /// What left the window, and why.

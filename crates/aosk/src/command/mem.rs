@@ -1,7 +1,7 @@
 //! `aosk mem`: what is in the window of a process, what left it and why, and how it went over its
 //! calls. Everything is read from the store, while another kernel runs on it or after.
 
-use aosk::abi::{Error, ErrorCode, Fact, Pid};
+use aosk::abi::{ArenaId, Error, ErrorCode, Fact, Pid};
 use aosk::store::{JournalQuery, Reader, Sqlite};
 use aosk::{Snapshot, inspect};
 use serde_json::{Value, json};
@@ -132,6 +132,19 @@ fn print(
     }
 }
 
+fn tasks(history: &History, texts: &Texts<'_>) -> Value {
+    let tasks = history.tasks.iter().map(|task| {
+        json!({
+            "task": task.task,
+            "within": Some(task.within).filter(|task| *task != ArenaId::NONE),
+            "goal": texts.of(task.goal, TEXT_MAX),
+            "result": task.result.map(|result| texts.of(result, TEXT_MAX)),
+            "open": task.result.is_none(),
+        })
+    });
+    tasks.collect()
+}
+
 fn object(
     snapshot: &Snapshot,
     history: &History,
@@ -148,6 +161,7 @@ fn object(
             At::Summary(pages) => ("summary", Some(pages), None),
             At::Behind(stub) => ("behind_stub", None, Some(stub)),
             At::Evicted => ("evicted", None, None),
+            At::Closed => ("closed", None, None),
             At::Forgotten => ("forgotten", None, None),
         };
         json!({
@@ -159,6 +173,7 @@ fn object(
             "age_calls": place.age,
             "residency": at,
             "pinned": place.pinned,
+            "task": place.kept.map(|kept| kept.entry.arena).filter(|task| *task != ArenaId::NONE),
             "stands_for": stands_for,
             "behind": behind,
             "copy_of": place.copy_of,
@@ -184,9 +199,11 @@ fn object(
             "resident": counts.resident,
             "behind_stubs": counts.behind_stubs,
             "evicted": counts.evicted,
+            "closed": counts.closed,
             "forgotten": counts.forgotten,
             "pinned": counts.pinned,
         },
+        "tasks": tasks(history, texts),
         "messages_waiting": waiting,
         "calls": history.calls.len(),
         "cuts": history.cuts.len(),

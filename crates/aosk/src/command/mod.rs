@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod bench;
+pub(crate) mod budget;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -12,3 +13,4 @@ pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod trace;
 pub(crate) mod version;
+pub(crate) mod why;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aosk::abi::{Error, Pid, Timestamp};
+use aosk::kernel::Times;
 use aosk::store::sqlite::presence::{Holder, holder};
 use aosk::store::{Sqlite, Which};
 use aosk::{Clock, Snapshot, inspect};
@@ -23,8 +24,11 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
     let which = if args.all { Which::All } else { Which::Live };
     let reader = Sqlite::open_reader(&dir)?;
     let found = inspect::processes(reader.as_ref(), which)?;
+    let now = Clock::start().now();
+    let runs = holder(&dir) != Holder::Nobody;
     if args.json {
-        print_json(&found.iter().map(|process| Value::Object(object(process))).collect());
+        let objects = found.iter().map(|process| Value::Object(object(process, runs, now)));
+        print_json(&objects.collect());
     }
     if found.is_empty() {
         let dir = dir.display();
@@ -36,10 +40,17 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
         return Ok(Done::Well);
     }
     if !args.json {
-        let now = Clock::start().now();
         let rows = in_tree_order(&found).into_iter();
-        let rows = rows.map(|(depth, process)| row(process, depth, now)).collect();
-        line(&table(&HEAD, &FIGURES, rows));
+        let rows = rows.map(|(depth, process)| {
+            let mut row = row(process, depth, now);
+            if args.wide {
+                row.extend(times(process, runs, now));
+            }
+            row
+        });
+        let head = HEAD.iter().chain(if args.wide { &WIDE[..] } else { &[] });
+        let head: Vec<&str> = head.copied().collect();
+        line(&table(&head, &[&FIGURES[..], &WIDE[..]].concat(), rows.collect()));
     }
     for process in found.iter().filter(|process| !is_under_older(process)) {
         let parent = process.spec.parent.unwrap_or(process.pid);
@@ -49,10 +60,16 @@ pub(crate) fn run(place: &Place, args: &PsArgs) -> Result<Done, Error> {
             process.pid
         ));
     }
-    if found.iter().any(|process| process.state != "exited") && holder(&dir) == Holder::Nobody {
+    if found.iter().any(|process| process.state != "exited") && !runs {
         note("no kernel runs here: live processes are as the last kernel left them");
     }
     Ok(Done::Well)
+}
+
+/// What the time of a process went to, what is under way included while a kernel `runs`.
+pub(super) fn spent(process: &Snapshot, runs: bool, now: Timestamp) -> Times {
+    let times = process.stats.times;
+    if runs { times.until(now) } else { times }
 }
 
 const HEAD: [&str; 12] = [
@@ -72,6 +89,21 @@ const HEAD: [&str; 12] = [
 
 const FIGURES: [&str; 9] =
     ["pid", "parent", "pri", "model calls", "tool calls", "in", "out", "cost", "age"];
+
+/// What the time of a process went to.
+const WIDE: [&str; 5] = ["waited", "ran", "throttled", "preempted", "lost"];
+
+fn times(process: &Snapshot, runs: bool, now: Timestamp) -> [String; 5] {
+    let stats = &process.stats;
+    let times = spent(process, runs, now);
+    [
+        times.waited.to_string(),
+        times.ran.to_string(),
+        times.throttled.to_string(),
+        count(stats.preempted),
+        count(stats.lost.0),
+    ]
+}
 
 fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
     let stats = &process.stats;
@@ -93,8 +125,9 @@ fn row(process: &Snapshot, depth: usize, now: Timestamp) -> Vec<String> {
 }
 
 /// A process as JSON. What the store keeps elsewhere, its log and its mailbox, is not in it.
-pub(super) fn object(process: &Snapshot) -> Map<String, Value> {
+pub(super) fn object(process: &Snapshot, runs: bool, now: Timestamp) -> Map<String, Value> {
     let (spec, stats) = (&process.spec, &process.stats);
+    let times = spent(process, runs, now);
     let fields = [
         ("pid", json!(process.pid)),
         ("parent", json!(spec.parent)),
@@ -114,6 +147,11 @@ pub(super) fn object(process: &Snapshot) -> Map<String, Value> {
         ("cached_tokens", json!(stats.cached)),
         ("output_tokens", json!(stats.output)),
         ("cost_micro_usd", json!(stats.spend.micro_usd)),
+        ("waited_ms", json!(times.waited)),
+        ("ran_ms", json!(times.ran)),
+        ("throttled_ms", json!(times.throttled)),
+        ("preempted", json!(stats.preempted)),
+        ("lost_tokens", json!(stats.lost)),
         ("children", json!(stats.spend.children)),
         ("sent", json!(stats.sent)),
         ("received", json!(stats.received)),

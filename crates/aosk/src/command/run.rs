@@ -1,27 +1,32 @@
 //! `aosk run`: one agent on one task.
 
+mod bound;
+
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Error, ErrorCode, ExitStatus, Limits, Message, Millis, PermissionLevel, Pid, ProgramSpec,
+    Body, Error, ErrorCode, ExitStatus, Limits, Message, PermissionLevel, Pid, ProgramSpec,
     Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::provider;
 use aosk::program::react;
 use aosk::store::{Sqlite, Which};
-use aosk::{Handle, ModelDevice, Snapshot, inspect};
+use aosk::{Handle, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, Preference, RunArgs};
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
 use crate::progress::Progress;
-use crate::setup::{self, Home, Parts};
+use crate::setup::{self, Home, Models, Parts};
 use crate::stop::{Stop, stopped};
 use crate::term::{self, count, money, note, plural};
 
 /// How often it is looked whether the agents still get on.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The most steps of an agent for which none are named.
+const STEPS_MAX: u64 = 100;
 
 /// Standing instructions of an agent that is given none.
 const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
@@ -30,7 +35,8 @@ const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in 
 pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
     let registry = setup::tools()?;
-    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref())?;
+    let tasks = args.tasks || config.tasks.unwrap_or(false);
+    let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref(), tasks)?;
     let workspace = workspace(args)?;
     room(args, &config)?;
     if args.resume {
@@ -40,14 +46,18 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let home = setup::home(place, config)?;
     let left = left(&home)?;
     let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
-    let model = stop.or(setup::model(&chosen, &home.config)).await?;
-    let memory = setup::Memory::of(&chosen, &home.config)?;
+    let mut models = stop.or(setup::models(&chosen, &home.config)).await?;
+    let summaries = stop.or(models.summaries(&chosen, &home.config)).await?;
+    let mut memory = setup::Memory::of(&chosen, &home.config)?;
+    memory.summary_model = summaries;
+    let embedder = setup::embedder(&args.embedder, &home.config)?;
     let spec = match &args.task {
-        Some(task) => Some(agent(task, args, &home, (&model, memory), granted, &workspace)?),
+        Some(task) => Some(agent(task, args, &home, (&models, &memory), granted, &workspace)?),
         None => None,
     };
     let parts = Parts {
-        models: vec![model.clone()],
+        models: models.clone(),
+        embedder,
         tools: registry,
         recorded: None,
         policy: None,
@@ -58,7 +68,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let mut node = setup::node(&dir, &config, store, parts)?;
     let handle = node.handle();
     let outcome = tokio::select! {
-        outcome = work(&handle, spec, left, &model.name) => outcome,
+        outcome = work(&handle, spec, left, &models, args) => outcome,
         failed = node.failed() => return Err(failed.err().unwrap_or_else(stopped)),
         () = stop.requested() => {
             note("stopping: calls in flight may end; once more to end at once");
@@ -69,7 +79,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     };
     node.shutdown().await?;
     let ended = outcome?;
-    report(&handle, &ended, &model.name, args.json)
+    report(&handle, &ended, &models.name, args.json)
 }
 
 /// The agents without a parent that an earlier run left behind, oldest first. Recorded conversations
@@ -115,7 +125,8 @@ async fn work(
     handle: &Handle,
     spec: Option<SpawnSpec>,
     left: Vec<Snapshot>,
-    model: &str,
+    models: &Models,
+    args: &RunArgs,
 ) -> Result<Vec<Snapshot>, Error> {
     let mut progress = Progress::new(handle);
     let thinks_with = |process: &Snapshot| {
@@ -123,7 +134,7 @@ async fn work(
         param.map(|param| param.options.model).unwrap_or_default()
     };
     let (left, other): (Vec<_>, Vec<_>) =
-        left.into_iter().partition(|process| thinks_with(process) == model);
+        left.into_iter().partition(|process| models.answers(&thinks_with(process)));
     if !left.is_empty() {
         note(&format!("going on with {} of an earlier run", plural(left.len() as u64, "agent")));
     }
@@ -137,12 +148,17 @@ async fn work(
     let roots: Vec<Pid> = match spec {
         Some(spec) => vec![handle.spawn(spec).await?],
         None if left.is_empty() && !other.is_empty() => {
-            let text = format!("resuming: no agent that is left thinks with {model}");
+            let text = format!("resuming: no agent that is left thinks with {}", models.name);
             return Err(Error::new(ErrorCode::ModelUnknown, text)
                 .hint("name their model with --model; `aosk ps` lists them"));
         }
         None => left.iter().map(|process| process.pid).collect(),
     };
+    if args.resume {
+        for process in &left {
+            bound::anew(handle, process, &args.bounds).await?;
+        }
+    }
     if roots.is_empty() {
         note("nothing to resume: no agent of an earlier run is left");
     }
@@ -156,6 +172,7 @@ async fn work(
     let ended = tokio::select! {
         ended = all => ended,
         () = progress.watch(handle) => Ok(Vec::new()),
+        asked = bound::asked(handle) => Err(asked),
         stuck = deadlock(handle) => {
             for pid in &roots {
                 // One that has ended meanwhile needs no signal.
@@ -239,14 +256,14 @@ fn agent(
     task: &str,
     args: &RunArgs,
     home: &Home,
-    (model, memory): (&ModelDevice, setup::Memory),
+    (models, memory): (&Models, &setup::Memory),
     granted: Granted,
     workspace: &str,
 ) -> Result<SpawnSpec, Error> {
     let Granted { tools, capabilities } = granted;
     let param = react::Param {
         options: ThinkOptions {
-            model: model.name.clone(),
+            model: models.name.clone(),
             output_max: Tokens(args.max_output),
             tools,
             temperature_milli: None,
@@ -270,21 +287,11 @@ fn agent(
         },
         priority: args.priority,
         capabilities,
-        limits: limits(args),
-        group: String::new(),
+        limits: args.bounds.over(Limits { steps: Some(STEPS_MAX), ..Limits::default() }),
+        group: args.group.clone().unwrap_or_default(),
         fork: false,
         pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
     })
-}
-
-fn limits(args: &RunArgs) -> Limits {
-    Limits {
-        tokens: args.budget_tokens.map(Tokens),
-        micro_usd: args.budget_usd,
-        steps: Some(args.max_steps),
-        wall: args.budget_seconds.map(Millis::from_secs),
-        ..Limits::default()
-    }
 }
 
 /// Prints what the agents left and what they used, then why those failed that did.

@@ -4,7 +4,10 @@ use aosk::abi::{
     BudgetId, Capabilities, Error, ErrorCode, Fact, Grant, Limits, Pid, Risk, RowKey, Spend,
     Timestamp,
 };
-use aosk::kernel::{BudgetView, Kernel, ModelCall, Process, State, Termination, ToolPhase, Wait};
+use aosk::kernel::{
+    BudgetView, Kernel, ModelCall, Process, State, Termination, Times, ToolPhase, Wait,
+};
+use aosk::store::sqlite::presence::{Holder, holder};
 use aosk::store::{JournalQuery, Reader, Sqlite};
 use aosk::{Clock, Snapshot, inspect};
 use serde::Serialize;
@@ -29,6 +32,7 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
     let log = inspect::log(reader, args.pid)?;
     let process = process(reader, args.pid)?;
     let budgets = budgets(reader, args.pid, &process)?;
+    let (runs, now) = (holder(&dir) != Holder::Nobody, Clock::start().now());
     if args.json {
         let log = log.iter().map(|body| {
             json!({ "hash": body.hash(), "bytes": body.bytes().len(), "message": parsed(body.bytes()) })
@@ -42,13 +46,12 @@ pub(crate) fn run(place: &Place, args: &ShowArgs) -> Result<Done, Error> {
             ("budgets", json!(budgets)),
             ("log", log.collect()),
         ];
-        let mut object = ps::object(&snapshot);
+        let mut object = ps::object(&snapshot, runs, now);
         object.extend(more.map(|(name, value)| (name.to_owned(), value)));
         print_json(&Value::Object(object));
         return Ok(Done::Well);
     }
-    let now = Clock::start().now();
-    for (name, text) in facts(&snapshot, &process, &budgets, now) {
+    for (name, text) in facts(&snapshot, &process, &budgets, (runs, now)) {
         line(&format!("{name:<11} {text}"));
     }
     line(&format!("{:<11} {}", "log", plural(log.len() as u64, "message")));
@@ -90,7 +93,7 @@ fn budgets(reader: &dyn Reader, pid: Pid, process: &Process) -> Result<Vec<Budge
         && found.len() < BUDGETS_MAX
         && let Some(text) = reader.row(RowKey::Budget(id))?
     {
-        let BudgetView { parent, limits, used, reserved } = Kernel::read_budget(id, &text)?;
+        let BudgetView { parent, limits, used, reserved, .. } = Kernel::read_budget(id, &text)?;
         next = parent;
         found.push(Budget { budget: Some(id), limits, used: Some(used), reserved: Some(reserved) });
     }
@@ -122,7 +125,7 @@ fn facts(
     snapshot: &Snapshot,
     process: &Process,
     budgets: &[Budget],
-    now: Timestamp,
+    (runs, now): (bool, Timestamp),
 ) -> Vec<(&'static str, String)> {
     let (spec, stats) = (&process.spec, &process.stats);
     let parent = spec.parent.map_or_else(|| "the operator".to_owned(), |parent| parent.to_string());
@@ -158,6 +161,21 @@ fn facts(
             money(stats.spend.micro_usd),
         ),
     ));
+    let times = ps::spent(snapshot, runs, now);
+    if times != Times::default() {
+        let mut text = format!(
+            "waited {} for a model, was answered for {}, was held back for {}",
+            times.waited, times.ran, times.throttled
+        );
+        if stats.preempted > 0 {
+            text.push_str(&format!(
+                "; preempted {}, {} lost",
+                plural(stats.preempted, "time"),
+                plural(stats.lost.0, "token")
+            ));
+        }
+        facts.push(("time", text));
+    }
     if stats.sent + stats.received > 0 {
         facts.push(("messages", format!("{} sent, {} received", stats.sent, stats.received)));
     }
@@ -291,7 +309,21 @@ fn bounds(budget: &Budget) -> String {
             .map(|limit| format!("children {}", of(limit, |spend| spend.children, count))),
         limits.wall.map(|limit| format!("wall time {limit}")),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let mut parts: Vec<String> = parts.into_iter().flatten().collect();
+    for (bounds, span) in [
+        (limits.per_minute, "a minute"),
+        (limits.per_hour, "an hour"),
+        (limits.per_day, "a day"),
+        (limits.per_call, "a call"),
+    ] {
+        let bounds = [
+            bounds.tokens.map(|tokens| plural(tokens.0, "token")),
+            bounds.calls.map(|calls| plural(calls, "call")),
+            bounds.micro_usd.map(money),
+        ];
+        let bounds = bounds.into_iter().flatten();
+        parts.extend(bounds.map(|bound| format!("at most {bound} {span}")));
+    }
     let node = budget.budget.map_or_else(String::new, |id| format!("{id}: "));
     format!("{node}{}", parts.join(", "))
 }

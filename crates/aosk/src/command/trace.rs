@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::{Place, TraceArgs, TraceCommand, TraceRunArgs};
 use crate::fail::Done;
-use crate::setup::{self, Home, Memory, Parts};
+use crate::setup::{self, Home, Memory, Models, Parts};
 use crate::stop::{Stop, stopped};
 use crate::term::{note, plural};
 
@@ -102,11 +102,13 @@ async fn read(files: Vec<PathBuf>) -> Result<(Vec<Conversation>, usize), Error> 
 
 fn parts(replay: &Arc<Replay>, args: &TraceRunArgs) -> Parts {
     Parts {
-        models: vec![ModelDevice {
+        models: Models::one(ModelDevice {
             slots: args.concurrency,
             timeout: Millis::from_secs(60),
+            continues: true,
             ..ModelDevice::new(MODEL, Arc::new(replay.as_ref().clone()))
-        }],
+        }),
+        embedder: None,
         tools: Registry::new(),
         recorded: Some(replay.clone()),
         policy: args.policy.clone(),

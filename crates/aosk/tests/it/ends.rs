@@ -50,7 +50,7 @@ fn to_go_on_neither_the_model_nor_its_address_need_be_named() {
 #[test]
 fn what_was_decided_at_the_start_cannot_be_changed_by_going_on() {
     let scene = Scene::script(Vec::new());
-    for more in [&["--max-steps", "1"][..], &["--permission", "restricted"], &["--tools", "x"]] {
+    for more in [&["--group", "acme"][..], &["--permission", "restricted"], &["--tools", "x"]] {
         let ran = scene.run(&[&["--resume"], more].concat()).expect(2);
         assert!(ran.error("cli.usage").contains("--resume"), "{ran:#?}");
     }

@@ -114,7 +114,8 @@ impl Machine {
             (r" +\d+s  finished", "  [AGE]  finished"),
             // Depends on the words in which tools are described.
             (r"about [\d,]+ tokens", "about [COUNT] tokens"),
-            (r#""(at_ms|spawned_ms)":\d+"#, r#""$1":[MS]"#),
+            (r#""(at_ms|spawned_ms|waited_ms|ran_ms|throttled_ms)":\d+"#, r#""$1":[MS]"#),
+            (r"(waited|answered for|held back for) [\d.]+ m?s", "$1 [SPAN]"),
         ] {
             text = Regex::new(pattern).expect("a pattern").replace_all(&text, with).into_owned();
         }

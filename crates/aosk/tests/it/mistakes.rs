@@ -113,6 +113,12 @@ fn a_configuration_is_told_of_with_its_file_and_line() {
         ("default_model: nosuch:x\n", &["line 1", "default_model", "nosuch", "providers: "]),
         ("default_model: 7\n", &["line 1", "default_model is \"7\""]),
         ("base_url: nowhere\n", &["line 1", "base_url"]),
+        ("embedder: anthropic:x\n", &["line 1", "embedder", "no embeddings", "providers: "]),
+        ("embedder: openai\n", &["line 1", "no model is named", "openai:MODEL"]),
+        ("summary_model: nosuch:x\n", &["line 1", "summary_model", "nosuch", "providers: "]),
+        ("tasks: maybe\n", &["line 1", "tasks is \"maybe\" and must be true or false"]),
+        ("embedder: 7\n", &["line 1", "embedder is \"7\""]),
+        ("embedder_url: nowhere\n", &["line 1", "embedder_url"]),
     ] {
         let file = machine.write("c.yaml", text);
         for args in [&["run", "x"][..], &["ps"]] {

@@ -394,7 +394,10 @@ fn check_common(asked: &Asked, wrong: &mut Vec<String>) {
     if asked.body["stream"] != true {
         wrong.push("the answer is not wanted as a stream".to_owned());
     }
-    if asked.body["max_tokens"] != 4096 {
+    // A summary is short.
+    let first = asked.messages().first().and_then(|one| one["content"].as_str());
+    let is_summary = first.is_some_and(|text| text.starts_with("You make summaries"));
+    if asked.body["max_tokens"] != 4096 && !is_summary {
         wrong.push(format!("max_tokens is {}", asked.body["max_tokens"]));
     }
     let tools = asked.tools();

@@ -72,6 +72,7 @@ fn a_run_as_a_person_reads_it() {
         label       run
         budget      steps at most 5
         used        2 model calls (0 attempts retried), 2 tool calls, 200 tokens in (0 cached), 20 out, $0.0000
+        time        waited [SPAN] for a model, was answered for [SPAN], was held back for [SPAN]
         log         6 messages
             0  system           39 B  Be brief.
             1  user             44 B  What is 17 * 23?

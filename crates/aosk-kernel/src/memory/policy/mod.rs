@@ -7,12 +7,15 @@ mod priced;
 mod scan;
 mod sliding;
 mod summarise;
+mod tasks;
 
 use aosk_abi::{Error, ErrorCode};
 
 pub use fifo_batch::emergency;
 pub use priced::{Priced, Setting};
 pub use scan::{Scan, Unit};
+pub(crate) use summarise::summarising;
+pub(crate) use tasks::{Ended, close_what_pays, keep_before_tasks};
 
 use super::plan::Replacement;
 

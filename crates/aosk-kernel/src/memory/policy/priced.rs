@@ -36,7 +36,7 @@ pub struct Setting {
     /// The part of the window that stays filled by a cut.
     pub keep: u64,
     /// What a fault costs beside its tokens, in input tokens: a call more, and the chance that the
-    /// model does not ask.
+    /// model does not ask. In a window of 32,000 tokens; less in smaller ones.
     pub fault: u64,
     /// How many times its price a rewritten token counts, in thousandths: it is latency too. In a
     /// window of 32,000 tokens; it falls in larger ones if cuts may be early.
@@ -55,14 +55,22 @@ impl Setting {
                 Self { high: 990, keep: 200, fault: 300_000, weight: 6_000, early: true }
             }
             Prefer::Utilisation => {
-                Self { high: 997, keep: 876, fault: 6_000, weight: 1_300, early: false }
+                Self { high: 997, keep: 892, fault: 6_000, weight: 1_300, early: false }
             }
         }
     }
 
+    /// What a fault costs in a window of which so much is left beside the static part. A call more
+    /// reads a window, so in a small one it costs less; and the less of it is left, the sooner it is
+    /// full again, so that what is kept is dearer than a fault.
+    fn fault_in(&self, window: Tokens, room: u64) -> u64 {
+        let part = self.fault.saturating_mul(room.min(WEIGHT_WINDOW)) / WEIGHT_WINDOW;
+        part.saturating_mul(room).checked_div(window.0).unwrap_or(part)
+    }
+
     /// The weight of a rewritten token in a window. The larger the window, the less of it a cycle
     /// fills, and the more is carried for nothing if cuts are put off.
-    fn weight_in(&self, window: Tokens) -> u64 {
+    pub(super) fn weight_in(&self, window: Tokens) -> u64 {
         if !self.early {
             return self.weight;
         }
@@ -71,7 +79,8 @@ impl Setting {
     }
 }
 
-/// The largest window in which a weight is what it says, and what it falls to in larger ones.
+/// The largest window in which a weight is what it says, and the smallest in which a fault costs what it
+/// says; and what a weight falls to in larger ones.
 const WEIGHT_WINDOW: u64 = 32_000;
 const WEIGHT_MIN: u64 = 5_000;
 
@@ -201,8 +210,10 @@ impl<'a> Weighing<'a> {
         let space = situation.space;
         let rules = situation.rules;
         let total = space.total().0;
+        let fixed = space.shown().take(space.fixed()).map(|one| u64::from(one.tokens)).sum();
+        let room = situation.window.0.saturating_sub(fixed);
         let fault = setting
-            .fault
+            .fault_in(situation.window, room)
             .saturating_add(FAULT_TOKENS)
             .saturating_mul(1000)
             .saturating_add(rules.read.saturating_mul(total));
@@ -384,7 +395,7 @@ impl<'a> Weighing<'a> {
         memo.spare.retain(|page| *page < unit.page);
         let anchor = self.figures.get(first).and_then(|figure| figure.anchor);
         for page in [self.page_before(first), anchor].into_iter().flatten() {
-            keep_alive(memo, page);
+            memo.keep_alive(page);
         }
     }
 
@@ -392,7 +403,7 @@ impl<'a> Weighing<'a> {
     fn anchor(&self, choice: &Choice, memo: &mut Memo) {
         let first = self.chosen(choice).iter().position(|goes| *goes);
         if let Some(page) = first.and_then(|first| self.page_before(first)) {
-            keep_alive(memo, page);
+            memo.keep_alive(page);
         }
     }
 
@@ -403,15 +414,6 @@ impl<'a> Weighing<'a> {
         let last = unit.first.saturating_add(unit.entries).checked_sub(1)?;
         self.situation.space.shown().nth(last).map(|one| one.id)
     }
-}
-
-/// Breakpoints to spare in the memo; a request has place for two or three.
-const SPARES_MAX: usize = 3;
-
-fn keep_alive(memo: &mut Memo, page: PageId) {
-    memo.spare.retain(|spare| *spare != page);
-    memo.spare.insert(0, page);
-    memo.spare.truncate(SPARES_MAX);
 }
 
 /// The class of a loss for each token.

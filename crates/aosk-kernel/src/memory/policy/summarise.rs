@@ -1,4 +1,5 @@
-//! Compaction: a summary, which the caller has a model make, takes the place of all but the newest.
+//! Compaction: a summary, which the caller makes or has a model make, takes the place of all but the
+//! newest.
 
 use super::super::page::PageId;
 use super::super::plan::{Memo, Plan, Replacement, Situation};
@@ -39,8 +40,17 @@ impl Replacement for Summarise {
         };
         let end = last.first.saturating_add(last.entries).saturating_sub(1);
         let end = situation.space.shown().nth(end).map_or(last.page, |one| one.id);
-        let range: (PageId, PageId) = (first.page, end);
-        memo.anchors.expire(Some(range.0), situation.rules.lifetime, situation.now);
-        Plan { summarise: Some(range), ..plan }
+        summarising(situation, memo, (first.page, end))
     }
+}
+
+/// The plan by which a summary takes the place of a range.
+pub(crate) fn summarising(
+    situation: &Situation<'_>,
+    memo: &mut Memo,
+    range: (PageId, PageId),
+) -> Plan {
+    let breakpoints = breakpoints(situation, memo, |_| false);
+    memo.anchors.expire(Some(range.0), situation.rules.lifetime, situation.now);
+    Plan { summarise: Some(range), breakpoints, ..Plan::default() }
 }

@@ -1,6 +1,6 @@
 //! What is kept of a page table, page by page.
 
-use aosk_abi::MessageIndex;
+use aosk_abi::{Hash, MessageIndex};
 use serde::{Deserialize, Serialize};
 
 use super::AddressSpace;
@@ -24,6 +24,9 @@ pub struct Kept {
     /// Whether that is a summary.
     #[serde(default, skip_serializing_if = "is_default")]
     pub summary: bool,
+    /// What a model made of it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Hash>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -36,7 +39,10 @@ impl AddressSpace {
     pub fn restore(&mut self, new: NewPage, kept: &Kept) -> PageId {
         let id = PageId(self.pages_u32());
         self.append_copy(new, kept.copy_of.unwrap_or(id));
-        let Kept { residency, extent, stand_in, summary, .. } = *kept;
+        let Kept { residency, extent, stand_in, summary, text, .. } = *kept;
+        if let Some(text) = text.filter(|_| summary) {
+            self.summaries.insert(id, text);
+        }
         if residency != Residency::Resident
             && let Some(page) = self.page_mut(id)
         {
@@ -68,6 +74,7 @@ impl AddressSpace {
             extent: page.extent,
             stand_in: if is_stub { page.stand_in } else { 0 },
             summary: is_stub && page.summary,
+            text: self.summary(id),
         }
     }
 

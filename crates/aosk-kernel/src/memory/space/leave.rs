@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::Tokens;
+use aosk_abi::{Hash, Tokens};
 
 use super::{AddressSpace, Leave, Prefix, Shown};
 use crate::memory::page::{GroupId, PageId, PageKind, Residency};
@@ -100,9 +100,10 @@ impl AddressSpace {
     }
 
     /// Takes a page that is rendered out of the total; the caller takes it out of `shown`.
-    fn hide(&mut self, id: PageId, to: Residency) {
+    pub(super) fn hide(&mut self, id: PageId, to: Residency) {
         let Some(page) = self.page(id) else { return };
         let tokens = if page.residency == Residency::Stub { page.stand_in } else { page.tokens };
+        self.summaries.remove(&id);
         self.change(id, |page| {
             page.residency = to;
             page.extent = 0;
@@ -111,8 +112,14 @@ impl AddressSpace {
     }
 
     /// Evicts what is shown from `first` to `last`, and lets a summary of so many tokens stand in its place,
-    /// which whoever renders it must keep to. Returns what that frees.
-    pub fn summarise(&mut self, (first, last): (PageId, PageId), tokens: u32) -> Tokens {
+    /// which whoever renders it must keep to. `text` is what a model made of it, if one did. Returns what
+    /// that frees.
+    pub fn summarise(
+        &mut self,
+        (first, last): (PageId, PageId),
+        tokens: u32,
+        text: Option<Hash>,
+    ) -> Tokens {
         let before = self.total;
         let stays = |one: &Shown<'_>| one.page.pinned || (one.id > last && !one.is_stub());
         let held: BTreeSet<GroupId> =
@@ -128,7 +135,7 @@ impl AddressSpace {
         };
         let Some(page) = self.page(stub) else { return Tokens::ZERO };
         let stand_in = u64::from(page.stand_in);
-        if !page.summary || page.stand_in != tokens {
+        if !page.summary || page.stand_in != tokens || self.summary(stub) != text {
             let at = self.shown.iter().position(|shown| *shown == stub);
             self.note_change(at);
         }
@@ -136,8 +143,18 @@ impl AddressSpace {
             page.stand_in = tokens;
             page.summary = true;
         });
+        match text {
+            Some(text) => self.summaries.insert(stub, text),
+            None => self.summaries.remove(&stub),
+        };
         self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(tokens));
         Tokens(before.saturating_sub(self.total))
+    }
+
+    /// What a model made of the pages that a summary stands for; none if no model did.
+    #[must_use]
+    pub fn summary(&self, id: PageId) -> Option<Hash> {
+        self.summaries.get(&id).copied()
     }
 
     pub(super) fn remove(&mut self, goes: &[PageId], to: Residency) {
@@ -188,6 +205,7 @@ impl AddressSpace {
             page.summary = false;
             page.stand_in = stub;
         });
+        self.summaries.remove(&id);
         self.total = self.total.saturating_sub(stand_in).saturating_add(u64::from(stub));
         self.note_change(Some(at));
     }
@@ -206,7 +224,14 @@ impl AddressSpace {
         let behind = (gone.0..end).map(PageId).filter(away).take(extent);
         let rest: Vec<PageId> = behind.skip_while(|id| !evicted(id)).collect();
         let Some(heir) = rest.first().copied() else { return };
-        let (extent, stub) = (u32::try_from(rest.len()).unwrap_or(u32::MAX), self.stub_tokens);
+        self.stand_for(heir, u32::try_from(rest.len()).unwrap_or(u32::MAX));
+        self.shown.insert(at, heir);
+        self.note_change(Some(at));
+    }
+
+    /// Makes a stub of an evicted page that stands for so many. The caller shows it.
+    pub(super) fn stand_for(&mut self, heir: PageId, extent: u32) {
+        let stub = self.stub_tokens;
         self.change(heir, |page| {
             page.residency = Residency::Stub;
             page.extent = extent;
@@ -214,8 +239,6 @@ impl AddressSpace {
             page.summary = false;
         });
         self.total = self.total.saturating_add(u64::from(stub));
-        self.shown.insert(at, heir);
-        self.note_change(Some(at));
     }
 
     pub(super) fn note_change(&mut self, first: Option<usize>) {

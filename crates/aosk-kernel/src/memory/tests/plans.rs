@@ -188,7 +188,7 @@ proptest! {
             let plan = scene.plan();
             scene.space.apply(&plan);
             if let Some(range) = plan.summarise {
-                scene.space.summarise(range, 50);
+                scene.space.summarise(range, 50, None);
             }
             prop_assert!(scene.space.total().0 <= 12_000, "{} {plan:?}", scene.space.total());
             prop_assert_eq!(plan.excess, Tokens(0));

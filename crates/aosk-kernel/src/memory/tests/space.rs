@@ -86,7 +86,7 @@ fn what_is_forgotten_is_gone_with_its_copies() {
 #[test]
 fn a_summary_stands_in_the_place_of_what_it_replaces() {
     let mut space = space(&[50, 60, 70, 80]);
-    assert_eq!(space.summarise((PageId(1), PageId(3)), 40), Tokens(140));
+    assert_eq!(space.summarise((PageId(1), PageId(3)), 40, None), Tokens(140));
     assert_eq!(shown(&space), [(0, 0, 100), (1, 3, 40), (4, 0, 80)]);
     assert!(space.page(PageId(1)).unwrap().summary);
     assert_eq!(space.recall(&ids(&[2]), BlockId(9)), Ok(ids(&[5])));

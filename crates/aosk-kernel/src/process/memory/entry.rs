@@ -23,6 +23,9 @@ pub struct Entry {
     /// Whether it answers a call of the model's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers: bool,
+    /// The task that it belongs to.
+    #[serde(default, skip_serializing_if = "is_of_no_task")]
+    pub arena: ArenaId,
     /// Where it is.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub kept: Kept,
@@ -35,6 +38,11 @@ fn text_end() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_text_end(end: &u32) -> bool {
     *end == TEXT_END
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_of_no_task(arena: &ArenaId) -> bool {
+    *arena == ArenaId::NONE
 }
 
 fn is_usual(kept: &Kept) -> bool {
@@ -156,10 +164,16 @@ impl Memory {
             if entry.kept.copy_of.is_some_and(|page| !self.is_of_log(page)) {
                 return Err("a page is a copy of one that is not there".to_owned());
             }
-            let Entry { kind, tokens, end, pinned, answers, kept } = *entry;
+            if !self.space.arenas().knows(entry.arena) {
+                return Err("a page of it belongs to a task that was never begun".to_owned());
+            }
+            let Entry { kind, tokens, end, pinned, answers, arena, kept } = *entry;
             let piece = Piece { source, kind, tokens, end, answers, copy_of: None };
             let new = self.new_page(part, &piece);
-            let id = self.space.restore(new, &kept);
+            if kind == PageKind::Assistant {
+                self.calls.1 = arena;
+            }
+            let id = self.space.restore(NewPage { arena, ..new }, &kept);
             if pinned {
                 // There is such a page.
                 let _set = self.space.pin(id, true);
@@ -172,7 +186,10 @@ impl Memory {
 
     /// Takes it over from the call that a process waits for how much its tools take.
     pub(crate) fn restore_tools(&mut self, call: &ModelCall) {
-        let tools = call.estimate.saturating_sub(self.space.total());
+        let tools = match &call.summary {
+            Some(summary) => summary.tools,
+            None => call.estimate.saturating_sub(self.space.total()),
+        };
         self.space.resize(PageId(0), u32::try_from(tools.0).unwrap_or(u32::MAX));
     }
 
@@ -184,6 +201,7 @@ impl Memory {
             end: page.end,
             pinned: page.pinned,
             answers: page.group.0 != page.source.0.saturating_add(1),
+            arena: page.arena,
             kept: self.space.kept(id),
         };
         self.space.pages_of(source).map(entry).collect()
@@ -192,16 +210,19 @@ impl Memory {
     fn new_page(&mut self, part: u16, piece: &Piece) -> NewPage {
         let number = piece.source.0.saturating_add(1);
         let own = GroupId(number);
+        let arena = self.space.arenas().of(piece.source);
         if piece.kind == PageKind::Assistant {
-            self.calls = own;
+            self.calls = (own, arena);
         }
-        let answers = piece.answers && self.calls != GroupId(0);
+        let answers = piece.answers && self.calls.0 != GroupId(0);
+        // What a call brings belongs where the call does.
+        let (group, arena) = if answers { self.calls } else { (own, arena) };
         NewPage {
             kind: piece.kind,
             tokens: piece.tokens,
-            group: if answers { self.calls } else { own },
+            group,
             block: BlockId(number),
-            arena: ArenaId(0),
+            arena,
             source: piece.source,
             part,
             end: piece.end,

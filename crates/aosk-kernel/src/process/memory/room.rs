@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use aosk_abi::{PageId, PageKind, Timestamp, Tokens};
+use aosk_abi::{Hash, PageId, PageKind, Timestamp, Tokens};
 
 use super::{Memory, STUB_TOKENS};
 use crate::memory::{
-    AddressSpace, CacheRules, Cut, CutCause, Eviction, Learner, Memo, NeedTable, Page, Plan,
-    Prefer, Replacement, Residency, Shown, Situation, emergency,
+    AddressSpace, CacheRules, Cut, CutCause, Ended, Eviction, Learner, Memo, NeedTable, Page, Plan,
+    Prefer, Replacement, Residency, Shown, Situation, close_what_pays, emergency,
+    keep_before_tasks, summarising,
 };
 
 /// What a summary takes at most, and the part of the window that it takes at most.
@@ -44,6 +45,8 @@ pub(crate) struct Terms<'a> {
     /// What is known of needs before a process has shown its own.
     pub(crate) seeds: &'a NeedTable,
     pub(crate) now: Timestamp,
+    /// Whether a model may be asked for summaries: then none is made without one.
+    pub(crate) asks_summaries: bool,
 }
 
 /// What came of planning a call.
@@ -144,14 +147,34 @@ impl Memory {
     }
 
     fn make_room(&mut self, window: Tokens, rules: &'static CacheRules, terms: &Terms<'_>) -> Plan {
-        let stubs: BTreeSet<PageId> =
-            self.space.shown().filter(Shown::is_stub).map(|one| one.id).collect();
-        let mut plan =
-            self.choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
-        self.space.apply(&plan);
-        if let Some(range) = plan.summarise {
-            self.summarise(range, window, rules, &mut plan);
+        let stubs = self.stubs();
+        let mut closed = Vec::new();
+        let paid = self.close_what_pays(window, rules, terms, &mut closed);
+        let mut plan = self.plan_behind_tasks(window, rules, terms, &mut closed);
+        if plan.summarise.is_some() && terms.asks_summaries {
+            note_closed(&mut plan, paid, closed);
+            return plan;
         }
+        self.space.apply(&plan);
+        if let Some(range) = plan.summarise.take() {
+            self.summarise(range, (Self::summary_tokens(window), None), rules, &mut plan);
+        }
+        if self.space.total() > window {
+            closed.extend(self.space.close(PageId(0)));
+        }
+        note_closed(&mut plan, paid, closed);
+        self.free_the_rest(window, rules, terms, &stubs, plan)
+    }
+
+    /// Lets the oldest go while what is shown does not fit, and puts what left into the plan in order.
+    fn free_the_rest(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        stubs: &BTreeSet<PageId>,
+        mut plan: Plan,
+    ) -> Plan {
         // No call is made that must fail: the oldest goes if the policy did not free enough. It goes
         // with room to spare, or the next call would be cut too.
         while self.space.total() > window {
@@ -178,6 +201,85 @@ impl Memory {
         plan
     }
 
+    /// Carries out a summary for which a model was asked, and that is all that is planned for the call.
+    pub(crate) fn summarised(
+        &mut self,
+        range: (PageId, PageId),
+        text: Option<(Hash, Tokens)>,
+        terms: &Terms<'_>,
+    ) -> Planned {
+        let window = self.window_of(terms.limit);
+        self.window = terms.limit.or(self.ceiling).map(|_| window);
+        let rules = terms
+            .long_cache
+            .filter(|long| self.memo.wants_long(terms.cache, long, self.space.total()));
+        let long_lived = rules.is_some();
+        let rules = rules.unwrap_or(terms.cache);
+        let (before, stubs) = (self.space.total(), self.stubs());
+        let mut plan = self
+            .choose(window, rules, terms, |situation, memo| summarising(situation, memo, range));
+        plan.summarise = None;
+        let most = Self::summary_tokens(window);
+        let (text, tokens) =
+            text.map_or((None, most), |(text, tokens)| (Some(text), tokens.min(most)));
+        self.summarise(range, (tokens, text), rules, &mut plan);
+        let plan = self.free_the_rest(window, rules, terms, &stubs, plan);
+        Planned { plan, before, window, long_lived }
+    }
+
+    /// The most that a summary takes.
+    pub(crate) fn summary_tokens(window: Tokens) -> Tokens {
+        Tokens(SUMMARY_TOKENS_MAX.min(window.0 / SUMMARY_SHARE).max(STUB_TOKENS.into()))
+    }
+
+    fn stubs(&self) -> BTreeSet<PageId> {
+        self.space.shown().filter(Shown::is_stub).map(|one| one.id).collect()
+    }
+
+    /// Closes tasks that have ended, if that pays by itself.
+    fn close_what_pays(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        closed: &mut Vec<(PageId, u32)>,
+    ) -> Option<Cut> {
+        let paying = |situation: &Situation<'_>, memo: &mut Memo| {
+            let (from, cut) = close_what_pays(situation, memo)?;
+            memo.closed(from, situation.rules, situation.now);
+            Some((from, cut))
+        };
+        let paid = self.choose(window, rules, terms, paying);
+        let (from, cut) = paid?;
+        closed.extend(self.space.close(from));
+        Some(cut)
+    }
+
+    /// What the policy plans. Where it cuts, what ended tasks left behind that place goes first.
+    fn plan_behind_tasks(
+        &mut self,
+        window: Tokens,
+        rules: &'static CacheRules,
+        terms: &Terms<'_>,
+        closed: &mut Vec<(PageId, u32)>,
+    ) -> Plan {
+        loop {
+            self.choose(window, rules, terms, keep_before_tasks);
+            let before = self.memo.clone();
+            let plan = self
+                .choose(window, rules, terms, |situation, memo| terms.policy.plan(situation, memo));
+            let first = plan.evict.first().map(|one| one.page);
+            let first = first.into_iter().chain(plan.summarise.map(|(first, _)| first)).min();
+            let left = first.map(|first| self.space.close(first)).unwrap_or_default();
+            let Some((from, _)) = left.first().copied() else {
+                return plan;
+            };
+            closed.extend(left);
+            self.memo = before;
+            self.memo.closed(from, rules, terms.now);
+        }
+    }
+
     fn is_resident(&self, id: PageId) -> bool {
         self.space.page(id).is_some_and(|page| page.residency == Residency::Resident)
     }
@@ -190,7 +292,7 @@ impl Memory {
     fn summarise(
         &mut self,
         range: (PageId, PageId),
-        window: Tokens,
+        (tokens, text): (Tokens, Option<Hash>),
         rules: &CacheRules,
         plan: &mut Plan,
     ) {
@@ -200,8 +302,7 @@ impl Memory {
             shown.map(|one| (one.id, one.tokens)).collect::<Vec<_>>()
         };
         let was = resident(&self.space);
-        let tokens = SUMMARY_TOKENS_MAX.min(window.0 / SUMMARY_SHARE).max(STUB_TOKENS.into());
-        self.space.summarise(range, u32::try_from(tokens).unwrap_or(u32::MAX));
+        self.space.summarise(range, u32::try_from(tokens.0).unwrap_or(u32::MAX), text);
         self.memo.spare.clear();
         let stays: BTreeSet<PageId> = resident(&self.space).into_iter().map(|(id, _)| id).collect();
         let left = was.into_iter().filter(|(id, _)| !stays.contains(id));
@@ -220,18 +321,20 @@ impl Memory {
         });
     }
 
-    fn choose(
+    fn choose<T>(
         &mut self,
         window: Tokens,
         rules: &'static CacheRules,
         terms: &Terms<'_>,
-        how: impl FnOnce(&Situation<'_>, &mut Memo) -> Plan,
-    ) -> Plan {
+        how: impl FnOnce(&Situation<'_>, &mut Memo) -> T,
+    ) -> T {
+        let needs = self.learnt.as_deref().map_or(terms.seeds, |(_, table)| table);
+        let ended = Ended { space: &self.space, needs };
         let situation = Situation {
             space: &self.space,
             window,
             rules,
-            needs: self.learnt.as_deref().map_or(terms.seeds, |(_, table)| table),
+            needs: if self.space.arenas().is_unused() { needs } else { &ended },
             prefer: terms.prefer,
             now: terms.now,
         };
@@ -255,4 +358,26 @@ impl Memory {
         self.window = Some(window.max(self.space.total()));
         (Planned { plan, before: sent, window, long_lived: false }, freed)
     }
+}
+
+/// Notes in a plan what left because its task has ended.
+fn note_closed(plan: &mut Plan, paid: Option<Cut>, closed: Vec<(PageId, u32)>) {
+    if closed.is_empty() {
+        return;
+    }
+    let left: BTreeSet<PageId> = plan.evict.iter().map(|one| one.page).collect();
+    let closed = closed.into_iter().filter(|(page, _)| !left.contains(page));
+    plan.evict.extend(closed.map(|(page, tokens)| Eviction {
+        page,
+        tokens,
+        chance_ppm: 0,
+        gap_16ths: 0,
+        loss: 0,
+    }));
+    plan.evict.sort_unstable_by_key(|one| one.page);
+    plan.cut = match (plan.cut, paid) {
+        (Some(cut), Some(paid)) => Some(paid.and(&cut)),
+        (Some(cut), None) | (None, Some(cut)) => Some(cut),
+        (None, None) => Some(Cut { cause: CutCause::Task, ..Cut::default() }),
+    };
 }

@@ -1,6 +1,6 @@
 //! What is shown: the page table as frames.
 
-use aosk_abi::{Form, Frame, MessageIndex, PageId, PageKind, TEXT_END, Window};
+use aosk_abi::{Form, Frame, MessageIndex, PageId, PageKind, TEXT_END, Tokens, Window};
 
 use super::super::{LogPage, ModelCall};
 use super::Memory;
@@ -16,16 +16,8 @@ impl Memory {
             if one.id == PageId(0) {
                 continue;
             }
-            let Some(mut frame) = self.frame(one.id, page, log) else { continue };
-            frame.form = match (page.residency, page.summary) {
-                (Residency::Stub, false) => Form::Stub { pages: page.extent, tokens: page.tokens },
-                (Residency::Stub, true) => {
-                    Form::Summary { pages: page.extent, tokens: page.stand_in }
-                }
-                (Residency::Resident | Residency::Evicted | Residency::Forgotten, _) => {
-                    Form::Content
-                }
-            };
+            let Some(frame) = self.frame(one.id, page, log) else { continue };
+            let frame = Frame { form: self.form(one.id, page), ..frame };
             window.frames.push(frame);
             if at < unchanged {
                 window.unchanged = window.frames.len();
@@ -57,7 +49,7 @@ impl Memory {
         }
         let is_away = |page: &&Page| match page.residency {
             Residency::Stub | Residency::Evicted => true,
-            Residency::Resident | Residency::Forgotten => false,
+            Residency::Resident | Residency::Closed | Residency::Forgotten => false,
         };
         // It stands for all that left between it and what is shown next.
         let ids = self.space.shown().map(|one| one.id);
@@ -67,6 +59,39 @@ impl Memory {
         let pages = pages.filter_map(|id| Some((id, self.space.page(id).filter(is_away)?)));
         let pages = pages.filter(|(id, page)| page.original == *id);
         pages.filter_map(|(id, page)| self.frame(id, page, log)).collect()
+    }
+
+    /// What a model is shown that is to make a summary in so many tokens: all that leaves for it.
+    pub(crate) fn to_summarise(
+        &self,
+        range: (PageId, PageId),
+        tokens: Tokens,
+        log: &[LogPage],
+    ) -> Window {
+        let mut after = self.space.clone();
+        after.summarise(range, u32::try_from(tokens.0).unwrap_or(u32::MAX), None);
+        let stays =
+            |id: PageId| after.page(id).is_some_and(|page| page.residency == Residency::Resident);
+        let leaves = self.space.shown().filter(|one| (range.0..=range.1).contains(&one.id));
+        let leaves = leaves.filter(|one| !stays(one.id));
+        let frames = leaves.filter_map(|one| {
+            let frame = self.frame(one.id, one.page, log)?;
+            Some(Frame { form: self.form(one.id, one.page), ..frame })
+        });
+        Window { frames: frames.collect(), summarise: Some(tokens), ..Window::default() }
+    }
+
+    fn form(&self, id: PageId, page: &Page) -> Form {
+        match page.residency {
+            Residency::Stub if page.summary => {
+                let (pages, tokens) = (page.extent, page.stand_in);
+                Form::Summary { pages, tokens, body: self.space.summary(id) }
+            }
+            Residency::Stub => Form::Stub { pages: page.extent, tokens: page.tokens },
+            Residency::Resident | Residency::Evicted | Residency::Closed | Residency::Forgotten => {
+                Form::Content
+            }
+        }
     }
 
     fn frame(&self, id: PageId, page: &Page, log: &[LogPage]) -> Option<Frame> {

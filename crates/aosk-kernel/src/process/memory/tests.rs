@@ -88,6 +88,7 @@ fn session(policy: &str, seed: u64) -> Result<(), String> {
             long_cache: None,
             seeds: NeedTable::seeded(),
             now: Timestamp(turn * 100_000),
+            asks_summaries: false,
         };
         let planned = memory.plan(Tokens(limit / 40), &uses, &terms);
         let wrong = |what: String| Err(format!("seed {seed}, turn {turn}: {what}"));

@@ -108,7 +108,7 @@ fn pages_that_were_brought_back_are_pages_again() {
         (PageId(40), Some("第二页".repeat(100))),
         (PageId(3), None),
     ];
-    let message = super::super::recollect::recalled_message("c".into(), "recall".into(), &pages);
+    let message = super::super::recalled_message("c".into(), "recall".into(), &pages);
     let pieces = check(&message);
     let copies: Vec<_> = pieces.iter().map(|piece| piece.copy_of).collect();
     assert_eq!(copies, [Some(PageId(12)), Some(PageId(40))]);
@@ -120,11 +120,7 @@ fn pages_that_were_brought_back_are_pages_again() {
 
 #[test]
 fn a_recall_of_nothing_but_what_is_there_is_a_result_like_any_other() {
-    let message = super::super::recollect::recalled_message(
-        "c".into(),
-        "recall".into(),
-        &[(PageId(3), None)],
-    );
+    let message = super::super::recalled_message("c".into(), "recall".into(), &[(PageId(3), None)]);
     let pieces = check(&message);
     assert_eq!(pieces.len(), 1);
     assert_eq!((pieces[0].kind, pieces[0].copy_of), (PageKind::ToolResult, None));

@@ -1,7 +1,7 @@
 //! Tests of rendering: whole messages stay byte for byte, stubs keep conversations well-formed, and a
 //! prefix of frames is a prefix of messages.
 
-use aosk_abi::{PageId, PageKind, ToolUse};
+use aosk_abi::{PageId, PageKind, Tokens, ToolUse};
 use aosk_model::Tokenizer;
 
 use super::*;
@@ -150,7 +150,7 @@ fn a_summary_tells_of_the_pages_behind_it() {
     let mut log = Log::of(&conversation());
     let mut frames = log.frames();
     let last = frames.len();
-    frames[1].form = Form::Summary { pages: number(last) - 2, tokens: 500 };
+    frames[1].form = Form::Summary { pages: number(last) - 2, tokens: 500, body: None };
     frames.drain(2..last - 1);
     let shown = log.render(frames, &[]);
     assert_eq!(shown.messages.len(), 3);
@@ -193,4 +193,34 @@ fn a_page_that_is_not_in_its_message_is_damage() {
     let window = Window { frames, ..Window::default() };
     let error = render(&window, &mut log).expect_err("half a character");
     assert_eq!(error.code, ErrorCode::StoreCorrupt);
+}
+
+#[test]
+fn who_makes_a_summary_is_asked_with_all_that_leaves() {
+    let mut log = Log::of(&conversation());
+    let frames = log.frames();
+    let window = Window { frames, summarise: Some(Tokens(200)), ..Window::default() };
+    let shown = render(&window, &mut log).unwrap();
+    assert!(shown.summarises && shown.breakpoints.is_empty());
+    let [instruction, pages] = &shown.messages[..] else { panic!("{:?}", shown.messages) };
+    assert_eq!(instruction.message().role(), "system");
+    assert!(pages.message().text().starts_with("In at most 100 words"), "{pages:?}");
+    for frame in &window.frames {
+        let head = format!("[page {}, {}]", frame.page.0, frame.kind.word());
+        assert!(pages.message().text().contains(&head), "{head}");
+    }
+}
+
+#[test]
+fn a_message_that_lost_its_last_page_has_changed() {
+    let text = "some words of a result\n".repeat(4_000);
+    let mut log = Log::of(&[Message::user("read it"), Message::user(text)]);
+    let mut frames = log.frames();
+    assert!(frames.len() > 3);
+    let whole = Window { unchanged: frames.len(), frames: frames.clone(), ..Window::default() };
+    assert_eq!(render(&whole, &mut log).expect("renders").unchanged, 2);
+    // What is left of it is as it was, and yet the message is another.
+    frames.pop();
+    let torn = Window { unchanged: frames.len(), frames, ..Window::default() };
+    assert_eq!(render(&torn, &mut log).expect("renders").unchanged, 1);
 }

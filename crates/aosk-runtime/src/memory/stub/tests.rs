@@ -57,7 +57,7 @@ fn a_summary_keeps_to_its_tokens_and_goes_in_order() {
     let pages: Vec<(Frame, &Message)> =
         (1..).zip(&messages).map(|(at, message)| (frame(at, Form::Content), message)).collect();
     for tokens in [100, 500, 2_000] {
-        let text = summary(&frame(1, Form::Summary { pages: 100, tokens }), &pages);
+        let text = summary(&frame(1, Form::Summary { pages: 100, tokens, body: None }), &pages);
         let whole = Tokenizer::ESTIMATE.of_message(&Message::user(text.as_str())).0;
         assert!(whole <= u64::from(tokens), "{whole} of {tokens}");
         assert!(text.starts_with("[pages 1 and 99 more in short"), "{text}");
@@ -65,4 +65,15 @@ fn a_summary_keeps_to_its_tokens_and_goes_in_order() {
             assert!(text.contains("\n1 tool result: “result 0 word") && text.contains("result 1 "));
         }
     }
+}
+
+#[test]
+fn a_summary_by_a_model_stands_there_as_far_as_it_may() {
+    let form = Form::Summary { pages: 3, tokens: 60, body: None };
+    let shown = told(&frame(7, form), " They\u{7} met.\nIn Oslo. ");
+    assert_eq!(shown, "[page 7 and 2 more left out; in short:]\nThey met.\nIn Oslo.");
+    let long = "Sie trafen sich in Oslo und sprachen lange. ".repeat(50);
+    let shown = told(&frame(7, form), &long);
+    let tokens = Tokenizer::ESTIMATE.of_text(&shown).0;
+    assert!((20..=60).contains(&tokens), "{tokens}: {shown}");
 }

@@ -110,6 +110,8 @@ fn show(action: &Action) -> String {
         Call::Recall(pages) => format!("recall {pages:?}"),
         Call::Pin { page, pinned } => format!("pin {page:?} {pinned}"),
         Call::Forget(page) => format!("forget {page:?}"),
+        Call::BeginTask { goal } => format!("begin task {:?}", goal.text()),
+        Call::EndTask { result } => format!("end task {:?}", result.text()),
         Call::Spawn(spec) => format!("spawn {}", spec.name),
         Call::Wait { child, timeout } => format!("wait {child:?} {timeout:?}"),
         Call::Send { to, message } => format!("send {to:?} {:?}", message.text()),
@@ -404,6 +406,22 @@ fn a_child_is_as_its_parent_unless_told_otherwise() {
 }
 
 #[test]
+fn who_works_in_tasks_has_children_that_do() {
+    let mut param: Param = serde_json::from_str(&param(false)).unwrap();
+    param.options.tools.extend(["begin_task".to_owned(), "end_task".to_owned()]);
+    let param = serde_json::to_string(&param).unwrap();
+    let arguments = r#"{"name":"kid","task":"t","tools":["read_file"]}"#;
+    let mut scene = Scene { param, ..Scene::new() };
+    let call = scene.next(answered(wants(&[("spawn_agent", arguments)]))).call;
+    let Call::Spawn(spec) = call else { panic!("no spawn: {call:?}") };
+    let child: Param = serde_json::from_str(&spec.program.param).unwrap();
+    for name in ["begin_task", "end_task"] {
+        assert!(child.options.tools.iter().any(|tool| tool == name), "{:?}", child.options.tools);
+        assert!(spec.capabilities.tools.allows(name));
+    }
+}
+
+#[test]
 fn spawn_with_wait_waits_and_reports_once() {
     let mut scene = Scene::new();
     let calls = [("spawn_agent", r#"{"name":"kid","task":"t","wait":true}"#), ("calculator", "{}")];
@@ -481,6 +499,8 @@ fn carry_out(log: &mut Vec<Message>, action: Action) -> Option<Event> {
         }
         Call::Pin { .. } => Event::Pinned,
         Call::Forget(_) => refused(),
+        Call::BeginTask { .. } => Event::TaskBegun(ArenaId(1)),
+        Call::EndTask { .. } => Event::TaskEnded { task: ArenaId(1), pages: None },
         Call::Think(_) | Call::Exit { .. } => return None,
     })
 }
@@ -501,6 +521,8 @@ fn the_log_stays_well_formed_whatever_is_called_together() {
         ("receive_message", r#"{"timeout_s":1}"#),
         ("receive_message", r"{}"),
         ("wait_agent", r"{}"),
+        ("begin_task", r#"{"goal":"g"}"#),
+        ("end_task", r#"{"result":"r"}"#),
         ("finish", r#"{"result":"r"}"#),
     ];
     for a in kinds {
@@ -542,4 +564,23 @@ fn the_state_is_small_however_much_is_asked() {
     assert!(serde_json::to_string(&scene.state).unwrap().len() < 1_000);
     check(&scene.next(Event::Slept), &expect![[r#"c0={"slept":true} -> tools c1:write_file"#]]);
     check(&scene.next(Event::ToolsReturned(vec![])), &expect![[r#"-> think m ["calculator"]"#]]);
+}
+
+#[test]
+fn a_task_is_begun_and_ended_like_any_call() {
+    let mut scene = Scene::new();
+    scene.next(Event::Started);
+    let begin = wants(&[("begin_task", r#"{"goal":"find it"}"#)]);
+    check(&scene.next(answered(begin)), &expect![[r#"-> begin task "find it""#]]);
+    check(
+        &scene.next(Event::TaskBegun(ArenaId(1))),
+        &expect![[r#"c0={"begun":1} -> think m ["calculator"]"#]],
+    );
+    let end = wants(&[("end_task", r#"{"result":"in the attic"}"#)]);
+    check(&scene.next(answered(end)), &expect![[r#"-> end task "in the attic""#]]);
+    let pages = Some((PageId(4), PageId(9)));
+    check(
+        &scene.next(Event::TaskEnded { task: ArenaId(1), pages }),
+        &expect![[r#"c0={"ended":1,"first_page":4,"last_page":9} -> think m ["calculator"]"#]],
+    );
 }

@@ -27,7 +27,9 @@ impl Change<'_> {
         let call = call.filter(|_| !stale);
         self.check_old_pages(matches!(call, Some(Syscall::Forget { .. })))?;
         let told = |kind: &str| self.facts.iter().any(|fact| fact.kind() == kind);
-        let called = told("model.called") || self.refused(ErrorCode::ModelContextLength);
+        let called = told("model.called")
+            || told("summary.called")
+            || self.refused(ErrorCode::ModelContextLength);
         match call {
             Some(Syscall::Think { tools, pieces, .. }) => {
                 let log = self.process.page_count();
@@ -77,8 +79,8 @@ impl Change<'_> {
         pages.collect()
     }
 
-    /// A page stays what it is, and never comes back to its place. Where something is forgotten, a
-    /// stub may stand for what another stood for.
+    /// A page stays what it is, and never comes back to its place. Where something is forgotten, or
+    /// leaves with its task, a stub may stand for what another stood for.
     fn check_old_pages(&self, forgets: bool) -> Result<(), Rule> {
         let rule = "a page stays what it is";
         for (id, old) in self.old.space.pages() {
@@ -95,13 +97,16 @@ impl Change<'_> {
             }
             ensure(same == Some(*old), rule, || format!("{}: {old:?} is {new:?}", self.pid))?;
         }
+        let closes = self.moved().values().any(|(_, after)| *after == Residency::Closed);
         for (id, (before, after)) in self.moved() {
             let further = match before {
                 Residency::Resident => true,
                 Residency::Stub => after != Residency::Resident,
                 Residency::Evicted => {
-                    after == Residency::Forgotten || (forgets && after == Residency::Stub)
+                    let gone = matches!(after, Residency::Forgotten | Residency::Closed);
+                    gone || (after == Residency::Stub && (forgets || closes))
                 }
+                Residency::Closed => after == Residency::Forgotten,
                 Residency::Forgotten => false,
             };
             ensure(further, "what leaves never comes back to its place", || {
@@ -205,22 +210,39 @@ impl Change<'_> {
         // Who was refused once knows of an end.
         let endless = window.is_none() && self.process.memory.window().is_none();
         let never = endless && ["lru", "fifo-batch", "summarise"].contains(&&**policy);
-        ensure(!never || is_refused(&self.facts), "nothing leaves a window without end", || {
+        // A task that has ended leaves wherever that pays, and a summary was decided before.
+        let closed =
+            |id: &PageId| moved.get(id).is_some_and(|(_, after)| *after == Residency::Closed);
+        let told = |kind: &str| self.facts.iter().any(|fact| fact.kind() == kind);
+        let decided = told("summary.answered") || told("summary.failed");
+        let may = is_refused(&self.facts) || decided || gone.iter().all(closed);
+        ensure(!never || may, "nothing leaves a window without end", || {
             format!("{}: {evicted:?}", self.pid)
         })?;
         if policy != "sliding" {
-            self.check_stubs(&gone)?;
+            self.check_stubs(&gone, &moved)?;
         }
         Ok(())
     }
 
-    /// Stubs account for what leaves: for every page that is no copy, and at most for all.
-    fn check_stubs(&self, gone: &BTreeSet<PageId>) -> Result<(), Rule> {
+    /// Stubs account for what leaves: for every page that is no copy, and at most for all. What leaves
+    /// with a task is accounted for by its result.
+    fn check_stubs(
+        &self,
+        gone: &BTreeSet<PageId>,
+        moved: &BTreeMap<PageId, (Residency, Residency)>,
+    ) -> Result<(), Rule> {
+        let closed =
+            |id: &PageId| moved.get(id).is_some_and(|(_, after)| *after == Residency::Closed);
+        let gone: BTreeSet<PageId> = gone.iter().copied().filter(|id| !closed(id)).collect();
+        let stubs = self.old.space.pages().filter(|(id, _)| closed(id));
+        let stubs = stubs.map(|(_, page)| usize::try_from(page.extent).unwrap_or_default());
         let (before, after) = (stood_for(&self.old.space), stood_for(self.table()));
         let is_copy =
             |id: &&PageId| self.table().page(**id).is_some_and(|page| page.original != **id);
         let copies = gone.iter().filter(is_copy).count();
-        let (least, most) = (before + gone.len() - copies, before + gone.len());
+        let least = before.saturating_sub(stubs.sum()) + gone.len() - copies;
+        let most = before + gone.len();
         ensure((least..=most).contains(&after), "stubs account for what leaves", || {
             format!("{}: {after}, between {least} and {most}; left {gone:?}", self.pid)
         })

@@ -3,16 +3,18 @@
 
 mod change;
 mod table;
+mod tasks;
 
 use aosk_abi::{
-    CutCause, Entry, Fact, Form, Frame, Input, MessageIndex, PageId, Pid, Release, Syscall, Tokens,
-    Window,
+    CallId, CutCause, Entry, Fact, Form, Frame, Input, MessageIndex, PageId, Pid, Release, Syscall,
+    Tokens, Window,
 };
 use aosk_kernel::memory::{AddressSpace, Page, Residency};
 use aosk_kernel::{Kernel, Process};
 
 use self::change::Change;
 use self::table::{check_table, describe};
+pub(super) use self::tasks::Tasks;
 use super::{Before, Checker, Rule, ensure};
 
 /// The page table of whose process an input is about, as it was before.
@@ -81,14 +83,36 @@ impl Checker {
             change.check(input, before.stale)?;
             self.note_change(&change, input)?;
         }
+        let about = before.memory.as_ref().map(|held| held.pid);
+        for entry in facts {
+            if let (Fact::ModelCalled { call, .. }, true) = (&entry.fact, entry.pid != about) {
+                self.note_unawaited(kernel, *call);
+            }
+        }
         for release in releases {
             if let Release::Think { call, window, .. } = release
                 && let Some(process) = kernel.process(call.pid)
             {
-                self.check_shown(call.pid, process, window)?;
+                match window.summarise {
+                    Some(tokens) => check_summarised(call.pid, process, window, tokens)?,
+                    None => self.check_shown(call.pid, process, window)?,
+                }
             }
         }
         Ok(())
+    }
+
+    /// A call is made that waited for a summary, and what gave that up was no report of it.
+    fn note_unawaited(&mut self, kernel: &Kernel, call: CallId) {
+        if let Some(last) = self.last.get_mut(&call.pid) {
+            last.touched = true;
+        }
+        if let Some(account) = self.books.accounts.get_mut(&call.pid)
+            && let Some(process) = kernel.process(call.pid)
+        {
+            let (tools, window) = (account.asked.tools, process.memory.window());
+            account.asked = Asked { tools, window, number: call.number, refused: false };
+        }
     }
 
     /// What later calls are held against.
@@ -101,6 +125,7 @@ impl Checker {
         let Some(account) = self.books.accounts.get_mut(&change.pid) else {
             return Ok(());
         };
+        account.tasks.check(change, input, &mut self.seen)?;
         let window = change.process.memory.window();
         for fact in &change.facts {
             if let Fact::CacheMissed { reason, .. } = fact {
@@ -111,12 +136,13 @@ impl Checker {
             {
                 self.seen.insert(format!("refused {syscall} {code}"));
             }
-            if let Fact::ModelCalled { call, .. } = fact
-                && let Input::Syscall { step, .. } = input
-                && let Syscall::Think { tools, .. } = &step.call
-            {
-                let (tools, number) = (*tools, call.number);
-                account.asked = Asked { tools, window, number, refused: false };
+            if let Fact::SummaryCalled { .. } | Fact::SummaryFailed { .. } = fact {
+                account.asked.tools = tools_of(input).unwrap_or(account.asked.tools);
+            }
+            if let Fact::ModelCalled { call, .. } = fact {
+                // What waited for a summary offers what it offered then.
+                let tools = tools_of(input).unwrap_or(account.asked.tools);
+                account.asked = Asked { tools, window, number: call.number, refused: false };
             }
             if let Fact::MemoryCut { call, cause, .. } = fact {
                 self.seen.insert(format!("cut {cause:?}"));
@@ -176,8 +202,39 @@ impl Checker {
     }
 }
 
+/// What the tools take that a call to the model offers.
+fn tools_of(input: &Input) -> Option<Tokens> {
+    let Input::Syscall { step, .. } = input else { return None };
+    let Syscall::Think { tools, .. } = &step.call else { return None };
+    Some(*tools)
+}
+
+/// Who is to make a summary is shown pages as they stand in the window, in order, and nothing has left
+/// for it yet.
+fn check_summarised(
+    pid: Pid,
+    process: &Process,
+    window: &Window,
+    tokens: Tokens,
+) -> Result<(), Rule> {
+    let shown = frames_of(process);
+    let fine = tokens > Tokens::ZERO
+        && window.frames.is_sorted_by(|one, next| one.page < next.page)
+        && window.frames.iter().all(|frame| shown.contains(frame));
+    let pages = process.state.call().and_then(|call| call.summary.as_ref()).map(|one| one.pages);
+    let within = pages.is_some_and(|(first, last)| {
+        let within = |frame: &Frame| (first..=last).contains(&frame.page);
+        !window.frames.is_empty() && window.frames.iter().all(within)
+    });
+    // One that was ended meanwhile does not wait for it any more.
+    let over = process.state.call().is_none();
+    ensure(fine && (within || over), "what is to be summarised is shown as it is", || {
+        format!("{pid}: {:?}, {:?}", window.frames, process.state)
+    })
+}
+
 fn is_of_memory(syscall: &str) -> bool {
-    ["think", "recall", "pin", "forget"].contains(&syscall)
+    ["think", "recall", "pin", "forget", "begin_task", "end_task"].contains(&syscall)
 }
 
 /// What a model must be shown, from the table and the log.
@@ -190,10 +247,11 @@ fn frames_of(process: &Process) -> Vec<Frame> {
         let form = match page.residency {
             Residency::Resident => Form::Content,
             Residency::Stub if page.summary => {
-                Form::Summary { pages: page.extent, tokens: page.stand_in }
+                let body = process.memory.space().summary(id);
+                Form::Summary { pages: page.extent, tokens: page.stand_in, body }
             }
             Residency::Stub => Form::Stub { pages: page.extent, tokens: page.tokens },
-            Residency::Evicted | Residency::Forgotten => continue,
+            Residency::Evicted | Residency::Closed | Residency::Forgotten => continue,
         };
         let at = usize::try_from(page.source.0).unwrap_or(usize::MAX);
         let Some(body) = process.pages.get(at).filter(|_| id != PageId(0)) else { continue };

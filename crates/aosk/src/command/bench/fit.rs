@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use aosk::abi::Error;
 use aosk::kernel::memory::{Need, NeedTable, Needs, Page};
 
 use super::keeper::{Knowledge, Paged};
@@ -10,14 +11,14 @@ use super::pages::{History, Role};
 use super::replay::replay;
 
 /// Replays histories with nothing evicted, and counts.
-pub(crate) fn fit(histories: &[History]) -> NeedTable {
+pub(crate) fn fit(histories: &[History]) -> Result<NeedTable, Error> {
     let mut table = NeedTable::unfitted();
     for history in histories {
         let mut keeper = Paged::unlimited(Knowledge::Table(table), history.fixed);
-        replay(history, u64::MAX, &[], &mut keeper);
+        replay(history, u64::MAX, &[], &mut keeper)?;
         table = keeper.into_table();
     }
-    table
+    Ok(table)
 }
 
 /// Knows which pages are needed at which calls: the newest that carries what an answer uses.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aosk::abi::{MessageIndex, TEXT_END, Timestamp, Tokens};
+use aosk::abi::{Error, MessageIndex, TEXT_END, Timestamp, Tokens};
 use aosk::kernel::STUB_TOKENS;
 use aosk::kernel::memory::{
     AddressSpace, ArenaId, BlockId, CacheRules, GroupId, Learner, Memo, NeedTable, Needs, NewPage,
@@ -10,14 +10,14 @@ use aosk::kernel::memory::{
 };
 
 use super::fit::Oracle;
-use super::pages::{Role, TracePage};
+use super::pages::{History, Role, TracePage};
 use super::provider::Sent;
 
 /// An entry of the context.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) sent: Sent,
-    /// The page of the history that it carries in full.
+    /// The page of the history that it carries in full, or what the keeper knows its content by.
     pub(crate) carries: Option<usize>,
     /// What the keeper knows it by.
     pub(crate) handle: u32,
@@ -34,15 +34,17 @@ pub(crate) struct Planned {
     pub(crate) summary: Option<(u32, Vec<usize>)>,
     /// How long it thought.
     pub(crate) thought: Duration,
+    /// Whether no request can be made, since what must be in it does not fit.
+    pub(crate) refused: bool,
 }
 
 /// Keeps the context.
 pub(crate) trait Keeper {
     /// Appends a page of the history.
-    fn append(&mut self, at: usize, page: &TracePage);
+    fn append(&mut self, at: usize, page: &TracePage) -> Result<(), Error>;
 
     /// Makes room before a call, at a time in seconds.
-    fn plan(&mut self, now: f64) -> Planned;
+    fn plan(&mut self, now: f64) -> Result<Planned, Error>;
 
     /// What the next request is.
     fn entries(&self) -> Vec<Entry>;
@@ -59,8 +61,14 @@ pub(crate) trait Keeper {
     /// The model's answer uses what an entry carries.
     fn touch(&mut self, entry: &Entry);
 
-    /// Brings pages of the history back.
-    fn recall(&mut self, pages: &[usize]);
+    /// Brings pages of the history back, for which these identifiers are needed.
+    fn recall(&mut self, pages: &[usize], ids: &[u32]) -> Result<(), Error>;
+
+    /// The identifiers that an entry carries.
+    fn ids<'a>(&'a self, history: &'a History, entry: &Entry) -> &'a [u32] {
+        let page = entry.carries.and_then(|at| history.pages.get(at));
+        page.map_or(&[], |page| &page.ids)
+    }
 
     /// The summary asked for is made.
     fn summarised(&mut self) {}
@@ -99,7 +107,7 @@ pub(crate) struct Paged<'a> {
 }
 
 /// How often, for a policy of the kernel.
-const TIMINGS: usize = 3;
+pub(crate) const TIMINGS: usize = 3;
 
 /// What a stub takes in the simulation whose results page traces are held against.
 pub(crate) const STUDY_STUB_TOKENS: u32 = 14;
@@ -192,7 +200,7 @@ fn new_page(kind: PageKind, tokens: u32, (group, block): (u32, u32), source: u32
 }
 
 /// The time as the kernel has it.
-fn timestamp(now: f64) -> Timestamp {
+pub(crate) fn timestamp(now: f64) -> Timestamp {
     let seconds = now.clamp(0.0, 1e12);
     Timestamp(Duration::from_secs_f64(seconds).as_millis().try_into().unwrap_or(u64::MAX))
 }
@@ -224,7 +232,7 @@ impl Paged<'_> {
 }
 
 impl Keeper for Paged<'_> {
-    fn append(&mut self, at: usize, page: &TracePage) {
+    fn append(&mut self, at: usize, page: &TracePage) -> Result<(), Error> {
         let kind = match page.role {
             Role::User => PageKind::User,
             Role::Assistant => PageKind::Assistant,
@@ -241,10 +249,11 @@ impl Keeper for Paged<'_> {
         new.arena = ArenaId(page.task.saturating_add(1));
         let id = self.space.append(new);
         self.first_pages.push(id);
+        Ok(())
     }
 
     #[expect(clippy::disallowed_methods, reason = "what is measured is the time of planning")]
-    fn plan(&mut self, now: f64) -> Planned {
+    fn plan(&mut self, now: f64) -> Result<Planned, Error> {
         if let Knowledge::Table(table) = &mut self.knowledge {
             self.learner.call(&self.space, table);
         }
@@ -274,12 +283,13 @@ impl Keeper for Paged<'_> {
             let pages = self.space.shown().filter(|one| (first..=last).contains(&one.id));
             (SUMMARY_TOKENS, pages.filter_map(|one| self.carried(one.page)).collect())
         });
-        Planned {
+        Ok(Planned {
             evicted: u64::try_from(self.plan.evict.len()).unwrap_or(u64::MAX),
             cut: !self.plan.evict.is_empty(),
             summary,
             thought,
-        }
+            refused: false,
+        })
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -326,7 +336,7 @@ impl Keeper for Paged<'_> {
         }
     }
 
-    fn recall(&mut self, pages: &[usize]) {
+    fn recall(&mut self, pages: &[usize], _: &[u32]) -> Result<(), Error> {
         let ids: Vec<PageId> =
             pages.iter().filter_map(|at| self.first_pages.get(*at).copied()).collect();
         if let Knowledge::Table(table) = &mut self.knowledge {
@@ -346,11 +356,12 @@ impl Keeper for Paged<'_> {
             let new = new_page(PageKind::Recalled, tokens, group, page.source.0);
             self.space.recall_as(*id, NewPage { arena: page.arena, ..new });
         }
+        Ok(())
     }
 
     fn summarised(&mut self) {
         if let Some(range) = self.plan.summarise {
-            self.space.summarise(range, SUMMARY_TOKENS);
+            self.space.summarise(range, SUMMARY_TOKENS, None);
             self.memo.spare.clear();
         }
     }

@@ -4,9 +4,10 @@
 //! (user), a (assistant) or t (tool result), `n` tokens, `g` the message, `k` the task, and `ids` the
 //! identifiers that the page carries. `tm`, if there, is the time of a message in seconds.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use aosk::abi::{Error, ErrorCode};
+use aosk::abi::{Error, ErrorCode, Message};
 use serde::Deserialize;
 
 /// Who speaks.
@@ -51,6 +52,20 @@ pub(crate) struct History {
     #[serde(rename = "static")]
     pub(crate) fixed: u32,
     pub(crate) pages: Vec<TracePage>,
+    /// What was said, if that is known.
+    #[serde(skip)]
+    pub(crate) talk: Option<Talk>,
+}
+
+/// The conversation behind a history.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Talk {
+    /// What it begins with.
+    pub(crate) instructions: Option<Message>,
+    /// The rest, by number.
+    pub(crate) messages: BTreeMap<u32, Message>,
+    /// The numbers of identifiers.
+    pub(crate) numbers: HashMap<String, u32>,
 }
 
 impl History {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aosk::abi::Error;
 use aosk::kernel::memory::CacheRules;
 
 use super::keeper::{Entry, Keeper, Planned};
@@ -16,7 +17,7 @@ const FAULT_PAUSE: f64 = 2.0;
 const SUMMARY_PAUSE: f64 = 20.0;
 
 /// Pages that one fault brings back at most.
-const FAULT_PAGES_MAX: usize = 8;
+pub(crate) const FAULT_PAGES_MAX: usize = 8;
 
 /// The part of the window that a client without a kernel fills, and the part from which on the window
 /// counts as full.
@@ -124,7 +125,7 @@ pub(crate) fn replay(
     window: u64,
     caches: &[&'static CacheRules],
     keeper: &mut dyn Keeper,
-) -> Account {
+) -> Result<Account, Error> {
     let providers = caches.iter().copied().map(Provider::new).collect();
     let mut run = Run {
         history,
@@ -139,9 +140,9 @@ pub(crate) fn replay(
         size: u64::from(history.fixed),
     };
     for range in history.messages() {
-        run.message(range);
+        run.message(range)?;
     }
-    run.account
+    Ok(run.account)
 }
 
 struct Run<'a> {
@@ -162,47 +163,52 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn message(&mut self, range: std::ops::Range<usize>) {
+    fn message(&mut self, range: std::ops::Range<usize>) -> Result<(), Error> {
         let pages = self.history.pages.get(range.clone()).unwrap_or_default();
-        let Some(first) = pages.first() else { return };
+        let Some(first) = pages.first() else { return Ok(()) };
         if let Some(time) = first.time {
             self.now = self.now.max(time);
         }
         if first.role == Role::Assistant {
-            self.call(range.clone());
+            self.call(range.clone())?;
             if first.time.is_none() {
                 self.now += PAUSE;
             }
         }
         for (at, page) in range.zip(pages) {
-            self.keeper.append(at, page);
+            self.keeper.append(at, page)?;
             self.size += u64::from(page.tokens);
             self.account.entered += u64::from(page.tokens);
             for id in &page.ids {
                 self.carried_by.entry(*id).or_default().push(at);
             }
         }
+        Ok(())
     }
 
-    fn call(&mut self, range: std::ops::Range<usize>) {
-        self.plan();
+    fn call(&mut self, range: std::ops::Range<usize>) -> Result<(), Error> {
+        if !self.plan()? {
+            return Ok(());
+        }
         let needs = self.needs(range);
         let entries = self.keeper.entries();
         let missing = self.missing(&needs, &entries);
         self.account.needs += needs.len() as u64;
         self.account.missed += missing.len() as u64;
-        if !missing.is_empty() {
-            self.fault(&missing);
+        if !missing.is_empty() && !self.fault(&missing)? {
+            return Ok(());
         }
         self.send();
         self.touch(&needs);
         self.keeper.sent(self.now);
         self.account.plain += self.size.min(self.filled);
+        Ok(())
     }
 
-    fn plan(&mut self) {
-        let planned = self.keeper.plan(self.now);
-        let Planned { evicted, cut, summary, thought } = planned;
+    /// Whether a request can be made.
+    fn plan(&mut self) -> Result<bool, Error> {
+        let planned = self.keeper.plan(self.now)?;
+        let Planned { evicted, cut, summary, thought, refused } = planned;
         self.account.evicted += evicted;
         self.account.cuts += u64::from(cut);
         self.account.thought.push(u64::try_from(thought.as_nanos()).unwrap_or(u64::MAX));
@@ -215,6 +221,8 @@ impl Run<'_> {
             self.summarise(tokens, &pages);
             self.keeper.summarised();
         }
+        self.account.overruns += u64::from(refused);
+        Ok(!refused)
     }
 
     /// A summary keeps the identifiers that occur most, one for every eight of its tokens.
@@ -254,21 +262,18 @@ impl Run<'_> {
     fn missing(&self, needs: &[u32], entries: &[Entry]) -> Vec<u32> {
         let mut left: Vec<u32> =
             needs.iter().copied().filter(|id| !self.summaries.contains_key(id)).collect();
-        for page in entries.iter().rev().filter_map(|entry| self.page(entry)) {
+        for entry in entries.iter().rev() {
             if left.is_empty() {
                 break;
             }
-            left.retain(|id| !page.ids.contains(id));
+            let ids = self.keeper.ids(self.history, entry);
+            left.retain(|id| !ids.contains(id));
         }
         left
     }
 
-    fn page(&self, entry: &Entry) -> Option<&super::pages::TracePage> {
-        self.history.pages.get(entry.carries?)
-    }
-
     /// One call more that asks for what is missing, and brings it back.
-    fn fault(&mut self, missing: &[u32]) {
+    fn fault(&mut self, missing: &[u32]) -> Result<bool, Error> {
         let mut wanted: Vec<usize> = Vec::new();
         for id in missing {
             let last = self.carried_by.get(id).and_then(|pages| pages.last()).copied();
@@ -284,8 +289,8 @@ impl Run<'_> {
         self.send();
         self.keeper.sent(self.now);
         self.now += FAULT_PAUSE;
-        self.keeper.recall(&wanted);
-        self.plan();
+        self.keeper.recall(&wanted, missing)?;
+        self.plan()
     }
 
     fn send(&mut self) {
@@ -315,9 +320,9 @@ impl Run<'_> {
             if left.is_empty() {
                 break;
             }
-            let Some(page) = self.page(entry) else { continue };
             let before = left.len();
-            left.retain(|id| !page.ids.contains(id));
+            let ids = self.keeper.ids(self.history, entry);
+            left.retain(|id| !ids.contains(id));
             if left.len() < before {
                 self.keeper.touch(entry);
             }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use aosk::abi::Error;
+
 use super::keeper::{Entry, Keeper, Planned};
 use super::pages::{Role, TracePage};
 use super::provider::Sent;
@@ -65,7 +67,7 @@ impl Sorted {
 }
 
 impl Keeper for Sorted {
-    fn append(&mut self, at: usize, page: &TracePage) {
+    fn append(&mut self, at: usize, page: &TracePage) -> Result<(), Error> {
         let importance = match page.role {
             Role::User => 0.8,
             Role::Assistant => 0.6,
@@ -74,10 +76,11 @@ impl Keeper for Sorted {
         self.known.push((page.tokens, importance));
         let sent = Sent { key: at as u64, tokens: page.tokens, block: page.message };
         self.hold(at, sent, importance);
+        Ok(())
     }
 
     #[expect(clippy::disallowed_methods, reason = "what is measured is the time of planning")]
-    fn plan(&mut self, _: f64) -> Planned {
+    fn plan(&mut self, _: f64) -> Result<Planned, Error> {
         let began = std::time::Instant::now();
         let limit = self.window.saturating_sub(RESERVE);
         let newest = self.held.last().map(|held| held.entry.sent.block);
@@ -104,7 +107,7 @@ impl Keeper for Sorted {
         let worth = |held: &Held| f64::from(held.refs) * held.importance;
         self.held.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
         let thought: Duration = began.elapsed();
-        Planned { evicted, cut: evicted > 0, summary: None, thought }
+        Ok(Planned { evicted, cut: evicted > 0, thought, ..Planned::default() })
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -133,7 +136,7 @@ impl Keeper for Sorted {
         }
     }
 
-    fn recall(&mut self, pages: &[usize]) {
+    fn recall(&mut self, pages: &[usize], _: &[u32]) -> Result<(), Error> {
         self.copies = self.copies.saturating_add(1);
         for at in pages {
             let Some((tokens, importance)) = self.known.get(*at).copied() else { continue };
@@ -144,5 +147,6 @@ impl Keeper for Sorted {
             let block = COPY_BLOCKS.saturating_add(self.copies);
             self.hold(*at, Sent { key, tokens, block }, importance.min(0.5));
         }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use aosk::abi::Message;
 use aosk::model::{Record, Tokenizer};
 use aosk::search::identifier::{identifiers, is_plain};
 
-use super::pages::{History, Role, TracePage};
+use super::pages::{History, Role, Talk, TracePage};
 
 /// Tokens of a page.
 const PAGE_TOKENS_MAX: u64 = 512;
@@ -42,6 +42,7 @@ fn history(records: &[Record]) -> History {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut fixed_words = BTreeSet::new();
     let mut fixed_text: Option<String> = None;
+    let mut talk = Talk::default();
     let (mut fixed, mut message, mut group) = (0, 0, 0);
     for (task, record) in (0_u32..).zip(records) {
         for one in &record.messages {
@@ -53,6 +54,7 @@ fn history(records: &[Record]) -> History {
                         fixed += count(&text);
                         fixed_words.extend(words(&text));
                         fixed_text = Some(text);
+                        talk.instructions = Some(one.clone());
                         continue;
                     }
                     // The static part of a chain is that of its first conversation.
@@ -65,6 +67,7 @@ fn history(records: &[Record]) -> History {
                 Message::Assistant { .. } => Role::Assistant,
                 Message::Tool { .. } => Role::Tool,
             };
+            talk.messages.insert(message, one.clone());
             // Results stay or go with the calls before them.
             if role != Role::Tool {
                 group += 1;
@@ -78,11 +81,11 @@ fn history(records: &[Record]) -> History {
             }
         }
     }
-    number(&drafts, &fixed_words, u32::try_from(fixed).unwrap_or(u32::MAX))
+    number(&drafts, &fixed_words, u32::try_from(fixed).unwrap_or(u32::MAX), talk)
 }
 
 /// Numbers the identifiers, and leaves out what tells nothing.
-fn number(drafts: &[Draft], fixed_words: &BTreeSet<String>, fixed: u32) -> History {
+fn number(drafts: &[Draft], fixed_words: &BTreeSet<String>, fixed: u32, mut talk: Talk) -> History {
     let mut pages_with: BTreeMap<&str, usize> = BTreeMap::new();
     for word in drafts.iter().flat_map(|draft| &draft.words) {
         *pages_with.entry(word).or_default() += 1;
@@ -101,7 +104,8 @@ fn number(drafts: &[Draft], fixed_words: &BTreeSet<String>, fixed: u32) -> Histo
     };
     let pages: Vec<TracePage> =
         drafts.iter().map(|draft| TracePage { ids: ids(draft), ..draft.page.clone() }).collect();
-    History { fixed, pages }
+    talk.numbers = numbers.into_iter().map(|(word, number)| (word.to_owned(), number)).collect();
+    History { fixed, pages, talk: Some(talk) }
 }
 
 /// All that a message says, its tool calls included.
@@ -116,12 +120,17 @@ fn text(message: &Message) -> String {
     text
 }
 
-/// What counts the tokens: the vocabulary of OpenAI's models, whoever made the conversation.
+/// The model whose tokens are counted: the vocabulary of OpenAI's models, whoever made the conversation.
 const COUNTED_AS: &str = "gpt-4o";
+
+/// What counts the tokens.
+pub(crate) fn tokenizer() -> Tokenizer {
+    Tokenizer::of_model(COUNTED_AS)
+}
 
 /// The tokens of a text.
 fn count(text: &str) -> u64 {
-    Tokenizer::of_model(COUNTED_AS).of_text(text).0.max(1)
+    tokenizer().of_text(text).0.max(1)
 }
 
 /// The text in pieces of about a page at most, cut at ends of lines where there are any.
@@ -151,10 +160,10 @@ fn halves(line: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let mut end = rest.len().min(LINE_BYTES_MAX);
-        while !rest.is_char_boundary(end) {
-            end -= 1;
-        }
+        let most = rest.floor_char_boundary(LINE_BYTES_MAX);
+        // What identifies something is not torn, or both halves would be identifiers of nothing.
+        let part = rest.get(..most).filter(|_| most < rest.len());
+        let end = part.and_then(|part| part.rfind(' ')).map_or(most, |space| space + 1);
         let (part, after) = rest.split_at(end);
         rest = after;
         Some(part)

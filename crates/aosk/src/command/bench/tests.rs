@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use aosk::abi::Tokens;
+use aosk::abi::{Message, Tokens, ToolUse};
 use aosk::kernel::memory::{NeedTable, Prefer, replacement, rules};
+use aosk::model::Record;
 
 use super::fit::{Oracle, fit};
 use super::keeper::{Knowledge, Paged, STUDY_STUB_TOKENS};
@@ -12,6 +13,7 @@ use super::policies::Naive;
 use super::provider::{Provider, Request, Sent};
 use super::replay::{Account, replay};
 use super::rival::Sorted;
+use super::talk::histories;
 use super::{Bench, parse_figures, read_table};
 
 /// Entries of these sizes, a block each, with keys that begin at `first`.
@@ -94,7 +96,7 @@ fn history(messages: &[(Role, u32, &[u32])]) -> History {
         time: None,
         group: message,
     });
-    History { fixed: 100, pages: pages.collect() }
+    History { fixed: 100, pages: pages.collect(), talk: None }
 }
 
 /// Eight pages of 200 tokens with one identifier each, then one that needs the first.
@@ -114,7 +116,7 @@ fn naive(history: &History, window: u64) -> Account {
     let knowledge = Knowledge::Table(NeedTable::seeded().clone());
     let how = (Tokens(window), vllm, Prefer::Cost);
     let mut keeper = Paged::new(&Naive, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
-    replay(history, window, &[vllm], &mut keeper)
+    replay(history, window, &[vllm], &mut keeper).unwrap()
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn in_a_window_without_an_end_every_policy_appends() {
         let policy = replacement(name).unwrap();
         let mut keeper =
             Paged::new(policy, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
-        inputs.push(replay(&history, 1_000_000, &[vllm], &mut keeper).providers[0].input);
+        inputs.push(replay(&history, 1_000_000, &[vllm], &mut keeper).unwrap().providers[0].input);
     }
     let expected: u64 = (1..=8).map(|call| 100 + 210 * call - 10).sum::<u64>() + 100 + 210 * 8;
     assert_eq!(inputs, [Tokens(expected); 4]);
@@ -164,7 +166,7 @@ fn who_knows_the_future_keeps_what_is_needed() {
     let how = (Tokens(1_000), vllm, Prefer::Cost);
     let policy = replacement("priced").unwrap();
     let mut keeper = Paged::new(policy, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
-    let account = replay(&history, 1_000, &[vllm], &mut keeper);
+    let account = replay(&history, 1_000, &[vllm], &mut keeper).unwrap();
     assert_eq!((account.missed, account.faults), (0, 0));
     assert!(account.cuts > 0);
 }
@@ -179,16 +181,93 @@ fn the_sorted_context_breaks_its_prefix() {
     let history = history(&messages);
     let vllm = rules("vllm16").unwrap();
     let mut keeper = Sorted::new(100_000, history.fixed);
-    let sorted = replay(&history, 100_000, &[vllm], &mut keeper);
+    let sorted = replay(&history, 100_000, &[vllm], &mut keeper).unwrap();
     let appended = naive(&history, 100_000);
     assert!(sorted.hit_rate(0) < appended.hit_rate(0) - 0.3, "{}", sorted.hit_rate(0));
 }
 
 #[test]
 fn a_table_is_fitted_to_what_was_needed() {
-    let text = fit(&[forgetful()]).print();
+    let text = fit(&[forgetful()]).unwrap().print();
     // Of eight pages of the user two were used: one at the ninth call, one at the second.
     assert!(text.contains("[\"user\",0,0,0,8,2,11]"), "{text}");
+}
+
+/// A conversation of a task for each of `files`: a long file is read, then so many others, then what the
+/// first said is asked for.
+fn conversations(files: &[u32], others: u32) -> Vec<Record> {
+    let read = |id: String, path: String| Message::Assistant {
+        content: None,
+        reasoning: None,
+        tool_calls: vec![ToolUse { id, name: "read".into(), arguments: path }],
+    };
+    let record = |file: &u32| {
+        let mut messages = vec![Message::system("Answer."), Message::user("Read all files.")];
+        for other in 0..=others {
+            let id = format!("call-{other}");
+            messages.push(read(id.clone(), format!("part_{other}_of_{file}.txt")));
+            let line = format!("the key of this one is key_{other}_of_{file} and no other\n");
+            messages.push(Message::tool(id, line.repeat(60)));
+        }
+        messages.push(Message::assistant(format!("It was key_0_of_{file}.")));
+        Record { id: file.to_string(), messages }
+    };
+    files.iter().map(record).collect()
+}
+
+/// What a live process makes of them in a window.
+fn lived(records: &[Record], window: u64, tasks: bool) -> Account {
+    let caches = vec![rules("anthropic5m").unwrap(), rules("vllm16").unwrap()];
+    let bench = Bench {
+        window,
+        rules: caches.first().copied(),
+        caches,
+        prefer: Prefer::Cost,
+        table: NeedTable::seeded(),
+        tasks,
+        stub: STUDY_STUB_TOKENS,
+    };
+    let histories = histories(records, true);
+    bench.account("priced", &histories[0]).unwrap()
+}
+
+#[test]
+fn a_live_process_appends_while_there_is_room() {
+    let account = lived(&conversations(&[1], 10), 100_000, false);
+    assert_eq!((account.requests, account.needs, account.missed), (12, 1, 0));
+    assert_eq!((account.cuts, account.breaks, account.overruns), (0, 0, 0));
+    // Each request begins with the one before it, so nothing is read twice but the ends of blocks, and
+    // what stands around messages.
+    let (input, cached) = (account.providers[1].input.0, account.providers[1].cached.0);
+    let most = account.entered + account.requests * 60;
+    assert!(input - cached <= most, "{input} {cached} {most}");
+}
+
+#[test]
+fn a_live_process_that_misses_a_page_recalls_it() {
+    let account = lived(&conversations(&[1], 20), 8_000, false);
+    assert_eq!((account.needs, account.missed, account.faults), (1, 1, 1));
+    assert_eq!((account.requests, account.breaks, account.overruns), (23, 0, 0));
+    assert!(account.cuts > 0 && account.evicted > 10);
+}
+
+#[test]
+fn a_task_of_a_live_process_begins_with_the_instructions_alone() {
+    let records = conversations(&[1, 2, 3], 5);
+    let (long, apart) = (lived(&records, 100_000, false), lived(&records, 100_000, true));
+    assert_eq!((long.missed, apart.missed, apart.cuts), (0, 0, 0));
+    let one = lived(&records[..1], 100_000, true);
+    assert_eq!(apart.providers[1].input.0, 3 * one.providers[1].input.0);
+    assert!(long.providers[1].input > apart.providers[1].input);
+}
+
+#[test]
+fn a_question_that_does_not_fit_is_not_asked() {
+    let mut records = conversations(&[1], 2);
+    records[0].messages.insert(2, Message::assistant("much too long ".repeat(2_000)));
+    let account = lived(&records, 2_000, false);
+    assert!(account.overruns > 0, "{account:?}");
+    assert!(account.requests > 0, "{account:?}");
 }
 
 #[test]
@@ -201,7 +280,7 @@ fn figures_of_a_policy_are_read_or_refused() {
         caches: Vec::new(),
         rules: None,
         prefer: Prefer::Cost,
-        table: NeedTable::empty(),
+        table: NeedTable::seeded(),
         tasks: false,
         stub: STUDY_STUB_TOKENS,
     };

@@ -11,7 +11,7 @@ use super::team;
 use crate::config::Config;
 use crate::fail::Done;
 use crate::grant;
-use crate::setup::{self, Memory, Parts};
+use crate::setup::{self, Memory, Models, Parts};
 use crate::stop::Stop;
 
 /// Runs a kernel in the demo's directory until no agent is left. In a new directory it starts the
@@ -26,7 +26,8 @@ pub(super) async fn run(stage: &Stage, mut stop: Stop) -> Result<Done, Error> {
     })?;
     let offered = grant::offered(&tools, PermissionLevel::Advanced);
     let parts = Parts {
-        models: vec![team::model()?],
+        models: Models::one(team::model()?),
+        embedder: None,
         tools,
         recorded: None,
         policy: Some("priority".to_owned()),

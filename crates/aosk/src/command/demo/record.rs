@@ -172,16 +172,22 @@ impl Record {
             | Fact::ModelCharged { .. }
             | Fact::WindowExceeded { .. }
             | Fact::MemoryCut { .. }
+            | Fact::SummaryCalled { .. }
+            | Fact::Summarised { .. }
+            | Fact::SummaryFailed { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
             | Fact::PagePinned { .. }
             | Fact::PageForgotten { .. }
+            | Fact::TaskBegun { .. }
+            | Fact::TaskEnded { .. }
             | Fact::CacheMissed { .. }
             | Fact::MessageReceived { .. }
             | Fact::Signalled { .. }
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }

@@ -63,6 +63,7 @@ pub(super) fn model() -> Result<ModelDevice, Error> {
         slots: SLOTS,
         price: PRICE,
         timeout: Millis::from_secs(60),
+        continues: true,
         ..ModelDevice::new(MODEL, Arc::new(Scripted::new(script()?)))
     })
 }

@@ -80,7 +80,7 @@ pub(super) fn stretches<'a>(
             let fill = match place.at {
                 At::Stub(_) => Fill::Stub,
                 At::Summary(_) => Fill::Kind(PageKind::Summary),
-                At::Resident | At::Behind(_) | At::Evicted | At::Forgotten => {
+                At::Resident | At::Behind(_) | At::Evicted | At::Closed | At::Forgotten => {
                     Fill::Kind(place.kind)
                 }
             };

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aosk::abi::{CutCause, Evicted, Fact, MessageIndex, MissReason, PageId, Tokens, Usage};
+use aosk::abi::{
+    ArenaId, CutCause, Evicted, Fact, Hash, MessageIndex, MissReason, PageId, Tokens, Usage,
+};
 
 use aosk::kernel::Memory;
 
@@ -18,6 +20,8 @@ pub(super) struct History {
     /// Those among them that nobody had asked for.
     pub(super) unasked: usize,
     pub(super) misses: Vec<Miss>,
+    /// Tasks that it began itself, in order; one that was forked has those of its parent, too.
+    pub(super) tasks: Vec<Task>,
     /// What the provider is expected to count for a thousand tokens of the estimate.
     pub(super) rate: u64,
     /// What the last plan was made for.
@@ -42,6 +46,16 @@ pub(super) struct Plan {
     pub(super) policy: Option<String>,
     /// What matters most when they do.
     pub(super) prefer: Option<String>,
+}
+
+/// A task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) task: ArenaId,
+    pub(super) within: ArenaId,
+    pub(super) goal: Hash,
+    /// What came of it, if it has ended.
+    pub(super) result: Option<Hash>,
 }
 
 /// A model call.
@@ -151,6 +165,7 @@ impl Default for History {
             recalls: Vec::new(),
             unasked: 0,
             misses: Vec::new(),
+            tasks: Vec::new(),
             rate: 1_000,
             plan: Plan::default(),
             shown: None,
@@ -211,6 +226,14 @@ impl History {
                     shown.tokens = shown.tokens.saturating_sub(freed);
                 }
             }
+            Fact::TaskBegun { task, within, goal } => {
+                self.tasks.push(Task { task, within, goal, result: None });
+            }
+            Fact::TaskEnded { task, result, .. } => {
+                if let Some(ended) = self.tasks.iter_mut().rev().find(|one| one.task == task) {
+                    ended.result = Some(result);
+                }
+            }
             Fact::CacheMissed { call, reason, unchanged, read } => {
                 let miss = Miss { at: self.last(), call: call.number, reason, unchanged, read };
                 self.misses.push(miss);
@@ -219,6 +242,9 @@ impl History {
             | Fact::ModelRetried { .. }
             | Fact::ModelFailed { .. }
             | Fact::ModelCharged { .. }
+            | Fact::SummaryCalled { .. }
+            | Fact::Summarised { .. }
+            | Fact::SummaryFailed { .. }
             | Fact::PagePinned { .. }
             | Fact::ToolCalled { .. }
             | Fact::ToolReturned { .. }
@@ -230,6 +256,7 @@ impl History {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
@@ -350,6 +377,7 @@ pub(super) fn why(cut: &Cut) -> String {
                 "emergency: {window}, and what the policy found did not suffice, so the oldest go"
             )
         }
+        CutCause::Task => format!("task: one has ended, and its result stands for it; {window}"),
         CutCause::Refused => {
             format!("refused by the provider: the request was too long; by estimate {window}")
         }

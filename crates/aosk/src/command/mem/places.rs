@@ -53,6 +53,8 @@ pub(super) enum At {
     Behind(PageId),
     /// Evicted, and no stub counts it.
     Evicted,
+    /// Left with its task, whose result stands for it.
+    Closed,
     /// Evicted for good.
     Forgotten,
 }
@@ -62,17 +64,19 @@ impl At {
     pub(super) fn is_shown(self) -> bool {
         match self {
             Self::Resident | Self::Stub(_) | Self::Summary(_) => true,
-            Self::Behind(_) | Self::Evicted | Self::Forgotten => false,
+            Self::Behind(_) | Self::Evicted | Self::Closed | Self::Forgotten => false,
         }
     }
 }
 
-/// How many pages of messages are where. The first four add up to all.
+/// How many pages of messages are where. The first five add up to all.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) resident: u64,
     pub(super) behind_stubs: u64,
     pub(super) evicted: u64,
+    /// Left with their tasks.
+    pub(super) closed: u64,
     pub(super) forgotten: u64,
     /// Pinned ones among those in the window.
     pub(super) pinned: u64,
@@ -81,7 +85,8 @@ pub(super) struct Counts {
 impl Counts {
     /// All pages.
     pub(super) fn all(self) -> u64 {
-        [self.resident, self.behind_stubs, self.evicted, self.forgotten].into_iter().sum()
+        let Self { resident, behind_stubs, evicted, closed, forgotten, .. } = self;
+        [resident, behind_stubs, evicted, closed, forgotten].into_iter().sum()
     }
 }
 
@@ -98,6 +103,7 @@ impl Places {
                 At::Resident => &mut counts.resident,
                 At::Stub(_) | At::Summary(_) | At::Behind(_) => &mut counts.behind_stubs,
                 At::Evicted => &mut counts.evicted,
+                At::Closed => &mut counts.closed,
                 At::Forgotten => &mut counts.forgotten,
             };
             *count = count.saturating_add(1);
@@ -130,6 +136,7 @@ fn place(page: &KeptPage, history: &History) -> Place {
         Residency::Stub if kept.summary => (At::Summary(extent), kept.stand_in),
         Residency::Stub => (At::Stub(extent), kept.stand_in),
         Residency::Evicted => (At::Evicted, 0),
+        Residency::Closed => (At::Closed, 0),
         Residency::Forgotten => (At::Forgotten, 0),
     };
     Place {
@@ -154,7 +161,7 @@ fn find_stubs(all: &mut [Place]) {
             At::Stub(pages) | At::Summary(pages) => {
                 stub = Some((place.page, pages.saturating_sub(1)));
             }
-            At::Behind(_) | At::Forgotten => {}
+            At::Behind(_) | At::Closed | At::Forgotten => {}
             At::Evicted => {
                 // Of a copy no stub tells: what it is a copy of has its own.
                 if let Some((page, left @ 1..)) = stub.filter(|_| place.copy_of.is_none()) {

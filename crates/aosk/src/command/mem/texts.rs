@@ -37,6 +37,14 @@ impl<'a> Texts<'a> {
             None => "(its text is missing or damaged)".to_owned(),
         }
     }
+
+    /// How a message begins that is no page, on one harmless line of so many characters.
+    pub(super) fn of(&self, body: Hash, most: usize) -> String {
+        match inspect::body(self.reader, body) {
+            Ok(body) => begin(&body.message().text(), most),
+            Err(_) => "(its text is missing or damaged)".to_owned(),
+        }
+    }
 }
 
 fn begin(text: &str, most: usize) -> String {

@@ -28,11 +28,12 @@ pub(super) fn headline(snapshot: &Snapshot, history: &History, places: &Places) 
     };
     let model = history.calls.last().map_or("none asked yet", |call| call.model.as_str());
     let pages = format!(
-        "{}: {} resident, {} behind stubs, {} evicted, {} forgotten; {} pinned",
+        "{}: {} resident, {} behind stubs, {} evicted, {} left with tasks, {} forgotten; {} pinned",
         plural(counts.all(), "page"),
         count(counts.resident),
         count(counts.behind_stubs),
         count(counts.evicted),
+        count(counts.closed),
         count(counts.forgotten),
         count(counts.pinned),
     );
@@ -59,13 +60,23 @@ pub(super) fn headline(snapshot: &Snapshot, history: &History, places: &Places) 
     ];
     lines.extend(limit(history, places).map(|limit| ("limit", limit)));
     lines.extend(policy(history).map(|policy| ("policy", policy)));
-    lines.extend([
-        ("pages", pages),
-        ("calls", calls),
-        ("input", input),
-        ("cost", money(stats.spend.micro_usd)),
-    ]);
+    lines.push(("pages", pages));
+    if !history.tasks.is_empty() {
+        lines.push(("tasks", tasks(history)));
+    }
+    lines.extend([("calls", calls), ("input", input), ("cost", money(stats.spend.micro_usd))]);
     lines.into_iter().map(|(name, text)| format!("{name:<11} {text}")).collect()
+}
+
+/// How many tasks there were, and which are open.
+fn tasks(history: &History) -> String {
+    let open = history.tasks.iter().filter(|task| task.result.is_none());
+    let open: Vec<String> = open.map(|task| task.task.0.to_string()).collect();
+    let begun = plural(history.tasks.len() as u64, "task");
+    match open.len() {
+        0 => format!("{begun} begun, none open"),
+        count => format!("{begun} begun, {count} open: {}", open.join(", ")),
+    }
 }
 
 /// What the provider takes, where what fits is another number of the estimate.
@@ -261,7 +272,7 @@ fn row(run: &[&Place], texts: &mut Texts<'_>, text_max: usize) -> Vec<String> {
 fn whereabouts(run: &[&Place]) -> String {
     let stands_for = |place: &&Place| match place.at {
         At::Stub(pages) | At::Summary(pages) => pages,
-        At::Resident | At::Behind(_) | At::Evicted | At::Forgotten => 0,
+        At::Resident | At::Behind(_) | At::Evicted | At::Closed | At::Forgotten => 0,
     };
     let pages = plural(run.iter().map(stands_for).sum(), "page");
     let Some(place) = run.first() else { return String::new() };
@@ -274,6 +285,10 @@ fn whereabouts(run: &[&Place]) -> String {
         At::Summary(_) => format!("summary of {pages}"),
         At::Behind(page) => format!("behind {}", page.0),
         At::Evicted => copy.map_or_else(|| "evicted".to_owned(), |copy| format!("evicted {copy}")),
+        At::Closed => match place.kept {
+            Some(kept) => format!("left with task {}", kept.entry.arena.0),
+            None => "left with its task".to_owned(),
+        },
         At::Forgotten => "forgotten".to_owned(),
         At::Resident => match (copy, place.pinned) {
             (Some(copy), true) => format!("{copy}, pinned"),

@@ -146,9 +146,9 @@ fn read_with_ours(recording: &Recording) -> Vec<u64> {
                 time: None,
                 group: block,
             };
-            paged.append(at - fixed, &page);
+            paged.append(at - fixed, &page).expect("it is taken in");
         }
-        assert!(!paged.plan(call.second).cut, "{}: {call:?}", recording.source);
+        assert!(!paged.plan(call.second).expect("it fits").cut, "{}: {call:?}", recording.source);
         // The static part is one entry of the page table.
         let marks: Vec<usize> = paged.breakpoints().iter().map(|at| at + fixed - 1).collect();
         assert_eq!(marks.last(), Some(&(sent.len() - 1)), "one stands at the end");

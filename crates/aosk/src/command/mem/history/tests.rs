@@ -1,6 +1,6 @@
 //! What becomes of facts, told one by one.
 
-use aosk::abi::{CallId, FinishReason, Hash, MicroUsd, PageKind, Pid};
+use aosk::abi::{CallId, FinishReason, MicroUsd, PageKind, Pid};
 
 use super::*;
 
@@ -204,11 +204,31 @@ fn what_is_forgotten_is_no_longer_shown() {
 }
 
 #[test]
+fn tasks_are_open_until_they_end() {
+    let begun = |task, within| Fact::TaskBegun {
+        task: ArenaId(task),
+        within: ArenaId(within),
+        goal: Hash::of(b"goal"),
+    };
+    let (task, result) = (ArenaId(2), Hash::of(b"result"));
+    let ended = Fact::TaskEnded { task, result, pages: 3, tokens: Tokens(30) };
+    let history = told(vec![begun(1, 0), begun(2, 1), ended]);
+    let results: Vec<_> = history.tasks.iter().map(|one| (one.task.0, one.result)).collect();
+    assert_eq!(results, [(1, None), (2, Some(result))]);
+}
+
+#[test]
 fn every_cause_is_said_in_words() {
     let history = told(vec![cut(1, (900, 400), &[3])]);
     let mut cut = history.cuts[0].clone();
     let mut said = Vec::new();
-    for cause in [CutCause::Pressure, CutCause::Price, CutCause::Emergency, CutCause::Refused] {
+    for cause in [
+        CutCause::Pressure,
+        CutCause::Price,
+        CutCause::Emergency,
+        CutCause::Refused,
+        CutCause::Task,
+    ] {
         cut.cause = cause;
         said.push(why(&cut));
     }
@@ -218,6 +238,7 @@ fn every_cause_is_said_in_words() {
         format!("price: {full}, and carrying the dead costs more than rewriting what stays"),
         format!("emergency: {full}, and what the policy found did not suffice, so the oldest go"),
         format!("refused by the provider: the request was too long; by estimate {full}"),
+        format!("task: one has ended, and its result stands for it; {full}"),
     ];
     assert_eq!(said, expected);
     cut.room = None;

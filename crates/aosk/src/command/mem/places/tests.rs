@@ -1,6 +1,6 @@
 //! Where pages are, from page tables made by hand.
 
-use aosk::abi::{CallId, Fact, Hash, MessageIndex, Pid, TEXT_END};
+use aosk::abi::{ArenaId, CallId, Fact, Hash, MessageIndex, Pid, TEXT_END};
 use aosk::kernel::Entry;
 use aosk::kernel::memory::Kept;
 
@@ -14,6 +14,7 @@ fn page(number: u32, tokens: u32, kept: Kept) -> KeptPage {
         end: TEXT_END,
         pinned: number == 1,
         answers: false,
+        arena: ArenaId::NONE,
         kept,
     };
     KeptPage {
@@ -27,7 +28,7 @@ fn page(number: u32, tokens: u32, kept: Kept) -> KeptPage {
 
 fn away(residency: Residency, extent: u32, copy_of: Option<u32>) -> Kept {
     let stand_in = if residency == Residency::Stub { 48 } else { 0 };
-    Kept { residency, copy_of: copy_of.map(PageId), extent, stand_in, summary: false }
+    Kept { residency, copy_of: copy_of.map(PageId), extent, stand_in, summary: false, text: None }
 }
 
 fn places(pages: Vec<KeptPage>, input: u64, messages: u32) -> Places {
@@ -61,9 +62,10 @@ fn every_page_is_somewhere_and_counted_once() {
             page(7, 100, away(Residency::Evicted, 0, None)),
             page(8, 20, usual),
             page(9, 100, away(Residency::Evicted, 0, None)),
+            page(10, 100, away(Residency::Closed, 0, None)),
         ],
         378,
-        9,
+        10,
     );
     let at: Vec<At> = places.all.iter().map(|place| place.at).collect();
     let expected = [
@@ -77,11 +79,13 @@ fn every_page_is_somewhere_and_counted_once() {
         At::Evicted,
         At::Resident,
         At::Evicted,
+        At::Closed,
     ];
     assert_eq!(at, expected);
-    let counts = Counts { resident: 2, behind_stubs: 3, evicted: 3, forgotten: 1, pinned: 1 };
+    let counts =
+        Counts { resident: 2, behind_stubs: 3, evicted: 3, closed: 1, forgotten: 1, pinned: 1 };
     assert_eq!(places.counts, counts);
-    assert_eq!(counts.all(), 9);
+    assert_eq!(counts.all(), 10);
     // What the tools take is what is shown beside the pages: 10 + 48 + 20.
     assert_eq!(places.all[0].tokens, 300);
     assert_eq!((places.shown, places.fullness()), (Tokens(378), Some(189)));

@@ -1,0 +1,170 @@
+//! Why a process waits that waits for something other than a slot.
+
+use aosk::abi::{BudgetId, Error, Fact, Pid, Resource, Timestamp};
+use aosk::kernel::{ModelCall, ToolPhase, ToolWait, Wait};
+
+use super::past::of_process;
+use super::{NAME_MAX, Scene, Why};
+use crate::term::{cut, plural};
+
+impl Scene<'_> {
+    /// What a waiting process waits for.
+    pub(super) fn waits(&self, pid: Pid, on: &Wait) -> Result<Why, Error> {
+        let gives_up = |until: &Option<Timestamp>| {
+            until.map_or_else(String::new, |at| format!(", and gives up {}", self.when(at)))
+        };
+        Ok(match on {
+            Wait::Backoff { call, until } => self.backoff(pid, call, *until)?,
+            Wait::Quota { call, budget, asks: true } => self.asks(pid, call, *budget)?,
+            Wait::Quota { call, budget, asks: false } => self.no_room(call, *budget),
+            Wait::Tools { calls } => self.tools(pid, calls)?,
+            Wait::Child { child, until } => {
+                let who = child.map_or_else(|| "any child".to_owned(), |child| self.named(child));
+                let says = format!("waits for the end of {who}{}", gives_up(until));
+                Why { until: *until, ..Why::new("child", says) }
+            }
+            Wait::Message { from, until } => {
+                let who = from.map_or_else(|| "anyone".to_owned(), |from| self.named(from));
+                let says = format!("waits for a message from {who}{}", gives_up(until));
+                Why { until: *until, ..Why::new("message", says) }
+            }
+            Wait::Timer { until } => {
+                let says = format!("sleeps and wakes {}", self.when(*until));
+                Why { until: Some(*until), ..Why::new("timer", says) }
+            }
+        })
+    }
+
+    fn backoff(&self, pid: Pid, call: &ModelCall, until: Timestamp) -> Result<Why, Error> {
+        let mut last = None;
+        of_process(self.reader, pid, |_, fact| {
+            if let Fact::ModelRetried { code, message, .. } = fact {
+                last = Some((code, message));
+            }
+        })?;
+        let failed = plural(u64::from(call.failures), "failed attempt");
+        let why = last.map_or_else(String::new, |(code, message)| {
+            format!(", the last with {code}: {}", cut(&message, 2 * NAME_MAX))
+        });
+        let device = call.device().to_owned();
+        let says = format!("asks {device} again {} after {failed}{why}", self.when(until));
+        Ok(Why { until: Some(until), device: Some(device), ..Why::new("backoff", says) })
+    }
+
+    /// Nobody but a person can make room.
+    fn asks(&self, pid: Pid, call: &ModelCall, budget: BudgetId) -> Result<Why, Error> {
+        let mut last = None;
+        of_process(self.reader, pid, |_, fact| {
+            if let Fact::BudgetAsked { resource, .. } = fact {
+                last = Some(resource);
+            }
+        })?;
+        let more = last.map_or("anything", Resource::word);
+        let group = self.budgets.get(&budget).and_then(|node| node.group.as_ref());
+        let how = match group {
+            Some(group) => {
+                format!("raise groups.{} in the configuration and `aosk run --resume`", group.name)
+            }
+            None => {
+                let option = match last {
+                    Some(Resource::Tokens) => "--budget-tokens N",
+                    Some(Resource::MicroUsd) => "--budget-usd USD",
+                    Some(Resource::Steps) => "--max-steps N",
+                    Some(Resource::Calls | Resource::Children | Resource::Wall) | None => {
+                        "with larger bounds"
+                    }
+                };
+                format!("`aosk run --resume {option}`")
+            }
+        };
+        let says = format!(
+            "waits for a person to raise {}, which has no room for more {more}: {how}",
+            self.budget(budget)
+        );
+        let device = Some(call.device().to_owned());
+        Ok(Why { budget: Some(budget), device, ..Why::new("person", says) })
+    }
+
+    /// Time, or calls that are under way, will make room.
+    fn no_room(&self, call: &ModelCall, id: BudgetId) -> Why {
+        let node = self.budgets.get(&id);
+        let until = node.and_then(|node| node.room_at);
+        let worst = plural(call.input.0.saturating_add(call.options.output_max.0), "token");
+        let name = self.budget(id);
+        let device = call.device();
+        let says = match (until, node) {
+            (Some(at), _) => format!(
+                "waits for room in {name}, which has none for a call of up to {worst} to {device} \
+                 until {}",
+                self.when(at).trim_start_matches("at ")
+            ),
+            (None, Some(node)) => format!(
+                "waits for room in {name} for a call of up to {worst} to {device}: {} are held for \
+                 calls under way, and what they do not use comes back",
+                plural(node.reserved.tokens.0, "token")
+            ),
+            (None, None) => format!("waits for room in {name}"),
+        };
+        let device = Some(device.to_owned());
+        Why { until, budget: Some(id), device, ..Why::new("budget", says) }
+    }
+
+    /// A node for a person.
+    fn budget(&self, id: BudgetId) -> String {
+        let Some(node) = self.budgets.get(&id) else { return format!("budget {id}") };
+        match (&node.group, node.parent) {
+            (Some(group), _) => format!("budget {id} of the group {}", group.name),
+            (None, None) => format!("budget {id} of everything"),
+            (None, Some(_)) => format!("budget {id}"),
+        }
+    }
+
+    fn tools(&self, pid: Pid, calls: &[ToolWait]) -> Result<Why, Error> {
+        let mut began = std::collections::BTreeMap::new();
+        of_process(self.reader, pid, |at, fact| {
+            if let Fact::ToolCalled { call, .. } = fact {
+                began.insert(call.number, at);
+            }
+        })?;
+        let mut parts = Vec::new();
+        let mut until = None;
+        for call in calls {
+            let tool = cut(&call.tool, NAME_MAX);
+            match call.phase {
+                ToolPhase::Returned { .. } => {}
+                ToolPhase::Queued { .. } => {
+                    parts.push(format!("{tool}, which waits for its turn or a slot"));
+                }
+                ToolPhase::InFlight { deadline } => {
+                    until = until.max(Some(deadline));
+                    let since = began
+                        .get(&call.number)
+                        .map_or_else(String::new, |at| format!(" for {}", self.now.since(*at)));
+                    parts.push(format!("{tool}, which has run{since}"));
+                }
+            }
+        }
+        let more = parts.len().saturating_sub(3);
+        parts.truncate(3);
+        let mut says = format!("waits for the tool {}", parts.join("; for "));
+        if more > 0 {
+            says.push_str(&format!("; and for {}", plural(more as u64, "more")));
+        }
+        if let Some(at) = until {
+            says.push_str(&format!("; given up {}", self.when(at)));
+        }
+        Ok(Why { until, ..Why::new("tool", says) })
+    }
+}
+
+/// What a process did that waits, as part of a sentence.
+pub(super) fn word(on: &Wait) -> &'static str {
+    match on {
+        Wait::Backoff { .. } => "waiting to ask a model again",
+        Wait::Quota { .. } => "waiting for room in a budget",
+        Wait::Tools { .. } => "waiting for tools",
+        Wait::Child { .. } => "waiting for a child",
+        Wait::Message { .. } => "waiting for a message",
+        Wait::Timer { .. } => "asleep",
+    }
+}

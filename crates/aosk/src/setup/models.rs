@@ -1,0 +1,211 @@
+//! The models that agents may ask: the one that is chosen, or all that the chosen route leads to, and
+//! those that the configuration names besides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aosk::ModelDevice;
+use aosk::abi::{Error, ErrorCode, Tokens};
+use aosk::kernel::memory::{CacheRules, rules};
+use aosk::kernel::{Choice, Route};
+use aosk::model::{How, Resolved, resolve};
+
+use crate::cli::ModelArgs;
+use crate::config::Config;
+use crate::term::note;
+
+/// The models, set up.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Models {
+    /// What the agent asks: a device, or a route.
+    pub(crate) name: String,
+    /// The devices, each once.
+    pub(crate) devices: Vec<ModelDevice>,
+    /// The routes, which lead to devices that are there.
+    pub(crate) routes: BTreeMap<String, Route>,
+    /// The devices by the names they are written with.
+    written: BTreeMap<String, String>,
+}
+
+impl Models {
+    /// One device.
+    pub(crate) fn one(device: ModelDevice) -> Self {
+        Self { name: device.name.clone(), devices: vec![device], ..Self::default() }
+    }
+
+    /// Whether agents that ask this name are answered.
+    pub(crate) fn answers(&self, name: &str) -> bool {
+        self.routes.contains_key(name) || self.devices.iter().any(|device| device.name == name)
+    }
+
+    /// Sets up the model that is to make summaries, if the command line or the configuration names
+    /// one, and returns its name. One of the same provider as the model that agents ask is found at the
+    /// same address.
+    pub(crate) async fn summaries(
+        &mut self,
+        args: &ModelArgs,
+        config: &Config,
+    ) -> Result<Option<String>, Error> {
+        let Some(spec) = args.summary_model.as_deref().or(config.summary_model.as_deref()) else {
+            return Ok(None);
+        };
+        if self.answers(spec) {
+            return Ok(Some(spec.to_owned()));
+        }
+        let provider = |name: &str| name.split_once(':').map(|(provider, _)| provider.to_owned());
+        let base_url = address(spec, args, config).or(args.base_url.as_deref());
+        let base_url = base_url.filter(|_| provider(spec) == provider(&self.name));
+        let (_, name) = self.add(Some(spec), (args, config), base_url).await?;
+        note(&format!("summaries: {name}"));
+        Ok(Some(name))
+    }
+
+    /// Sets up one model, unless it is there already. Returns how it was chosen, and its device's name.
+    async fn add(
+        &mut self,
+        written: Option<&str>,
+        (args, config): (&ModelArgs, &Config),
+        base_url: Option<&str>,
+    ) -> Result<(How, String), Error> {
+        if let Some(device) = written.and_then(|written| self.written.get(written)) {
+            return Ok((How::Chosen, device.clone()));
+        }
+        let resolved = resolve(written, base_url, &|name| std::env::var(name).ok()).await?;
+        let (how, name) = (resolved.how, resolved.device.clone());
+        if let Some(written) = written {
+            self.written.insert(written.to_owned(), name.clone());
+        }
+        if !self.devices.iter().any(|device| device.name == name) {
+            let said = written.and_then(|written| config.devices.get(written));
+            let said = said.or_else(|| config.devices.get(&name)).cloned().unwrap_or_default();
+            let slots = args.slots.or(said.slots).or(config.slots);
+            let mut device = device(resolved, slots, args.window.or(config.window));
+            device.rates = said.rates;
+            self.devices.push(device);
+        }
+        Ok((how, name))
+    }
+}
+
+/// Finds the model or the route that the command line, the configuration or the environment names, and
+/// says which it is and why; and the other models that the configuration names, as far as they can be
+/// set up.
+pub(crate) async fn models(args: &ModelArgs, config: &Config) -> Result<Models, Error> {
+    let mut models = Models::default();
+    let spec = args.model.as_deref().or(config.default_model.as_deref());
+    match spec.and_then(|spec| Some((spec, config.routes.get(spec)?))) {
+        Some((name, route)) => {
+            for (written, _) in &route.backends {
+                let set_up =
+                    models.add(Some(written), (args, config), address(written, args, config));
+                set_up.await.map_err(|mut error| {
+                    let text = format!("{} (a model of the route {name})", error.message);
+                    error.message = text;
+                    error
+                })?;
+            }
+            name.clone_into(&mut models.name);
+        }
+        None => {
+            let own = spec.and_then(|spec| config.devices.get(spec)?.base_url.as_deref());
+            let base_url = args.base_url.as_deref().or(own).or(config.base_url.as_deref());
+            let set_up = models.add(spec, (args, config), base_url).await;
+            let (how, name) = set_up.map_err(|error| of_configuration(error, args, config))?;
+            note(&format!("model: {name}{}", why(how)));
+            models.name = name;
+        }
+    }
+    others(&mut models, args, config).await;
+    for (name, route) in &config.routes {
+        let mut there = route.clone();
+        there.backends.retain_mut(|(written, _)| {
+            let device = models.written.get(written);
+            device.map(|device| device.clone_into(written)).is_some()
+        });
+        if !there.backends.is_empty() {
+            models.routes.insert(name.clone(), there);
+        }
+    }
+    if let Some(route) = models.routes.get(&models.name) {
+        note(&format!("model: {}, {}", models.name, leads(route)));
+    }
+    Ok(models)
+}
+
+/// The models of the configuration that were not asked for: agents may ask them.
+async fn others(models: &mut Models, args: &ModelArgs, config: &Config) {
+    let routed = config.routes.values().flat_map(|route| &route.backends).map(|(name, _)| name);
+    let named: BTreeSet<&String> = config.devices.keys().chain(routed).collect();
+    for written in named {
+        let set_up = models.add(Some(written), (args, config), address(written, args, config));
+        if let Err(error) = set_up.await {
+            note(&format!("{written} of the configuration is left out: {}", error.message));
+        }
+    }
+}
+
+/// The address of a model that a route leads to, or that is only named in the configuration.
+fn address<'a>(written: &str, args: &'a ModelArgs, config: &'a Config) -> Option<&'a str> {
+    let own = config.devices.get(written).and_then(|device| device.base_url.as_deref());
+    let spec = args.model.as_ref().or(config.default_model.as_ref());
+    let is_routed = spec.is_some_and(|name| config.routes.contains_key(name));
+    let given = args.base_url.as_deref().filter(|_| is_routed);
+    // A script has no address.
+    let is_script = written.split(':').next().is_some_and(|name| name == "scripted");
+    own.or(given).or(config.base_url.as_deref()).filter(|_| !is_script)
+}
+
+/// The error with where the name comes from.
+fn of_configuration(mut error: Error, args: &ModelArgs, config: &Config) -> Error {
+    if args.model.is_none() && config.default_model.is_some() {
+        let path = config.path.display();
+        error.message = format!("{} (the default_model of {path})", error.message);
+    } else if error.code == ErrorCode::ModelUnknown && !config.routes.is_empty() {
+        let routes: Vec<_> = config.routes.keys().map(String::as_str).collect();
+        error.hint = format!("{}; routes: {}", error.hint, routes.join(", "));
+    }
+    error
+}
+
+fn why(how: How) -> String {
+    match how {
+        How::Chosen => String::new(),
+        How::FromEnvironment(variable) => format!(" (from {variable})"),
+        How::LocalOllama => " (an Ollama runs on this machine)".to_owned(),
+        How::ScriptedDefault => " (no provider is configured: this is the offline scripted model; \
+            set --model provider:name or an API key variable)"
+            .to_owned(),
+    }
+}
+
+/// Where a route leads.
+fn leads(route: &Route) -> String {
+    let names: Vec<_> = route.backends.iter().map(|(name, _)| name.as_str()).collect();
+    match route.choice {
+        Choice::InOrder => names.join(", then "),
+        Choice::ByWeight => {
+            let weighted = route.backends.iter().map(|(name, weight)| format!("{name} ({weight})"));
+            weighted.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// The device of a resolved model.
+fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelDevice {
+    let given = window.map(Tokens);
+    let context = match (resolved.context, given) {
+        (Some(known), Some(given)) => Some(known.min(given)),
+        (known, given) => known.or(given),
+    };
+    ModelDevice {
+        slots: slots.unwrap_or(resolved.slots),
+        continues: resolved.continues,
+        price: resolved.price.unwrap_or_default(),
+        long_price: resolved.long_price,
+        tokenizer: resolved.tokenizer,
+        context,
+        cache: rules(resolved.cache).unwrap_or_else(CacheRules::free),
+        long_cache: resolved.long_cache.and_then(rules),
+        stream: true,
+        ..ModelDevice::new(resolved.device, resolved.driver)
+    }
+}
