@@ -1,9 +1,13 @@
 //! When a running call gives up its slot.
 //!
-//! For an urgent process: one that waits, and is so much more urgent than a running call that waiting
-//! would be wrong, takes the slot of the least urgent one; of several, of the one that began last, as
-//! the least is lost with it. For a time slice: a call that has run for its slice while others wait goes
-//! back into the queue, where it stands by what it has had.
+//! For an urgent process: one that is the first to wait, and is so much more urgent than a running call
+//! that waiting would be wrong, takes the slot of the least urgent one that began before it came to
+//! wait; of several, of the one that began last, as the least is lost with it. Who is urgent and not
+//! the first has had more than its share: that is for the policy, and a call that was just given its
+//! slot is not cut off at once.
+//!
+//! For a time slice: a call that has run for its slice while others wait goes back into the queue, where
+//! it stands by what it has had.
 //!
 //! A call is cut off only where that is worth it. What is left of it is estimated from the answers its
 //! process had before and from the pace of the device. It must be more than ending the call and going
@@ -21,13 +25,17 @@ use crate::process::{ModelCall, Process, State};
 use crate::scheduler::expected_output;
 
 impl Kernel {
-    /// Has a running call give up its slot for the most urgent of a queue that has no slot free.
+    /// Has a running call give up its slot for the first of a queue that has no slot free, if it is
+    /// urgent.
     pub(crate) fn preempt_a_call(&mut self, cx: &mut Ctx<'_>) -> bool {
         if !self.config.policy.preempts() {
             return false;
         }
         let found = self.devices.pools().flat_map(|pool| &pool.queues).find_map(|queue| {
-            let (priority, pid) = self.index.most_urgent(*queue)?;
+            let (_, pid) = self.index.first_ready(*queue)?;
+            let process = self.processes.get(pid)?;
+            let (_, came) = process.stats.times.phase?;
+            let priority = process.priority;
             let backends = self.devices.backends(*queue);
             // One slot at a time is given up on a device, and only one that would be free then.
             let mut full = backends.into_iter().filter(|id| {
@@ -38,7 +46,7 @@ impl Kernel {
                 })
             });
             let (device, victim) =
-                full.find_map(|id| Some((id, self.victim(cx.now, id, priority)?)))?;
+                full.find_map(|id| Some((id, self.victim((cx.now, came), id, priority)?)))?;
             Some((pid, device, victim))
         });
         let Some((by, device, victim)) = found else {
@@ -49,13 +57,21 @@ impl Kernel {
     }
 
     /// Whose call on the device is cut off for a process of this priority, if anybody's is.
-    fn victim(&self, now: Timestamp, device: DeviceId, priority: u8) -> Option<Pid> {
+    fn victim(
+        &self,
+        (now, came): (Timestamp, Timestamp),
+        device: DeviceId,
+        priority: u8,
+    ) -> Option<Pid> {
         let margin = if broken!(self, MarginIgnored) { 0 } else { limits::PREEMPT_MARGIN };
         let urgent = |of: u8| priority.saturating_add(margin) <= of;
         let running = self.index.running(device).take_while(|(of, _)| urgent(*of));
         running.map(|(_, pid)| pid).find(|pid| {
             let process = self.processes.get(*pid);
-            process.is_some_and(|process| self.is_worth_cutting(now, device, process))
+            process.is_some_and(|process| {
+                let began = process.state.call().map(|call| call.started);
+                began <= Some(came) && self.is_worth_cutting(now, device, process)
+            })
         })
     }
 

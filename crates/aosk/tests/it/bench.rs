@@ -45,7 +45,7 @@ fn a_bench_ends_with_one_json_object() {
         assert_eq!((&found["unplanned_breaks"], &found["overruns"]), (&0.into(), &0.into()));
     }
     let hit = |policy: &str| json["policies"][policy]["hit_rate"]["vllm16"].as_f64().unwrap();
-    assert!(hit("priced") > 0.9 && hit("priced") > hit("naive") + 0.2, "{json}");
+    assert!(hit("priced") > 0.85 && hit("priced") > hit("naive") + 0.2, "{json}");
     // The same again gives the same, but for the clock.
     let again = machine.aosk(&args).expect(0).json();
     assert_eq!(again["policies"]["priced"]["hit_rate"], json["policies"]["priced"]["hit_rate"]);

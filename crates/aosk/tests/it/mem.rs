@@ -160,7 +160,7 @@ fn a_person_reads_what_is_there_what_left_and_why() {
         "process     p1 agent\n",
         "state       exited: finished\n",
         "model       openai:test-model\n",
-        "limit       3,904 tokens by the provider, which counts 0.6",
+        "limit       3,904 tokens by the provider, which counts 0.",
         "policy      priced, prefer cost\n",
         "^ pinned ",
         " . free ",
@@ -269,7 +269,9 @@ fn narrow(most: u64) -> Scene {
             let said = json!({"error": {"message": "too long", "code": "context_length_exceeded"}});
             return Reply::Status(400, "", said.to_string());
         }
-        let read = Reply::call("r", "read_file", &json!({ "path": "part.txt" }));
+        // The same again and again would be a runaway.
+        let path = format!("part{index}.txt");
+        let read = Reply::call("r", "read_file", &json!({ "path": path }));
         let reply = match index {
             20 => Reply::Held(Box::new(read)),
             0..22 => read,
@@ -279,7 +281,10 @@ fn narrow(most: u64) -> Scene {
     });
     let scene = Scene::new(Wire::OpenAi, server);
     let text = "a line of the part\n".repeat(30);
-    fs::write(scene.machine.path("work/part.txt"), text).expect("writes");
+    for index in 0..22 {
+        let path = scene.machine.path(&format!("work/part{index}.txt"));
+        fs::write(path, &text).expect("writes");
+    }
     scene
 }
 

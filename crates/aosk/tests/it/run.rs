@@ -525,7 +525,9 @@ fn a_flood_of_output_is_bounded() {
 #[test]
 fn a_budget_stops_the_agent_and_says_which() {
     let endless = || {
-        let server = ModelServer::start(Wire::OpenAi, |_, _| calculate("a", "1+1"));
+        // Something new each time: the same again and again would be a runaway.
+        let server =
+            ModelServer::start(Wire::OpenAi, |index, _| calculate("a", &format!("1+{index}")));
         Scene::new(Wire::OpenAi, server)
     };
     let scene = endless();
