@@ -1,3 +1,5 @@
+//! The budget tree as people see it.
+
 use super::bar::Bar;
 
 fn bar(used: u64, held: u64, limit: u64) -> String {

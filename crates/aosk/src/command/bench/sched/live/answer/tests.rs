@@ -1,3 +1,5 @@
+//! What a model server of the benchmark answers.
+
 use std::sync::Arc;
 
 use super::super::account::Account;

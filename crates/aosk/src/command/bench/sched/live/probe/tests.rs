@@ -1,3 +1,5 @@
+//! When a probe says that a call was entered, returned and dropped.
+
 use std::time::Duration;
 
 use aosk::abi::{
