@@ -90,12 +90,14 @@ impl Kernel {
         true
     }
 
-    /// For whom of the queue a slot of the device was given up, if it is still the one to have it.
+    /// For whom of the queue a slot of the device was given up, if it still waits there.
     fn promised(&self, id: DeviceId, queue: QueueId) -> Option<Pid> {
         let pid = self.devices.get(id)?.promised.filter(|_| !broken!(self, PromiseIgnored))?;
-        let most_urgent = self.index.most_urgent(queue).map(|(_, pid)| pid);
-        let first = self.index.first_ready(queue).map(|(_, pid)| pid);
-        (most_urgent == Some(pid) || first == Some(pid)).then_some(pid)
+        let process = self.processes.get(pid)?;
+        let State::Ready { call } = &process.state else {
+            return None;
+        };
+        (self.devices.queue(&call.options.model) == Some(queue)).then_some(pid)
     }
 
     /// The devices that have a slot free for the queue, the one to be asked first at the front.

@@ -23,9 +23,6 @@ pub(crate) enum Owner {
     Device(DeviceId),
 }
 
-/// The priority of a process that waits, and when it became ready.
-type Urgency = (u8, u64);
-
 /// The priority of a process that runs, and when its call began.
 type Standing = (u8, Timestamp);
 
@@ -80,8 +77,6 @@ struct Ready {
     rank: Rank,
     /// The nodes under which it stands there, up to the root.
     under: Vec<BudgetId>,
-    /// How urgent it is, whatever the policy: its priority and its place in the queue.
-    urgency: Urgency,
 }
 
 /// All queues.
@@ -94,7 +89,6 @@ pub(crate) struct Index {
     ready: BTreeMap<QueueId, RunQueue>,
     /// Where tenants and groups stand among those beside them.
     ranks: BTreeMap<(QueueId, BudgetId), Rank>,
-    urgent: BTreeMap<QueueId, BTreeSet<(Urgency, Pid)>>,
     competing: BTreeMap<(PoolId, BudgetId), Competing>,
     model_slots: BTreeMap<DeviceId, u32>,
     /// Calls that run, by priority and by when they began.
@@ -117,11 +111,6 @@ impl Index {
     /// Who is first in a queue, and the rank of the way to it at the highest level.
     pub(crate) fn first_ready(&self, queue: QueueId) -> Option<(Rank, Pid)> {
         self.ready.get(&queue)?.first(ROOT)
-    }
-
-    /// The most urgent in a queue, with its priority.
-    pub(crate) fn most_urgent(&self, queue: QueueId) -> Option<(u8, Pid)> {
-        self.urgent.get(&queue)?.first().map(|((priority, _), pid)| (*priority, *pid))
     }
 
     /// Who competes right under the node for the models of the pool.
@@ -274,15 +263,10 @@ impl Index {
                     queue.remove(pid, ready.rank, &way);
                     queue.is_empty()
                 });
-                remove_from(&mut self.urgent, &ready.queue, |queue| {
-                    queue.remove(&(ready.urgency, pid));
-                    queue.is_empty()
-                });
             }
             if let Some(ready) = &new.ready {
                 let way = self.way(ready);
                 self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
-                self.urgent.entry(ready.queue).or_default().insert((ready.urgency, pid));
             }
         }
         if old.competes != new.competes {
@@ -390,8 +374,7 @@ impl Place {
                 Levels::One => vec![ROOT],
                 Levels::Groups => budgets.groups_above(process.spec.budget),
             };
-            let urgency = (process.priority, candidate.since);
-            place.ready = Some(Ready { queue, rank, under, urgency });
+            place.ready = Some(Ready { queue, rank, under });
         }
         place.competes = competes(process, devices, budgets);
         // A stopped process starts nothing; what it has in flight goes on.

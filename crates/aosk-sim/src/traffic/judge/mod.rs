@@ -322,6 +322,9 @@ impl<'a> Judge<'a> {
                     }
                     self.steady = false;
                     self.weigh(*priority);
+                    for device in self.devices.values_mut() {
+                        device.promised = None;
+                    }
                 }
                 Command::SetPolicy { policy } => {
                     self.policy.clone_from(policy);
