@@ -6,6 +6,8 @@
 //! | [`driver`] | the trait every driver has, its request and its deltas |
 //! | [`openai`] | the chat-completions wire format |
 //! | [`anthropic`] | the Messages wire format |
+//! | [`gemini`] | Gemini's own wire format |
+//! | `order`, `arguments` | what of an answer goes back to its provider, and in which order |
 //! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
 //! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
@@ -19,6 +21,7 @@
 //! | `counted` | what a provider counted, and whether to believe it |
 //! | [`endpoint`] | one provider's address, key and bounds |
 //! | `exchange` | one attempt over HTTP, as all wire formats make it |
+//! | `picture` | pictures in whichever form they came |
 //! | `egress`, `sse`, `text`, `surrogate` | the HTTP client, event streams, lenient texts |
 //! | `failure`, `retry_after` | what a refusal means, and when to come back |
 //! | `rate_headers` | how much more a provider takes for now |
@@ -26,6 +29,7 @@
 //! A driver makes one attempt; only a stale connection is replaced. Retries, slots, budgets and total time are the kernel's.
 
 pub mod anthropic;
+mod arguments;
 mod cache_hints;
 mod caching;
 pub mod continuing;
@@ -37,8 +41,11 @@ pub mod embeddings;
 pub mod endpoint;
 mod exchange;
 mod failure;
+pub mod gemini;
 pub mod openai;
+mod order;
 mod own_server;
+mod picture;
 pub mod price;
 pub mod provider;
 mod rate_headers;
@@ -51,6 +58,8 @@ pub mod scripted;
 mod seam;
 mod sse;
 mod surrogate;
+#[cfg(test)]
+mod testing;
 mod text;
 pub mod tokenizer;
 pub mod tokens;

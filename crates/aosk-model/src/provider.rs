@@ -20,6 +20,8 @@ pub enum Wire {
         /// Whether the provider caches only what is marked.
         cache_marks: bool,
     },
+    /// Gemini's own.
+    Gemini,
 }
 
 /// One provider.
@@ -35,6 +37,8 @@ pub struct Provider {
     pub base_url_variable: Option<&'static str>,
     /// The environment variable that has the key.
     pub key_variable: &'static str,
+    /// Others that may have it, where that one is not set.
+    pub other_key_variables: &'static [&'static str],
     /// Whether the provider wants a key at its own address.
     pub needs_key: bool,
     /// The wire format.
@@ -66,6 +70,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.anthropic.com",
         base_url_variable: Some("ANTHROPIC_BASE_URL"),
         key_variable: "ANTHROPIC_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: Wire::Anthropic { version: Version::V2026, cache_marks: true },
         default_model: Some("claude-sonnet-5-5"),
@@ -79,6 +84,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.openai.com/v1",
         base_url_variable: Some("OPENAI_BASE_URL"),
         key_variable: "OPENAI_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: PLAIN,
         default_model: Some("gpt-5.4-mini"),
@@ -87,11 +93,26 @@ pub const PROVIDERS: &[Provider] = &[
         long_cache: None,
     },
     Provider {
+        name: "gemini",
+        aliases: &["google"],
+        base_url: "https://generativelanguage.googleapis.com",
+        base_url_variable: Some("GOOGLE_GEMINI_BASE_URL"),
+        key_variable: "GOOGLE_API_KEY",
+        other_key_variables: &["GEMINI_API_KEY"],
+        needs_key: true,
+        wire: Wire::Gemini,
+        default_model: Some("gemini-3.8-flash"),
+        slots: HOSTED,
+        cache: "gemini",
+        long_cache: None,
+    },
+    Provider {
         name: "deepseek",
         aliases: &[],
         base_url: "https://api.deepseek.com",
         base_url_variable: None,
         key_variable: "DEEPSEEK_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: ECHOED,
         default_model: Some("deepseek-flash"),
@@ -105,6 +126,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.moonshot.ai/v1",
         base_url_variable: None,
         key_variable: "MOONSHOT_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: ECHOED,
         default_model: Some("kimi-k2.6"),
@@ -118,6 +140,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         base_url_variable: None,
         key_variable: "DASHSCOPE_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: ECHOED,
         default_model: Some("qwen3.8-flash"),
@@ -132,6 +155,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.minimax.io/anthropic",
         base_url_variable: None,
         key_variable: "MINIMAX_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: Wire::Anthropic { version: Version::V2023, cache_marks: false },
         default_model: Some("MiniMax-M3"),
@@ -145,6 +169,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://open.bigmodel.cn/api/paas/v4",
         base_url_variable: None,
         key_variable: "ZHIPUAI_API_KEY",
+        other_key_variables: &["ZAI_API_KEY"],
         needs_key: true,
         wire: ECHOED,
         default_model: Some("glm-4.6"),
@@ -158,6 +183,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.mistral.ai/v1",
         base_url_variable: None,
         key_variable: "MISTRAL_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         // It refuses fields that it does not know, and sends usage unasked.
         wire: Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: false },
@@ -173,6 +199,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.groq.com/openai/v1",
         base_url_variable: None,
         key_variable: "GROQ_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: PLAIN,
         default_model: Some("llama-3.3-70b-versatile"),
@@ -186,6 +213,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://openrouter.ai/api/v1",
         base_url_variable: None,
         key_variable: "OPENROUTER_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: Wire::OpenAi { reasoning: ReasoningField::Reasoning, stream_usage: true },
         default_model: Some("openrouter/auto"),
@@ -199,6 +227,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "http://127.0.0.1:11434/v1",
         base_url_variable: None,
         key_variable: "OLLAMA_API_KEY",
+        other_key_variables: &[],
         needs_key: false,
         wire: PLAIN,
         default_model: None,
@@ -212,6 +241,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "http://127.0.0.1:8000/v1",
         base_url_variable: None,
         key_variable: "VLLM_API_KEY",
+        other_key_variables: &[],
         needs_key: false,
         wire: ECHOED,
         default_model: None,
@@ -225,6 +255,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "http://127.0.0.1:8080/v1",
         base_url_variable: None,
         key_variable: "LLAMA_API_KEY",
+        other_key_variables: &[],
         needs_key: false,
         wire: ECHOED,
         // The server has one model and takes any name for it.
@@ -234,6 +265,13 @@ pub const PROVIDERS: &[Provider] = &[
         long_cache: None,
     },
 ];
+
+impl Provider {
+    /// The variables that may have the key, the first of which wins.
+    pub fn key_variables(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.key_variable).chain(self.other_key_variables.iter().copied())
+    }
+}
 
 /// The provider of this name or alias, in any case.
 #[must_use]

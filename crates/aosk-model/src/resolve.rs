@@ -5,6 +5,7 @@
 //! scripted model, so that everything can be tried without a provider.
 
 mod embedding;
+mod wiring;
 
 use std::fmt;
 use std::fs::File;
@@ -16,20 +17,18 @@ use aosk_abi::{Error, ErrorCode, Price, Tokens};
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::anthropic::{self, Anthropic};
 use crate::caching::{self, Caching};
-use crate::continuing::{self, Continuation, Continuing};
+use crate::continuing::{self, Continuation};
 use crate::driver::Driver;
-use crate::endpoint::{Bounds, Endpoint, KeyHeader};
-use crate::openai::{self, LengthField, OpenAi};
 use crate::own_server::OwnServer;
 use crate::price::{self, Model};
-use crate::provider::{self, PROVIDERS, Provider, Wire};
+use crate::provider::{self, PROVIDERS, Provider};
 use crate::script::Script;
 use crate::scripted::Scripted;
 use crate::tokenizer::Tokenizer;
 
 pub use embedding::{check_embedder, embedder};
+use wiring::Wiring;
 
 /// The name of the scripted model.
 pub const SCRIPTED: &str = "scripted";
@@ -169,9 +168,9 @@ pub fn check_base_url(url: &str, name: &str) -> Result<(), Error> {
 /// The best there is when nothing is named.
 async fn found(env: Env<'_>) -> Result<Resolved, Error> {
     for provider in PROVIDERS.iter().filter(|provider| provider.needs_key) {
-        if key(provider, env).is_some() {
+        if let Some((variable, _)) = keyed(provider, env) {
             let resolved = named(provider, None, None, env).await?;
-            return Ok(Resolved { how: How::FromEnvironment(provider.key_variable), ..resolved });
+            return Ok(Resolved { how: How::FromEnvironment(variable), ..resolved });
         }
     }
     if let Some(ollama) = provider::find("ollama") {
@@ -331,9 +330,10 @@ async fn named(
     let is_free = !provider.needs_key;
     let caching = Caching::of(provider, &model, known, is_own);
     let (continuing, continued_at) = continuing::of(provider, &model, is_own);
+    let wiring = Wiring { provider, device: &device, model: &model, base: &base, key };
     let long_price = known.filter(|_| caching.long_class.is_some()).and_then(Model::long_price);
     Ok(Resolved {
-        driver: driver(provider, &device, &model, &base, key, caching, (continuing, continued_at))?,
+        driver: wiring.driver(caching, continuing, continued_at)?,
         device,
         price: known.map(Model::price).or_else(|| is_free.then(Price::default)),
         long_price,
@@ -348,65 +348,18 @@ async fn named(
     })
 }
 
-fn driver(
-    provider: &Provider,
-    device: &str,
-    model: &str,
-    base: &str,
-    key: Option<SecretString>,
-    caching: Caching,
-    (continuing, continued_at): (Continuing, Option<&str>),
-) -> Result<Arc<dyn Driver>, Error> {
-    let bounds = Bounds::default();
-    Ok(match provider.wire {
-        Wire::OpenAi { reasoning, stream_usage } => {
-            let key = key.map(|key| (KeyHeader::Bearer, key));
-            let beta = continued_at
-                .map(|base| Endpoint::new(device, base, openai::PATH, key.clone(), bounds));
-            let endpoint = Endpoint::new(device, base, openai::PATH, key, bounds)?;
-            let length = if provider.name == "openai"
-                && (base == provider.base_url || is_newer_openai(model))
-            {
-                LengthField::MaxCompletionTokens
-            } else {
-                LengthField::MaxTokens
-            };
-            let Caching { key: cache_key, breakpoints, .. } = caching;
-            let dialect = openai::Dialect {
-                length,
-                reasoning,
-                stream_usage,
-                cache_key,
-                breakpoints,
-                continuing,
-            };
-            let driver = OpenAi::new(endpoint, model, dialect);
-            Arc::new(match beta.transpose()? {
-                Some(beta) => driver.continued_at(beta),
-                None => driver,
-            })
-        }
-        Wire::Anthropic { version, cache_marks } => {
-            let key = key.map(|key| (KeyHeader::XApiKey, key));
-            // The path begins with the /v1 that people know from other base URLs.
-            let base = base.trim_end_matches('/').trim_end_matches("/v1");
-            let endpoint = Endpoint::new(device, base, anthropic::PATH, key, bounds)?;
-            let dialect = anthropic::Dialect { version, cache_marks, continuing };
-            Arc::new(Anthropic::new(endpoint, model, dialect))
-        }
-    })
-}
-
-/// Whether the model is one of those that refuse `max_tokens`, behind whichever address.
-fn is_newer_openai(model: &str) -> bool {
-    ["gpt-5", "gpt-6", "o1", "o3", "o4"].iter().any(|prefix| model.starts_with(prefix))
-}
-
 /// The key in the environment, if there is one.
 fn key(provider: &Provider, env: Env<'_>) -> Option<SecretString> {
-    let key = env(provider.key_variable)?;
-    let key = key.trim();
-    (!key.is_empty()).then(|| SecretString::from(key))
+    keyed(provider, env).map(|(_, key)| key)
+}
+
+/// The first variable that has the provider's key, and the key.
+fn keyed(provider: &Provider, env: Env<'_>) -> Option<(&'static str, SecretString)> {
+    provider.key_variables().find_map(|variable| {
+        let key = env(variable)?;
+        let key = key.trim();
+        (!key.is_empty()).then(|| (variable, SecretString::from(key)))
+    })
 }
 
 /// The address that the environment gives instead of the provider's own.

@@ -12,6 +12,8 @@ use super::prefix::Prefixes;
 use super::{Breakpoints, Dialect, LengthField, ReasoningField};
 use crate::continuing::Continuation;
 use crate::driver::Request;
+use crate::order;
+use crate::picture::Picture;
 
 /// Characters that OpenAI takes in the name of a speaker.
 const NAME_CHARS_MAX: usize = 64;
@@ -107,7 +109,7 @@ pub(super) fn render_message(
             wire.content = content.as_ref().map(|content| WireContent { content, mark });
             wire.tool_calls = tool_calls.iter().map(WireCall::new).collect();
             // Blocks with a provider's signature mean nothing to another provider.
-            let reasoning = reasoning.as_deref().filter(|text| !text.starts_with("[{\"type\":"));
+            let reasoning = reasoning.as_deref().filter(|text| !order::is_blocks(text));
             match reasoning_field {
                 ReasoningField::Nowhere => {}
                 ReasoningField::ReasoningContent => wire.reasoning_content = reasoning,
@@ -254,16 +256,28 @@ impl Serialize for WireContent<'_> {
             let mark = self.mark.filter(|_| marked == Some(index));
             match part {
                 Part::Text { text } | Part::Page { text, .. } => WirePart::text(text, mark),
-                Part::Other { json } => WirePart::Other(json),
+                Part::Image { media_type, data } => {
+                    WirePart::picture(Picture::Bytes { media_type, data })
+                }
+                // What is in this format's own form may say more than is read of it.
+                Part::Other { json } => match Picture::of(part).filter(|_| !is_own(json)) {
+                    Some(picture) => WirePart::picture(picture),
+                    None => WirePart::Other(json),
+                },
             }
         }))
     }
 }
 
+/// Whether a part has the form that pictures have in this format.
+fn is_own(json: &Value) -> bool {
+    json.get("type").is_some_and(|kind| kind == "image_url")
+}
+
 fn is_text(part: &Part) -> bool {
     match part {
         Part::Text { .. } | Part::Page { .. } => true,
-        Part::Other { .. } => false,
+        Part::Image { .. } | Part::Other { .. } => false,
     }
 }
 
@@ -271,6 +285,7 @@ fn is_text(part: &Part) -> bool {
 #[serde(untagged)]
 enum WirePart<'a> {
     Text(WireText<'a>),
+    Picture(WirePicture),
     Other(&'a Value),
 }
 
@@ -278,6 +293,22 @@ impl<'a> WirePart<'a> {
     fn text(text: &'a str, mark: Option<Mark>) -> Self {
         Self::Text(WireText { kind: "text", text, mark })
     }
+
+    fn picture(picture: Picture<'_>) -> Self {
+        Self::Picture(WirePicture { kind: "image_url", image_url: WireUrl { url: picture.url() } })
+    }
+}
+
+#[derive(Serialize)]
+struct WirePicture {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    image_url: WireUrl,
+}
+
+#[derive(Serialize)]
+struct WireUrl {
+    url: String,
 }
 
 #[derive(Serialize)]

@@ -441,3 +441,26 @@ fn a_page_that_was_brought_back_is_text() {
     let part = format!(r#"{{"type":"text","text":"old"{BREAKPOINT}}}]}}"#);
     assert!(beside.contains(&part), "{beside}");
 }
+
+#[test]
+fn a_picture_is_a_part_in_whichever_form_it_came() {
+    let form = |part: Part| {
+        let text = Part::Text { text: "see".into() };
+        let message = Message::User { content: Content::Parts(vec![text, part]), name: None };
+        let mut out = Vec::new();
+        request::render_message(&message, ReasoningField::Nowhere, None, &mut out).expect("writes");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let sent = |url: &str| {
+        format!(
+            r#"{{"role":"user","content":[{{"type":"text","text":"see"}},{{"type":"image_url","image_url":{url}}}]}}"#
+        )
+    };
+    let other = |json: &str| Part::Other { json: serde_json::from_str(json).expect("JSON") };
+    let inline = sent(r#"{"url":"data:image/png;base64,iVBO"}"#);
+    assert_eq!(form(Part::Image { media_type: "image/png".into(), data: "iVBO".into() }), inline);
+    assert_eq!(form(other(r#"{"inlineData":{"mimeType":"image/png","data":"iVBO"}}"#)), inline);
+    // Of a picture in this format's own form nothing is lost.
+    let own = r#"{"image_url":{"detail":"low","url":"https://x/y.png"},"type":"image_url"}"#;
+    assert!(form(other(own)).contains(own));
+}

@@ -36,7 +36,12 @@ pub fn embedder(
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
             .hint(format!("set {}", provider.key_variable)));
     }
-    let base = own.unwrap_or_else(|| provider.base_url.to_owned());
+    let mut base = own.unwrap_or_else(|| provider.base_url.to_owned());
+    if provider.wire == Wire::Gemini {
+        // Under this path it speaks the format of all others.
+        let root = base.trim_end_matches('/').trim_end_matches("/v1beta");
+        base = format!("{root}/v1beta/openai");
+    }
     let key = key.map(|key| (KeyHeader::Bearer, key));
     let device = format!("{}:{model}", provider.name);
     let endpoint = Endpoint::new(device, &base, embeddings::PATH, key, Bounds::default())?;
@@ -85,7 +90,7 @@ fn renamed(mut error: Error) -> Error {
 
 fn has_embeddings(provider: &Provider) -> bool {
     match provider.wire {
-        Wire::OpenAi { .. } => true,
+        Wire::OpenAi { .. } | Wire::Gemini => true,
         Wire::Anthropic { .. } => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of `resolve`.
 
+use super::wiring::is_newer_openai;
 use super::*;
 
 #[test]
