@@ -6,6 +6,7 @@
 //! | [`driver`] | the trait every driver has, its request and its deltas |
 //! | [`openai`] | the chat-completions wire format |
 //! | [`anthropic`] | the Messages wire format |
+//! | [`responses`] | OpenAI's newer wire format |
 //! | [`gemini`] | Gemini's own wire format |
 //! | `order`, `arguments` | what of an answer goes back to its provider, and in which order |
 //! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
@@ -52,6 +53,7 @@ mod rate_headers;
 pub mod record;
 pub mod replay;
 pub mod resolve;
+pub mod responses;
 mod retry_after;
 pub mod script;
 pub mod scripted;

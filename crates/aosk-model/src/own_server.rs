@@ -212,7 +212,9 @@ impl<'a> OwnServer<'a> {
     fn signed(self, request: RequestBuilder) -> RequestBuilder {
         match (self.key, self.provider.wire) {
             (None, _) => request,
-            (Some(key), Wire::OpenAi { .. }) => request.bearer_auth(key.expose_secret()),
+            (Some(key), Wire::OpenAi { .. } | Wire::Responses) => {
+                request.bearer_auth(key.expose_secret())
+            }
             (Some(key), Wire::Anthropic { .. }) => request.header("x-api-key", key.expose_secret()),
             (Some(key), Wire::Gemini) => request.header("x-goog-api-key", key.expose_secret()),
         }
@@ -220,7 +222,9 @@ impl<'a> OwnServer<'a> {
 
     fn models_url(self) -> String {
         match self.provider.wire {
-            Wire::OpenAi { .. } => format!("{}/models", self.base.trim_end_matches('/')),
+            Wire::OpenAi { .. } | Wire::Responses => {
+                format!("{}/models", self.base.trim_end_matches('/'))
+            }
             Wire::Anthropic { .. } => format!("{}/v1/models", self.root()),
             Wire::Gemini => format!("{}{}", self.root(), gemini::PATH),
         }

@@ -32,6 +32,9 @@ pub struct Model {
     cache_write_long_lived: Option<MicroUsd>,
     output: MicroUsd,
     long: Option<Long>,
+    /// Whether it takes tools only in the format Responses.
+    #[serde(default)]
+    pub wants_responses: bool,
     /// What to know about the figures.
     pub note: Option<String>,
     /// Where the figures are from.

@@ -20,6 +20,8 @@ pub enum Wire {
         /// Whether the provider caches only what is marked.
         cache_marks: bool,
     },
+    /// OpenAI's Responses.
+    Responses,
     /// Gemini's own.
     Gemini,
 }
@@ -87,6 +89,21 @@ pub const PROVIDERS: &[Provider] = &[
         other_key_variables: &[],
         needs_key: true,
         wire: PLAIN,
+        default_model: Some("gpt-5.4-mini"),
+        slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
+    },
+    Provider {
+        // The same models, asked in their newer format. It is taken by itself where a model wants it.
+        name: "openai-responses",
+        aliases: &["responses"],
+        base_url: "https://api.openai.com/v1",
+        base_url_variable: Some("OPENAI_BASE_URL"),
+        key_variable: "OPENAI_API_KEY",
+        other_key_variables: &[],
+        needs_key: true,
+        wire: Wire::Responses,
         default_model: Some("gpt-5.4-mini"),
         slots: HOSTED,
         cache: "openai",
@@ -267,6 +284,12 @@ pub const PROVIDERS: &[Provider] = &[
 ];
 
 impl Provider {
+    /// The provider under whose name its models are known. The same models may be asked in two formats.
+    #[must_use]
+    pub fn models_of(&self) -> &'static str {
+        if self.wire == Wire::Responses { "openai" } else { self.name }
+    }
+
     /// The variables that may have the key, the first of which wins.
     pub fn key_variables(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.key_variable).chain(self.other_key_variables.iter().copied())

@@ -322,7 +322,7 @@ async fn named(
         }
     };
     let device = format!("{}:{model}", provider.name);
-    let known = price::find(provider.name, &model);
+    let known = price::find(provider.models_of(), &model);
     let context = match known.and_then(|known| known.context) {
         None if is_own || !provider.needs_key => server.context(&model, listed.as_ref()).await,
         context => context,
@@ -330,7 +330,14 @@ async fn named(
     let is_free = !provider.needs_key;
     let caching = Caching::of(provider, &model, known, is_own);
     let (continuing, continued_at) = continuing::of(provider, &model, is_own);
-    let wiring = Wiring { provider, device: &device, model: &model, base: &base, key };
+    let wiring = Wiring {
+        provider,
+        wire: wiring::wire(provider, known, is_own),
+        device: &device,
+        model: &model,
+        base: &base,
+        key,
+    };
     let long_price = known.filter(|_| caching.long_class.is_some()).and_then(Model::long_price);
     Ok(Resolved {
         driver: wiring.driver(caching, continuing, continued_at)?,

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use aosk_abi::{Body, Content, Hash, Message, Part, ToolUse};
-use serde::de::IgnoredAny;
+use aosk_abi::{Body, Content, Message, Part, ToolUse};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, to_writer};
 
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
 use super::{Breakpoints, Dialect, LengthField, ReasoningField};
+use crate::arguments;
+use crate::cache_hints::openai_key;
 use crate::continuing::Continuation;
 use crate::driver::Request;
 use crate::order;
@@ -17,9 +18,6 @@ use crate::picture::Picture;
 
 /// Characters that OpenAI takes in the name of a speaker.
 const NAME_CHARS_MAX: usize = 64;
-
-/// Characters that OpenAI takes in a cache key: those of a hash.
-const CACHE_KEY_CHARS_MAX: usize = 64;
 
 /// The body of the request.
 ///
@@ -61,7 +59,7 @@ pub(super) fn render(
     }
     if dialect.cache_key && !request.cache.key.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_key\":");
-        to_writer(&mut out, &cache_key(&request.cache.key))?;
+        to_writer(&mut out, &openai_key(&request.cache.key))?;
     }
     if dialect.breakpoints == Breakpoints::PromptCache && !marked.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_options\":{\"mode\":\"explicit\"}");
@@ -122,15 +120,6 @@ pub(super) fn render_message(
         }
     }
     to_writer(out, &wire)
-}
-
-/// The key in as many characters as OpenAI takes: a longer one is replaced by its hash.
-fn cache_key(key: &str) -> Cow<'_, str> {
-    if key.chars().count() <= CACHE_KEY_CHARS_MAX {
-        Cow::Borrowed(key)
-    } else {
-        Cow::Owned(Hash::of(key.as_bytes()).to_string())
-    }
 }
 
 /// Whether OpenAI takes `name` as the name of a speaker. The text is what counts, so one that does
@@ -210,15 +199,7 @@ struct WireFunction<'a> {
 
 impl<'a> WireCall<'a> {
     fn new(call: &'a ToolUse) -> Self {
-        // Servers parse the arguments of earlier calls again, and some fail for good on what is no
-        // JSON. The model still sees what it wrote.
-        let arguments = if call.arguments.trim().is_empty() {
-            Cow::Borrowed("{}")
-        } else if serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok() {
-            Cow::Borrowed(call.arguments.as_str())
-        } else {
-            Cow::Owned(serde_json::json!({"arguments": call.arguments}).to_string())
-        };
+        let arguments = arguments::as_json(&call.arguments);
         Self {
             id: &call.id,
             kind: "function",

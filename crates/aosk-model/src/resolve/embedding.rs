@@ -91,7 +91,7 @@ fn renamed(mut error: Error) -> Error {
 fn has_embeddings(provider: &Provider) -> bool {
     match provider.wire {
         Wire::OpenAi { .. } | Wire::Gemini => true,
-        Wire::Anthropic { .. } => false,
+        Wire::Anthropic { .. } | Wire::Responses => false,
     }
 }
 

@@ -12,15 +12,29 @@ use crate::driver::Driver;
 use crate::endpoint::{Bounds, Endpoint, KeyHeader};
 use crate::gemini::{self, Gemini};
 use crate::openai::{self, LengthField, OpenAi, ReasoningField};
+use crate::price::Model;
 use crate::provider::{Provider, Wire};
+use crate::responses::{self, Responses};
 
 /// What a driver is made of.
 pub(super) struct Wiring<'a> {
     pub(super) provider: &'a Provider,
+    pub(super) wire: Wire,
     pub(super) device: &'a str,
     pub(super) model: &'a str,
     pub(super) base: &'a str,
     pub(super) key: Option<SecretString>,
+}
+
+/// The format that a model is asked in: the provider's or, of a model that takes tools only in another,
+/// that one. What stands at an address of one's own may not know it.
+pub(super) fn wire(provider: &Provider, known: Option<&Model>, is_own: bool) -> Wire {
+    let wants_responses = known.is_some_and(|known| known.wants_responses);
+    if provider.name == "openai" && wants_responses && !is_own {
+        Wire::Responses
+    } else {
+        provider.wire
+    }
 }
 
 impl Wiring<'_> {
@@ -31,7 +45,7 @@ impl Wiring<'_> {
         continuing: Continuing,
         continued_at: Option<&str>,
     ) -> Result<Arc<dyn Driver>, Error> {
-        match self.provider.wire {
+        match self.wire {
             Wire::OpenAi { reasoning, stream_usage } => {
                 let beta = continued_at.map(|base| self.at(base, openai::PATH, KeyHeader::Bearer));
                 self.openai(reasoning, stream_usage, caching, continuing, beta.transpose()?)
@@ -39,6 +53,7 @@ impl Wiring<'_> {
             Wire::Anthropic { version, cache_marks } => {
                 self.anthropic(version, cache_marks, continuing)
             }
+            Wire::Responses => self.responses(caching),
             Wire::Gemini => self.gemini(),
         }
     }
@@ -77,6 +92,13 @@ impl Wiring<'_> {
         let endpoint = self.at(base, anthropic::PATH, KeyHeader::XApiKey)?;
         let dialect = anthropic::Dialect { version, cache_marks, continuing };
         Ok(Arc::new(Anthropic::new(endpoint, self.model, dialect)))
+    }
+
+    fn responses(self, caching: Caching) -> Result<Arc<dyn Driver>, Error> {
+        let endpoint = self.at(self.base, responses::PATH, KeyHeader::Bearer)?;
+        let keeps_reasoning = is_newer_openai(self.model);
+        let dialect = responses::Dialect { keeps_reasoning, cache_key: caching.key };
+        Ok(Arc::new(Responses::new(endpoint, self.model, dialect)))
     }
 
     fn gemini(self) -> Result<Arc<dyn Driver>, Error> {

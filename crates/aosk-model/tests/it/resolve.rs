@@ -103,7 +103,12 @@ async fn what_cannot_be_had_is_told_with_a_way_out() {
     let cases: [(&str, Option<&str>, ErrorCode, &str); 7] = [
         ("opnai:gpt-5.4-mini", None, ErrorCode::ModelUnknown, "did you mean openai?"),
         ("gpt-5.4-mini", None, ErrorCode::ModelUnknown, "write openai:gpt-5.4-mini"),
-        ("xyzzy:m", None, ErrorCode::ModelUnknown, "anthropic, openai, gemini, deepseek"),
+        (
+            "xyzzy:m",
+            None,
+            ErrorCode::ModelUnknown,
+            "anthropic, openai, openai-responses, gemini, deepseek",
+        ),
         ("openai:", None, ErrorCode::ModelUnknown, "openai alone"),
         ("openai:m", None, ErrorCode::ModelKeyMissing, "set OPENAI_API_KEY"),
         ("openai:m", Some("ftp://x/"), ErrorCode::ConfigInvalid, "http://127.0.0.1:8000/v1"),

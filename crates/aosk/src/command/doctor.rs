@@ -357,7 +357,8 @@ async fn embedder(config: Option<&Config>) -> Check {
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.
 fn keys() -> impl Iterator<Item = Check> {
-    PROVIDERS.iter().filter(|provider| provider.needs_key).map(|provider| {
+    let sellers = PROVIDERS.iter().filter(|one| one.needs_key && one.models_of() == one.name);
+    sellers.map(|provider| {
         let is_set = |name: &&str| env::var(name).is_ok_and(|key| !key.trim().is_empty());
         let set = provider.key_variables().find(is_set);
         let (verdict, is) = match set {
