@@ -59,6 +59,8 @@ pub struct Provider {
 const PLAIN: Wire = Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: true };
 const ECHOED: Wire =
     Wire::OpenAi { reasoning: ReasoningField::ReasoningContent, stream_usage: true };
+const ALWAYS_ECHOED: Wire =
+    Wire::OpenAi { reasoning: ReasoningField::AlwaysReasoningContent, stream_usage: true };
 
 /// Most hosted providers allow more; their rate limits are found out by hitting them.
 const HOSTED: u32 = 16;
@@ -131,7 +133,7 @@ pub const PROVIDERS: &[Provider] = &[
         key_variable: "DEEPSEEK_API_KEY",
         other_key_variables: &[],
         needs_key: true,
-        wire: ECHOED,
+        wire: ALWAYS_ECHOED,
         default_model: Some("deepseek-flash"),
         slots: HOSTED,
         cache: "deepseek",
@@ -145,7 +147,7 @@ pub const PROVIDERS: &[Provider] = &[
         key_variable: "MOONSHOT_API_KEY",
         other_key_variables: &[],
         needs_key: true,
-        wire: ECHOED,
+        wire: ALWAYS_ECHOED,
         default_model: Some("kimi-k2.6"),
         slots: HOSTED,
         cache: "openai",

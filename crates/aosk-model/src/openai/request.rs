@@ -19,6 +19,9 @@ use crate::picture::Picture;
 /// Characters that OpenAI takes in the name of a speaker.
 const NAME_CHARS_MAX: usize = 64;
 
+/// The least that counts as reasoning where there is none.
+const NO_REASONING: &str = " ";
+
 /// The body of the request.
 ///
 /// # Errors
@@ -111,6 +114,9 @@ pub(super) fn render_message(
             match reasoning_field {
                 ReasoningField::Nowhere => {}
                 ReasoningField::ReasoningContent => wire.reasoning_content = reasoning,
+                ReasoningField::AlwaysReasoningContent => {
+                    wire.reasoning_content = reasoning.or(Some(NO_REASONING));
+                }
                 ReasoningField::Reasoning => wire.reasoning = reasoning,
             }
         }

@@ -464,3 +464,31 @@ fn a_picture_is_a_part_in_whichever_form_it_came() {
     let own = r#"{"image_url":{"detail":"low","url":"https://x/y.png"},"type":"image_url"}"#;
     assert!(form(other(own)).contains(own));
 }
+
+#[test]
+fn reasoning_goes_back_where_it_is_wanted() {
+    let written = |reasoning: Option<&str>, field| {
+        let message = Message::Assistant {
+            content: Some(Content::Text("x".into())),
+            reasoning: reasoning.map(str::to_owned),
+            tool_calls: vec![],
+        };
+        let mut out = Vec::new();
+        request::render_message(&message, field, None, &mut out).expect("writes");
+        let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let field = |name: &str| json.get(name).map(|text| text.as_str().expect("text").to_owned());
+        (field("reasoning_content"), field("reasoning"))
+    };
+    let there = |text: &str| Some(text.to_owned());
+    let signed = r#"[{"type":"thinking","thinking":"hm","signature":"c2ln"}]"#;
+    for (field, of_some, of_none) in [
+        (ReasoningField::Nowhere, (None, None), (None, None)),
+        (ReasoningField::Reasoning, (None, there("hm")), (None, None)),
+        (ReasoningField::ReasoningContent, (there("hm"), None), (None, None)),
+        (ReasoningField::AlwaysReasoningContent, (there("hm"), None), (there(" "), None)),
+    ] {
+        assert_eq!(written(Some("hm"), field), of_some, "{field:?}");
+        assert_eq!(written(None, field), of_none, "{field:?}");
+        assert_eq!(written(Some(signed), field), of_none, "{field:?}");
+    }
+}
