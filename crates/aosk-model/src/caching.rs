@@ -75,11 +75,13 @@ fn has_breakpoints(model: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{price, provider};
+    use crate::{Catalogue, provider};
 
     fn of(provider: &str, model: &str, is_own: bool) -> Caching {
         let provider = provider::find(provider).expect("known");
-        Caching::of(provider, model, price::find(provider.name, model), is_own)
+        let catalogue = Catalogue::default();
+        let known = catalogue.find(provider.models_of(), model);
+        Caching::of(provider, model, known, is_own)
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::Endpoint;
 use crate::exchange;
+use crate::price::Model;
 
 use reply::Assembly;
 
@@ -27,23 +28,27 @@ pub struct Dialect {
     pub shows_thoughts: bool,
     /// Whether the model wants a signature on each turn of calls, its own or not.
     pub wants_signatures: bool,
+    /// Whether the model takes a temperature.
+    pub takes_temperature: bool,
 }
 
 impl Dialect {
     /// What `model` wants, by the version in its name. Gemini thinks since 2.5 and insists on signatures
-    /// since 3; a name without a version is the newest there is.
+    /// since 3; a name without a version is the newest there is. `known` is what else is known of it.
     #[must_use]
-    pub fn of_model(model: &str) -> Self {
+    pub fn of_model(model: &str, known: Option<&Model>) -> Self {
         const OTHER_KINDS: [&str; 4] = ["image", "tts", "audio", "live"];
+        let takes_temperature = !known.is_some_and(|known| known.refuses_temperature);
         let Some(rest) = model.strip_prefix("gemini-") else {
-            return Self { shows_thoughts: false, wants_signatures: false };
+            return Self { shows_thoughts: false, wants_signatures: false, takes_temperature };
         };
         let version = rest.split('-').next().unwrap_or_default();
         let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
         let major = major.parse().unwrap_or(u32::MAX);
         let thinks = (major, minor.parse().unwrap_or(0)) >= (2, 5);
         let is_other = rest.split('-').any(|word| OTHER_KINDS.contains(&word));
-        Self { shows_thoughts: thinks && !is_other, wants_signatures: major >= 3 }
+        let shows_thoughts = thinks && !is_other;
+        Self { shows_thoughts, wants_signatures: major >= 3, takes_temperature }
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `own_server` | what a server of one's own says of its models |
 //! | `cache_hints`, `caching` | what a prefix cache is told, and which rules hold where |
 //! | [`continuing`], `seam` | who goes on from an answer that was begun, and where the rest joins it |
-//! | [`price`] | windows and prices of models, from a dated data file |
+//! | [`price`], [`catalogue`] | windows and prices of models, from a dated data file and one's own |
 //! | [`tokenizer`], [`tokens`] | the count of tokens where a vocabulary is known, and the estimate |
 //! | `counted` | what a provider counted, and whether to believe it |
 //! | [`endpoint`] | one provider's address, key and bounds |
@@ -33,6 +33,7 @@ pub mod anthropic;
 mod arguments;
 mod cache_hints;
 mod caching;
+pub mod catalogue;
 pub mod continuing;
 mod counted;
 pub mod driver;
@@ -67,12 +68,13 @@ pub mod tokenizer;
 pub mod tokens;
 
 pub use cache_hints::CacheHints;
+pub use catalogue::Catalogue;
 pub use driver::{Delta, Driver, OnDelta, OnRates, Request};
 pub use embedder::Embedder;
 pub use embeddings::Embeddings;
 pub use record::{Record, parse_line};
 pub use replay::Replay;
-pub use resolve::{How, Resolved, resolve};
+pub use resolve::{How, Resolved, resolve, resolve_in};
 pub use script::Script;
 pub use scripted::Scripted;
 pub use tokenizer::Tokenizer;

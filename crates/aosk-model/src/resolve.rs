@@ -18,6 +18,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::caching::{self, Caching};
+use crate::catalogue::Catalogue;
 use crate::continuing::{self, Continuation};
 use crate::driver::Driver;
 use crate::own_server::OwnServer;
@@ -38,6 +39,21 @@ const SCRIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The environment: the value of a variable, if it is set.
 pub type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// Where a model is looked for.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The environment.
+    pub env: Env<'a>,
+    /// What is known of models.
+    pub catalogue: &'a Catalogue,
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("catalogue", self.catalogue).finish_non_exhaustive()
+    }
+}
 
 /// A model that can be asked, and what is known of it.
 #[derive(Clone)]
@@ -115,6 +131,18 @@ pub async fn resolve(
     base_url: Option<&str>,
     env: Env<'_>,
 ) -> Result<Resolved, Error> {
+    resolve_in(spec, base_url, Surroundings { env, catalogue: &Catalogue::default() }).await
+}
+
+/// The same with a catalogue of one's own.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_in(
+    spec: Option<&str>,
+    base_url: Option<&str>,
+    around: Surroundings<'_>,
+) -> Result<Resolved, Error> {
     if let Some(url) = base_url {
         check_base_url(url, "the base URL")?;
     }
@@ -122,13 +150,13 @@ pub async fn resolve(
         (Some(spec), _) => match parse(spec)? {
             Named::Scripted(None) => Ok(scripted(How::Chosen)),
             Named::Scripted(Some(file)) => played(file),
-            Named::Provider(provider, model) => named(provider, model, base_url, env).await,
+            Named::Provider(provider, model) => named(provider, model, base_url, around).await,
         },
         (None, Some(_)) => match parse("openai")? {
-            Named::Provider(provider, _) => named(provider, None, base_url, env).await,
+            Named::Provider(provider, _) => named(provider, None, base_url, around).await,
             Named::Scripted(_) => Ok(scripted(How::Chosen)),
         },
-        (None, None) => found(env).await,
+        (None, None) => found(around).await,
     }
 }
 
@@ -166,15 +194,15 @@ pub fn check_base_url(url: &str, name: &str) -> Result<(), Error> {
 }
 
 /// The best there is when nothing is named.
-async fn found(env: Env<'_>) -> Result<Resolved, Error> {
+async fn found(around: Surroundings<'_>) -> Result<Resolved, Error> {
     for provider in PROVIDERS.iter().filter(|provider| provider.needs_key) {
-        if let Some((variable, _)) = keyed(provider, env) {
-            let resolved = named(provider, None, None, env).await?;
+        if let Some((variable, _)) = keyed(provider, around.env) {
+            let resolved = named(provider, None, None, around).await?;
             return Ok(Resolved { how: How::FromEnvironment(variable), ..resolved });
         }
     }
     if let Some(ollama) = provider::find("ollama") {
-        match named(ollama, None, None, env).await {
+        match named(ollama, None, None, around).await {
             Ok(resolved) => return Ok(Resolved { how: How::LocalOllama, ..resolved }),
             // Whoever says where it is wants it, and is told what is wrong with that.
             Err(error) if error.code == ErrorCode::ConfigInvalid => return Err(error),
@@ -297,8 +325,9 @@ async fn named(
     provider: &'static Provider,
     model: Option<&str>,
     base_url: Option<&str>,
-    env: Env<'_>,
+    around: Surroundings<'_>,
 ) -> Result<Resolved, Error> {
+    let Surroundings { env, catalogue } = around;
     let own = match base_url {
         Some(url) => Some(url.to_owned()),
         None => own_base_url(provider, env)?,
@@ -322,7 +351,7 @@ async fn named(
         }
     };
     let device = format!("{}:{model}", provider.name);
-    let known = price::find(provider.models_of(), &model);
+    let known = catalogue.find(provider.models_of(), &model);
     let context = match known.and_then(|known| known.context) {
         None if is_own || !provider.needs_key => server.context(&model, listed.as_ref()).await,
         context => context,
@@ -332,6 +361,7 @@ async fn named(
     let (continuing, continued_at) = continuing::of(provider, &model, is_own);
     let wiring = Wiring {
         provider,
+        known,
         wire: wiring::wire(provider, known, is_own),
         device: &device,
         model: &model,

@@ -38,13 +38,14 @@ pub(super) fn render(request: &Request, dialect: Dialect) -> serde_json::Result<
     });
     let function_declarations: Vec<_> = declared.collect();
     let options = &request.options;
+    let temperature = options.temperature_milli.filter(|_| dialect.takes_temperature);
     to_vec(&WireRequest {
         system_instruction: (!system.is_empty()).then_some(WireInstruction { parts: system }),
         contents: turns.iter().flat_map(Turn::contents).collect(),
         tools: (!function_declarations.is_empty()).then_some([WireTools { function_declarations }]),
         generation_config: WireConfig {
             max_output_tokens: options.output_max,
-            temperature: options.temperature_milli.map(|milli| f64::from(milli) / 1000.0),
+            temperature: temperature.map(|milli| f64::from(milli) / 1000.0),
             thinking_config: dialect
                 .shows_thoughts
                 .then_some(WireThinking { include_thoughts: true }),

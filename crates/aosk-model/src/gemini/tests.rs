@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::testing::{asked, assemble, call, outcome, tool};
 
-const PLAIN: Dialect = Dialect { shows_thoughts: false, wants_signatures: false };
-const SIGNED: Dialect = Dialect { shows_thoughts: true, wants_signatures: true };
+const PLAIN: Dialect =
+    Dialect { shows_thoughts: false, wants_signatures: false, takes_temperature: false };
+const SIGNED: Dialect =
+    Dialect { shows_thoughts: true, wants_signatures: true, takes_temperature: true };
 
 fn rendered(request: &Request, dialect: Dialect) -> Value {
     let bytes = request::render(request, dialect).expect("renders");
@@ -28,8 +30,9 @@ fn calling(reasoning: Option<&str>, calls: Vec<aosk_abi::ToolUse>) -> Message {
 #[test]
 fn what_a_model_is_comes_from_its_name() {
     let of = |model| {
-        let Dialect { shows_thoughts, wants_signatures } = Dialect::of_model(model);
-        (shows_thoughts, wants_signatures)
+        let dialect = Dialect::of_model(model, None);
+        assert!(dialect.takes_temperature);
+        (dialect.shows_thoughts, dialect.wants_signatures)
     };
     assert_eq!(of("gemini-3.8-flash"), (true, true));
     assert_eq!(of("gemini-3.1-pro-preview"), (true, true));
@@ -38,6 +41,9 @@ fn what_a_model_is_comes_from_its_name() {
     assert_eq!(of("gemini-2.0-flash"), (false, false));
     assert_eq!(of("gemini-2.5-flash-image"), (false, false));
     assert_eq!(of("gemma-3-27b-it"), (false, false));
+    let catalogue = crate::Catalogue::default();
+    let known = catalogue.find("gemini", "gemini-3.8-flash");
+    assert!(!Dialect::of_model("gemini-3.8-flash", known).takes_temperature);
 }
 
 #[test]
@@ -74,6 +80,7 @@ fn a_whole_request() {
             },
         })
     );
+    assert_eq!(rendered(&request, PLAIN)["generationConfig"], json!({"maxOutputTokens": 256}));
 }
 
 #[test]

@@ -74,7 +74,8 @@ async fn what_the_environment_says_of_an_address_is_checked_too() {
 fn the_format_is_the_models_where_it_wants_one() {
     let wire = |name: &str, model: &str, is_own: bool| {
         let provider = provider::find(name).expect("known");
-        wiring::wire(provider, price::find(provider.models_of(), model), is_own)
+        let catalogue = Catalogue::default();
+        wiring::wire(provider, catalogue.find(provider.models_of(), model), is_own)
     };
     assert_eq!(wire("openai", "gpt-6.1-sol", false), Wire::Responses);
     assert!(matches!(wire("openai", "gpt-6.1-sol", true), Wire::OpenAi { .. }));

@@ -19,6 +19,7 @@ use crate::responses::{self, Responses};
 /// What a driver is made of.
 pub(super) struct Wiring<'a> {
     pub(super) provider: &'a Provider,
+    pub(super) known: Option<&'a Model>,
     pub(super) wire: Wire,
     pub(super) device: &'a str,
     pub(super) model: &'a str,
@@ -104,7 +105,7 @@ impl Wiring<'_> {
     fn gemini(self) -> Result<Arc<dyn Driver>, Error> {
         let base = self.base.trim_end_matches('/').trim_end_matches("/v1beta");
         let endpoint = self.at(base, gemini::PATH, KeyHeader::XGoogApiKey)?;
-        let dialect = gemini::Dialect::of_model(self.model);
+        let dialect = gemini::Dialect::of_model(self.model, self.known);
         Ok(Arc::new(Gemini::new(&endpoint, self.model, dialect)))
     }
 
