@@ -9,7 +9,8 @@ use std::time::Duration;
 use aosk::abi::{Error, ErrorCode};
 use aosk::kernel::Route;
 use aosk::model::provider::PROVIDERS;
-use aosk::model::{How, Resolved, resolve};
+use aosk::model::resolve::Surroundings;
+use aosk::model::{How, Resolved, resolve, resolve_in};
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
 use aosk::store::{Reader, verify};
 use serde_json::{Value, json};
@@ -276,11 +277,16 @@ async fn model(config: Option<&Config>) -> Check {
     if let (Some((spec, route)), Some(config)) = (route, config) {
         return routed(spec, route, config).await;
     }
-    let Resolved { device, price, how, .. } =
-        match resolve(spec, base_url, &|name| env::var(name).ok()).await {
-            Ok(resolved) => resolved,
-            Err(error) => return Check::failure(name, &error),
-        };
+    let catalogue = match config.map(setup::catalogue).transpose() {
+        Ok(catalogue) => catalogue.unwrap_or_default(),
+        Err(error) => return Check::failure(name, &error),
+    };
+    let env = |name: &str| env::var(name).ok();
+    let around = Surroundings { env: &env, catalogue: &catalogue };
+    let Resolved { device, price, how, .. } = match resolve_in(spec, base_url, around).await {
+        Ok(resolved) => resolved,
+        Err(error) => return Check::failure(name, &error),
+    };
     let why = match how {
         How::Chosen => "the configuration names it",
         How::FromEnvironment(variable) => &format!("{variable} is set"),

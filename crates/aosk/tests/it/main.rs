@@ -24,6 +24,7 @@ mod mem;
 mod memory;
 mod mistakes;
 mod model_server;
+mod models;
 mod read_commands;
 mod rng;
 mod rows;
