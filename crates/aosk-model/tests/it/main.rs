@@ -5,6 +5,7 @@
 mod anthropic;
 mod continuing;
 mod embeddings;
+mod faults;
 mod llama;
 mod openai;
 mod own_server;
