@@ -11,6 +11,7 @@ mod openai;
 mod own_server;
 mod prefix_cache;
 mod rates;
+mod recorded;
 mod resolve;
 mod server;
 mod skip;
