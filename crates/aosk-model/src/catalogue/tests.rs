@@ -6,6 +6,7 @@ use super::*;
 
 const OWN: &str = r#"{"models": [
     {"provider": "openai", "id": "gpt-5.4-mini", "input": 1, "output": 2},
+    {"provider": "openai", "id": "tiny", "aliases": ["gpt-5.4-nano"], "input": 1, "output": 2},
     {"provider": "vllm", "id": "house-7b", "aliases": ["house"], "context": 32768,
      "capabilities": ["tools"], "input": 30000, "output": 60000, "as_of": "2026-11-01"}
 ]}"#;
@@ -43,8 +44,11 @@ fn what_a_person_says_stands_in_front() {
     assert_eq!((mini.context, mini.source.as_str()), (None, "my/models.json"));
     let house = catalogue.find("vllm", "house").expect("known");
     assert_eq!(house.price().usual.input, MicroUsd(30_000));
+    // So does another name for what is known.
+    let nano = catalogue.find("openai", "gpt-5.4-nano").expect("known");
+    assert_eq!(nano.id, "tiny");
     let count = price::models().len();
-    assert_eq!(catalogue.models().count(), count + 1);
+    assert_eq!(catalogue.models().count(), count + 2);
     assert_eq!(Catalogue::default().models().count(), count);
 }
 
