@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use aosk_abi::{
     BudgetId, Capabilities, ExitStatus, Hash, MessageIndex, PageId, Pid, ProgramSpec, Spend,
-    ThinkOptions, Timestamp, Tokens, Wake,
+    ThinkOptions, Timestamp, Tokens, Usage, Wake,
 };
 use serde::{Deserialize, Serialize};
 
@@ -304,6 +304,9 @@ pub struct ModelCall {
     pub attempt: u32,
     /// How many attempts failed.
     pub failures: u32,
+    /// The devices of its route on which it failed since all of them were tried last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_on: Vec<Arc<str>>,
     /// When it became ready, as a number that only grows.
     pub since: u64,
     /// The device that was asked last; another than was asked for if a route leads to several.
@@ -426,6 +429,16 @@ impl ModelCall {
     #[must_use]
     pub fn device(&self) -> &str {
         self.device.as_deref().unwrap_or(&self.options.model)
+    }
+
+    /// What a call used that gave up its slot: the input is the estimate if the provider's count never
+    /// came.
+    pub(crate) fn used_so_far(&self, usage: &Usage) -> Usage {
+        let mut usage = *usage;
+        if usage.estimated && usage.input() == Tokens::ZERO {
+            usage.input_uncached = self.input;
+        }
+        usage
     }
 }
 
