@@ -3,6 +3,7 @@
 //! The copies differ in small ways. What must be said differently stands in [`Dialect`]; what is
 //! answered differently is all understood.
 
+mod inline;
 mod marks;
 mod prefix;
 mod reply;

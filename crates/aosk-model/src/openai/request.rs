@@ -6,6 +6,7 @@ use aosk_abi::{Body, Content, Message, Part, ToolUse};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, to_writer};
 
+use super::inline;
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
 use super::{Breakpoints, Dialect, LengthField, ReasoningField};
@@ -99,6 +100,7 @@ pub(super) fn render_message(
     mark: Option<Mark>,
     out: &mut Vec<u8>,
 ) -> serde_json::Result<()> {
+    let joined;
     let mut wire = WireMessage { role: message.role(), ..WireMessage::default() };
     match message {
         Message::System { content } => wire.content = Some(WireContent { content, mark }),
@@ -107,7 +109,9 @@ pub(super) fn render_message(
             wire.name = name.as_deref().filter(|name| is_speaker(name));
         }
         Message::Assistant { content, reasoning, tool_calls } => {
-            wire.content = content.as_ref().map(|content| WireContent { content, mark });
+            joined = with_thought(content.as_ref(), reasoning.as_deref());
+            let content = joined.as_ref().or(content.as_ref());
+            wire.content = content.map(|content| WireContent { content, mark });
             wire.tool_calls = tool_calls.iter().map(WireCall::new).collect();
             // Blocks with a provider's signature mean nothing to another provider.
             let reasoning = reasoning.as_deref().filter(|text| !order::is_blocks(text));
@@ -126,6 +130,12 @@ pub(super) fn render_message(
         }
     }
     to_writer(out, &wire)
+}
+
+/// What was said behind what was thought in the same text; none if nothing was.
+fn with_thought(content: Option<&Content>, reasoning: Option<&str>) -> Option<Content> {
+    let thought = inline::thought(reasoning)?;
+    Some(Content::Text(thought + &content.map(Content::text).unwrap_or_default()))
 }
 
 /// Whether OpenAI takes `name` as the name of a speaker. The text is what counts, so one that does

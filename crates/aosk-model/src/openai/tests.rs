@@ -492,3 +492,33 @@ fn reasoning_goes_back_where_it_is_wanted() {
         assert_eq!(written(Some(signed), field), of_none, "{field:?}");
     }
 }
+
+/// MiniMax does so, and servers that are not told how a model thinks.
+#[test]
+fn reasoning_in_the_text_is_parted_from_it_and_goes_back_in_it() {
+    let chunks = ["<th", "ink>2*2", " is 4</thi", "nk>\\n\\nFour", "."]
+        .map(|text| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    let deltas = Mutex::new(Vec::new());
+    let on_delta = |delta| deltas.lock().expect("not poisoned").push(delta);
+    let reply = outcome(&chunks, Some(&on_delta)).expect("answers");
+    let message = reply.body.message();
+    assert_eq!(message.text(), "Four.");
+    let (thought, said) = (|t: &str| Delta::Reasoning(t.into()), |t: &str| Delta::Text(t.into()));
+    assert_eq!(
+        deltas.into_inner().expect("not poisoned"),
+        [thought("2*2"), thought(" is 4"), said("Four"), said(".")]
+    );
+    let mut out = Vec::new();
+    request::render_message(message, ReasoningField::ReasoningContent, None, &mut out)
+        .expect("writes");
+    assert_eq!(
+        String::from_utf8(out).expect("UTF-8"),
+        r#"{"role":"assistant","content":"<think>2*2 is 4</think>\n\nFour."}"#
+    );
+    // Where reasoning has a field of its own, the text is the text.
+    let both =
+        r#"{"choices":[{"delta":{"reasoning_content":"hm","content":"<think>x</think>y"}}]}"#;
+    let reply = assemble(&[both]);
+    assert_eq!(reply.body.message().text(), "<think>x</think>y");
+}

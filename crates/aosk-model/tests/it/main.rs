@@ -1,6 +1,10 @@
 //! Drivers against servers on loopback that say exactly what a test wants, byte for byte.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking, and so do its helpers")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 mod anthropic;
 mod continuing;
