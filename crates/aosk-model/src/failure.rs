@@ -63,6 +63,19 @@ const NAMES: &[(&str, Verdict)] = &[
     ("AccessDenied", (Final, ModelUnauthorized)),
     ("Arrearage", (Final, ModelQuota)),
     ("ModelNotFound", (Final, ModelUnknown)),
+    // Zhipu and Z.ai, most of whose numbers come with HTTP 429.
+    ("1113", (Final, ModelQuota)),
+    ("1211", (Final, ModelUnknown)),
+    ("1261", (Final, ModelContextLength)),
+    ("1301", (Final, ModelBadRequest)),
+    ("1302", (RateLimited, ModelRateLimited)),
+    ("1303", (RateLimited, ModelRateLimited)),
+    ("1304", (Final, ModelQuota)),
+    ("1305", (RateLimited, ModelRateLimited)),
+    ("1308", (Final, ModelQuota)),
+    ("1309", (Final, ModelQuota)),
+    ("1310", (Final, ModelQuota)),
+    ("1312", (RateLimited, ModelRateLimited)),
     // MiniMax, whose numbers stand in `base_resp` and may come with HTTP 200.
     ("base_resp:1000", (Transient, ModelServer)),
     ("base_resp:1001", (Transient, ModelTimeout)),
@@ -85,7 +98,7 @@ const NAMES: &[(&str, Verdict)] = &[
 ];
 
 /// The names, of those above, that a content filter has.
-const FILTERS: &[&str] = &["content_filter", "base_resp:1026", "base_resp:1027"];
+const FILTERS: &[&str] = &["content_filter", "1301", "base_resp:1026", "base_resp:1027"];
 
 /// Words of messages, in lower case, where a vendor has no name for what it means.
 const PHRASES: &[(&str, Verdict)] = &[

@@ -315,6 +315,12 @@ impl Provider {
         if self.wire == Wire::Responses { "openai" } else { self.name }
     }
 
+    /// The names of the variables that may have the key, for a message.
+    #[must_use]
+    pub fn key_names(&self) -> String {
+        self.key_variables().collect::<Vec<_>>().join(" or ")
+    }
+
     /// The variables that may have the key, the first of which wins.
     pub fn key_variables(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.key_variable).chain(self.other_key_variables.iter().copied())

@@ -343,7 +343,7 @@ async fn named(
         let attempted = model.unwrap_or("the default model");
         let what = format!("choosing {attempted} of {}: it needs a key", provider.name);
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
-            .hint(format!("set {}", provider.key_variable)));
+            .hint(format!("set {}", provider.key_names())));
     }
     let server = OwnServer { provider, base: &base, key: key.as_ref() };
     let (model, listed) = match (model, provider.default_model) {

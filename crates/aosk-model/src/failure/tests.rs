@@ -79,6 +79,19 @@ fn anthropic() {
 }
 
 #[test]
+fn zhipu() {
+    let told = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
+    check(429, &told("1113"), Final, ModelQuota);
+    check(429, &told("1310"), Final, ModelQuota);
+    check(429, &told("1302"), RateLimited, ModelRateLimited);
+    check(400, &told("1261"), Final, ModelContextLength);
+    check(400, &told("1301"), Final, ModelBadRequest);
+    check(400, &told("1211"), Final, ModelUnknown);
+    check(401, &told("1000"), Final, ModelUnauthorized);
+    check(400, &told("1210"), Final, ModelBadRequest);
+}
+
+#[test]
 fn google() {
     let body = |code: u16, status: &str, message: &str, details: &str| {
         format!(

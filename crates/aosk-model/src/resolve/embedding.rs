@@ -34,7 +34,7 @@ pub fn embedder(
     if key.is_none() && provider.needs_key && own.is_none() {
         let what = format!("choosing embedder {model} of {}: it needs a key", provider.name);
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
-            .hint(format!("set {}", provider.key_variable)));
+            .hint(format!("set {}", provider.key_names())));
     }
     let mut base = own.unwrap_or_else(|| provider.base_url.to_owned());
     if provider.wire == Wire::Gemini {

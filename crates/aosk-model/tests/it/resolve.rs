@@ -100,7 +100,8 @@ async fn what_is_named_is_taken() {
 
 #[tokio::test]
 async fn what_cannot_be_had_is_told_with_a_way_out() {
-    let cases: [(&str, Option<&str>, ErrorCode, &str); 7] = [
+    let cases: [(&str, Option<&str>, ErrorCode, &str); 8] = [
+        ("gemini", None, ErrorCode::ModelKeyMissing, "set GOOGLE_API_KEY or GEMINI_API_KEY"),
         ("opnai:gpt-5.4-mini", None, ErrorCode::ModelUnknown, "did you mean openai?"),
         ("gpt-5.4-mini", None, ErrorCode::ModelUnknown, "write openai:gpt-5.4-mini"),
         (
