@@ -9,7 +9,8 @@ use std::time::Duration;
 use aosk::abi::{Error, ErrorCode};
 use aosk::kernel::Route;
 use aosk::model::provider::PROVIDERS;
-use aosk::model::{How, Resolved, resolve};
+use aosk::model::resolve::Surroundings;
+use aosk::model::{How, Resolved, resolve, resolve_in};
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
 use aosk::store::{Reader, verify};
 use serde_json::{Value, json};
@@ -276,11 +277,16 @@ async fn model(config: Option<&Config>) -> Check {
     if let (Some((spec, route)), Some(config)) = (route, config) {
         return routed(spec, route, config).await;
     }
-    let Resolved { device, price, how, .. } =
-        match resolve(spec, base_url, &|name| env::var(name).ok()).await {
-            Ok(resolved) => resolved,
-            Err(error) => return Check::failure(name, &error),
-        };
+    let catalogue = match config.map(setup::catalogue).transpose() {
+        Ok(catalogue) => catalogue.unwrap_or_default(),
+        Err(error) => return Check::failure(name, &error),
+    };
+    let env = |name: &str| env::var(name).ok();
+    let around = Surroundings { env: &env, catalogue: &catalogue };
+    let Resolved { device, price, how, .. } = match resolve_in(spec, base_url, around).await {
+        Ok(resolved) => resolved,
+        Err(error) => return Check::failure(name, &error),
+    };
     let why = match how {
         How::Chosen => "the configuration names it",
         How::FromEnvironment(variable) => &format!("{variable} is set"),
@@ -357,10 +363,15 @@ async fn embedder(config: Option<&Config>) -> Check {
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.
 fn keys() -> impl Iterator<Item = Check> {
-    PROVIDERS.iter().filter(|provider| provider.needs_key).map(|provider| {
-        let set = env::var(provider.key_variable).is_ok_and(|key| !key.trim().is_empty());
-        let (verdict, is) = if set { (Verdict::Good, "is") } else { (Verdict::Absent, "is not") };
-        let found = format!("{} {is} set", provider.key_variable);
+    let sellers = PROVIDERS.iter().filter(|one| one.needs_key && one.models_of() == one.name);
+    sellers.map(|provider| {
+        let is_set = |name: &&str| env::var(name).is_ok_and(|key| !key.trim().is_empty());
+        let set = provider.key_variables().find(is_set);
+        let (verdict, is) = match set {
+            Some(_) => (Verdict::Good, "is"),
+            None => (Verdict::Absent, "is not"),
+        };
+        let found = format!("{} {is} set", set.unwrap_or(provider.key_variable));
         Check::new(format!("key {}", provider.name), verdict, found)
     })
 }
