@@ -5,8 +5,9 @@
 
 mod answer;
 mod heard;
+mod models;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,11 +20,12 @@ use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use crate::config::ModelDevice;
 use crate::memory::{Searched, Shown};
 
 use self::answer::{Growing, left_of, outcome};
 use self::heard::Heard;
+
+pub(crate) use self::models::Models;
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -68,7 +70,7 @@ pub(crate) struct Asked {
 
 /// All devices of a node.
 pub(crate) struct Devices {
-    models: BTreeMap<String, ModelDevice>,
+    models: Models,
     tools: Arc<Registry>,
     recorded: Option<Arc<Replay>>,
     workspace: PathBuf,
@@ -106,14 +108,14 @@ enum Kind {
 
 impl Devices {
     pub(crate) fn new(
-        models: Vec<ModelDevice>,
+        models: Models,
         tools: Arc<Registry>,
         recorded: Option<Arc<Replay>>,
         workspace: PathBuf,
         growth: broadcast::Sender<Growth>,
     ) -> Self {
         Self {
-            models: models.into_iter().map(|model| (model.name.clone(), model)).collect(),
+            models,
             tools,
             recorded,
             workspace,
@@ -128,19 +130,9 @@ impl Devices {
         }
     }
 
-    /// What counts the tokens of a model.
-    pub(crate) fn tokenizer(&self, model: &str) -> Tokenizer {
-        self.models.get(model).map(|model| model.tokenizer).unwrap_or_default()
-    }
-
-    /// What a model may be shown beside its answer; none if that is not known.
-    pub(crate) fn room(&self, options: &ThinkOptions) -> Option<Tokens> {
-        let context = self.models.get(&options.model).and_then(|model| model.context);
-        let room = context.map(|context| context.saturating_sub(options.output_max));
-        match (room, options.window) {
-            (Some(room), Some(window)) => Some(room.min(window)),
-            (one, other) => one.or(other),
-        }
+    /// The models.
+    pub(crate) fn models(&self) -> &Models {
+        &self.models
     }
 
     /// The tokens that tools of these names take in a request.
