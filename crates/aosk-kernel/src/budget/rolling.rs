@@ -35,9 +35,14 @@ impl Rolling {
         self.0.is_empty()
     }
 
+    /// How long a part of the span is.
+    fn part(span: Millis) -> u64 {
+        (span.0 / PARTS).max(1)
+    }
+
     /// When what is used at `at` counts no more.
     fn leaves(at: Timestamp, span: Millis) -> Timestamp {
-        let part = (span.0 / PARTS).max(1);
+        let part = Self::part(span);
         let end = (at.0 / part).saturating_add(1).saturating_mul(part);
         Timestamp(end).after(span)
     }
@@ -182,9 +187,12 @@ impl Windows {
         }
     }
 
-    /// Counts what is used by others until that time, as far as it is known, in the minute.
+    /// Counts what is used by others until that time, as far as it is known, in the minute: to the end
+    /// of the part in which that is.
     pub(crate) fn add_foreign(&mut self, now: Timestamp, until: Timestamp, amount: &Spend) {
-        self.minute.add_until(now, until, amount);
+        let part = Rolling::part(MINUTE);
+        let end = until.0.div_ceil(part).saturating_mul(part);
+        self.minute.add_until(now, Timestamp(end), amount);
     }
 
     /// What began at `started` and was counted as `held` took `actual`.
@@ -204,7 +212,7 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
-    use aosk_abi::Tokens;
+    use aosk_abi::{Tokens, limits};
     use proptest::prelude::*;
 
     use super::*;
@@ -238,6 +246,20 @@ mod tests {
         used.correct(Timestamp(30_000), (Timestamp(100), MINUTE), &tokens(30), &tokens(50));
         assert_eq!(used.sum(Timestamp(60_499)), tokens(50));
         assert_eq!(used.sum(Timestamp(60_500)), tokens(20));
+    }
+
+    #[test]
+    fn what_others_use_is_kept_in_parts_and_counts_no_shorter() {
+        let mut used = Windows::default();
+        let last = limits::RATE_RESET_MAX.0;
+        for reset in 1..=last {
+            used.add_foreign(Timestamp::ZERO, Timestamp(reset), &tokens(1));
+        }
+        assert!(used.minute.0.len() <= 240, "{} entries", used.minute.0.len());
+        for now in 0..=last {
+            let counts = used.minute.sum(Timestamp(now)).tokens.0;
+            assert!((last - now..last - now + 500).contains(&counts), "{counts} at {now}");
+        }
     }
 
     proptest! {
