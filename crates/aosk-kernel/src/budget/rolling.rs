@@ -7,12 +7,15 @@
 
 use std::collections::VecDeque;
 
-use aosk_abi::{Bounds, Limits, Millis, Resource, Spend, Timestamp};
+use aosk_abi::{Bounds, Limits, Millis, Resource, Spend, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 const PARTS: u64 = 120;
 
 const MINUTE: Millis = Millis::from_secs(60);
+/// How long something counts in the minute at most: what others use may do so for longer.
+const MINUTE_MAX: Millis = limits::RATE_RESET_MAX;
+
 const HOUR: Millis = Millis::from_secs(60 * 60);
 const DAY: Millis = Millis::from_secs(24 * 60 * 60);
 
@@ -88,6 +91,21 @@ impl Rolling {
         }
     }
 
+    /// The first of what counts for longer than anything used until now does.
+    fn ahead(&self, now: Timestamp, longest: Millis) -> usize {
+        let last = Self::leaves(now, longest);
+        self.0.partition_point(|(leaves, _)| *leaves <= last)
+    }
+
+    /// Counts that as if it were used now.
+    fn set_right(&mut self, now: Timestamp, (span, longest): (Millis, Millis)) {
+        let ahead = self.0.drain(self.ahead(now, longest)..);
+        let amount = ahead.fold(Spend::default(), |sum, (_, amount)| sum.plus(&amount));
+        if amount != Spend::default() {
+            self.add(now, span, &amount);
+        }
+    }
+
     fn add(&mut self, now: Timestamp, span: Millis, amount: &Spend) {
         self.add_until(now, Self::leaves(now, span), amount);
     }
@@ -139,6 +157,20 @@ impl Windows {
         ]
         .into_iter()
         .filter(|(_, _, bounds)| !bounds.is_unbounded())
+    }
+
+    /// Whether something counts for longer than anything used until now does: the clock was ahead when
+    /// it was used.
+    pub(crate) fn is_ahead(&self, now: Timestamp) -> bool {
+        let spans = [(&self.minute, MINUTE_MAX), (&self.hour, HOUR), (&self.day, DAY)];
+        spans.into_iter().any(|(rolling, longest)| rolling.ahead(now, longest) < rolling.0.len())
+    }
+
+    /// Counts what was used while the clock was ahead as if it were used now.
+    pub(crate) fn set_right(&mut self, now: Timestamp) {
+        self.minute.set_right(now, (MINUTE, MINUTE_MAX));
+        self.hour.set_right(now, (HOUR, HOUR));
+        self.day.set_right(now, (DAY, DAY));
     }
 
     /// Whether `amount` fits in every span.
@@ -212,7 +244,7 @@ impl Windows {
 
 #[cfg(test)]
 mod tests {
-    use aosk_abi::{Tokens, limits};
+    use aosk_abi::Tokens;
     use proptest::prelude::*;
 
     use super::*;
