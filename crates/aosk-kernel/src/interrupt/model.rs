@@ -46,10 +46,10 @@ impl Kernel {
                         let usage = failure.usage.unwrap_or_default();
                         self.failed(cx, id.pid, call, &held, &usage, failure);
                     }
-                    ModelOutcome::Cancelled if asked_to_end => {
-                        self.interrupted(cx, id.pid, &call, &held, &cut_off(&call));
+                    ModelOutcome::Cancelled { output } if asked_to_end => {
+                        self.interrupted(cx, id.pid, &call, &held, &cut_off(&call, *output));
                     }
-                    ModelOutcome::Cancelled => {
+                    ModelOutcome::Cancelled { .. } => {
                         // Nobody asked for that; take it as a failure on the way.
                         let failure = Failure {
                             class: FailureClass::Transient,
@@ -354,7 +354,7 @@ impl Kernel {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
         });
-        let usage = cut_off(&call);
+        let usage = cut_off(&call, Tokens::ZERO);
         let failure = Failure {
             class: FailureClass::Transient,
             code: ErrorCode::ModelTimeout,
@@ -386,7 +386,7 @@ impl Kernel {
             let usage = match outcome {
                 ModelOutcome::Answered(reply) => Some(reply.usage),
                 ModelOutcome::Failed(failure) => failure.usage,
-                ModelOutcome::Cancelled => Some(cut_off(&call)),
+                ModelOutcome::Cancelled { output } => Some(cut_off(&call, *output)),
                 ModelOutcome::Yielded { usage, .. } => Some(call.used_so_far(usage)),
             };
             match usage {
@@ -440,7 +440,8 @@ fn charged(cx: &mut Ctx<'_>, pid: Pid, number: u32, spend: Spend) {
     }
 }
 
-/// What is charged for a call that was cut off: its input, which the provider has read.
-fn cut_off(call: &ModelCall) -> Usage {
-    Usage { input_uncached: call.input, estimated: true, ..Usage::default() }
+/// What is charged for a call that was cut off: its input, which the provider has read, and what of
+/// its answer had come.
+fn cut_off(call: &ModelCall, output: Tokens) -> Usage {
+    Usage { input_uncached: call.input, output, estimated: true, ..Usage::default() }
 }

@@ -1,8 +1,7 @@
 //! Failed model calls: when they are made again, when not, and when a device is left alone.
 
 use aosk_abi::{
-    ErrorCode, Failure, FailureClass, Millis, ModelOutcome, Pid, Signal, Timestamp, Tokens, Usage,
-    limits,
+    ErrorCode, Failure, FailureClass, Millis, Pid, Signal, Timestamp, Tokens, Usage, limits,
 };
 use expect_test::expect;
 
@@ -192,7 +191,7 @@ fn a_cancellation_nobody_asked_for_is_a_failure_on_the_way() {
     let a = s.spawn(spec("a"));
     s.step(a, think("m"));
     s.forget();
-    s.model_done(a, ModelOutcome::Cancelled);
+    s.model_done(a, cancelled());
     s.expect(&expect![[r#"
         0s p1.c1/1 cancelled
             * p1 model.retried p1.c1/1 model.cancelled again in 477 ms
@@ -235,7 +234,7 @@ fn a_device_that_keeps_failing_is_left_alone_and_then_tried_with_one_call() {
     s.signal(Pid(1), Signal::Kill);
     s.signal(Pid(2), Signal::Kill);
     if s.kernel.process(Pid(2)).is_some() {
-        s.model_done_of(Pid(2), 1, 4, ModelOutcome::Cancelled);
+        s.model_done_of(Pid(2), 1, 4, cancelled());
     }
     s.step(Pid(3), think("n"));
     s.step(Pid(4), think("n"));
@@ -346,7 +345,7 @@ fn a_probe_that_is_cancelled_lets_the_next_one_try() {
     assert_eq!(circuit(&s), Circuit::HalfOpen);
     s.signal(Pid(3), Signal::Kill);
     assert_eq!(s.word(Pid(4)), "ready");
-    s.model_done_of(Pid(3), 1, 1, ModelOutcome::Cancelled);
+    s.model_done_of(Pid(3), 1, 1, cancelled());
     assert_eq!(s.word(Pid(4)), "running");
     assert_eq!(circuit(&s), Circuit::HalfOpen);
 }

@@ -19,11 +19,11 @@ use std::fmt;
 
 use aosk_abi::{
     CallId, Effects, Fact, Failure, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey,
-    Signal, Spend, Syscall, Timestamp, Wake, limits,
+    Signal, Spend, Syscall, Timestamp, Usage, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
-use self::books::{Books, Charges, cost, input_only};
+use self::books::{Books, Charges, cost};
 pub(crate) use self::calls::is_awaited;
 use self::calls::{Device, awaited, in_flight};
 use self::commit::Decided;
@@ -197,14 +197,16 @@ impl Checker {
         let model = &asked.options.model;
         match outcome {
             ModelOutcome::Answered(reply) => cost(&self.prices, model, &reply.usage).plus(&one),
-            ModelOutcome::Cancelled if cancelled => {
-                input_only(&self.prices, model, asked.input).plus(&one)
+            ModelOutcome::Cancelled { output } if cancelled => {
+                let seen =
+                    Usage { input_uncached: asked.input, output: *output, ..Usage::default() };
+                cost(&self.prices, model, &seen).plus(&one)
             }
             ModelOutcome::Failed(failure) => {
                 let usage = failure.usage.unwrap_or_default();
                 cost(&self.prices, model, &usage)
             }
-            ModelOutcome::Cancelled => Spend::default(),
+            ModelOutcome::Cancelled { .. } => Spend::default(),
             ModelOutcome::Yielded { usage, .. } if cancelled => {
                 cost(&self.prices, model, usage).plus(&one)
             }

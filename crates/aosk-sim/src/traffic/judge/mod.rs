@@ -463,11 +463,14 @@ impl<'a> Judge<'a> {
             return Ok(None);
         };
         let killed = kernel.process(id.pid).is_none_or(|process| process.state.is_over());
-        let input_only = Usage { input_uncached: self.input_of(id), ..Usage::default() };
         let usage = match outcome {
             ModelOutcome::Answered(reply) => Some(reply.usage),
             ModelOutcome::Yielded { usage, .. } => Some(*usage),
-            ModelOutcome::Cancelled => Some(input_only),
+            ModelOutcome::Cancelled { output } => Some(Usage {
+                input_uncached: self.input_of(id),
+                output: *output,
+                ..Usage::default()
+            }),
             ModelOutcome::Failed(failure) => failure.usage,
         };
         if let Some(device) = self.devices.get_mut(&flight.device)
@@ -479,7 +482,7 @@ impl<'a> Judge<'a> {
                 ModelOutcome::Failed(failure) => {
                     device.failed(now, in_use, failure.class, failure.retry_after);
                 }
-                ModelOutcome::Yielded { .. } | ModelOutcome::Cancelled => {}
+                ModelOutcome::Yielded { .. } | ModelOutcome::Cancelled { .. } => {}
             }
         }
         if let ModelOutcome::Answered(reply) = outcome
