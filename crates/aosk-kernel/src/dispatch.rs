@@ -90,12 +90,14 @@ impl Kernel {
         true
     }
 
-    /// For whom of the queue a slot of the device was given up, if it is still the one to have it.
+    /// For whom of the queue a slot of the device was given up, if it still waits there.
     fn promised(&self, id: DeviceId, queue: QueueId) -> Option<Pid> {
         let pid = self.devices.get(id)?.promised.filter(|_| !broken!(self, PromiseIgnored))?;
-        let most_urgent = self.index.most_urgent(queue).map(|(_, pid)| pid);
-        let first = self.index.first_ready(queue).map(|(_, pid)| pid);
-        (most_urgent == Some(pid) || first == Some(pid)).then_some(pid)
+        let process = self.processes.get(pid)?;
+        let State::Ready { call } = &process.state else {
+            return None;
+        };
+        (self.devices.queue(&call.options.model) == Some(queue)).then_some(pid)
     }
 
     /// The devices that have a slot free for the queue, the one to be asked first at the front.
@@ -160,6 +162,22 @@ impl Kernel {
             }
         }
         least
+    }
+
+    /// Whether the rates of the device and the budgets of a process that is ready have room for its
+    /// call.
+    pub(crate) fn has_room(&self, now: Timestamp, id: DeviceId, pid: Pid) -> bool {
+        let Some(process) = self.processes.get(pid) else {
+            return false;
+        };
+        let State::Ready { call } = &process.state else {
+            return false;
+        };
+        let call = self.on_device(call.clone(), id);
+        let amount = self.worst_case(&call);
+        let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
+        node.is_none_or(|node| node.device_room_at(&amount, now).is_none())
+            && self.budgets.fits(process.spec.budget, &amount, now).is_ok()
     }
 
     /// Notes when the device is to be looked at again.
@@ -253,14 +271,14 @@ impl Kernel {
         if call.summary.is_none() {
             process.memory.sent(&call, rules, limit, cx.now);
         }
-        let slice = self.config.slice.filter(|_| continues && self.config.policy.slices());
         process.state = State::Running {
             call,
             held,
             deadline: cx.now.after(timeout),
-            slice_ends: slice.map(|slice| cx.now.after(slice)),
+            slice_ends: None,
             yielding: false,
         };
+        self.begin_slice(cx.now, pid);
         self.devices.started(queue, device);
         if let Some(device) = self.devices.get_mut(device) {
             device.full.clear();
@@ -271,11 +289,13 @@ impl Kernel {
         self.budgets.release(budget);
     }
 
-    /// Puts the policy of this name in force. Queues are built anew; nothing in flight is touched.
+    /// Puts the policy of this name in force. Queues are built anew; what is in flight goes on, and its
+    /// time slice begins if the policy has slices.
     pub(crate) fn set_policy(&mut self, cx: &mut Ctx<'_>, name: &str) -> Result<(), Error> {
         self.config.policy = policy(name)?;
         self.devices.forget_promises();
         for pid in self.processes.ids() {
+            self.begin_slice(cx.now, pid);
             self.index_process(pid);
         }
         cx.node_fact(Fact::PolicySet { policy: name.to_owned() });

@@ -253,3 +253,56 @@ fn a_route_leads_on_when_the_first_refuses_for_its_rates() {
     assert_eq!((s.word(pid), call.device()), ("running", "b"));
     assert!(s.now.since(began) <= limits::RETRY_WAIT_BASE, "{:?}", s.now.since(began));
 }
+
+/// Has newcomers come one by one, each for one short call, and always one of them wait. Returns how
+/// many were served before this one.
+fn newcomers_before(s: &mut Script, patient: Pid) -> u32 {
+    s.long_batch(|s| {
+        for served in 0..300 {
+            let next = s.spawn(spec("newcomer"));
+            s.step(next, think_of("m", 10, 10));
+            match s.running() {
+                Some(pid) if pid == patient => return served,
+                Some(pid) => {
+                    s.answer(pid, 10, 10);
+                    s.step(pid, exit());
+                }
+                None => return u32::MAX,
+            }
+        }
+        u32::MAX
+    })
+}
+
+#[test]
+fn nobody_waits_for_ever_for_those_who_come_anew() {
+    // Its call is expected to take fifty times what theirs do.
+    let mut s = Script::new(config());
+    let first = s.spawn(spec("first"));
+    s.step(first, think_of("m", 10, 10));
+    let patient = s.spawn(spec("patient"));
+    s.step(patient, think_of("m", 10, 500));
+    let before = newcomers_before(&mut s, patient);
+    assert!((90..130).contains(&before), "{before}");
+    // It is a quarter as important.
+    let mut s = Script::new(config());
+    let first = s.spawn(spec("first"));
+    s.step(first, think_of("m", 10, 10));
+    let patient = s.spawn(with_priority("patient", 70));
+    s.step(patient, think_of("m", 10, 10));
+    let before = newcomers_before(&mut s, patient);
+    assert!((5..15).contains(&before), "{before}");
+}
+
+#[test]
+fn no_tenant_waits_for_ever_for_those_who_come_anew() {
+    let mut s = Script::new(config());
+    let patient = s.spawn(in_group("patient", "acme"));
+    s.step(patient, think_of("m", 10, 500));
+    s.answer(patient, 10, 500);
+    let first = s.spawn(spec("first"));
+    s.step(first, think_of("m", 10, 10));
+    s.step(patient, think_of("m", 10, 500));
+    let before = newcomers_before(&mut s, patient);
+    assert!((90..130).contains(&before), "{before}");
+}
