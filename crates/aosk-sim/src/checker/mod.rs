@@ -19,7 +19,7 @@ use std::fmt;
 
 use aosk_abi::{
     CallId, Effects, Fact, Failure, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey,
-    Signal, Spend, Syscall, Timestamp, Usage, Wake, limits,
+    Signal, Spend, Syscall, Timestamp, Tokens, Usage, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
@@ -235,11 +235,15 @@ impl Checker {
             )?;
         }
         self.books.charge(&before.charges);
+        let mut came = Tokens::ZERO;
+        if let Input::ModelDone { outcome: ModelOutcome::Cancelled { output }, .. } = input {
+            came = *output;
+        }
         let mut returned = BTreeSet::new();
         for entry in facts {
             self.seen.insert(entry.fact.kind().to_owned());
             self.check_boot(&entry.fact)?;
-            let charges = self.books.enter(entry, &self.prices)?;
+            let charges = self.books.enter(entry, &self.prices, came)?;
             self.books.charge(&charges);
             if let (Fact::ToolReturned { .. }, Some(pid)) = (&entry.fact, entry.pid) {
                 returned.insert(pid);
