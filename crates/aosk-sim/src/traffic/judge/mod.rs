@@ -595,6 +595,9 @@ impl<'a> Judge<'a> {
         }
         match (goes_on, until) {
             (true, Some(until)) => self.put(id.pid, Place::Backoff(until)),
+            (true, None) if matches!(process.map(|p| &p.state), Some(State::Ready { .. })) => {
+                self.enqueue(kernel, id.pid);
+            }
             (true, None) => {}
             (false, _) => self.leave(id.pid),
         }
