@@ -1,8 +1,8 @@
 //! Completions of model calls.
 
 use aosk_abi::{
-    CallId, ErrorCode, Fact, Failure, FailureClass, MicroUsd, Millis, ModelOutcome, ModelReply, Pid, Spend,
-    Timestamp, Tokens, Usage, Wake, limits,
+    CallId, ErrorCode, Fact, Failure, FailureClass, MicroUsd, Millis, ModelOutcome, ModelReply,
+    Pid, Spend, Timestamp, Tokens, Usage, Wake, limits,
 };
 
 use crate::device::backoff;
@@ -290,11 +290,10 @@ impl Kernel {
         }
         call.failed_on.push(call.device().into());
         let untried = backends.iter().filter_map(|id| Some((*id, self.devices.get(*id)?)));
-        let untried = untried
-            .filter(|(_, device)| call.failed_on.iter().all(|name| **name != *device.name));
-        let free: Vec<_> = untried
-            .map(|(id, device)| device.admits(now, self.index.slots_in_use(id)))
-            .collect();
+        let untried =
+            untried.filter(|(_, device)| call.failed_on.iter().all(|name| **name != *device.name));
+        let free: Vec<_> =
+            untried.map(|(id, device)| device.admits(now, self.index.slots_in_use(id))).collect();
         if free.is_empty() {
             call.failed_on.clear();
         }

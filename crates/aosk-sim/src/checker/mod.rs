@@ -105,6 +105,8 @@ pub(crate) struct Checker {
     /// What may leave and has not: the effects of the last commit.
     due: VecDeque<Release>,
     shutdown: Shutdown,
+    /// Calls that had been cut off for their time when the last kernel was stopped.
+    late: BTreeSet<CallId>,
     /// Attempts that devices were given in this life of the kernel.
     started: BTreeSet<(CallId, u32)>,
     /// Attempts that devices were ever given.
@@ -130,6 +132,7 @@ impl Checker {
             kept_rows: Vec::new(),
             due: VecDeque::new(),
             shutdown: Shutdown::Not,
+            late: BTreeSet::new(),
             books,
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
