@@ -15,7 +15,7 @@ use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::commits::Commits;
 use crate::config::{ModelDevice, NodeConfig};
-use crate::devices::{Devices, Growth};
+use crate::devices::{Devices, Growth, Models};
 use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
 use crate::flight::Flight;
 use crate::handle::Handle;
@@ -234,7 +234,7 @@ impl Supervisor {
             ),
             bodies: Bodies::new(self.reader.clone()),
             devices: Devices::new(
-                self.models.clone(),
+                Models::new(self.models.clone(), self.config.routes.clone()),
                 self.tools.clone(),
                 self.recorded.clone(),
                 self.workspace.clone(),

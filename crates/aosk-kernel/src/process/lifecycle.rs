@@ -9,8 +9,8 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, Guard, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
-    Termination, ToolPhase, ToolWait, Wait,
+    Asked, CancelKind, Cancelling, Cause, Guard, LogDigest, LogPage, Memory, Process, Spec, State,
+    Stats, Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -253,9 +253,12 @@ impl Kernel {
         let was = if let State::Stopped { was } = was { *was } else { was };
         let deadline = cx.now.after(limits::CANCEL_GRACE);
         match was {
-            State::Running { call, held, .. } => {
+            State::Running { call, held, asked, .. } => {
                 let (number, attempt) = (call.number, call.attempt);
-                cx.fx.releases.push(Release::Cancel { call: Self::call_id(pid, number), attempt });
+                if asked != Asked::Late {
+                    let call = Self::call_id(pid, number);
+                    cx.fx.releases.push(Release::Cancel { call, attempt });
+                }
                 self.model_call_abandoned(cx, pid, number);
                 vec![Cancelling {
                     number,

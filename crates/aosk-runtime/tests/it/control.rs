@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use aosk_runtime::abi::{ErrorCode, ExitStatus, Message, Pid, Signal, limits};
-use aosk_runtime::model::Delta;
+use aosk_runtime::inspect;
+use aosk_runtime::model::{Delta, Tokenizer};
 
 use crate::scene::{Do, Gate, Say, Scene, agent, code, last, settle, text, tool};
 
@@ -196,6 +197,36 @@ async fn answers_can_be_watched_while_they_are_written() {
     }
     assert_eq!(node.end(pid).await.1, "to be");
     node.shutdown().await.unwrap();
+}
+
+/// What a provider had written is paid for, whatever it was, although its own count never comes.
+#[tokio::test]
+async fn what_had_come_of_an_answer_is_charged_when_it_is_cut_off() {
+    let pieces = [
+        Delta::Text("I shall read it. ".to_owned()),
+        Delta::Reasoning("Where is it? Under docs, I think.".to_owned()),
+        Delta::ToolCall { index: 0, name: "read".to_owned() },
+        Delta::Arguments(r#"{"path": "docs/a "#.to_owned()),
+        Delta::Arguments(r#"file that is rather long.md"#.to_owned()),
+    ];
+    let others =
+        "Where is it? Under docs, I think.read{\"path\": \"docs/a file that is rather long.md";
+    let count = |text| Tokenizer::ESTIMATE.of_text(text);
+    let output = count("I shall read it. ") + count(others);
+    let node = Scene::new(move |_| Say::Begin(pieces.to_vec())).start();
+    let mut ended = Vec::new();
+    for (name, signal) in [("a", Signal::Term), ("b", Signal::Kill)] {
+        let pid = node.agent(name).await;
+        node.trace.until(&format!("ask {name}.1")).await;
+        node.handle.signal(pid, signal).await.unwrap();
+        node.end(pid).await;
+        ended.push(pid);
+    }
+    let memory = node.memory.clone();
+    node.shutdown().await.unwrap();
+    for pid in ended {
+        assert_eq!(inspect::process(&memory, pid).unwrap().stats.output, output, "{pid}");
+    }
 }
 
 #[tokio::test]
