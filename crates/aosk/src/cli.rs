@@ -1,5 +1,6 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod serve;
 mod spend;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use aosk::abi::{Fact, PermissionLevel, Pid};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::serve::{ServeArgs, TokenArgs, TokenCommand};
 use self::spend::group;
 pub(crate) use self::spend::{
     BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,
@@ -54,6 +56,10 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Run recorded conversations through the kernel.
     Trace(TraceArgs),
+    /// Run a kernel that others speak to, until it is stopped.
+    Serve(ServeArgs),
+    /// Say who may speak to the kernel over TCP.
+    Token(TokenArgs),
     /// List processes.
     Ps(PsArgs),
     /// Say why a process is not running now, in one sentence.
@@ -99,6 +105,8 @@ impl Cli {
             Command::Demo(args) => args.json,
             Command::Run(args) => args.json,
             Command::Trace(TraceArgs { command: TraceCommand::Run(args) }) => args.json,
+            Command::Serve(args) => args.json,
+            Command::Token(args) => args.wants_json(),
             Command::Ps(args) => args.json,
             Command::Why(args) => args.json,
             Command::Budget(args) => args.json,

@@ -43,6 +43,9 @@ fn main() -> std::process::ExitCode {
         Command::Logs(args) => command::logs::run(&cli.place, &args),
         Command::Mem(args) => command::mem::run(&cli.place, &args),
         Command::Audit(args) => command::audit::run(&cli.place, &args),
+        Command::Token(args) => command::token::run(&cli.place, &args),
+        Command::Serve(args) if args.print_openapi => Ok(command::serve::print_openapi()),
+        Command::Serve(args) => on_threads(|stop| command::serve::run(&cli.place, &args, stop)),
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
         }
@@ -63,11 +66,13 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Logs(_)
         | Command::Mem(_)
         | Command::Audit(_)
+        | Command::Token(_)
         | Command::Demo(_) => {
             cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
         }
         // These read it, or need nothing of what can be set up.
         Command::Run(_)
+        | Command::Serve(_)
         | Command::Why(_)
         | Command::Trace(_)
         | Command::Bench(_)
@@ -84,7 +89,25 @@ fn on_runtime<C, T>(command: impl FnOnce(Stop) -> C) -> Result<T, aosk::abi::Err
 where
     C: Future<Output = Result<T, aosk::abi::Error>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    on(tokio::runtime::Builder::new_current_thread(), command)
+}
+
+/// Runs a command that answers others beside the kernel, which must not wait for one another.
+fn on_threads<C, T>(command: impl FnOnce(Stop) -> C) -> Result<T, aosk::abi::Error>
+where
+    C: Future<Output = Result<T, aosk::abi::Error>>,
+{
+    on(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+fn on<C, T>(
+    mut builder: tokio::runtime::Builder,
+    command: impl FnOnce(Stop) -> C,
+) -> Result<T, aosk::abi::Error>
+where
+    C: Future<Output = Result<T, aosk::abi::Error>>,
+{
+    let runtime = builder.enable_all().build();
     let runtime = runtime.map_err(|error| {
         aosk::abi::Error::new(aosk::abi::ErrorCode::Io, format!("starting the event loop: {error}"))
     })?;

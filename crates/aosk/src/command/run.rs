@@ -2,6 +2,7 @@
 
 mod bound;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aosk::abi::{
@@ -37,7 +38,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let registry = setup::tools()?;
     let tasks = args.tasks || config.tasks.unwrap_or(false);
     let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref(), tasks)?;
-    let workspace = workspace(args)?;
+    let workspace = workspace(args.workspace.clone())?;
     room(args, &config)?;
     if args.resume {
         // Where nothing is, nothing can be taken up, and nothing is made.
@@ -209,8 +210,9 @@ async fn deadlock(handle: &Handle) -> Error {
     }
 }
 
-fn workspace(args: &RunArgs) -> Result<String, Error> {
-    let wanted = args.workspace.clone().unwrap_or_else(|| ".".into());
+/// The directory that agents work in, as it is found from anywhere; the current one if none is named.
+pub(crate) fn workspace(named: Option<PathBuf>) -> Result<String, Error> {
+    let wanted = named.unwrap_or_else(|| ".".into());
     let shown = wanted.display();
     let failed = |what: String| {
         Error::new(ErrorCode::Io, format!("opening the workspace {shown}: {what}"))
