@@ -26,15 +26,13 @@ impl Kernel {
     /// Begins to run on what was restored.
     pub(crate) fn boot(&mut self, cx: &mut Ctx<'_>) {
         let limits = self.config.limits;
+        if self.budgets.get(ROOT).is_some_and(|root| root.limits != limits) {
+            self.bound(cx, ROOT, &limits);
+        }
         if let Some(root) = self.budgets.get_mut(ROOT) {
-            let raised = root.limits != limits;
-            root.set_limits(limits, cx.now);
             // Its time begins with each boot.
             root.expires = limits.wall.map(|wall| cx.now.after(wall));
             root.expired = false;
-            if raised {
-                self.budgets.release_only(ROOT);
-            }
         }
         self.set_groups(cx);
         self.set_rates(cx);

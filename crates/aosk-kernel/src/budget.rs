@@ -20,9 +20,9 @@ use crate::device::Devices;
 use crate::index::Index;
 use crate::mutant::{Broken, broken};
 use crate::scheduler::{Rank, Standing};
+use crate::table::Table;
 
 use self::rolling::{Full, Windows};
-use crate::table::Table;
 
 /// The root of the tree.
 pub(crate) const ROOT: BudgetId = BudgetId(1);
@@ -522,7 +522,8 @@ impl Budget {
         ];
         let until = |full: Full| match full {
             Full::Until(at) => at,
-            // Money of which a day has not enough for one call: it is asked again tomorrow.
+            // Money of which a day has not enough for one call: it is looked at again after the longest
+            // time that rates last, as the bounds may be others then.
             Full::Never(_) => now.after(limits::RATE_RESET_MAX),
         };
         rooms.into_iter().filter_map(|room| room.err().map(until)).max()

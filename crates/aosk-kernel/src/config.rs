@@ -136,6 +136,8 @@ pub struct ModelConfig {
     pub context: Option<Tokens>,
     /// Its rates: calls and tokens in a minute, money in a day.
     pub rates: Rates,
+    /// Whether what it reads from its cache does not count to its rate of tokens.
+    pub reads_free: bool,
     /// Whether it can go on from an answer that was begun.
     pub continues: bool,
     /// How the provider caches prefixes.
@@ -155,6 +157,7 @@ impl Default for ModelConfig {
             timeout: limits::MODEL_TIMEOUT,
             context: None,
             rates: Rates::default(),
+            reads_free: false,
             continues: false,
             cache: CacheRules::free(),
             long_cache: None,

@@ -44,8 +44,8 @@ pub(crate) struct Device {
     pub(crate) pace: Pace,
     /// Whether it can go on from an answer that was begun.
     pub(crate) continues: bool,
-    /// For whose call its rates have no room, and until when.
-    pub(crate) full: Option<(Pid, Timestamp)>,
+    /// For whose call, of those first in their queues, its rates have no room, and until when.
+    pub(crate) full: BTreeMap<QueueId, (Pid, Timestamp)>,
     /// For whom a running call gives up its slot.
     pub(crate) promised: Option<Pid>,
 }
@@ -59,14 +59,14 @@ impl Device {
     /// Whether this may be when it is looked at again: nothing that holds calls back ends then, or it
     /// does.
     pub(crate) fn may_be_due(&self, told: Option<Timestamp>) -> bool {
-        let full = self.full.map(|(_, until)| until);
-        let held = [self.circuit.until(), full, Some(self.patience.end())];
-        told.is_none() || held.contains(&told)
+        let full = self.full.values().map(|(_, until)| Some(*until));
+        let held = [self.circuit.until(), Some(self.patience.end())];
+        told.is_none() || held.into_iter().chain(full).any(|until| until == told)
     }
 
     /// When it is to be looked at again, if calls are held back until then.
     pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
-        let full = self.full.map(|(_, until)| until);
+        let full = self.full.values().map(|(_, until)| *until);
         let ahead = self.circuit.until().into_iter().chain(full).filter(|until| *until > now);
         ahead.chain(self.patience.until(now)).min()
     }
@@ -118,7 +118,7 @@ impl Devices {
             patience: Patience::new(model.slots),
             pace: Pace::default(),
             continues: model.continues,
-            full: None,
+            full: BTreeMap::new(),
             promised: None,
         };
         let list: Vec<_> = config.models.iter().map(device).collect();

@@ -23,13 +23,14 @@ impl Kernel {
                 let free = self.free_backends(cx.now, *queue);
                 // What gave up its slot did so for this one.
                 let promised = free.iter().find_map(|id| self.promised(*id, *queue));
-                let has_room =
-                    |pid: &Pid| free.iter().any(|id| !self.is_full_for(cx.now, *id, *pid));
+                let has_room = |pid: &Pid| {
+                    free.iter().any(|id| !self.is_full_for(cx.now, *id, (*queue, *pid)))
+                };
                 let promised = promised.filter(has_room);
                 let first = promised.map(|pid| (Rank::default(), pid));
                 let (rank, pid) = first.or_else(|| self.index.first_ready(*queue))?;
-                let free: Vec<_> =
-                    free.into_iter().filter(|id| !self.is_full_for(cx.now, *id, pid)).collect();
+                let has_room = |id: &DeviceId| !self.is_full_for(cx.now, *id, (*queue, pid));
+                let free: Vec<_> = free.into_iter().filter(has_room).collect();
                 (!free.is_empty()).then_some((rank, pid, *queue, free))
             });
             queues.min()
@@ -44,7 +45,8 @@ impl Kernel {
             return false;
         };
         let budget = process.spec.budget;
-        let Some((call, amount, device)) = self.choose_backend(cx, pid, &call, &free) else {
+        let Some((call, amount, device)) = self.choose_backend(cx, (queue, pid), &call, &free)
+        else {
             return true;
         };
         let room = if broken!(self, BudgetUnchecked) {
@@ -104,9 +106,9 @@ impl Kernel {
     }
 
     /// Whether the device is known to have no room in its rates for a call of this process.
-    fn is_full_for(&self, now: Timestamp, id: DeviceId, pid: Pid) -> bool {
-        let full = self.devices.get(id).and_then(|device| device.full);
-        full.is_some_and(|(of, until)| of == pid && until > now)
+    fn is_full_for(&self, now: Timestamp, id: DeviceId, (queue, pid): (QueueId, Pid)) -> bool {
+        let full = self.devices.get(id).and_then(|device| device.full.get(&queue));
+        full.is_some_and(|(of, until)| *of == pid && *until > now)
     }
 
     /// The first of the devices whose rates have room for the call, the call as it goes there, and
@@ -114,7 +116,7 @@ impl Kernel {
     fn choose_backend(
         &mut self,
         cx: &Ctx<'_>,
-        pid: Pid,
+        (queue, pid): (QueueId, Pid),
         call: &ModelCall,
         free: &[DeviceId],
     ) -> Option<(ModelCall, Spend, DeviceId)> {
@@ -127,7 +129,7 @@ impl Kernel {
                 None => return Some((call, amount, *id)),
                 Some(until) => {
                     if let Some(device) = self.devices.get_mut(*id) {
-                        device.full = Some((pid, until));
+                        device.full.insert(queue, (pid, until));
                         // Its slot is not kept for it meanwhile.
                         device.promised = device.promised.filter(|promised| *promised != pid);
                     }
@@ -239,7 +241,7 @@ impl Kernel {
         };
         self.devices.started(queue, device);
         if let Some(device) = self.devices.get_mut(device) {
-            device.full = None;
+            device.full.clear();
             device.promised = None;
         }
         self.look_again(cx.now, device);
@@ -390,10 +392,8 @@ impl Kernel {
 
     /// A device that was held back is looked at: the scheduler tries it again.
     pub(crate) fn device_due(&mut self, now: Timestamp, id: DeviceId) {
-        if let Some(device) = self.devices.get_mut(id)
-            && device.full.is_some_and(|(_, until)| until <= now)
-        {
-            device.full = None;
+        if let Some(device) = self.devices.get_mut(id) {
+            device.full.retain(|_, (_, until)| *until > now);
         }
         self.look_again(now, id);
     }

@@ -43,14 +43,11 @@ impl Kernel {
                 self.config.groups.get(&name).copied().unwrap_or_default();
             let Some(node) = self.budgets.get_mut(id) else { continue };
             let changed = node.limits != limits;
-            if changed {
-                node.set_limits(limits, cx.now);
-            }
             if let Some(group) = &mut node.group {
                 group.priority = priority.min(100);
             }
             if changed {
-                self.budgets.release_only(id);
+                self.bound(cx, id, &limits);
             }
         }
     }

@@ -29,6 +29,9 @@ type Urgency = (u8, u64);
 /// The priority of a process that runs, and when its call began.
 type Standing = (u8, Timestamp);
 
+/// The place among those who wait for room of one that asks a person: behind all others.
+const ASKS: u64 = u64::MAX;
+
 /// Where one process stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -132,8 +135,17 @@ impl Index {
         self.queued_tools.first().map(|(_, call)| *call)
     }
 
+    /// Who waits first for room in a node, of those who did not ask a person.
     pub(crate) fn first_quota_waiter(&self, node: BudgetId) -> Option<Pid> {
-        self.quota.get(&node)?.first().map(|(_, pid)| *pid)
+        let (since, pid) = self.quota.get(&node)?.first()?;
+        (*since != ASKS).then_some(*pid)
+    }
+
+    /// Who waits until a person raises the bounds of a node.
+    pub(crate) fn asking(&self, node: BudgetId) -> Vec<Pid> {
+        let waiters = self.quota.get(&node).into_iter();
+        let asking = waiters.flat_map(|waiters| waiters.range((ASKS, Pid(0))..));
+        asking.map(|(_, pid)| *pid).collect()
     }
 
     /// Who waits for a message from this process.
@@ -368,7 +380,7 @@ impl Place {
         // A stopped process does not take part; it looks again after CONT.
         if let State::Waiting { on: Wait::Quota { call, budget, asks } } = &process.state {
             // Nobody who asks a person holds up those who do not.
-            place.quota = Some((*budget, if *asks { u64::MAX } else { call.since }));
+            place.quota = Some((*budget, if *asks { ASKS } else { call.since }));
         }
         place
     }

@@ -23,7 +23,7 @@ use std::fmt;
 use aosk_abi::{BudgetId, Limits, MessageIndex, MicroUsd, Pid, Spend, Timestamp, Tokens, limits};
 
 use crate::budget::ROOT;
-use crate::device::{Circuit, DeviceId};
+use crate::device::{Circuit, DeviceId, QueueId};
 use crate::kernel::Kernel;
 use crate::memory::Residency;
 use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
@@ -233,7 +233,7 @@ impl Kernel {
     }
 
     /// Whether the device would take a call of this process.
-    fn is_idle(&self, id: DeviceId, pid: Pid) -> bool {
+    fn is_idle(&self, id: DeviceId, (queue, pid): (QueueId, Pid)) -> bool {
         let in_use = self.index.slots_in_use(id);
         // Until its deadline no call goes through; without one, nobody would try it again.
         let held_back = self.index.device_deadline(id).is_some();
@@ -246,7 +246,7 @@ impl Kernel {
             let allowed = device.slots.min(device.patience.allowed());
             let waits = held_back
                 && (device.patience.end() > Timestamp::ZERO
-                    || device.full.is_some_and(|(of, _)| of == pid));
+                    || device.full.get(&queue).is_some_and(|(of, _)| *of == pid));
             in_use < allowed && admits && !waits
         })
     }
@@ -263,7 +263,7 @@ impl Kernel {
                 continue;
             };
             for id in self.devices.backends(*queue) {
-                ensure(self.draining || !self.is_idle(id, pid), || {
+                ensure(self.draining || !self.is_idle(id, (*queue, pid)), || {
                     format!("{pid} is ready for device {id}, which has a slot free")
                 })?;
             }

@@ -23,6 +23,7 @@
 //! | `mutant` | known ways to break the kernel, for testing the tests |
 
 mod boot;
+mod bounds;
 mod budget;
 mod config;
 mod device;

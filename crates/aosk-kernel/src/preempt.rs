@@ -16,7 +16,7 @@
 //! cut off for an urgent process only while less has passed than is left, and never for a slice. And a
 //! call is cut off a bounded number of times.
 
-use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, limits};
+use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, limits};
 
 use crate::device::DeviceId;
 use crate::kernel::{Ctx, Kernel};
@@ -41,7 +41,7 @@ impl Kernel {
             let mut full = backends.into_iter().filter(|id| {
                 self.devices.get(*id).is_some_and(|device| {
                     device.promised.is_none()
-                        && device.full.is_none()
+                        && !device.full.contains_key(queue)
                         && device.admits(cx.now, self.index.slots_in_use(*id).saturating_sub(1))
                 })
             });
@@ -92,6 +92,7 @@ impl Kernel {
 
     /// A call has run for its time slice.
     pub(crate) fn slice_over(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let slice = self.config.slice.filter(|_| self.config.policy.slices());
         let Some(process) = self.processes.get(pid) else {
             return;
         };
@@ -101,6 +102,8 @@ impl Kernel {
         let device = self.devices.find(call.device());
         let queue = self.devices.queue(&call.options.model);
         let first = queue.and_then(|queue| self.index.first_ready(queue));
+        // The policy may be another than when the call began, and nothing starts after the drain.
+        let first = first.filter(|_| slice.is_some() && !self.draining);
         let yields = device.zip(first).filter(|(device, _)| {
             let idle = self.devices.get(*device).is_some_and(|one| one.promised.is_none());
             idle && self.is_worth_cutting(cx.now, *device, process)
@@ -109,7 +112,7 @@ impl Kernel {
             self.ask_to_yield(cx, pid, (device, by), PreemptCause::Slice);
             return;
         }
-        let next = self.config.slice.map(|slice| cx.now.after(slice));
+        let next = slice.map(|slice| cx.now.after(slice));
         if let Some(process) = self.processes.get_mut(pid)
             && let State::Running { slice_ends, .. } = process.state.inner_mut()
         {
@@ -157,11 +160,7 @@ impl Kernel {
         let ModelOutcome::Yielded { begun, usage } = outcome else {
             return;
         };
-        let mut usage = *usage;
-        // The provider's count never came.
-        if usage.estimated && usage.input() == Tokens::ZERO {
-            usage.input_uncached = call.input;
-        }
+        let usage = call.used_so_far(usage);
         self.settle_unanswered(cx, pid, &call, &held, &usage, /*calls*/ 0);
         if broken!(self, YieldChargedTwice) {
             self.settle_unanswered(cx, pid, &call, &Spend::default(), &usage, /*calls*/ 0);

@@ -1,13 +1,11 @@
 //! The rates of devices: what providers say of them, and what people bound.
 
 use aosk_abi::{
-    Bounds, BudgetId, Error, ErrorCode, Fact, Gauge, Limits, MicroUsd, RateReport, RowKey, Spend,
-    Tokens, limits,
+    Bounds, BudgetId, Gauge, Limits, MicroUsd, RateReport, RowKey, Spend, Tokens, limits,
 };
 
 use crate::config::Rates;
 use crate::kernel::{Ctx, Kernel};
-use crate::mutant::broken;
 
 impl Kernel {
     /// Gives each device whose rates are bounded its node, and bounds those there are as the
@@ -27,7 +25,8 @@ impl Kernel {
             if let Some(node) = self.budgets.get_mut(id)
                 && node.limits != limits
             {
-                node.limits = limits;
+                let before = std::mem::replace(&mut node.limits, limits);
+                self.count_in_flight(id, &before);
             }
             return id;
         }
@@ -35,6 +34,9 @@ impl Kernel {
         self.counters.next_budget = self.counters.next_budget.saturating_add(1);
         self.dirty.insert(RowKey::Kernel);
         self.budgets.add_device(id, name, limits, cx.now);
+        for (started, held) in self.in_flight_under(id) {
+            self.budgets.hold(id, &held, started);
+        }
         id
     }
 
@@ -81,24 +83,5 @@ impl Kernel {
             node.windows.add_foreign(cx.now, cx.now.after(reset), &foreign);
         }
         self.look_again(cx.now, device);
-    }
-
-    /// Bounds a node anew for a person.
-    pub(crate) fn set_limits(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        id: BudgetId,
-        limits: &Limits,
-    ) -> Result<(), Error> {
-        let Some(node) = self.budgets.get_mut(id).filter(|node| node.device.is_none()) else {
-            let what = format!("bounding {id}: no such budget");
-            return Err(Error::new(ErrorCode::BadSyscall, what).hint("`aosk budget` lists them"));
-        };
-        node.set_limits(*limits, cx.now);
-        cx.node_fact(Fact::BudgetSet { budget: id, limits: *limits });
-        if !broken!(self, RaiseUnheard) {
-            self.budgets.release_only(id);
-        }
-        Ok(())
     }
 }

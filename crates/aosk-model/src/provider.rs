@@ -50,6 +50,14 @@ pub struct Provider {
     pub long_cache: Option<&'static str>,
 }
 
+impl Provider {
+    /// Whether what it reads from its cache does not count to its rate of tokens: so Anthropic says of
+    /// its current models in its documentation of rate limits (as of 2026-11).
+    pub(crate) fn reads_free(&self) -> bool {
+        self.name == "anthropic"
+    }
+}
+
 const PLAIN: Wire = Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: true };
 const ECHOED: Wire =
     Wire::OpenAi { reasoning: ReasoningField::ReasoningContent, stream_usage: true };

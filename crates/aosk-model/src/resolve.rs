@@ -63,6 +63,8 @@ pub struct Resolved {
     pub output_max: Option<Tokens>,
     /// Concurrent calls that are sensible without knowing the account's rates.
     pub slots: u32,
+    /// Whether what it reads from its cache does not count to its rate of tokens.
+    pub reads_free: bool,
     /// Whether it can go on from an answer that was begun.
     pub continues: bool,
     /// How the model was chosen.
@@ -94,6 +96,7 @@ impl fmt::Debug for Resolved {
             .field("context", &self.context)
             .field("output_max", &self.output_max)
             .field("slots", &self.slots)
+            .field("reads_free", &self.reads_free)
             .field("continues", &self.continues)
             .field("how", &self.how)
             .finish_non_exhaustive()
@@ -228,6 +231,7 @@ fn scripted(how: How) -> Resolved {
         output_max: None,
         // It takes no time.
         slots: 64,
+        reads_free: false,
         continues: true,
         how,
     }
@@ -343,6 +347,7 @@ async fn named(
         context,
         output_max: known.and_then(|known| known.output_max),
         slots: provider.slots,
+        reads_free: provider.reads_free(),
         continues: continuing.how != Continuation::Never,
         how: How::Chosen,
     })

@@ -80,6 +80,8 @@ pub struct ModelDevice {
     pub timeout: Millis,
     /// Its rates: calls and tokens in a minute, money in a day.
     pub rates: Rates,
+    /// Whether what it reads from its cache does not count to its rate of tokens.
+    pub reads_free: bool,
     /// Whether it can go on from an answer that was begun.
     pub continues: bool,
     /// Whether answers are streamed; observers then see them grow.
@@ -102,6 +104,7 @@ impl ModelDevice {
             long_cache: None,
             timeout: limits::MODEL_TIMEOUT,
             rates: Rates::default(),
+            reads_free: false,
             continues: false,
             stream: false,
         }

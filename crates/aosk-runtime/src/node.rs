@@ -79,6 +79,7 @@ impl Node {
                 long_cache: model.long_cache,
                 long_price: model.long_price,
                 rates: model.rates,
+                reads_free: model.reads_free,
                 continues: model.continues,
             };
             (model.name.clone(), known)

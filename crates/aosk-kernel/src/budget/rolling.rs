@@ -161,6 +161,27 @@ impl Windows {
         }
     }
 
+    /// Counts what began at `started` in those spans that are bounded and were not `before`.
+    pub(crate) fn add_newly_bounded(
+        &mut self,
+        started: Timestamp,
+        before: &Limits,
+        limits: &Limits,
+        amount: &Spend,
+    ) {
+        let were = [before.per_minute, before.per_hour, before.per_day];
+        let spans = [
+            (&mut self.minute, MINUTE, limits.per_minute),
+            (&mut self.hour, HOUR, limits.per_hour),
+            (&mut self.day, DAY, limits.per_day),
+        ];
+        for ((rolling, span, bounds), was) in spans.into_iter().zip(were) {
+            if was.is_unbounded() && !bounds.is_unbounded() {
+                rolling.add(started, span, amount);
+            }
+        }
+    }
+
     /// Counts what is used by others until that time, as far as it is known, in the minute.
     pub(crate) fn add_foreign(&mut self, now: Timestamp, until: Timestamp, amount: &Spend) {
         self.minute.add_until(now, until, amount);

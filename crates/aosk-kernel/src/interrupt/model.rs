@@ -37,7 +37,7 @@ impl Kernel {
                         self.answered(cx, id.pid, &call, &held, reply);
                     }
                     ModelOutcome::Yielded { usage, .. } if asked_to_end => {
-                        self.interrupted(cx, id.pid, &call, &held, usage);
+                        self.interrupted(cx, id.pid, &call, &held, &call.used_so_far(usage));
                     }
                     ModelOutcome::Yielded { .. } => {
                         self.yielded(cx, id.pid, (call, held), outcome);
@@ -154,7 +154,10 @@ impl Kernel {
             steps: calls,
             children: 0,
         };
-        self.settle_call(now, (pid, call), held, &spend);
+        let model = self.config.models.get(call.device());
+        let free =
+            model.filter(|model| model.reads_free).map_or(Tokens::ZERO, |_| usage.cache_read);
+        self.settle_call(now, (pid, call), held, (&spend, free));
         let price = self.config.price(call.device(), call.long_lived);
         self.served(pid, call, service(&price, usage));
         if let Some(process) = self.processes.get_mut(pid) {
@@ -179,26 +182,29 @@ impl Kernel {
         charged(cx, pid, call.number, spend);
     }
 
+    /// Charges `spend` in place of what was held; `free` of its tokens do not count to the rate of the
+    /// device.
     fn settle_call(
         &mut self,
         now: Timestamp,
         (pid, call): (Pid, &ModelCall),
         held: &Spend,
-        spend: &Spend,
+        (spend, free): (&Spend, Tokens),
     ) {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
         process.stats.spend = process.stats.spend.plus(spend);
-        let nodes = [Some(process.spec.budget), self.budgets.device(call.device())];
-        for node in nodes.into_iter().flatten() {
+        let rated = Spend { tokens: spend.tokens.saturating_sub(free), ..*spend };
+        let device = self.budgets.device(call.device()).map(|node| (node, &rated));
+        for (node, spend) in device.into_iter().chain([(process.spec.budget, spend)]) {
             self.budgets.settle(node, held, spend);
             self.budgets.correct(node, (call.started, now), held, spend);
         }
         if let Some(id) = self.devices.find(call.device()) {
             // There may be room in its rates now.
             if let Some(device) = self.devices.get_mut(id) {
-                device.full = None;
+                device.full.clear();
             }
             self.look_again(now, id);
         }
@@ -381,14 +387,19 @@ impl Kernel {
                 ModelOutcome::Answered(reply) => Some(reply.usage),
                 ModelOutcome::Failed(failure) => failure.usage,
                 ModelOutcome::Cancelled => Some(cut_off(&call)),
-                ModelOutcome::Yielded { usage, .. } => Some(*usage),
+                ModelOutcome::Yielded { usage, .. } => Some(call.used_so_far(usage)),
             };
             match usage {
                 Some(usage) => {
                     self.settle_unanswered(cx, id.pid, &call, &held, &usage, /*calls*/ 1);
                 }
                 None => {
-                    self.settle_call(cx.now, (id.pid, &call), &held, &Spend::default());
+                    self.settle_call(
+                        cx.now,
+                        (id.pid, &call),
+                        &held,
+                        (&Spend::default(), Tokens::ZERO),
+                    );
                     self.served(id.pid, &call, 0);
                 }
             }
@@ -414,7 +425,7 @@ impl Kernel {
         *calls = waiting;
         for call in late {
             if let CancelKind::Model { held, call } = call.kind {
-                self.settle_call(cx.now, (pid, &call), &held, &held);
+                self.settle_call(cx.now, (pid, &call), &held, (&held, Tokens::ZERO));
                 charged(cx, pid, call.number, held);
             }
         }

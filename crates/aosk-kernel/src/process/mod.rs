@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use aosk_abi::{
     BudgetId, Capabilities, ExitStatus, Hash, MessageIndex, PageId, Pid, ProgramSpec, Spend,
-    ThinkOptions, Timestamp, Tokens, Wake,
+    ThinkOptions, Timestamp, Tokens, Usage, Wake,
 };
 use serde::{Deserialize, Serialize};
 
@@ -426,6 +426,16 @@ impl ModelCall {
     #[must_use]
     pub fn device(&self) -> &str {
         self.device.as_deref().unwrap_or(&self.options.model)
+    }
+
+    /// What a call used that gave up its slot: the input is the estimate if the provider's count never
+    /// came.
+    pub(crate) fn used_so_far(&self, usage: &Usage) -> Usage {
+        let mut usage = *usage;
+        if usage.estimated && usage.input() == Tokens::ZERO {
+            usage.input_uncached = self.input;
+        }
+        usage
     }
 }
 

@@ -258,3 +258,30 @@ fn an_answer_that_comes_all_the_same_is_taken() {
     assert_eq!(s.word(slow), "program");
     assert_eq!((s.running(), s.process(slow).stats.preempted), (Some(urgent), 0));
 }
+
+#[test]
+fn nobody_yields_to_whom_the_policy_or_the_end_of_the_kernel_gives_no_slot() {
+    let config = || Config { slice: Some(Millis::from_secs(5)), ..config(true) };
+    let (mut s, _, other) = two(config(), 50);
+    s.step(other, think_of("m", 10, 100));
+    s.operate("fifo", aosk_abi::Command::SetPolicy { policy: "fifo".to_owned() });
+    s.after(60_000);
+    assert_eq!(yields(&s), 0, "under fifo calls end");
+    let (mut s, _, other) = two(config(), 50);
+    s.step(other, think_of("m", 10, 100));
+    s.apply("drain", aosk_abi::Input::Drain);
+    s.after(60_000);
+    assert_eq!(yields(&s), 0, "nothing would start in its place");
+}
+
+#[test]
+fn who_is_told_to_end_while_it_yields_pays_for_its_input() {
+    let (mut s, slow, urgent) = two(config(true), 10);
+    s.step(urgent, think_of("m", 10, 100));
+    s.signal(slow, aosk_abi::Signal::Term);
+    give_up(&mut s, slow, Some("so far"), 150);
+    assert_eq!(
+        (s.process(slow).stats.input, s.process(slow).stats.output),
+        (Tokens(10), Tokens(150))
+    );
+}

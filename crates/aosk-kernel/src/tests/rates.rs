@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{
     Bounds, BudgetId, Command, ErrorCode, FailureClass, Gauge, Input, Limits, MicroUsd, Millis,
-    Pid, RateReport, Release, Tokens, WhenOver,
+    Pid, RateReport, Release, Tokens, Usage, WhenOver,
 };
 
 use super::script::*;
-use crate::{Config, ModelConfig, Rates};
+use crate::{Choice, Config, ModelConfig, Rates, Route};
 
 fn model(rates: Rates) -> Config {
     let model = ModelConfig { slots: 8, rates, ..ModelConfig::default() };
@@ -220,4 +220,87 @@ fn the_last_call_that_fits_is_told_so() {
     assert!(!s.take().contains("the last by"));
     s.step(pid, think("m"));
     assert!(s.take().contains("the last by Tokens"));
+}
+
+#[test]
+fn two_names_for_a_full_device_wait_both() {
+    let backends = vec![("m".to_owned(), 1)];
+    let route = Route { backends, choice: Choice::InOrder };
+    let routes = BTreeMap::from([("r".to_owned(), route)]);
+    let mut s = Script::new(Config { routes, ..model(calls(1)) });
+    let pids: Vec<_> = (0..3).map(|n| s.spawn(spec(&format!("a{n}")))).collect();
+    for (pid, name) in pids.iter().zip(["m", "m", "r"]) {
+        s.step(*pid, think(name));
+    }
+    assert_eq!(started(&s), 1);
+    for expected in [2, 3] {
+        s.until_due();
+        assert_eq!(started(&s), expected);
+    }
+}
+
+#[test]
+fn a_rate_that_is_learned_counts_what_is_under_way() {
+    let mut s = Script::new(model(Rates::default()));
+    let pids = ready(&mut s, 2);
+    report(&mut s, gauge(3, 3, 1), None);
+    s.answer(pids[0], 10, 1);
+    s.step(pids[0], think("m"));
+    s.step(pids[0], exit());
+    let others = ready(&mut s, 2);
+    assert_eq!(started(&s), 3, "two were under way");
+    assert_eq!(s.word(others[1]), "ready");
+}
+
+#[test]
+fn what_the_provider_reads_from_its_cache_is_free_where_it_says_so() {
+    for (reads_free, expected) in [(true, "running"), (false, "ready")] {
+        let per_minute = Bounds { tokens: Some(Tokens(1_100)), ..Bounds::default() };
+        let mut config = model(Rates { per_minute, ..Rates::default() });
+        config.models.values_mut().for_each(|model| model.reads_free = reads_free);
+        let mut s = Script::new(config);
+        let pid = ready(&mut s, 1)[0];
+        let cache_read = Tokens(900);
+        let usage = Usage { cache_read, input_uncached: Tokens(10), ..Usage::default() };
+        s.model_done(pid, answer(usage));
+        s.step(pid, think_of("m", 900, 100));
+        assert_eq!(s.word(pid), expected, "free: {reads_free}");
+    }
+}
+
+#[test]
+fn who_asks_a_person_asks_once() {
+    let limits = Limits { when_over: WhenOver::Ask, ..tokens(250) };
+    let mut s = Script::new(model(Rates::default()));
+    let parent = s.spawn(with_limits("a", limits));
+    let child = s.child(parent, spec("c"));
+    s.step(parent, think("m"));
+    s.answer(parent, 10, 90);
+    s.step(child, think_of("m", 10, 90));
+    s.step(parent, think_of("m", 10, 200));
+    assert_eq!(s.word(parent), "quota");
+    s.answer(child, 10, 20);
+    s.step(child, think_of("m", 10, 20));
+    s.answer(child, 10, 20);
+    assert_eq!(s.take().matches("budget.asked").count(), 1);
+    let budget = s.process(parent).spec.budget;
+    s.operate("raise", Command::SetLimits { budget, limits: Box::new(tokens(5_000)) });
+    assert_eq!(s.word(parent), "running");
+}
+
+#[test]
+fn a_bound_that_is_set_counts_what_is_under_way() {
+    let mut s = Script::new(model(Rates::default()));
+    let parent = s.spawn(with_limits("a", tokens(5_000)));
+    let children: Vec<_> = (0..2).map(|n| s.child(parent, spec(&format!("c{n}")))).collect();
+    s.step(parent, think("m"));
+    s.step(children[0], think("m"));
+    let budget = s.process(parent).spec.budget;
+    let per_minute = Bounds { tokens: Some(Tokens(250)), ..Bounds::default() };
+    let limits = Limits { per_minute, ..Limits::default() };
+    s.operate("bound", Command::SetLimits { budget, limits: Box::new(limits) });
+    s.step(children[1], think("m"));
+    assert_eq!(s.word(children[1]), "quota", "200 are under way");
+    s.answer(parent, 10, 10);
+    assert_eq!(s.word(children[1]), "running", "120 are used or under way");
 }

@@ -198,6 +198,7 @@ fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelD
     };
     ModelDevice {
         slots: slots.unwrap_or(resolved.slots),
+        reads_free: resolved.reads_free,
         continues: resolved.continues,
         price: resolved.price.unwrap_or_default(),
         long_price: resolved.long_price,
