@@ -1,8 +1,10 @@
 //! What every request can reach, and the one place where the parts of the server are joined.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aosk_abi::{Error, ErrorCode};
+use aosk_runtime::store::Reader;
 use aosk_runtime::{Clock, Handle};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -17,6 +19,10 @@ use crate::problem;
 pub struct Setup {
     /// The kernel.
     pub handle: Handle,
+    /// The model or route that agents ask that name none.
+    pub model: String,
+    /// The directory in which agents work that name none.
+    pub workspace: String,
 }
 
 /// What every request can reach. Cheap to clone.
@@ -26,6 +32,7 @@ pub struct App(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     setup: Setup,
+    dir: PathBuf,
     clock: Clock,
     pace: Pace,
     tokens: Tokens,
@@ -36,13 +43,40 @@ impl App {
     pub(crate) fn new(setup: Setup, dir: &Path, stop: watch::Receiver<bool>) -> Self {
         let clock = Clock::start();
         let tokens = Tokens::of(dir);
-        Self(Arc::new(Inner { setup, clock, pace: Pace::default(), tokens, stop }))
+        let (dir, pace) = (dir.to_owned(), Pace::default());
+        Self(Arc::new(Inner { setup, dir, clock, pace, tokens, stop }))
     }
 
     /// The kernel.
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.0.setup.handle
+    }
+
+    /// What the server was told.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.0.setup
+    }
+
+    /// The data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Reads the store, beside the tasks that answer others.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let reader = self.handle().reader();
+        let done = tokio::task::spawn_blocking(move || read(reader.as_ref())).await;
+        done.unwrap_or_else(|error| {
+            Err(Error::new(ErrorCode::KernelPanic, format!("reading the store: {error}")))
+        })
     }
 
     /// The time.

@@ -27,6 +27,29 @@ pub const REQUESTS_PER_SECOND: u32 = 10_000;
 /// Addresses whose requests are counted at once. Those that were quiet for a second are forgotten.
 pub const PEERS_MAX: usize = 4_096;
 
+/// Items of a page for which no number is named, and the most that one may have.
+pub const ITEMS_USUAL: u32 = 100;
+/// See [`ITEMS_USUAL`].
+pub const ITEMS_MAX: u32 = 1_000;
+
+/// Rows that are looked through for one page. With filters that little passes, a page has fewer items
+/// than it may, rather than that a request reads the whole store.
+pub const SCAN_MAX: u32 = 10_000;
+
+/// How long a request may wait for the end of a process; clients ask again.
+pub const WAIT_MAX: Duration = Duration::from_secs(300);
+/// The same for which no time is named.
+pub const WAIT_USUAL: Duration = Duration::from_secs(30);
+
+/// Facts that a stream of events reads at once; some hundred kilobytes at worst.
+pub const EVENTS_PER_READ: u32 = 256;
+
+/// How often a stream without events says that it is there. Proxies close what is silent for a minute.
+pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// How long a watcher waits that was woken for nothing, before it looks again.
+pub const WAKE_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long answers that are under way may take to end when the server is stopped.
 pub const DRAIN: Duration = Duration::from_secs(5);
 

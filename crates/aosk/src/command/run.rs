@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Error, ErrorCode, ExitStatus, Limits, Message, PermissionLevel, Pid, ProgramSpec,
-    Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
+    Error, ErrorCode, ExitStatus, Limits, PermissionLevel, Pid, Resource, Signal, SpawnSpec,
+    ThinkOptions, Tokens,
 };
+use aosk::agent::{Agent, Granted};
 use aosk::model::provider;
 use aosk::program::react;
 use aosk::store::{Sqlite, Which};
@@ -17,7 +18,7 @@ use aosk::{Handle, Snapshot, inspect};
 use crate::cli::{ModelArgs, Place, Preference, RunArgs};
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
-use crate::grant::{self, Granted};
+use crate::grant;
 use crate::progress::Progress;
 use crate::setup::{self, Home, Models, Parts};
 use crate::stop::{Stop, stopped};
@@ -25,13 +26,6 @@ use crate::term::{self, count, money, note, plural};
 
 /// How often it is looked whether the agents still get on.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// The most steps of an agent for which none are named.
-const STEPS_MAX: u64 = 100;
-
-/// Standing instructions of an agent that is given none.
-const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
-    work in. When it is done, answer with the result, complete but short.";
 
 pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
@@ -279,21 +273,18 @@ fn agent(
         prefer: Some(memory.prefer),
         chat: false,
     };
-    let system = args.system.clone().unwrap_or_else(|| SYSTEM.to_owned());
-    Ok(SpawnSpec {
+    let agent = Agent {
         name: "agent".to_owned(),
         label: "run".to_owned(),
-        program: ProgramSpec {
-            name: "react".to_owned(),
-            param: serde_json::to_string(&param).unwrap_or_default().into(),
-        },
-        priority: args.priority,
+        task: task.to_owned(),
+        system: args.system.clone(),
+        param,
         capabilities,
-        limits: args.bounds.over(Limits { steps: Some(STEPS_MAX), ..Limits::default() }),
+        priority: args.priority,
+        limits: args.bounds.over(Limits::default()),
         group: args.group.clone().unwrap_or_default(),
-        fork: false,
-        pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
-    })
+    };
+    Ok(agent.spec())
 }
 
 /// Prints what the agents left and what they used, then why those failed that did.

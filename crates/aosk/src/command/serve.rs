@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use aosk::Handle;
 use aosk::abi::Error;
 use aosk_server::{Server, Setup};
 
@@ -27,6 +26,7 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     let mut models = stop.or(setup::models(&args.model, &home.config)).await?;
     let mut memory = setup::Memory::of(&args.model, &home.config)?;
     memory.summary_model = stop.or(models.summaries(&args.model, &home.config)).await?;
+    let model = models.name.clone();
     let parts = Parts {
         models,
         embedder: setup::embedder(&args.embedder, &home.config)?,
@@ -34,11 +34,12 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
         recorded: None,
         policy: None,
         memory,
-        workspace: PathBuf::from(workspace),
+        workspace: PathBuf::from(&workspace),
     };
     let Home { dir, config, store } = home;
     let mut node = setup::node(&dir, &config, store, parts)?;
-    let server = Server::start(setup_of(node.handle()), &dir, args.listen).await;
+    let served = Setup { handle: node.handle(), model, workspace };
+    let server = Server::start(served, &dir, args.listen).await;
     let server = match server {
         Ok(server) => server,
         Err(error) => {
@@ -61,10 +62,6 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     server.finish().await;
     // Whoever runs a daemon stops it like this; nothing was interrupted.
     Ok(Done::Well)
-}
-
-fn setup_of(handle: Handle) -> Setup {
-    Setup { handle }
 }
 
 fn tell(server: &Server, json: bool) {
