@@ -4,6 +4,7 @@
 //! stdout is one JSON value.
 
 mod cli;
+mod client;
 mod command;
 mod config;
 mod fail;
@@ -18,7 +19,9 @@ mod term;
 
 use clap::Parser;
 
+use aosk::abi::Signal;
 use cli::{Cli, Command};
+use fail::Done;
 use stop::Stop;
 
 fn main() -> std::process::ExitCode {
@@ -46,6 +49,18 @@ fn main() -> std::process::ExitCode {
         Command::Token(args) => command::token::run(&cli.place, &args),
         Command::Serve(args) if args.print_openapi => Ok(command::serve::print_openapi()),
         Command::Serve(args) => on_threads(|stop| command::serve::run(&cli.place, &args, stop)),
+        Command::Kill(args) => {
+            let signal = if args.now { Signal::Kill } else { Signal::Term };
+            asking(command::control::signal(&cli.place, args.pid, signal))
+        }
+        Command::Stop(args) => asking(command::control::signal(&cli.place, args.pid, Signal::Stop)),
+        Command::Cont(args) => asking(command::control::signal(&cli.place, args.pid, Signal::Cont)),
+        Command::Signal(args) => {
+            asking(command::control::signal(&cli.place, args.pid, args.signal.into()))
+        }
+        Command::Send(args) => asking(command::control::send(&cli.place, &args)),
+        Command::Renice(args) => asking(command::control::renice(&cli.place, &args)),
+        Command::Policy(args) => asking(command::control::policy(&cli.place, &args)),
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
         }
@@ -67,6 +82,13 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Mem(_)
         | Command::Audit(_)
         | Command::Token(_)
+        | Command::Kill(_)
+        | Command::Stop(_)
+        | Command::Cont(_)
+        | Command::Signal(_)
+        | Command::Send(_)
+        | Command::Renice(_)
+        | Command::Policy(_)
         | Command::Demo(_) => {
             cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
         }
@@ -81,6 +103,13 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Completions { .. }
         | Command::Exec { .. } => Ok(()),
     }
+}
+
+/// Runs a command that asks a kernel that runs.
+fn asking(
+    work: impl Future<Output = Result<Done, aosk::abi::Error>>,
+) -> Result<Done, aosk::abi::Error> {
+    on_runtime(async |mut stop| stop.or(work).await)
 }
 
 /// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by

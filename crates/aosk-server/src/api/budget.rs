@@ -137,9 +137,9 @@ pub(super) async fn list(
     request_body = Bound,
     responses(
         (status = 200, description = "It holds, and is kept", body = Budget),
-        (status = 400, description = "The request makes no sense", body = Problem),
-        (status = 403, description = "The caller may not do this", body = Problem),
-        (status = 404, description = "There is no such budget", body = Problem),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not do this", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such budget", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn set(
@@ -160,10 +160,10 @@ pub(super) async fn set(
             .into());
     }
     app.handle().set_limits(id, Limits::from(&bound)).await?;
-    let views = app.read(|reader| inspect::budgets(reader)).await?;
-    // It may have ended meanwhile.
-    let view = views.get(&id).ok_or_else(|| none(id))?;
-    Ok(Json(Budget::of(id, view)))
+    // As it is now; or as it was, if its process has gone on and ended already.
+    let now = app.read(|reader| inspect::budgets(reader)).await?;
+    let seen = Budget::of(id, now.get(&id).unwrap_or(view));
+    Ok(Json(Budget { limits: bound, ..seen }))
 }
 
 fn none(id: BudgetId) -> Error {

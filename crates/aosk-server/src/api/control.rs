@@ -54,9 +54,9 @@ impl From<SignalName> for Signal {
     request_body = SignalRequest,
     responses(
         (status = 204, description = "It is done, and kept"),
-        (status = 400, description = "The request makes no sense", body = Problem),
-        (status = 403, description = "The caller may not do this", body = Problem),
-        (status = 404, description = "There is no such process, or it has ended", body = Problem),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not do this", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such process, or it has ended", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn signal(
@@ -88,11 +88,11 @@ pub(super) struct MessageRequest {
     request_body = MessageRequest,
     responses(
         (status = 204, description = "It is there, and kept"),
-        (status = 400, description = "The request makes no sense", body = Problem),
-        (status = 403, description = "The caller may not do this", body = Problem),
-        (status = 404, description = "There is no such process, or it has ended", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 503, description = "The mailbox is full", body = Problem),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not do this", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such process, or it has ended", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The mailbox is full", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn message(
@@ -125,9 +125,9 @@ pub(super) struct PriorityRequest {
     request_body = PriorityRequest,
     responses(
         (status = 204, description = "It is done, and kept"),
-        (status = 400, description = "The request makes no sense", body = Problem),
-        (status = 403, description = "The caller may not do this", body = Problem),
-        (status = 404, description = "There is no such process, or it has ended", body = Problem),
+        (status = 400, description = "The request makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not do this", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such process, or it has ended", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn renice(

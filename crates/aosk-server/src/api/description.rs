@@ -1,7 +1,9 @@
 //! The description of the interface, made from the types and handlers themselves.
 
-use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, OpenApi as Document, Ref, RefOr, Response as Answer, ResponseBuilder,
+};
 use utoipa::{Modify, OpenApi};
 
 use crate::extract::Json;
@@ -33,7 +35,25 @@ impl Modify for Bearer {
 /// The description, as OpenAPI 3.1.
 #[must_use]
 pub fn openapi() -> Document {
-    super::router().split_for_parts().1
+    let mut document = super::router().split_for_parts().1;
+    for item in document.paths.paths.values_mut() {
+        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in methods.into_iter().flatten() {
+            let answers = &mut operation.responses.responses;
+            let unknown = problem("Nobody knows who asks: over TCP a token is needed");
+            answers.insert("401".to_owned(), unknown);
+            answers.insert("default".to_owned(), problem("Any other failure"));
+        }
+    }
+    document
+}
+
+/// An answer that every operation may give.
+fn problem(description: &str) -> RefOr<Answer> {
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let answer = ResponseBuilder::new().description(description);
+    answer.content("application/problem+json", content).build().into()
 }
 
 /// The description as text, the same each time.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::time::Duration;
 
 use aosk_abi::{Error, Pid};
 use aosk_runtime::model::Delta;
@@ -89,8 +90,8 @@ impl From<Delta> for Piece {
     responses(
         (status = 200, description = "Events", content_type = "text/event-stream", body = String),
         (status = 204, description = "It has ended, and all of it was seen"),
-        (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 404, description = "There is no such process", body = Problem),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such process", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn events(
@@ -122,7 +123,6 @@ pub(super) async fn events(
         next,
         state: "",
         ready: VecDeque::new(),
-        news: true,
         ended: false,
     };
     Ok(sse::stream(source))
@@ -141,8 +141,6 @@ struct Watcher {
     state: &'static str,
     /// At most one read, and what is told with it.
     ready: VecDeque<Bytes>,
-    /// Whether the last look found anything.
-    news: bool,
     ended: bool,
 }
 
@@ -150,7 +148,8 @@ impl Watcher {
     /// Looks for what is new. Facts come before the state that they led to.
     async fn look(&mut self) -> Result<(), Error> {
         let (pid, handle) = (self.pid, self.app.handle());
-        self.change = Some(Box::pin(handle.changed(pid)));
+        // It counts from here on, so that no change is missed.
+        let change = handle.changed(pid);
         let process = match handle.process(pid) {
             Some(process) => process,
             // It ended long ago.
@@ -165,12 +164,16 @@ impl Watcher {
         self.ready.extend(facts.map(|entry| event(Some(entry.seq), "fact", entry)));
         if part.more {
             // The rest comes first.
-            self.change = Some(Box::pin(std::future::ready(())));
-            self.news = true;
+            self.change = None;
             return Ok(());
         }
         self.tell(&process).await?;
-        self.news = !self.ready.is_empty();
+        // A change without anything new may come again at once, as when the kernel has stopped.
+        let pause = if self.ready.is_empty() { WAKE_PAUSE } else { Duration::ZERO };
+        self.change = Some(Box::pin(async move {
+            change.await;
+            tokio::time::sleep(pause).await;
+        }));
         Ok(())
     }
 
@@ -202,12 +205,6 @@ impl Source for Watcher {
                     return None;
                 }
                 continue;
-            };
-            // A change without anything new may come again at once, as when the kernel has stopped.
-            let pause = if self.news { std::time::Duration::ZERO } else { WAKE_PAUSE };
-            let change = async {
-                change.await;
-                tokio::time::sleep(pause).await;
             };
             tokio::select! { biased;
                 () = self.app.stopping() => return None,

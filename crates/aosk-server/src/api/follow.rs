@@ -47,7 +47,7 @@ pub(super) struct FollowQuery {
     ),
     responses(
         (status = 200, description = "Events", content_type = "text/event-stream", body = String),
-        (status = 400, description = "A parameter is wrong", body = Problem),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn follow(

@@ -167,7 +167,7 @@ impl Filter {
     params(EntryQuery),
     responses(
         (status = 200, description = "A page of them", body = EntryList),
-        (status = 400, description = "A parameter is wrong", body = Problem),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(

@@ -57,8 +57,8 @@ pub(super) struct LogMessage {
     params(("pid" = String, Path, description = "Its id"), LogQuery),
     responses(
         (status = 200, description = "A page of them", body = MessageList),
-        (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 404, description = "There is no such process", body = Problem),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such process", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn messages(
@@ -175,8 +175,8 @@ impl From<&KeptPage> for Page {
     params(("pid" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "All of them", body = PageList),
-        (status = 400, description = "This is no id", body = Problem),
-        (status = 404, description = "There is no such process", body = Problem),
+        (status = 400, description = "This is no id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such process", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn pages(

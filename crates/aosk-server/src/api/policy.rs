@@ -58,8 +58,8 @@ pub(super) struct PolicyRequest {
     request_body = PolicyRequest,
     responses(
         (status = 200, description = "It is in force", body = Policies),
-        (status = 400, description = "There is none of this name", body = Problem),
-        (status = 403, description = "The caller may not do this", body = Problem),
+        (status = 400, description = "There is none of this name", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not do this", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn set(

@@ -53,7 +53,7 @@ pub(super) struct ProcessList {
     params(ListQuery),
     responses(
         (status = 200, description = "A page of them", body = ProcessList),
-        (status = 400, description = "A parameter is wrong", body = Problem),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(
@@ -106,8 +106,8 @@ fn is_of(own: &str, wanted: &str) -> bool {
     params(("pid" = String, Path, description = "Its id, such as 7")),
     responses(
         (status = 200, description = "The process, with its result", body = Process),
-        (status = 400, description = "This is no id", body = Problem),
-        (status = 404, description = "There is none", body = Problem),
+        (status = 400, description = "This is no id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(
@@ -136,9 +136,9 @@ pub(super) struct WaitQuery {
     params(("pid" = String, Path, description = "Its id"), WaitQuery),
     responses(
         (status = 200, description = "The process; `ended` says whether it has", body = Process),
-        (status = 400, description = "This is no id", body = Problem),
-        (status = 404, description = "There is none", body = Problem),
-        (status = 503, description = "The kernel is being stopped", body = Problem),
+        (status = 400, description = "This is no id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The kernel is being stopped", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn wait(

@@ -94,11 +94,11 @@ impl From<Permission> for PermissionLevel {
     request_body = Spawn,
     responses(
         (status = 201, description = "It runs; `Location` is its path", body = Process),
-        (status = 400, description = "Something of it makes no sense", body = Problem),
-        (status = 402, description = "A budget does not allow it", body = Problem),
-        (status = 403, description = "The caller may not start it", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 503, description = "The kernel has as much as it takes", body = Problem),
+        (status = 400, description = "Something of it makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 402, description = "A budget does not allow it", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not start it", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The kernel has as much as it takes", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn spawn(

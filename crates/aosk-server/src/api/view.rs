@@ -20,8 +20,9 @@ pub struct Process {
     pub group: String,
     /// What drives it.
     pub program: String,
-    /// What it does: `program`, `ready`, `running`, `waiting`, `stopped`, `exiting`, `zombie` or, when
-    /// nothing of it is left but its past, `exited`.
+    /// What it does: `program` (its program takes a step), `ready` (it waits for a model), `running` (a
+    /// model answers it), `backoff`, `quota`, `tool`, `child`, `message`, `timer` (it waits for that),
+    /// `stopped`, `exiting`, `zombie` or, when nothing of it is left but its past, `exited`.
     pub state: String,
     /// Whether it has ended.
     pub ended: bool,
