@@ -82,6 +82,20 @@ impl Client {
         if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
     }
 
+    /// The events at this path, as they come.
+    ///
+    /// # Errors
+    /// What the kernel says is wrong, or that it is gone.
+    pub(crate) async fn events(mut self, path: &str) -> Result<Events, Error> {
+        let answer = self.send(Method::GET, path, None).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(Events { body: answer.into_body(), bytes: Vec::new(), _client: self });
+        }
+        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        Err(refused(status, &parse(&bytes.map_err(failed)?.to_bytes())?))
+    }
+
     /// Sends a request, and gives the answer as it comes.
     ///
     /// # Errors
@@ -100,6 +114,42 @@ impl Client {
         let body = body.map(|value| Bytes::from(value.to_string())).unwrap_or_default();
         let request = request.body(Full::new(body)).map_err(failed)?;
         self.sender.send_request(request).await.map_err(failed)
+    }
+}
+
+/// A stream of events.
+pub(crate) struct Events {
+    body: Incoming,
+    /// What came of the event that is not whole yet.
+    bytes: Vec<u8>,
+    _client: Client,
+}
+
+impl Events {
+    /// The name and data of the next event; none when the kernel ends the stream.
+    ///
+    /// # Errors
+    /// If the kernel is gone.
+    pub(crate) async fn next(&mut self) -> Result<Option<(String, Value)>, Error> {
+        loop {
+            if let Some(at) = self.bytes.windows(2).position(|pair| pair == b"\n\n") {
+                let event: Vec<u8> = self.bytes.drain(..at.saturating_add(2)).collect();
+                let text = String::from_utf8(event).map_err(failed)?;
+                let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+                // Others are comments.
+                if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
+                    return Ok(Some((name.to_owned(), parse(data.as_bytes())?)));
+                }
+                continue;
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            if let Ok(data) = frame.map_err(failed)?.into_data() {
+                self.bytes.extend_from_slice(&data);
+            }
+            if self.bytes.len() > ANSWER_BYTES_MAX {
+                return Err(failed("an event has no end"));
+            }
+        }
     }
 }
 

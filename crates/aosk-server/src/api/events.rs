@@ -14,6 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Interval;
 use utoipa::ToSchema;
 
 use super::journal::Filter;
@@ -23,7 +24,7 @@ use super::view::Process;
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::{Path, Query};
-use crate::limits::{EVENTS_PER_READ, KEEP_ALIVE_EVERY, WAKE_PAUSE};
+use crate::limits::{EVENTS_PER_READ, WAKE_PAUSE};
 use crate::problem::Problem;
 
 /// From where on.
@@ -124,6 +125,7 @@ pub(super) async fn events(
         state: "",
         ready: VecDeque::new(),
         ended: false,
+        alive: sse::keep_alive(),
     };
     Ok(sse::stream(source))
 }
@@ -142,6 +144,7 @@ struct Watcher {
     /// At most one read, and what is told with it.
     ready: VecDeque<Bytes>,
     ended: bool,
+    alive: Interval,
 }
 
 impl Watcher {
@@ -220,7 +223,7 @@ impl Source for Watcher {
                     Err(RecvError::Closed) => self.growth = None,
                 },
                 () = change => self.change = None,
-                () = tokio::time::sleep(KEEP_ALIVE_EVERY) => {
+                _ = self.alive.tick() => {
                     return Some(Bytes::from_static(KEEP_ALIVE));
                 }
             }

@@ -12,13 +12,14 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::time::Interval;
 
 use super::journal::Filter;
 use super::sse::{self, KEEP_ALIVE, Source, event};
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::Query;
-use crate::limits::{EVENTS_PER_READ, KEEP_ALIVE_EVERY};
+use crate::limits::EVENTS_PER_READ;
 use crate::problem::Problem;
 
 /// Which entries.
@@ -62,7 +63,8 @@ pub(super) async fn follow(
     let last = sse::last_id(&headers)?;
     let next = last.or(query.from.map(|from| from.saturating_sub(1))).unwrap_or(head);
     let next = next.saturating_add(1);
-    Ok(sse::stream(Follower { app, filter, journal, next, more: true, ready: VecDeque::new() }))
+    let (alive, ready) = (sse::keep_alive(), VecDeque::new());
+    Ok(sse::stream(Follower { app, filter, journal, next, more: true, ready, alive }))
 }
 
 struct Follower {
@@ -75,6 +77,7 @@ struct Follower {
     more: bool,
     /// At most one read.
     ready: VecDeque<Bytes>,
+    alive: Interval,
 }
 
 impl Source for Follower {
@@ -106,7 +109,7 @@ impl Source for Follower {
                     changed.ok()?;
                     self.more = true;
                 }
-                () = tokio::time::sleep(KEEP_ALIVE_EVERY) => {
+                _ = self.alive.tick() => {
                     return Some(Bytes::from_static(KEEP_ALIVE));
                 }
             }

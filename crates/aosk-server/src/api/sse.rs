@@ -13,14 +13,26 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_core::Stream;
 use serde::Serialize;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use aosk_abi::{Error, ErrorCode};
+
+use crate::limits::KEEP_ALIVE_EVERY;
 
 /// The header with the id of the last event that a client saw.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A comment that shows that the connection is there.
 pub(super) const KEEP_ALIVE: &[u8] = b": the connection is alive\n\n";
+
+/// When a stream says that it is there, however busy it is otherwise.
+pub(super) fn keep_alive() -> Interval {
+    let mut ticks = tokio::time::interval(KEEP_ALIVE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first is due at once.
+    ticks.reset();
+    ticks
+}
 
 /// Where events come from.
 pub(super) trait Source: Send + 'static {

@@ -1,6 +1,7 @@
 //! `aosk run`: one agent on one task.
 
 mod bound;
+mod remote;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use aosk::abi::{
 use aosk::agent::{Agent, Granted};
 use aosk::model::provider;
 use aosk::program::react;
-use aosk::store::{Sqlite, Which};
+use aosk::store::{Reader, Sqlite, Which};
 use aosk::{Handle, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, Preference, RunArgs};
+use crate::client::Client;
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant;
@@ -34,9 +36,14 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref(), tasks)?;
     let workspace = workspace(args.workspace.clone())?;
     room(args, &config)?;
+    let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
+    if let Some(client) = Client::find(&dir).await? {
+        let level = level(args, &config);
+        return remote::run(client, (&dir, args), (level, tasks, &workspace), stop).await;
+    }
     if args.resume {
         // Where nothing is, nothing can be taken up, and nothing is made.
-        Sqlite::open_reader(&crate::paths::data_dir(place.data_dir.as_ref())?)?;
+        Sqlite::open_reader(&dir)?;
     }
     let home = setup::home(place, config)?;
     let left = left(&home)?;
@@ -74,7 +81,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     };
     node.shutdown().await?;
     let ended = outcome?;
-    report(&handle, &ended, &models.name, args.json)
+    report(handle.reader().as_ref(), &ended, &models.name, args.json)
 }
 
 /// The agents without a parent that an earlier run left behind, oldest first. Recorded conversations
@@ -115,6 +122,12 @@ fn resumed(named: &ModelArgs, left: &[Snapshot]) -> ModelArgs {
     chosen
 }
 
+/// The model that a process asks; nothing if it is none of ours.
+fn thinks_with(process: &Snapshot) -> String {
+    let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
+    param.map(|param| param.options.model).unwrap_or_default()
+}
+
 /// Starts the agent, or takes up those that are there, and waits until all of them have ended.
 async fn work(
     handle: &Handle,
@@ -124,10 +137,6 @@ async fn work(
     args: &RunArgs,
 ) -> Result<Vec<Snapshot>, Error> {
     let mut progress = Progress::new(handle);
-    let thinks_with = |process: &Snapshot| {
-        let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
-        param.map(|param| param.options.model).unwrap_or_default()
-    };
     let (left, other): (Vec<_>, Vec<_>) =
         left.into_iter().partition(|process| models.answers(&thinks_with(process)));
     if !left.is_empty() {
@@ -288,13 +297,12 @@ fn agent(
 }
 
 /// Prints what the agents left and what they used, then why those failed that did.
-fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Result<Done, Error> {
-    let reader = handle.reader();
+fn report(reader: &dyn Reader, ended: &[Snapshot], model: &str, json: bool) -> Result<Done, Error> {
     let mut failures = Vec::new();
     let mut objects = Vec::new();
     for process in ended {
         let result = match process.result {
-            Some(hash) => Some(inspect::body(reader.as_ref(), hash)?.message().text()),
+            Some(hash) => Some(inspect::body(reader, hash)?.message().text()),
             None => None,
         };
         let finished = process.status.is_some_and(|status| status.is_finished());

@@ -29,6 +29,7 @@ mod rng;
 mod rows;
 mod run;
 mod schedule;
+mod serve;
 mod store;
 mod tasks;
 mod trace;
