@@ -38,7 +38,8 @@ pub(crate) struct Budget {
     pub(crate) used: Spend,
     /// What is held for calls in flight.
     pub(crate) reserved: Spend,
-    /// What calls used beyond what was held for them.
+    /// What calls used beyond what was held for them, and what was used or held beyond bounds when they
+    /// were lowered.
     pub(crate) overdraft: Spend,
     /// When its wall time is over.
     pub(crate) expires: Option<Timestamp>,
@@ -333,14 +334,14 @@ impl Budgets {
 
     /// Gives back `held` and charges `actual` at the node and everywhere above it.
     pub(crate) fn settle(&mut self, node: BudgetId, held: &Spend, actual: &Spend) {
-        let beyond = actual.minus(held);
+        let more = actual.minus(held);
         let forgiven = broken!(self, OveruseForgiven) && *held != Spend::default();
-        let actual = if forgiven { &actual.minus(&beyond) } else { actual };
+        let actual = if forgiven { &actual.minus(&more) } else { actual };
         for id in self.chain(node) {
             if let Some(budget) = self.nodes.get_mut(id) {
                 budget.reserved = budget.reserved.minus(held);
                 budget.used = budget.used.plus(actual);
-                budget.overdraft = budget.overdraft.plus(&beyond);
+                budget.overdraft = budget.overdraft.plus(&more);
             }
         }
         self.release(node);
@@ -350,13 +351,12 @@ impl Budgets {
     pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Resource> {
         match self.fits_in_total(node, amount) {
             Ok(()) => {
-                self.settle(node, &Spend::default(), amount);
-                // Nothing was held, so all of it would count as overdraft.
                 for id in self.chain(node) {
                     if let Some(budget) = self.nodes.get_mut(id) {
-                        budget.overdraft = budget.overdraft.minus(amount);
+                        budget.used = budget.used.plus(amount);
                     }
                 }
+                self.release(node);
                 Ok(())
             }
             Err(Shortage::Never { resource } | Shortage::Ask { resource, .. }) => Err(resource),
@@ -440,17 +440,9 @@ impl Budget {
         }
     }
 
-    /// Bounds the node anew from `now` on. What was used beyond the new bounds is overdraft.
+    /// Bounds the node anew from `now` on. What is used or held beyond the new bounds is overdraft.
     pub(crate) fn set_limits(&mut self, limits: Limits, now: Timestamp) {
-        let beyond =
-            |limit: Option<u64>, used: u64| limit.map_or(0, |limit| used.saturating_sub(limit));
-        let over = Spend {
-            tokens: Tokens(beyond(limits.tokens.map(|tokens| tokens.0), self.used.tokens.0)),
-            calls: beyond(limits.calls, self.used.calls),
-            micro_usd: MicroUsd(beyond(limits.micro_usd.map(|usd| usd.0), self.used.micro_usd.0)),
-            steps: beyond(limits.steps, self.used.steps),
-            children: beyond(limits.children, self.used.children),
-        };
+        let over = beyond(&limits, &self.used.plus(&self.reserved));
         self.overdraft = self.overdraft.plus(&over.minus(&self.overdraft));
         // A time that is bounded as before goes on.
         if limits.wall != self.limits.wall {
@@ -530,8 +522,25 @@ impl Budget {
     }
 }
 
+/// What of `all` is beyond the bounds of the whole.
+fn beyond(limits: &Limits, all: &Spend) -> Spend {
+    let over = |limit: Option<u64>, all: u64| limit.map_or(0, |limit| all.saturating_sub(limit));
+    Spend {
+        tokens: Tokens(over(limits.tokens.map(|tokens| tokens.0), all.tokens.0)),
+        calls: over(limits.calls, all.calls),
+        micro_usd: MicroUsd(over(limits.micro_usd.map(|usd| usd.0), all.micro_usd.0)),
+        steps: over(limits.steps, all.steps),
+        children: over(limits.children, all.children),
+    }
+}
+
 /// Of two reasons to wait, the one that takes longer to go away; the first if that cannot be told.
 fn worse(a: Result<(), Shortage>, b: Result<(), Shortage>) -> Result<(), Shortage> {
+    if is_worse(&b, &a) { b } else { a }
+}
+
+/// Whether one reason to wait takes longer to go away than another.
+pub(crate) fn is_worse(a: &Result<(), Shortage>, b: &Result<(), Shortage>) -> bool {
     let rank = |shortage: &Result<(), Shortage>| match shortage {
         Ok(()) => (0, None),
         Err(Shortage::Wait { until: None, .. }) => (1, None),
@@ -539,5 +548,5 @@ fn worse(a: Result<(), Shortage>, b: Result<(), Shortage>) -> Result<(), Shortag
         Err(Shortage::Ask { .. }) => (3, None),
         Err(Shortage::Never { .. }) => (4, None),
     };
-    if rank(&b) > rank(&a) { b } else { a }
+    rank(a) > rank(b)
 }

@@ -6,7 +6,7 @@ use aosk_abi::{
     Timestamp, Tokens,
 };
 
-use crate::budget::Shortage;
+use crate::budget::{Shortage, is_worse};
 use crate::device::{DeviceId, QueueId};
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
@@ -14,6 +14,17 @@ use crate::mutant::broken;
 use crate::process::{Cause, ModelCall, Process, State, Wait};
 use crate::scheduler::{Rank, policy};
 use crate::syscall::limit;
+
+/// Where a call goes, and whether it may.
+struct Chosen {
+    /// The call as it goes there.
+    call: ModelCall,
+    /// What it may use there at worst.
+    amount: Spend,
+    device: DeviceId,
+    /// Whether its budgets have room for that.
+    room: Result<(), Shortage>,
+}
 
 impl Kernel {
     /// Starts the call that is first in the queues of a pool that has a slot free.
@@ -45,15 +56,10 @@ impl Kernel {
             return false;
         };
         let budget = process.spec.budget;
-        let Some((call, amount, device)) = self.choose_backend(cx, (queue, pid), &call, &free)
-        else {
+        let Some(chosen) = self.choose_backend(cx, (queue, pid), (&call, budget), &free) else {
             return true;
         };
-        let room = if broken!(self, BudgetUnchecked) {
-            Ok(())
-        } else {
-            self.budgets.fits(budget, &amount, cx.now)
-        };
+        let Chosen { call, amount, device, room } = chosen;
         match room {
             Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
             Err(Shortage::Wait { node, until }) => {
@@ -69,6 +75,8 @@ impl Kernel {
                 let on = Wait::Quota { call, budget: node, asks: true };
                 self.set_state(pid, State::Waiting { on });
                 self.budgets.release_below(budget, node);
+                // Whoever waits there behind it may need less, or asks too.
+                self.budgets.release_only(node);
             }
             Err(Shortage::Never { resource }) => match &call.summary {
                 Some(summary) => {
@@ -111,22 +119,36 @@ impl Kernel {
         full.is_some_and(|(of, until)| *of == pid && *until > now)
     }
 
-    /// The first of the devices whose rates have room for the call, the call as it goes there, and
-    /// what it may use at worst. Those that have none are noted to be full for it.
+    /// The first of the devices whose rates have room for the call, and for which its budgets have; if
+    /// they have for none, the one for which they lack the least. Devices whose rates have no room are
+    /// noted to be full for it.
     fn choose_backend(
         &mut self,
         cx: &Ctx<'_>,
         (queue, pid): (QueueId, Pid),
-        call: &ModelCall,
+        (call, budget): (&ModelCall, BudgetId),
         free: &[DeviceId],
-    ) -> Option<(ModelCall, Spend, DeviceId)> {
+    ) -> Option<Chosen> {
+        let mut least: Option<Chosen> = None;
         for id in free {
             let call = self.on_device(call.clone(), *id);
             let amount = self.worst_case(&call);
             let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
             let node = node.filter(|_| !broken!(self, RateUncounted));
             match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
-                None => return Some((call, amount, *id)),
+                None => {
+                    let mut room = self.budgets.fits(budget, &amount, cx.now);
+                    if broken!(self, BudgetUnchecked) {
+                        room = Ok(());
+                    }
+                    let chosen = Chosen { call, amount, device: *id, room };
+                    if chosen.room.is_ok() {
+                        return Some(chosen);
+                    }
+                    if least.as_ref().is_none_or(|least| is_worse(&least.room, &chosen.room)) {
+                        least = Some(chosen);
+                    }
+                }
                 Some(until) => {
                     if let Some(device) = self.devices.get_mut(*id) {
                         device.full.insert(queue, (pid, until));
@@ -137,7 +159,23 @@ impl Kernel {
                 }
             }
         }
-        None
+        least
+    }
+
+    /// Whether the rates of the device and the budgets of a process that is ready have room for its
+    /// call.
+    pub(crate) fn has_room(&self, now: Timestamp, id: DeviceId, pid: Pid) -> bool {
+        let Some(process) = self.processes.get(pid) else {
+            return false;
+        };
+        let State::Ready { call } = &process.state else {
+            return false;
+        };
+        let call = self.on_device(call.clone(), id);
+        let amount = self.worst_case(&call);
+        let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
+        node.is_none_or(|node| node.device_room_at(&amount, now).is_none())
+            && self.budgets.fits(process.spec.budget, &amount, now).is_ok()
     }
 
     /// Notes when the device is to be looked at again.
@@ -231,14 +269,14 @@ impl Kernel {
         if call.summary.is_none() {
             process.memory.sent(&call, rules, limit, cx.now);
         }
-        let slice = self.config.slice.filter(|_| continues && self.config.policy.slices());
         process.state = State::Running {
             call,
             held,
             deadline: cx.now.after(timeout),
-            slice_ends: slice.map(|slice| cx.now.after(slice)),
+            slice_ends: None,
             yielding: false,
         };
+        self.begin_slice(cx.now, pid);
         self.devices.started(queue, device);
         if let Some(device) = self.devices.get_mut(device) {
             device.full.clear();
@@ -249,11 +287,13 @@ impl Kernel {
         self.budgets.release(budget);
     }
 
-    /// Puts the policy of this name in force. Queues are built anew; nothing in flight is touched.
+    /// Puts the policy of this name in force. Queues are built anew; what is in flight goes on, and its
+    /// time slice begins if the policy has slices.
     pub(crate) fn set_policy(&mut self, cx: &mut Ctx<'_>, name: &str) -> Result<(), Error> {
         self.config.policy = policy(name)?;
         self.devices.forget_promises();
         for pid in self.processes.ids() {
+            self.begin_slice(cx.now, pid);
             self.index_process(pid);
         }
         cx.node_fact(Fact::PolicySet { policy: name.to_owned() });

@@ -18,7 +18,7 @@
 
 use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, limits};
 
-use crate::device::DeviceId;
+use crate::device::{DeviceId, QueueId};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{ModelCall, Process, State};
@@ -36,17 +36,10 @@ impl Kernel {
             let process = self.processes.get(pid)?;
             let (_, came) = process.stats.times.phase?;
             let priority = process.priority;
-            let backends = self.devices.backends(*queue);
-            // One slot at a time is given up on a device, and only one that would be free then.
-            let mut full = backends.into_iter().filter(|id| {
-                self.devices.get(*id).is_some_and(|device| {
-                    device.promised.is_none()
-                        && !device.full.contains_key(queue)
-                        && device.admits(cx.now, self.index.slots_in_use(*id).saturating_sub(1))
-                })
-            });
-            let (device, victim) =
-                full.find_map(|id| Some((id, self.victim((cx.now, came), id, priority)?)))?;
+            let (device, victim) = self.devices.backends(*queue).into_iter().find_map(|id| {
+                let victim = self.victim((cx.now, came), id, priority)?;
+                self.needs_a_slot(cx.now, id, (*queue, pid)).then_some((id, victim))
+            })?;
             Some((pid, device, victim))
         });
         let Some((by, device, victim)) = found else {
@@ -54,6 +47,19 @@ impl Kernel {
         };
         self.ask_to_yield(cx, victim, (device, by), PreemptCause::Urgent);
         true
+    }
+
+    /// Whether this is all that the first of a queue needs to start: a slot of the device. One slot at a
+    /// time is given up there.
+    fn needs_a_slot(&self, now: Timestamp, id: DeviceId, (queue, pid): (QueueId, Pid)) -> bool {
+        let in_use = self.index.slots_in_use(id);
+        let would_be_free = self.devices.get(id).is_some_and(|device| {
+            device.promised.is_none()
+                && !device.full.contains_key(&queue)
+                && !device.admits(now, in_use)
+                && device.admits(now, in_use.saturating_sub(1))
+        });
+        would_be_free && self.has_room(now, id, pid)
     }
 
     /// Whose call on the device is cut off for a process of this priority, if anybody's is.
@@ -90,6 +96,28 @@ impl Kernel {
             && (device.continues || ran <= remaining)
     }
 
+    /// A call that runs has a time slice from now on, if it has none, the policy has slices and its model
+    /// can go on from what was written.
+    pub(crate) fn begin_slice(&mut self, now: Timestamp, pid: Pid) {
+        let slice = self.config.slice.filter(|_| self.config.policy.slices());
+        let (Some(slice), Some(process)) = (slice, self.processes.get(pid)) else {
+            return;
+        };
+        let State::Running { call, slice_ends: None, yielding: false, .. } = process.state.inner()
+        else {
+            return;
+        };
+        let device = self.devices.find(call.device()).and_then(|id| self.devices.get(id));
+        if !device.is_some_and(|device| device.continues) {
+            return;
+        }
+        if let Some(process) = self.processes.get_mut(pid)
+            && let State::Running { slice_ends, .. } = process.state.inner_mut()
+        {
+            *slice_ends = Some(now.after(slice));
+        }
+    }
+
     /// A call has run for its time slice.
     pub(crate) fn slice_over(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
         let slice = self.config.slice.filter(|_| self.config.policy.slices());
@@ -99,16 +127,11 @@ impl Kernel {
         let State::Running { call, .. } = process.state.inner() else {
             return;
         };
-        let device = self.devices.find(call.device());
-        let queue = self.devices.queue(&call.options.model);
-        let first = queue.and_then(|queue| self.index.first_ready(queue));
         // The policy may be another than when the call began, and nothing starts after the drain.
-        let first = first.filter(|_| slice.is_some() && !self.draining);
-        let yields = device.zip(first).filter(|(device, _)| {
-            let idle = self.devices.get(*device).is_some_and(|one| one.promised.is_none());
-            idle && self.is_worth_cutting(cx.now, *device, process)
-        });
-        if let Some((device, (_, by))) = yields {
+        let device = self.devices.find(call.device()).filter(|_| slice.is_some() && !self.draining);
+        let yields = device.filter(|id| self.is_worth_cutting(cx.now, *id, process));
+        let yields = yields.and_then(|id| Some((id, self.first_for(cx.now, id)?)));
+        if let Some((device, by)) = yields {
             self.ask_to_yield(cx, pid, (device, by), PreemptCause::Slice);
             return;
         }
@@ -118,6 +141,17 @@ impl Kernel {
         {
             *slice_ends = next;
         }
+    }
+
+    /// Who is first, of all names that the device answers to, and needs nothing but its slot.
+    fn first_for(&self, now: Timestamp, id: DeviceId) -> Option<Pid> {
+        let queues = self.devices.pools().flat_map(|pool| &pool.queues);
+        let queues = queues.filter(|queue| self.devices.backends(**queue).contains(&id));
+        let firsts = queues.filter_map(|queue| {
+            let (rank, pid) = self.index.first_ready(*queue)?;
+            self.needs_a_slot(now, id, (*queue, pid)).then_some((rank, pid))
+        });
+        firsts.min().map(|(_, pid)| pid)
     }
 
     fn ask_to_yield(

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use aosk_abi::{
-    Body, Bounds, Message, Millis, ModelOutcome, Pid, PreemptCause, Release, Tokens, Usage, limits,
+    Body, Bounds, ErrorCode, FailureClass, Message, Millis, ModelOutcome, Pid, PreemptCause,
+    Release, SpawnSpec, Tokens, Usage, limits,
 };
 
 use super::script::*;
@@ -284,4 +285,52 @@ fn who_is_told_to_end_while_it_yields_pays_for_its_input() {
         (s.process(slow).stats.input, s.process(slow).stats.output),
         (Tokens(10), Tokens(150))
     );
+}
+
+#[test]
+fn nobody_is_cut_off_for_one_that_could_not_start() {
+    // Its budget is too small: it is told so when it is its turn.
+    let (mut s, _, _) = two(config(true), 10);
+    let poor = s.spawn(SpawnSpec { priority: 0, ..with_limits("poor", tokens(50)) });
+    s.step(poor, think_of("m", 10, 100));
+    assert_eq!(yields(&s), 0);
+    // The rate of the device has no room.
+    let slice = Some(Millis::from_secs(5));
+    let mut rated = Config { slice, ..config(true) };
+    let per_minute = Bounds { calls: Some(1), ..Bounds::default() };
+    rated.models.values_mut().for_each(|model| model.rates.per_minute = per_minute);
+    let (mut s, _, other) = two(rated, 50);
+    s.step(other, think_of("m", 10, 100));
+    s.after(30_000);
+    assert_eq!(yields(&s), 0, "the rate");
+    // Another slot is free, and the device asked to be left alone.
+    let mut wide = Config { slice, ..config(true) };
+    wide.models.values_mut().for_each(|model| model.slots = 2);
+    let (mut s, _, other) = two(wide, 50);
+    s.step(other, think_of("m", 10, 100));
+    s.fail(other, failure(FailureClass::RateLimited, ErrorCode::ModelRateLimited, Some(60)));
+    s.after(30_000);
+    assert_eq!(yields(&s), 0, "a slot is free");
+}
+
+#[test]
+fn a_slice_ends_for_who_waits_under_another_name() {
+    let mut config = Config { slice: Some(Millis::from_secs(5)), ..config(true) };
+    let backends = vec![("m".to_owned(), 1)];
+    config.routes.insert("r".to_owned(), Route { backends, choice: Choice::InOrder });
+    let (mut s, _, other) = two(config, 50);
+    s.step(other, think_of("r", 10, 100));
+    s.after(6_000);
+    assert_eq!(yields(&s), 1);
+}
+
+#[test]
+fn a_policy_with_slices_gives_them_to_what_runs() {
+    let slice = Some(Millis::from_secs(5));
+    let (mut s, _, other) =
+        two(Config { slice, policy: policy("fifo").unwrap(), ..config(true) }, 50);
+    s.step(other, think_of("m", 10, 100));
+    s.operate("fair", aosk_abi::Command::SetPolicy { policy: "fair".to_owned() });
+    s.after(6_000);
+    assert_eq!(yields(&s), 1);
 }

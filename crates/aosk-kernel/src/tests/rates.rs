@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{
     Bounds, BudgetId, Command, ErrorCode, FailureClass, Gauge, Input, Limits, MicroUsd, Millis,
-    Pid, RateReport, Release, Tokens, Usage, WhenOver,
+    Pid, Price, RateReport, Release, Tokens, Usage, WhenOver,
 };
 
 use super::script::*;
@@ -303,4 +303,53 @@ fn a_bound_that_is_set_counts_what_is_under_way() {
     assert_eq!(s.word(children[1]), "quota", "200 are under way");
     s.answer(parent, 10, 10);
     assert_eq!(s.word(children[1]), "running", "120 are used or under way");
+}
+
+#[test]
+fn bounds_may_be_lowered_below_what_is_under_way() {
+    let mut s = Script::new(model(Rates::default()));
+    let parent = s.spawn(with_limits("a", tokens(5_000)));
+    let child = s.child(parent, spec("c"));
+    s.step(parent, think("m"));
+    s.step(child, think("m"));
+    let budget = s.process(parent).spec.budget;
+    s.operate("lower", Command::SetLimits { budget, limits: Box::new(tokens(50)) });
+    s.answer(parent, 10, 10);
+    s.answer(child, 10, 10);
+    s.step(child, think("m"));
+    let told = s.take();
+    assert!(
+        told.contains("out of budget: Tokens"),
+        "40 of 50 are used, and 100 may be needed: {told}"
+    );
+}
+
+#[test]
+fn a_route_leads_to_what_the_budget_allows() {
+    let mut config = model(Rates::default());
+    let dear =
+        Price::flat(aosk_abi::Rates { input: MicroUsd(1_000_000_000), ..Default::default() });
+    config.models.insert("dear".to_owned(), ModelConfig { price: dear, ..ModelConfig::default() });
+    let backends = vec![("dear".to_owned(), 1), ("m".to_owned(), 1)];
+    config.routes.insert("r".to_owned(), Route { backends, choice: Choice::InOrder });
+    let mut s = Script::new(config);
+    let poor = Limits { micro_usd: Some(MicroUsd(100)), ..Limits::default() };
+    let pid = s.spawn(with_limits("a", poor));
+    s.step(pid, think("r"));
+    assert_eq!(s.word(pid), "running", "the first device is too dear");
+    assert_eq!(s.process(pid).state.call().map(|call| call.device()), Some("m"));
+}
+
+#[test]
+fn those_who_wait_behind_one_who_asks_ask_too() {
+    let limits = Limits { calls: Some(1), when_over: WhenOver::Ask, ..Limits::default() };
+    let mut s = Script::new(model(Rates::default()));
+    let parent = s.spawn(with_limits("a", limits));
+    let children: Vec<_> = (0..2).map(|n| s.child(parent, spec(&format!("c{n}")))).collect();
+    s.step(parent, think("m"));
+    s.step(children[0], think("m"));
+    s.step(children[1], think("m"));
+    s.take();
+    s.answer(parent, 10, 10);
+    assert_eq!(s.take().matches("budget.asked").count(), 2);
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use aosk_abi::{
-    Body, CallId, Command, Effects, Fact, Hash, Input, Limits, Millis, ModelOutcome, Pid, Release,
-    RequestId, Resume, Signal, Timestamp, Tokens, WhenOver,
+    Body, Bounds, BudgetId, CallId, Command, Effects, Fact, Hash, Input, Limits, MicroUsd, Millis,
+    ModelOutcome, Pid, Release, RequestId, Resume, Signal, Timestamp, Tokens, WhenOver,
 };
 use aosk_kernel::{Config, Kernel};
 
@@ -70,7 +70,7 @@ enum Event {
     Report(Input),
     Spawn(u32),
     Act(u32),
-    Raise(Pid),
+    Raise(BudgetId),
 }
 
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl World<'_> {
                     Some(operator(Command::Spawn(Box::new(self.case.spec(number)))))
                 }
                 Event::Act(action) => self.action(action).map(operator),
-                Event::Raise(pid) => self.raise(pid).map(operator),
+                Event::Raise(budget) => self.raise(budget).map(operator),
             };
             if let Some(input) = input {
                 self.apply(input)?;
@@ -216,8 +216,8 @@ impl World<'_> {
                 if let Fact::ModelPreempted { .. } = entry.fact {
                     self.figures.cut += 1;
                 }
-                if let (Fact::BudgetAsked { .. }, Some(pid)) = (&entry.fact, entry.pid) {
-                    self.schedule(Millis(20_000), Event::Raise(pid));
+                if let Fact::BudgetAsked { budget, .. } = entry.fact {
+                    self.schedule(Millis(20_000), Event::Raise(budget));
                 }
             }
             if let Input::ModelDone {
@@ -351,7 +351,8 @@ impl World<'_> {
                 Some(Command::Signal { pid, signal: Signal::Kill })
             }
             7..9 if self.case.has(Feature::Spans) => {
-                let (budget, limits) = self.judge.bounded(pid)?;
+                let budget = self.judge.node_of(pid)?;
+                let limits = self.judge.bounds(&self.kernel, budget)?;
                 // Whoever asks waits for more than this.
                 let tokens = limits.tokens.map(|tokens| Tokens(tokens.0 / 2 + rng.below(tokens.0)));
                 Some(Command::SetLimits { budget, limits: Box::new(Limits { tokens, ..limits }) })
@@ -361,13 +362,32 @@ impl World<'_> {
     }
 
     /// A person raises what was asked for.
-    fn raise(&self, pid: Pid) -> Option<Command> {
-        let (budget, limits) = self.judge.bounded(pid)?;
-        let more = |limit: Option<u64>| limit.map(|limit| limit.saturating_mul(2));
-        let tokens = more(limits.tokens.map(|tokens| tokens.0)).map(Tokens);
-        let raised = Limits { tokens, calls: more(limits.calls), ..limits };
+    fn raise(&self, budget: BudgetId) -> Option<Command> {
+        let limits = self.judge.bounds(&self.kernel, budget)?;
+        let all = doubled(Bounds {
+            tokens: limits.tokens,
+            calls: limits.calls,
+            micro_usd: limits.micro_usd,
+        });
+        let raised = Limits {
+            tokens: all.tokens,
+            calls: all.calls,
+            micro_usd: all.micro_usd,
+            per_minute: doubled(limits.per_minute),
+            per_hour: doubled(limits.per_hour),
+            per_day: doubled(limits.per_day),
+            ..limits
+        };
         let raised = if limits.when_over == WhenOver::Ask { raised } else { limits };
         Some(Command::SetLimits { budget, limits: Box::new(raised) })
+    }
+}
+
+fn doubled(bounds: Bounds) -> Bounds {
+    Bounds {
+        tokens: bounds.tokens.map(|tokens| Tokens(tokens.0.saturating_mul(2))),
+        calls: bounds.calls.map(|calls| calls.saturating_mul(2)),
+        micro_usd: bounds.micro_usd.map(|usd| MicroUsd(usd.0.saturating_mul(2))),
     }
 }
 

@@ -175,20 +175,24 @@ impl<'a> Judge<'a> {
         Spend { tokens: input + OUTPUT_MAX, calls: 1, micro_usd, steps: 1, children: 0 }
     }
 
-    /// A node of the budget tree that the operator may bound anew, and its bounds.
-    pub(super) fn bounded(&self, pid: Pid) -> Option<(BudgetId, Limits)> {
-        let proc = self.procs.get(&pid)?;
-        let scope = self.scope_of(proc.budget)?;
-        Some((proc.budget, self.ledger.limits(&scope).unwrap_or_default()))
+    /// The node of the budget tree that the process lives under.
+    pub(super) fn node_of(&self, pid: Pid) -> Option<BudgetId> {
+        self.procs.get(&pid).map(|proc| proc.budget)
+    }
+
+    /// The bounds of a node of the budget tree that the operator may bound anew.
+    pub(super) fn bounds(&self, kernel: &Kernel, budget: BudgetId) -> Option<Limits> {
+        let scope = self.scope_of(kernel, budget)?;
+        Some(self.ledger.limits(&scope).unwrap_or_default())
     }
 
     /// Whose node it is; none if it is the root.
-    fn scope_of(&self, budget: BudgetId) -> Option<Scope> {
-        let (pid, proc) = self.procs.iter().find(|(_, proc)| proc.budget == budget)?;
-        if proc.own {
-            return Some(Scope::Own(*pid));
+    fn scope_of(&self, kernel: &Kernel, budget: BudgetId) -> Option<Scope> {
+        if let Some(group) = kernel.budget(budget)?.group {
+            return Some(Scope::Group(group.name));
         }
-        (!proc.group.is_empty()).then(|| Scope::Group(proc.group.clone()))
+        let mut owners = self.procs.iter().filter(|(_, proc)| proc.budget == budget && proc.own);
+        owners.next().map(|(pid, _)| Scope::Own(*pid))
     }
 
     /// The processes that live.
@@ -307,7 +311,7 @@ impl<'a> Judge<'a> {
                     }
                 }
                 Command::SetLimits { budget, limits } => {
-                    if let Some(scope) = self.scope_of(*budget) {
+                    if let Some(scope) = self.scope_of(kernel, *budget) {
                         self.ledger.bound(scope, **limits);
                     }
                 }

@@ -8,7 +8,6 @@ use super::{Flight, Judge, Place};
 use crate::checker::{Rule, ensure};
 use crate::faults::Feature;
 use crate::reference::{Contender, goes_first};
-use crate::traffic::case::NAME;
 
 /// Beyond so many waiting processes only some starts are held against all of them.
 const MANY: usize = 100;
@@ -236,9 +235,13 @@ impl Judge<'_> {
             && self.queue.is_empty()
         {
             let call = self.procs.get(&pid).and_then(|proc| proc.call.as_ref());
-            let worst = call.map(|call| self.worst(NAME, call.input));
             let scopes: Vec<_> = self.scopes(pid, "").into_iter().skip(1).collect();
-            let room = worst.is_some_and(|worst| self.ledger.has_room(now, &scopes, &worst));
+            // It may wait because only the dearest of the devices was free.
+            let has_room = |name: &&str| {
+                let worst = call.map(|call| self.worst(name, call.input));
+                worst.is_some_and(|worst| self.ledger.has_room(now, &scopes, &worst))
+            };
+            let room = self.backends().iter().all(has_room);
             ensure(!room, "nobody waits for room that there is", || {
                 format!("{pid} at {now:?} waits, and {scopes:?} have room")
             })?;
