@@ -48,12 +48,16 @@ impl Client {
     /// # Errors
     /// If one listens that cannot be spoken to.
     pub(crate) async fn find(dir: &Path) -> Result<Option<Self>, Error> {
-        use std::io::ErrorKind::{ConnectionRefused, NotFound};
+        use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotADirectory, NotFound};
         let path = dir.join(SOCKET);
         let stream = match UnixStream::connect(&path).await {
             Ok(stream) => stream,
-            Err(error) if matches!(error.kind(), ConnectionRefused | NotFound) => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => match error.kind() {
+                ConnectionRefused | NotFound | NotADirectory => return Ok(None),
+                // Nobody can listen at so long a path.
+                InvalidInput => return Ok(None),
+                _ => return Err(failed(error)),
+            },
         };
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let mut tasks = JoinSet::new();

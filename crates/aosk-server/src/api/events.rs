@@ -107,7 +107,7 @@ pub(super) async fn events(
     let process = find(&app, &caller, &pid).await?;
     let filter = Filter { pid: Some(process.pid), kind: None, caller };
     let last = sse::last_id(&headers)?;
-    let next = last.map_or(query.from.unwrap_or(1), |last| last.saturating_add(1));
+    let next = last.map(|last| last.saturating_add(1)).or(query.from).unwrap_or(1);
     if last.is_some() && process.has_ended {
         let left = filter.clone();
         let left = app.read(move |reader| left.read(reader, next, 1)).await?;

@@ -61,8 +61,8 @@ pub(super) async fn follow(
     let mut journal = app.handle().journal();
     let head = *journal.borrow_and_update();
     let last = sse::last_id(&headers)?;
-    let next = last.or(query.from.map(|from| from.saturating_sub(1))).unwrap_or(head);
-    let next = next.saturating_add(1);
+    let next = last.map_or(query.from, |last| Some(last.saturating_add(1)));
+    let next = next.unwrap_or_else(|| head.saturating_add(1));
     let (alive, ready) = (sse::keep_alive(), VecDeque::new());
     Ok(sse::stream(Follower { app, filter, journal, next, more: true, ready, alive }))
 }

@@ -20,6 +20,7 @@ pub(crate) fn print_openapi() -> Done {
 
 pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
+    raise_files();
     let workspace = super::run::workspace(args.workspace.clone())?;
     let registry = setup::tools()?;
     let home = setup::home(place, config)?;
@@ -62,6 +63,19 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     server.finish().await;
     // Whoever runs a daemon stops it like this; nothing was interrupted.
     Ok(Done::Well)
+}
+
+/// Lets the program have as many open files as it may: every connection is one, and the usual bound is
+/// far below what the server takes.
+fn raise_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(%error, "the bound of open files could not be raised");
+    }
 }
 
 fn tell(server: &Server, json: bool) {
