@@ -52,12 +52,16 @@ impl Client {
         let path = dir.join(SOCKET);
         let stream = match UnixStream::connect(&path).await {
             Ok(stream) => stream,
-            Err(error) => match error.kind() {
-                ConnectionRefused | NotFound | NotADirectory => return Ok(None),
-                // Nobody can listen at so long a path.
-                InvalidInput => return Ok(None),
-                _ => return Err(failed(error)),
-            },
+            // Nobody can listen where no path is, or one that is too long.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ConnectionRefused | NotFound | NotADirectory | InvalidInput
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(error)),
         };
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let mut tasks = JoinSet::new();

@@ -133,7 +133,7 @@ pub(super) async fn list(
     put,
     path = "/api/v1/budgets/{budget}/limits",
     tag = "budgets",
-    params(("budget" = String, Path, description = "Its id, such as 3")),
+    params(("budget" = String, Path, pattern = "^b?[0-9]{1,19}$", description = "Its id, such as 3")),
     request_body = Bound,
     responses(
         (status = 200, description = "It holds, and is kept", body = Budget),

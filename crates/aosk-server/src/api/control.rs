@@ -50,7 +50,7 @@ impl From<SignalName> for Signal {
     post,
     path = "/api/v1/processes/{pid}/signal",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id")),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id")),
     request_body = SignalRequest,
     responses(
         (status = 204, description = "It is done, and kept"),
@@ -84,7 +84,7 @@ pub(super) struct MessageRequest {
     post,
     path = "/api/v1/processes/{pid}/messages",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id")),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id")),
     request_body = MessageRequest,
     responses(
         (status = 204, description = "It is there, and kept"),
@@ -121,7 +121,7 @@ pub(super) struct PriorityRequest {
     put,
     path = "/api/v1/processes/{pid}/priority",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id")),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id")),
     request_body = PriorityRequest,
     responses(
         (status = 204, description = "It is done, and kept"),

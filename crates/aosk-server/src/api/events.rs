@@ -84,7 +84,7 @@ impl From<Delta> for Piece {
     path = "/api/v1/processes/{pid}/events",
     tag = "processes",
     params(
-        ("pid" = String, Path, description = "Its id"),
+        ("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id"),
         EventQuery,
         ("Last-Event-ID" = Option<u64>, Header, description = "The last entry that was seen"),
     ),

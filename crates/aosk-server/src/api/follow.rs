@@ -31,6 +31,7 @@ pub(super) struct FollowQuery {
     /// `Last-Event-ID` goes before it.
     from: Option<u64>,
     /// Only those of this process.
+    #[param(pattern = "^p?[0-9]{1,19}$")]
     pid: Option<String>,
     /// Only those of this kind.
     kind: Option<String>,

@@ -24,6 +24,7 @@ pub(super) struct EntryQuery {
     /// The first, counted from 1.
     from: Option<u64>,
     /// Only those of this process.
+    #[param(pattern = "^p?[0-9]{1,19}$")]
     pid: Option<String>,
     /// Only those of this kind, such as `process.spawned`.
     kind: Option<String>,

@@ -54,7 +54,7 @@ pub(super) struct LogMessage {
     get,
     path = "/api/v1/processes/{pid}/messages",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id"), LogQuery),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id"), LogQuery),
     responses(
         (status = 200, description = "A page of them", body = MessageList),
         (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
@@ -172,7 +172,7 @@ impl From<&KeptPage> for Page {
     get,
     path = "/api/v1/processes/{pid}/pages",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id")),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id")),
     responses(
         (status = 200, description = "All of them", body = PageList),
         (status = 400, description = "This is no id", body = Problem, content_type = "application/problem+json"),

@@ -33,6 +33,7 @@ pub(super) struct ListQuery {
     /// At most so many: 100 if nothing is said, 1000 at most.
     limit: Option<u32>,
     /// The `next` of the page before.
+    #[param(pattern = "^p?[0-9]{1,19}$")]
     cursor: Option<String>,
 }
 
@@ -103,7 +104,7 @@ fn is_of(own: &str, wanted: &str) -> bool {
     get,
     path = "/api/v1/processes/{pid}",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id, such as 7")),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id, such as 7")),
     responses(
         (status = 200, description = "The process, with its result", body = Process),
         (status = 400, description = "This is no id", body = Problem, content_type = "application/problem+json"),
@@ -133,7 +134,7 @@ pub(super) struct WaitQuery {
     get,
     path = "/api/v1/processes/{pid}/wait",
     tag = "processes",
-    params(("pid" = String, Path, description = "Its id"), WaitQuery),
+    params(("pid" = String, Path, pattern = "^p?[0-9]{1,19}$", description = "Its id"), WaitQuery),
     responses(
         (status = 200, description = "The process; `ended` says whether it has", body = Process),
         (status = 400, description = "This is no id", body = Problem, content_type = "application/problem+json"),

@@ -24,6 +24,7 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub(super) struct Spawn {
     /// What it is to do.
+    #[schema(pattern = r"\S")]
     task: String,
     /// A name for people; `agent` if none is given.
     name: Option<String>,
@@ -135,6 +136,9 @@ fn agent(app: &App, caller: &Caller, wanted: Spawn) -> Result<Agent, Error> {
     let group = group(caller, wanted.group)?;
     let workspace = workspace(app, caller, wanted.workspace)?;
     let output = wanted.max_output.map_or(agent::OUTPUT_MAX, Tokens);
+    if output == Tokens::ZERO {
+        return Err(wrong("an answer of no tokens is none"));
+    }
     let param = react::Param {
         options: ThinkOptions {
             model: model(app, wanted.model)?,

@@ -22,6 +22,7 @@ async fn bodies_that_are_no_request() {
         (r#"{"task":"say a","permission":"root"}"#, "unknown variant"),
         (r#"{"task":" "}"#, "says nothing"),
         (r#"{"task":"say a","window":10}"#, "no room"),
+        (r#"{"task":"say a","max_output":0}"#, "no tokens"),
         (r#"{"task":"say a","tools":["rm"]}"#, "rm"),
         (r#"{"task":"say a","workspace":"/no/such"}"#, "/no/such"),
         (r#"{"task":"say a","limits":{"toks":1}}"#, "unknown field `toks`"),
