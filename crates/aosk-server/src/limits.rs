@@ -36,6 +36,15 @@ pub const ITEMS_MAX: u32 = 1_000;
 /// than it may, rather than that a request reads the whole store.
 pub const SCAN_MAX: u32 = 10_000;
 
+/// Rows that are read at once for a page of `limit` items: one more than it has, so that it is known
+/// whether there are more, and never so few that a filter makes many small reads.
+pub(crate) fn read_at_once(limit: u32) -> u32 {
+    limit.saturating_add(1).max(ROWS_MIN)
+}
+
+/// See [`read_at_once`].
+const ROWS_MIN: u32 = 128;
+
 /// How long a request may wait for the end of a process; clients ask again.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The same for which no time is named.

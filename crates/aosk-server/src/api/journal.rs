@@ -13,7 +13,7 @@ use super::process::parse;
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::{Json, Query};
-use crate::limits::{ITEMS_MAX, ITEMS_USUAL, SCAN_MAX};
+use crate::limits::{ITEMS_MAX, ITEMS_USUAL, SCAN_MAX, read_at_once};
 use crate::problem::Problem;
 
 /// Which entries.
@@ -97,7 +97,7 @@ impl Filter {
     /// Reads entries from `from` on: at most `limit`, and at most [`SCAN_MAX`] that are not meant.
     pub(super) fn read(&self, reader: &dyn Reader, from: u64, limit: u32) -> Result<Part, Error> {
         let mut part = Part { entries: Vec::new(), next: from, more: false };
-        let query = JournalQuery { from: from.max(1), limit: SCAN_MAX, pid: self.pid };
+        let query = JournalQuery { from: from.max(1), limit: read_at_once(limit), pid: self.pid };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut seen: HashMap<Pid, bool> = HashMap::new();
         let mut scanned = 0_u32;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aosk_abi::{Error, ErrorCode, Pid};
-use aosk_runtime::store::{ProcessQuery, Which};
+use aosk_runtime::store::{ProcessQuery, Reader, Which};
 use aosk_runtime::{Snapshot, inspect};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::view::Process;
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::{Json, Path, Query};
-use crate::limits::{ITEMS_MAX, ITEMS_USUAL, SCAN_MAX, WAIT_MAX, WAIT_USUAL};
+use crate::limits::{ITEMS_MAX, ITEMS_USUAL, SCAN_MAX, WAIT_MAX, WAIT_USUAL, read_at_once};
 use crate::problem::Problem;
 
 /// Which processes.
@@ -62,36 +62,49 @@ pub(super) async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<ProcessList>, Problem> {
-    let limit = query.limit.unwrap_or(ITEMS_USUAL).clamp(1, ITEMS_MAX);
     let after = match &query.cursor {
         Some(cursor) => parse(cursor, "the cursor")?,
         None => Pid(0),
     };
-    let which = if query.all { Which::All } else { Which::Live };
-    let found = app
-        .read(move |reader| {
-            let wanted = ProcessQuery { which, after, limit: SCAN_MAX };
-            inspect::some_processes(reader, &wanted)
-        })
-        .await?;
-    let scanned_all = found.len() < usize::try_from(SCAN_MAX).unwrap_or(usize::MAX);
-    let last = found.last().map(|process| process.pid);
-    let is_meant = |process: &Snapshot| {
+    let page = app.read(move |reader| query.page(reader, after, &caller)).await?;
+    Ok(Json(page))
+}
+
+impl ListQuery {
+    fn means(&self, process: &Snapshot) -> bool {
         let is = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has);
-        caller.sees(&process.spec.group)
-            && is(&query.state, process.state)
-            && is(&query.name, &process.spec.name)
-            && query.group.as_deref().is_none_or(|group| is_of(&process.spec.group, group))
-    };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut meant = found.iter().filter(|process| is_meant(process));
-    let processes: Vec<Process> = meant.by_ref().take(limit).map(Process::from).collect();
-    let next = if meant.next().is_some() {
-        processes.last().map(|process| process.pid.to_string())
-    } else {
-        last.filter(|_| !scanned_all).map(|pid| pid.0.to_string())
-    };
-    Ok(Json(ProcessList { processes, next }))
+        is(&self.state, process.state)
+            && is(&self.name, &process.spec.name)
+            && self.group.as_deref().is_none_or(|group| is_of(&process.spec.group, group))
+    }
+
+    /// The page behind this process, of what the caller may see.
+    fn page(&self, reader: &dyn Reader, after: Pid, by: &Caller) -> Result<ProcessList, Error> {
+        let limit = self.limit.unwrap_or(ITEMS_USUAL).clamp(1, ITEMS_MAX);
+        let which = if self.all { Which::All } else { Which::Live };
+        let mut query = ProcessQuery { which, after, limit: read_at_once(limit) };
+        let mut page = ProcessList { processes: Vec::new(), next: None };
+        let mut left = SCAN_MAX;
+        while left > 0 {
+            let part = inspect::some_processes(reader, &query)?;
+            if part.is_empty() {
+                return Ok(page);
+            }
+            for process in part {
+                if by.sees(&process.spec.group) && self.means(&process) {
+                    if page.processes.len() as u64 == u64::from(limit) {
+                        page.next = Some(query.after.0.to_string());
+                        return Ok(page);
+                    }
+                    page.processes.push(Process::from(&process));
+                }
+                query.after = process.pid;
+                left = left.saturating_sub(1);
+            }
+        }
+        page.next = Some(query.after.0.to_string());
+        Ok(page)
+    }
 }
 
 /// Whether a process of the group `own` is one of the tenant or group `wanted`.

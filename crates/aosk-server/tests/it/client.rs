@@ -173,6 +173,11 @@ impl Events {
         }
     }
 
+    /// The next piece as it comes, whatever is in it.
+    pub(crate) async fn piece(&mut self) -> Bytes {
+        self.body.frame().await.unwrap().unwrap().into_data().unwrap()
+    }
+
     /// The rest, to the end.
     pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut all = Vec::new();

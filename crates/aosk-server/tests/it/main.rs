@@ -18,3 +18,4 @@ mod listening;
 mod reading;
 mod scene;
 mod tenants;
+mod time;
