@@ -24,7 +24,8 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    fn connections_max(&self) -> usize {
+    /// How many connections it may have at once.
+    pub(crate) fn connections_max(&self) -> usize {
         match self {
             Self::Socket(_) => SOCKET_CONNECTIONS_MAX,
             Self::Tcp(_) => TCP_CONNECTIONS_MAX,
@@ -32,9 +33,15 @@ impl Door {
     }
 }
 
-/// Accepts and serves until told to stop; returns when every connection has ended.
-pub(crate) async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(door.connections_max()));
+/// Accepts and serves at most so many connections at once until told to stop; returns when every one
+/// has ended.
+pub(crate) async fn serve(
+    door: Door,
+    connections_max: usize,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(connections_max));
     let mut connections = JoinSet::new();
     loop {
         let permit = tokio::select! { biased;
@@ -125,3 +132,6 @@ async fn one(
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;

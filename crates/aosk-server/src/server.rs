@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use aosk_abi::Error;
+use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -44,10 +45,10 @@ impl Server {
         if let Some(address) = tcp {
             let (listener, at) = listen::tcp(address).await?;
             bound = Some(at);
-            doors.spawn(connection::serve(Door::Tcp(listener), router.clone(), stopped.clone()));
+            doors.spawn(through(Door::Tcp(listener), &router, &stopped));
         }
         let socket = listen::socket(dir)?;
-        doors.spawn(connection::serve(Door::Socket(socket), router, stopped));
+        doors.spawn(through(Door::Socket(socket), &router, &stopped));
         listen::announce(dir, bound)?;
         let listening = Listening { socket: listen::socket_path(dir), tcp: bound };
         Ok(Self { dir: dir.to_owned(), listening, stop, doors })
@@ -78,4 +79,14 @@ impl Server {
         }
         self.doors.shutdown().await;
     }
+}
+
+/// Serves what comes in through a door.
+fn through(
+    door: Door,
+    router: &Router,
+    stop: &watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let most = door.connections_max();
+    connection::serve(door, most, router.clone(), stop.clone())
 }
