@@ -90,12 +90,14 @@ impl Kernel {
         true
     }
 
-    /// For whom of the queue a slot of the device was given up, if it is still the one to have it.
+    /// For whom of the queue a slot of the device was given up, if it still waits there.
     fn promised(&self, id: DeviceId, queue: QueueId) -> Option<Pid> {
         let pid = self.devices.get(id)?.promised.filter(|_| !broken!(self, PromiseIgnored))?;
-        let most_urgent = self.index.most_urgent(queue).map(|(_, pid)| pid);
-        let first = self.index.first_ready(queue).map(|(_, pid)| pid);
-        (most_urgent == Some(pid) || first == Some(pid)).then_some(pid)
+        let process = self.processes.get(pid)?;
+        let State::Ready { call } = &process.state else {
+            return None;
+        };
+        (self.devices.queue(&call.options.model) == Some(queue)).then_some(pid)
     }
 
     /// The devices that have a slot free for the queue, the one to be asked first at the front.
@@ -119,8 +121,8 @@ impl Kernel {
         full.is_some_and(|(of, until)| *of == pid && *until > now)
     }
 
-    /// The first of the devices whose rates have room for the call, and for which its budgets have; if
-    /// they have for none, the one for which they lack the least. Devices whose rates have no room are
+    /// The first of the devices whose rates have room for the call, and for which its budgets have,
+    /// those on which it failed behind the others; if they have for none, the one for which they lack the least. Devices whose rates have no room are
     /// noted to be full for it.
     fn choose_backend(
         &mut self,
@@ -130,7 +132,12 @@ impl Kernel {
         free: &[DeviceId],
     ) -> Option<Chosen> {
         let mut least: Option<Chosen> = None;
-        for id in free {
+        let has_failed = |id: &&DeviceId| {
+            let name = self.devices.get(**id).map(|device| device.name.as_str());
+            call.failed_on.iter().any(|failed| Some(failed.as_ref()) == name)
+        };
+        let (failed, untried): (Vec<&DeviceId>, Vec<_>) = free.iter().partition(has_failed);
+        for id in untried.into_iter().chain(failed) {
             let call = self.on_device(call.clone(), *id);
             let amount = self.worst_case(&call);
             let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));

@@ -8,7 +8,7 @@ use aosk_abi::{BudgetId, CallId, Pid, Timestamp};
 
 use crate::budget::{Budgets, ROOT};
 use crate::config::Config;
-use crate::device::{DeviceId, Devices, QueueId};
+use crate::device::{DeviceId, Devices, PoolId, QueueId};
 use crate::mutant::{Mutant, broken};
 use crate::process::{
     CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
@@ -23,14 +23,29 @@ pub(crate) enum Owner {
     Device(DeviceId),
 }
 
-/// The priority of a process that waits, and when it became ready.
-type Urgency = (u8, u64);
-
 /// The priority of a process that runs, and when its call began.
 type Standing = (u8, Timestamp);
 
 /// The place among those who wait for room of one that asks a person: behind all others.
 const ASKS: u64 = u64::MAX;
+
+/// Who competes at one level of the models of a pool.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Competing {
+    /// How many have calls that wait or run: processes, and groups with such processes.
+    pub(crate) active: u32,
+    /// How many of them have calls that wait.
+    pub(crate) waiting: u32,
+}
+
+/// That a process has a call that waits or runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Competes {
+    pool: PoolId,
+    /// The nodes under which it counts, up to the root.
+    under: Vec<BudgetId>,
+    waits: bool,
+}
 
 /// Where one process stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -39,6 +54,8 @@ pub(crate) struct Place {
     deadline: Option<Timestamp>,
     /// Its place in a queue for models.
     ready: Option<Ready>,
+    /// Where it counts as one that competes.
+    competes: Option<Competes>,
     /// The model it holds a slot of.
     model_slot: Option<DeviceId>,
     /// How it stands among those that may be asked to give up their slot of it.
@@ -60,8 +77,6 @@ struct Ready {
     rank: Rank,
     /// The nodes under which it stands there, up to the root.
     under: Vec<BudgetId>,
-    /// How urgent it is, whatever the policy: its priority and its place in the queue.
-    urgency: Urgency,
 }
 
 /// All queues.
@@ -74,7 +89,7 @@ pub(crate) struct Index {
     ready: BTreeMap<QueueId, RunQueue>,
     /// Where tenants and groups stand among those beside them.
     ranks: BTreeMap<(QueueId, BudgetId), Rank>,
-    urgent: BTreeMap<QueueId, BTreeSet<(Urgency, Pid)>>,
+    competing: BTreeMap<(PoolId, BudgetId), Competing>,
     model_slots: BTreeMap<DeviceId, u32>,
     /// Calls that run, by priority and by when they began.
     running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
@@ -98,9 +113,33 @@ impl Index {
         self.ready.get(&queue)?.first(ROOT)
     }
 
-    /// The most urgent in a queue, with its priority.
-    pub(crate) fn most_urgent(&self, queue: QueueId) -> Option<(u8, Pid)> {
-        self.urgent.get(&queue)?.first().map(|((priority, _), pid)| (*priority, *pid))
+    /// Who competes right under the node for the models of the pool.
+    pub(crate) fn competing(&self, pool: PoolId, node: BudgetId) -> Competing {
+        self.competing.get(&(pool, node)).copied().unwrap_or_default()
+    }
+
+    /// Counts one more who competes: a group counts above it as long as anybody in it does.
+    fn count_in(&mut self, Competes { pool, under, waits }: &Competes) {
+        let (mut active, mut waits) = (true, *waits);
+        for node in under {
+            let level = self.competing.entry((*pool, *node)).or_default();
+            level.active = level.active.saturating_add(u32::from(active));
+            level.waiting = level.waiting.saturating_add(u32::from(waits));
+            (active, waits) = (active && level.active == 1, waits && level.waiting == 1);
+        }
+    }
+
+    /// Counts one less.
+    fn count_out(&mut self, Competes { pool, under, waits }: &Competes) {
+        let (mut active, mut waits) = (true, *waits);
+        for node in under {
+            remove_from(&mut self.competing, &(*pool, *node), |level| {
+                level.active = level.active.saturating_sub(u32::from(active));
+                level.waiting = level.waiting.saturating_sub(u32::from(waits));
+                (active, waits) = (active && level.active == 0, waits && level.waiting == 0);
+                *level == Competing::default()
+            });
+        }
     }
 
     /// Who runs on a device and may be asked to give up its slot: the least urgent first, and among
@@ -224,15 +263,18 @@ impl Index {
                     queue.remove(pid, ready.rank, &way);
                     queue.is_empty()
                 });
-                remove_from(&mut self.urgent, &ready.queue, |queue| {
-                    queue.remove(&(ready.urgency, pid));
-                    queue.is_empty()
-                });
             }
             if let Some(ready) = &new.ready {
                 let way = self.way(ready);
                 self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
-                self.urgent.entry(ready.queue).or_default().insert((ready.urgency, pid));
+            }
+        }
+        if old.competes != new.competes {
+            if let Some(competes) = &old.competes {
+                self.count_out(competes);
+            }
+            if let Some(competes) = &new.competes {
+                self.count_in(competes);
             }
         }
         if old.model_slot != new.model_slot {
@@ -332,9 +374,9 @@ impl Place {
                 Levels::One => vec![ROOT],
                 Levels::Groups => budgets.groups_above(process.spec.budget),
             };
-            let urgency = (process.priority, candidate.since);
-            place.ready = Some(Ready { queue, rank, under, urgency });
+            place.ready = Some(Ready { queue, rank, under });
         }
+        place.competes = competes(process, devices, budgets);
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
@@ -384,6 +426,17 @@ impl Place {
         }
         place
     }
+}
+
+/// Where a process counts that has a call that waits or runs.
+fn competes(process: &Process, devices: &Devices, budgets: &Budgets) -> Option<Competes> {
+    let (call, waits) = match (&process.state, process.state.inner()) {
+        (State::Ready { call }, _) => (call, true),
+        (_, State::Running { call, .. }) => (call, false),
+        _ => return None,
+    };
+    let pool = devices.pool_number(devices.queue(&call.options.model)?)?;
+    Some(Competes { pool, under: budgets.groups_above(process.spec.budget), waits })
 }
 
 /// How many of a turn's first calls may be under way now. Those that may run together do, up to one

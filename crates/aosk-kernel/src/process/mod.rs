@@ -308,6 +308,9 @@ pub struct ModelCall {
     pub attempt: u32,
     /// How many attempts failed.
     pub failures: u32,
+    /// The devices of its route on which it failed since all of them were tried last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_on: Vec<Arc<str>>,
     /// When it became ready, as a number that only grows.
     pub since: u64,
     /// The device that was asked last; another than was asked for if a route leads to several.

@@ -91,6 +91,7 @@ impl Kernel {
             summary: Some(Box::new(summary.clone())),
             attempt: 0,
             failures: 0,
+            failed_on: Vec::new(),
             since,
             device: None,
             start: 0,

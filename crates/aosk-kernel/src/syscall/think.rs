@@ -82,6 +82,7 @@ impl Kernel {
             summary: None,
             attempt: 0,
             failures: 0,
+            failed_on: Vec::new(),
             since,
             device: None,
             start: 0,

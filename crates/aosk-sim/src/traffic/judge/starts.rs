@@ -35,7 +35,10 @@ impl Judge<'_> {
         ensure(begun == expected, "what was begun is gone on from where that can be", || {
             format!("{}: {begun:?}, expected {expected:?}", what())
         })?;
-        let (input, waits_from) = (call.input, call.waits_from);
+        // What its budget kept waiting until now did not wait for the others.
+        let from_quota = call.place == Place::Quota;
+        let waits_from = if from_quota { self.delivered } else { call.waits_from };
+        let input = call.input;
         self.check_order(id.pid)?;
         self.check_wait(id.pid, waits_from)?;
         let held = self.worst(device, input);
