@@ -156,7 +156,7 @@ async fn the_journal_is_followed_as_it_is_committed() {
 #[tokio::test]
 async fn what_a_kernel_has_and_goes_by_is_told() {
     let node = Scene::new(|_| text("done")).start();
-    assert_eq!(node.handle.policy(), "fair");
+    assert_eq!(node.handle.policy(), "priority");
     node.handle.set_policy("fifo").await.unwrap();
     assert_eq!(node.handle.policy(), "fifo");
     let equipment = node.handle.equipment();

@@ -11,8 +11,10 @@ use crate::scene::Scene;
 #[tokio::test]
 async fn a_stream_without_events_says_that_it_is_there() {
     let scene = Scene::new().await;
-    let path = "/api/v1/journal/follow";
+    let path = "/api/v1/journal/follow?from=1";
     let mut events = scene.client().await.events(path, None).await;
+    // All that happens here: the kernel has begun.
+    assert_eq!(events.next().await.unwrap().data["kind"], "node.booted");
     tokio::time::pause();
     for _ in 0..3 {
         let before = Instant::now();
