@@ -62,8 +62,8 @@ pub(crate) struct Place {
     running: Option<Standing>,
     /// Tool slots it holds.
     tool_slots: u32,
-    /// The node it waits for, and since when.
-    quota: Option<(BudgetId, u64)>,
+    /// The node it waits for, the queue it will stand in, and since when it waits.
+    quota: Option<(BudgetId, Option<QueueId>, u64)>,
     /// Its tool calls that wait for a slot, by when they were queued.
     queued_tools: Vec<(u64, CallId)>,
     /// The process whose message it waits for.
@@ -94,7 +94,8 @@ pub(crate) struct Index {
     /// Calls that run, by priority and by when they began.
     running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
     tool_slots: u32,
-    quota: BTreeMap<BudgetId, BTreeSet<(u64, Pid)>>,
+    /// Who waits for room in a node, by the queue it will stand in.
+    quota: BTreeMap<BudgetId, BTreeMap<Option<QueueId>, BTreeSet<(u64, Pid)>>>,
     queued_tools: BTreeSet<(u64, CallId)>,
     awaited: BTreeMap<Pid, BTreeSet<Pid>>,
 }
@@ -174,16 +175,17 @@ impl Index {
         self.queued_tools.first().map(|(_, call)| *call)
     }
 
-    /// Who waits first for room in a node, of those who did not ask a person.
-    pub(crate) fn first_quota_waiter(&self, node: BudgetId) -> Option<Pid> {
-        let (since, pid) = self.quota.get(&node)?.first()?;
-        (*since != ASKS).then_some(*pid)
+    /// Who waits first for room in a node, of those who did not ask a person: one of each queue, since a
+    /// model that is busy for one says nothing of the others.
+    pub(crate) fn first_quota_waiters(&self, node: BudgetId) -> Vec<Pid> {
+        let firsts = self.quota.get(&node).into_iter().flatten().filter_map(|(_, all)| all.first());
+        firsts.filter(|(since, _)| *since != ASKS).map(|(_, pid)| *pid).collect()
     }
 
     /// Who waits until a person raises the bounds of a node.
     pub(crate) fn asking(&self, node: BudgetId) -> Vec<Pid> {
-        let waiters = self.quota.get(&node).into_iter();
-        let asking = waiters.flat_map(|waiters| waiters.range((ASKS, Pid(0))..));
+        let waiters = self.quota.get(&node).into_iter().flatten();
+        let asking = waiters.flat_map(|(_, waiters)| waiters.range((ASKS, Pid(0))..));
         asking.map(|(_, pid)| *pid).collect()
     }
 
@@ -303,14 +305,18 @@ impl Index {
         self.tool_slots =
             self.tool_slots.saturating_add(new.tool_slots).saturating_sub(old.tool_slots);
         if old.quota != new.quota {
-            if let Some((node, since)) = old.quota {
-                remove_from(&mut self.quota, &node, |queue| {
-                    queue.remove(&(since, pid));
-                    queue.is_empty()
+            if let Some((node, queue, since)) = old.quota {
+                remove_from(&mut self.quota, &node, |queues| {
+                    remove_from(queues, &queue, |waiters| {
+                        waiters.remove(&(since, pid));
+                        waiters.is_empty()
+                    });
+                    queues.is_empty()
                 });
             }
-            if let Some((node, since)) = new.quota {
-                self.quota.entry(node).or_default().insert((since, pid));
+            if let Some((node, queue, since)) = new.quota {
+                let queues = self.quota.entry(node).or_default();
+                queues.entry(queue).or_default().insert((since, pid));
             }
         }
         for call in &old.queued_tools {
@@ -422,7 +428,8 @@ impl Place {
         // A stopped process does not take part; it looks again after CONT.
         if let State::Waiting { on: Wait::Quota { call, budget, asks } } = &process.state {
             // Nobody who asks a person holds up those who do not.
-            place.quota = Some((*budget, if *asks { ASKS } else { call.since }));
+            let queue = devices.queue(&call.options.model);
+            place.quota = Some((*budget, queue, if *asks { ASKS } else { call.since }));
         }
         place
     }

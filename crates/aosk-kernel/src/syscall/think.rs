@@ -83,6 +83,7 @@ impl Kernel {
             attempt: 0,
             failures: 0,
             failed_on: Vec::new(),
+            woken_at: None,
             since,
             device: None,
             start: 0,
