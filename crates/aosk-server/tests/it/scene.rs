@@ -108,6 +108,8 @@ impl Scene {
             drain: Millis::ZERO,
         })
         .unwrap();
+        // That it has begun is a fact too, and the root of the budget tree comes with it.
+        drop(node.handle().journal().wait_for(|length| *length > 0).await.unwrap());
         let workspace = dir.path().to_str().unwrap().to_owned();
         let setup = Setup { handle: node.handle(), model: "m".to_owned(), workspace };
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
