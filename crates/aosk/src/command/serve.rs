@@ -65,13 +65,18 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     Ok(Done::Well)
 }
 
-/// Lets the program have as many open files as it may: every connection is one, and the usual bound is
-/// far below what the server takes.
+/// Open files that a kernel may need: both bounds of connections, and as much again for its store, its
+/// models and its tools. Not more, since commands that agents run inherit it, and some go through all.
+const FILES: u64 = 16_384;
+
+/// Lets the program have so many open files as it may need: every connection is one, and the usual bound
+/// is far below what the server takes.
 fn raise_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: maximum, maximum };
-    if current != maximum
+    let most = maximum.map_or(FILES, |maximum| maximum.min(FILES));
+    let raised = Rlimit { current: Some(most), maximum };
+    if current.is_some_and(|current| current < most)
         && let Err(error) = setrlimit(Resource::Nofile, raised)
     {
         tracing::warn!(%error, "the bound of open files could not be raised");
