@@ -56,7 +56,7 @@ pub use process::{
     ModelCall, Phase, Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, Times,
     ToolPhase, ToolWait, Wait,
 };
-pub use scheduler::{Candidate, Levels, Policy, Rank, policy, weight};
+pub use scheduler::{Candidate, Levels, Policy, Rank, policy, policy_names, weight};
 pub use view::{BudgetView, GroupView, Line, Span, line};
 #[cfg(test)]
 mod tests;

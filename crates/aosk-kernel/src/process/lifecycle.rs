@@ -33,6 +33,7 @@ impl Kernel {
                 return Err(Error::new(ErrorCode::BadSyscall, what));
             }
             spec.budget = self.group(cx, &wanted.group)?;
+            spec.group.clone_from(&wanted.group);
         }
         let child = Spend { children: 1, ..Spend::default() };
         self.budgets.charge(spec.budget, &child).map_err(|resource| {
@@ -127,6 +128,7 @@ impl Kernel {
             depth: 0,
             capabilities: wanted.capabilities.clone(),
             budget: ROOT,
+            group: String::new(),
             spawned: cx.now,
         };
         let mut priority = wanted.priority;
@@ -145,6 +147,7 @@ impl Kernel {
             }
             spec.depth = parent.spec.depth.saturating_add(1);
             spec.budget = parent.spec.budget;
+            spec.group.clone_from(&parent.spec.group);
             // A child is at most as urgent and as mighty as its parent.
             if !broken!(self, UrgencyAmplified) {
                 priority = priority.max(parent.priority);

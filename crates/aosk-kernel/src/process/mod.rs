@@ -43,6 +43,10 @@ pub struct Spec {
     pub capabilities: Capabilities,
     /// The budget node it spends from.
     pub budget: BudgetId,
+    /// The tenant or group that it belongs to; empty if none. That of its node of the budget tree, which
+    /// is gone when the process is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// When it was started.
     pub spawned: Timestamp,
 }

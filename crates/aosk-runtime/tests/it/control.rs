@@ -135,6 +135,37 @@ async fn requests_that_make_no_sense_are_refused() {
     node.shutdown().await.unwrap();
 }
 
+/// Whoever follows the journal is woken by each commit, finds what it tells of in the store, and holds
+/// nobody up if it does not come.
+#[tokio::test]
+async fn the_journal_is_followed_as_it_is_committed() {
+    let node = Scene::new(|_| text("done")).start();
+    let mut journal = node.handle.journal();
+    let mut idle = node.handle.journal();
+    let from = *journal.borrow_and_update();
+    let pid = node.agent("a").await;
+    node.end(pid).await;
+    let reader = node.handle.reader();
+    let head = reader.head().unwrap().length;
+    assert_eq!(*journal.wait_for(|length| *length >= head).await.unwrap(), head);
+    assert!(from < head, "{from} {head}");
+    assert_eq!(*idle.borrow_and_update(), head, "one that slept finds it all");
+    node.shutdown().await.unwrap();
+}
+
+/// The policy is told as it is after each commit, and what there is as it was given.
+#[tokio::test]
+async fn what_a_kernel_has_and_goes_by_is_told() {
+    let node = Scene::new(|_| text("done")).start();
+    assert_eq!(node.handle.policy(), "priority");
+    node.handle.set_policy("fifo").await.unwrap();
+    assert_eq!(node.handle.policy(), "fifo");
+    let equipment = node.handle.equipment();
+    assert!(equipment.answers("m") && !equipment.answers("n"));
+    assert!(equipment.tools.names().any(|name| name == "calculator"));
+    node.shutdown().await.unwrap();
+}
+
 /// Whoever asks may go away; what was asked is done all the same.
 #[tokio::test]
 async fn a_request_outlives_the_one_who_asked() {
