@@ -284,6 +284,25 @@ impl Budgets {
         worse(self.fits(node, amount, now), day)
     }
 
+    /// What there is not enough of for `amount`, now or later, where that ends the process or its turn.
+    pub(crate) fn runs_out(
+        &self,
+        node: BudgetId,
+        amount: &Spend,
+        now: Timestamp,
+    ) -> Option<Resource> {
+        if let Err(Shortage::Never { resource }) = self.fits_in_total(node, amount) {
+            return Some(resource);
+        }
+        let chain = self.chain(node);
+        let stopping = chain.iter().filter_map(|id| Some((*id, self.nodes.get(*id)?)));
+        let mut stopping = stopping.filter(|(_, one)| one.limits.when_over == WhenOver::Stop);
+        stopping.find_map(|(id, budget)| match budget.room_in_time(id, amount, now) {
+            Err(Shortage::Never { resource }) => Some(resource),
+            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => None,
+        })
+    }
+
     /// The same of what is bounded in all. Where time or a person can do nothing, that is the answer.
     pub(crate) fn fits_in_total(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
         let mut wait = Ok(());

@@ -243,10 +243,9 @@ impl Kernel {
         };
         let budget = process.spec.budget;
         // If this call takes all that it may, is there room for another one like it?
-        let notice = match self.budgets.fits_in_total(budget, &held.plus(&held)) {
-            Err(Shortage::Never { resource }) => Some(Notice::LastStep { resource }),
-            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => process.guard.notice(),
-        };
+        let last = self.budgets.runs_out(budget, &held.plus(&held), cx.now);
+        let last = last.map(|resource| Notice::LastStep { resource });
+        let notice = last.or_else(|| process.guard.notice());
         // Who makes a summary is told nothing of what the process is to do.
         let notice = notice.filter(|_| call.summary.is_none());
         self.budgets.hold(budget, &held, cx.now);
