@@ -12,8 +12,15 @@
 //! | `interrupt` | what each completion does: answers, failures, retries |
 //! | `scheduler` | the policies |
 //! | `dispatch` | who stands where and who starts: queues, policy, slots and budgets together |
-//! | `device` | slots and circuit breakers |
+//! | `preempt` | when a running call gives up its slot |
+//! | `share`, `group` | what each process, group and tenant was served |
+//! | `device` | slots, circuit breakers, routes |
+//! | `rates` | what providers say of their rates |
 //! | `budget` | reserve, settle, release in the budget tree |
+//! | `bounds` | bounds that change while calls are in flight |
+//! | `runaway` | processes that do the same without end |
+//! | `table` | a table that notes what is borrowed mutably |
+//! | `config` | what the kernel is told of its surroundings |
 //! | `index` | queues and deadlines, all derived from the process table |
 //! | [`memory`] | page tables: what of a log is in the model's window, and what leaves it when |
 //! | `boot` | what happens to work in flight after a crash |
