@@ -239,15 +239,7 @@ impl Kernel {
         let asked_too_long =
             failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX)
                 && !self.leads_elsewhere(cx.now, &call);
-        let again = match failure.class {
-            FailureClass::Final => false,
-            FailureClass::Transient => {
-                call.failures < limits::MODEL_ATTEMPTS_MAX && !asked_too_long
-            }
-            FailureClass::RateLimited => {
-                call.failures < limits::RATE_LIMITED_ATTEMPTS_MAX && !asked_too_long
-            }
-        };
+        let again = call.failures < failure.class.attempts_max() && !asked_too_long;
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure);
