@@ -47,9 +47,9 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let left = left(&home)?;
     let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
     let mut models = stop.or(setup::models(&chosen, &home.config)).await?;
-    let summaries = stop.or(models.summaries(&chosen, &home.config)).await?;
     let mut memory = setup::Memory::of(&chosen, &home.config)?;
-    memory.summary_model = summaries;
+    let summaries = models.summaries(&chosen, &home.config, memory.replacement);
+    memory.summary_model = stop.or(summaries).await?;
     let embedder = setup::embedder(&args.embedder, &home.config)?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, (&models, &memory), granted, &workspace)?),

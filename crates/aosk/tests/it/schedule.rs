@@ -285,20 +285,75 @@ fn a_route_goes_on_to_the_provider_that_answers() {
     assert_eq!((refuses.requests().len(), answers.requests().len()), (1, 1));
 }
 
-/// A model of a route that cannot be set up is told with the route; one that nobody asked for is left
-/// out.
+/// A model that cannot be set up is left out with one note, whether its route is asked or not. Only a
+/// route of which none is left is an error.
 #[test]
 fn a_model_that_cannot_be_set_up() {
     let machine = Machine::new();
-    let file = machine.write("config.yaml", "routes:\n  fast: [scripted, openai:gpt-5.4-mini]\n");
-    let ran = machine.aosk(&["run", "hello", "--config", &file, "--model", "fast"]).expect(3);
+    let routes = "routes:\n  fast: [scripted, openai:gpt-5.4-mini]\n  none: [openai, anthropic]\n";
+    let file = machine.write("config.yaml", routes);
+    let ran = machine.aosk(&["run", "hello", "--config", &file, "--model", "none"]).expect(3);
     let line = ran.error("model.key_missing");
-    assert!(line.contains("a model of the route fast"), "{line}");
-    let ran = machine.aosk(&["run", "hello", "--config", &file]).expect(0);
-    assert!(
-        ran.stderr.contains("openai:gpt-5.4-mini of the configuration is left out"),
-        "{ran:#?}"
-    );
+    assert!(line.contains("a model of the route none"), "{line}");
+    for args in [&["--model", "fast"][..], &[]] {
+        let run = ["run", "hello", "--config", &file];
+        let ran = machine.aosk(&[&run[..], args].concat()).expect(0);
+        let note = "openai:gpt-5.4-mini of the configuration is left out";
+        assert_eq!(ran.stderr.matches(note).count(), 1, "{ran:#?}");
+    }
     let ran = machine.aosk(&["run", "hello", "--config", &file, "--model", "fats"]).expect(2);
     assert!(ran.error("model.unknown").contains("routes: fast"), "{ran:#?}");
+}
+
+/// Who makes summaries is looked for only where any are made.
+#[test]
+fn a_summary_model_without_a_key_stops_only_who_needs_it() {
+    let machine = Machine::new();
+    let file = machine.write("config.yaml", "summary_model: openai:gpt-5.4-mini\n");
+    let run = ["run", "hello", "--config", &file, "--model", "scripted"];
+    machine.aosk(&run).expect(0);
+    let summarise = [&run[..], &["--replacement", "summarise"]].concat();
+    let ran = machine.aosk(&summarise).expect(3);
+    let line = ran.error("model.key_missing");
+    assert!(line.contains("(the summary_model of ") && line.contains("config.yaml"), "{line}");
+    let named = [&run[..], &["--summary-model", "openai:gpt-5.4-mini"]].concat();
+    machine.aosk(&named).expect(3).error("model.key_missing");
+}
+
+/// `doctor` says of every model that the configuration names whether it is there.
+#[test]
+fn doctor_looks_for_every_model_of_the_configuration() {
+    let machine = Machine::new();
+    let config = "default_model: fast
+summary_model: mistral
+devices:
+  groq: {slots: 2}
+routes:
+  fast: [scripted, openai:gpt-5.4-mini]
+  slow: [scripted]
+  none: [openai:gpt-5.4-mini]
+";
+    let file = machine.write("config.yaml", config);
+    let verdicts = |code| {
+        let doctor = machine.aosk(&["doctor", "--config", &file, "--json"]).expect(code).json();
+        let checks = doctor["checks"].as_array().expect("checks").clone();
+        let of = |check: &Value| (check["check"].clone(), check["verdict"].clone());
+        checks.iter().map(of).collect::<Vec<_>>()
+    };
+    let checks = verdicts(0);
+    for (check, verdict) in [
+        ("model", "warn"),
+        ("model groq", "warn"),
+        ("model openai:gpt-5.4-mini", "warn"),
+        ("model scripted", "ok"),
+        ("route slow", "ok"),
+        ("route none", "warn"),
+        ("summary model", "warn"),
+    ] {
+        assert!(checks.contains(&(json!(check), json!(verdict))), "{check}: {checks:#?}");
+    }
+    machine.write("config.yaml", format!("{config}replacement: summarise\n"));
+    assert!(verdicts(3).contains(&(json!("summary model"), json!("fail"))));
+    machine.write("config.yaml", config.replace("default_model: fast", "default_model: none"));
+    assert!(verdicts(3).contains(&(json!("model"), json!("fail"))));
 }
