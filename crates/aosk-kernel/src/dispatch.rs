@@ -2,8 +2,8 @@
 //! policy, the devices and the budgets.
 
 use aosk_abi::{
-    BudgetId, Error, ErrorCode, Fact, Failure, Form, Millis, Notice, Pid, Release, RowKey, Spend,
-    Timestamp, Tokens,
+    BudgetId, Error, ErrorCode, Fact, Failure, Form, Lack, Millis, Notice, Pid, Release, Resource,
+    RowKey, Scope, Spend, Timestamp, Tokens,
 };
 
 use crate::budget::{Shortage, is_worse};
@@ -62,29 +62,31 @@ impl Kernel {
         let Chosen { call, amount, device, room } = chosen;
         match room {
             Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
-            Err(Shortage::Wait { node, until }) => {
-                let on = Wait::Quota { call, budget: node, asks: false };
+            Err(Shortage::Wait { lack, until }) => {
+                let node = lack.budget;
+                let on = Wait::Quota { call, lack, asks: false };
                 self.set_state(pid, State::Waiting { on });
                 if let Some(until) = until {
                     self.budgets.set_room_at(node, until);
                 }
                 self.budgets.release_below(budget, node);
             }
-            Err(Shortage::Ask { node, resource }) => {
-                cx.fact(pid, Fact::BudgetAsked { budget: node, resource });
-                let on = Wait::Quota { call, budget: node, asks: true };
+            Err(Shortage::Ask { lack }) => {
+                let node = lack.budget;
+                cx.fact(pid, Fact::BudgetAsked { lack });
+                let on = Wait::Quota { call, lack, asks: true };
                 self.set_state(pid, State::Waiting { on });
                 self.budgets.release_below(budget, node);
                 // Whoever waits there behind it may need less, or asks too.
                 self.budgets.release_only(node);
             }
-            Err(Shortage::Never { resource }) => match &call.summary {
+            Err(Shortage::Never { lack }) => match &call.summary {
                 Some(summary) => {
                     let (code, what) =
-                        (ErrorCode::BudgetExceeded, format!("out of budget: {resource:?}"));
+                        (ErrorCode::BudgetExceeded, format!("out of budget: {lack}"));
                     self.summary_failed(cx, pid, &call, summary, code, &what);
                 }
-                None => self.refuse_budget(cx, pid, &call, resource),
+                None => self.refuse_budget(cx, pid, &call, lack),
             },
         }
         true
@@ -229,7 +231,7 @@ impl Kernel {
         let budget = process.spec.budget;
         // If this call takes all that it may, is there room for another one like it?
         let notice = match self.budgets.fits_in_total(budget, &held.plus(&held)) {
-            Err(Shortage::Never { resource }) => Some(Notice::LastStep { resource }),
+            Err(Shortage::Never { lack }) => Some(Notice::LastStep { resource: lack.resource }),
             Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => process.guard.notice(),
         };
         // Who makes a summary is told nothing of what the process is to do.
@@ -402,7 +404,9 @@ impl Kernel {
             .filter(|(_, process)| self.budgets.chain(process.spec.budget).contains(&id))
             .map(|(pid, _)| pid)
             .collect();
+        let lack = Lack { budget: id, scope: Scope::All, resource: Resource::Wall, amount: 0 };
         for pid in under {
+            self.note_lack(pid, lack);
             self.terminate(cx, pid, Cause::Wall);
         }
     }

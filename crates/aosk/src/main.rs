@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod fail;
 mod grant;
+mod lack;
 mod launch;
 mod paths;
 mod probe;

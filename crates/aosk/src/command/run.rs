@@ -10,13 +10,14 @@ use aosk::abi::{
 };
 use aosk::model::provider;
 use aosk::program::react;
-use aosk::store::{Sqlite, Which};
+use aosk::store::{Reader, Sqlite, Which};
 use aosk::{Handle, Snapshot, inspect};
 
 use crate::cli::{ModelArgs, Place, Preference, RunArgs};
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
+use crate::lack;
 use crate::progress::Progress;
 use crate::setup::{self, Home, Models, Parts};
 use crate::stop::{Stop, stopped};
@@ -305,7 +306,8 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
             None => None,
         };
         let finished = process.status.is_some_and(|status| status.is_finished());
-        failures.extend(failure(process, model, result.as_deref()));
+        let out = exceeded(reader.as_ref(), process)?;
+        failures.extend(failure(process, model, result.as_deref(), out));
         let status = process.status.map(|status| status.to_string()).unwrap_or_default();
         let stats = &process.stats;
         if json {
@@ -342,8 +344,36 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
     Ok(failures.first().map_or(Done::Well, |failure| Done::AgentFailed(failure.code)))
 }
 
-/// Why an agent did not finish; none if it did. `result` is what it left.
-fn failure(process: &Snapshot, model: &str, result: Option<&str>) -> Option<Error> {
+/// What a budget had no room for when it ended a process, and how to allow it; nothing if none did.
+fn exceeded(reader: &dyn Reader, process: &Snapshot) -> Result<(String, String), Error> {
+    let Some(lack) = process.lack else { return Ok(<(String, String)>::default()) };
+    let node = bound::node(reader, lack.budget)?;
+    let bounded = node.as_ref().map_or_else(String::new, |node| lack::bound(&lack, node));
+    let what = match lack.resource {
+        Resource::Wall => String::new(),
+        Resource::Tokens
+        | Resource::Calls
+        | Resource::MicroUsd
+        | Resource::Steps
+        | Resource::Children => {
+            format!(
+                ": {} has no room for {}{bounded}",
+                lack::whose(&lack, node.as_ref()),
+                lack::need(&lack)
+            )
+        }
+    };
+    Ok((what, lack::allow(&lack, node.as_ref())))
+}
+
+/// Why an agent did not finish; none if it did. `result` is what it left, `out` what a budget had no
+/// room for and how to allow it.
+fn failure(
+    process: &Snapshot,
+    model: &str,
+    result: Option<&str>,
+    out: (String, String),
+) -> Option<Error> {
     let attempted = format!("running {} ({})", process.pid, process.spec.name);
     let status = process.status?;
     Some(match status {
@@ -362,15 +392,10 @@ fn failure(process: &Snapshot, model: &str, result: Option<&str>) -> Option<Erro
             };
             Error::new(code, format!("{attempted}: {text}")).hint(hint)
         }
-        ExitStatus::OutOfBudget(resource) => {
-            let raise = match resource {
-                Resource::Tokens => "allow more with --budget-tokens",
-                Resource::MicroUsd => "allow more with --budget-usd",
-                Resource::Steps => "allow more with --max-steps",
-                Resource::Wall => "allow more with --budget-seconds",
-                Resource::Calls | Resource::Children => "",
-            };
-            Error::new(ErrorCode::BudgetExceeded, format!("{attempted}: {status}")).hint(raise)
+        ExitStatus::OutOfBudget(_) => {
+            let (what, allow) = out;
+            Error::new(ErrorCode::BudgetExceeded, format!("{attempted}: {status}{what}"))
+                .hint(allow)
         }
         ExitStatus::Signalled(_) => {
             Error::new(ErrorCode::ProgramFailed, format!("{attempted}: {status}"))

@@ -251,6 +251,8 @@ fn an_agent_beyond_its_minute_waits_and_says_until_when() {
         (why.status.success() && why.json()["reason"] == "budget").then(|| why.json())
     });
     assert!(why["until_ms"].as_u64().is_some(), "{why:#}");
+    let says = why["why"].as_str().expect("a sentence");
+    assert!(says.contains("which has none for 1 call in a minute (1 at most) until"), "{says}");
     assert_eq!(why["kernel_runs"], true);
     let locked = scene.machine.aosk(&["budget", "set", "1", "--max-steps", "9"]).expect(4);
     assert!(locked.error("store.locked").contains("aosk run --resume"), "{locked:#?}");
@@ -356,4 +358,60 @@ routes:
     assert!(verdicts(3).contains(&(json!("summary model"), json!("fail"))));
     machine.write("config.yaml", config.replace("default_model: fast", "default_model: none"));
     assert!(verdicts(3).contains(&(json!("model"), json!("fail"))));
+}
+
+/// What has no room is told with the option or the key that bounds it, whoever is told and how.
+#[test]
+fn what_has_no_room_is_told_with_what_makes_room() {
+    let model =
+        "default_model: 'scripted:SCRIPT'\ngroups:\n  few: {calls: 2}\n  little: {tokens: 4000}\n";
+    for (bounds, parts) in [
+        (
+            &["--tokens-per-minute", "4500", "--when-over", "ask"][..],
+            &["in a minute (4,500 at most), and asks", "`aosk run --resume --tokens-per-minute N`"]
+                [..],
+        ),
+        (
+            &["--tokens-per-minute", "4500"],
+            &[
+                "budget (tokens): its budget b",
+                "in a minute",
+                "allow more with --tokens-per-minute N",
+            ],
+        ),
+        (
+            &["--calls-per-minute", "1", "--when-over", "stop"],
+            &["--calls-per-minute N", "1 call in a"],
+        ),
+        (&["--max-steps", "1"], &["1 step", "allow more with --max-steps N"]),
+        (&["--group", "few"], &["the group few", "(2 of 2 used)", "raise calls of the group few"]),
+        (&["--group", "little"], &["(0 of 4,000 used)", "raise tokens of the group little"]),
+    ] {
+        let machine = Machine::new();
+        let ran = run(&machine, model, &[&["--max-output", "4096"], bounds].concat()).expect(1);
+        let line = ran.error("budget.exceeded");
+        for part in parts {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+        let why = machine.aosk(&["why", "1"]).expect(0).stdout;
+        if let [_, raise] = parts
+            && raise.starts_with('`')
+        {
+            assert!(why.contains(raise), "{raise:?} is not in {why:?}");
+            let asked = machine.aosk(&["logs", "1"]).expect(0).stdout;
+            assert!(asked.contains(" tokens in a minute"), "{asked}");
+        }
+    }
+}
+
+/// The option that the hint names is the one that helps.
+#[test]
+fn following_the_hint_makes_room() {
+    let machine = Machine::new();
+    let model = "default_model: 'scripted:SCRIPT'\n";
+    let few = ["--tokens-per-minute", "4500", "--max-output", "4096", "--when-over", "ask"];
+    run(&machine, model, &few).expect(1).error("budget.exceeded");
+    let config = machine.path("config.yaml").display().to_string();
+    let more = ["run", "--resume", "--config", &config, "--tokens-per-minute", "90000"];
+    assert_eq!(machine.aosk(&more).expect(0).stdout, "done\n");
 }
