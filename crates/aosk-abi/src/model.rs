@@ -177,13 +177,13 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// How many attempts a model call has, the first included, when one fails like this.
+    /// How many attempts a model call has, the first included, when one fails like this. One that
+    /// cannot succeed on its device is made again only on others.
     #[must_use]
     pub fn attempts_max(self) -> u32 {
         match self {
             Self::RateLimited => limits::RATE_LIMITED_ATTEMPTS_MAX,
-            Self::Transient => limits::MODEL_ATTEMPTS_MAX,
-            Self::Final => 1,
+            Self::Transient | Self::Final => limits::MODEL_ATTEMPTS_MAX,
         }
     }
 }

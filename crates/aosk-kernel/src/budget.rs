@@ -11,8 +11,8 @@ mod rolling;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    Bounds, BudgetId, Lack, Limits, MicroUsd, Millis, Resource, Scope, Spend, Timestamp, Tokens,
-    WhenOver, limits,
+    BudgetId, Lack, Limits, MicroUsd, Millis, Resource, Scope, Spend, Timestamp, Tokens, WhenOver,
+    limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -267,6 +267,19 @@ impl Budgets {
         wait
     }
 
+    /// Whether the day of a device has room for the worst case of a call, and its budgets have.
+    pub(crate) fn fits_on(
+        &self,
+        device: &str,
+        node: BudgetId,
+        amount: &Spend,
+        now: Timestamp,
+    ) -> Result<(), Shortage> {
+        let day = self.device(device).and_then(|id| Some((id, self.nodes.get(id)?)));
+        let day = day.map_or(Ok(()), |(id, device)| device.device_money(id, amount, now));
+        worse(self.fits(node, amount, now), day)
+    }
+
     /// The same of what is bounded in all. Where time or a person can do nothing, that is the answer.
     pub(crate) fn fits_in_total(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
         let mut wait = Ok(());
@@ -379,13 +392,6 @@ impl Budgets {
         self.released.insert(node);
     }
 
-    /// Notes that whoever was first at `node` waits further up, at `above`: those behind it between
-    /// the two may have room.
-    pub(crate) fn release_below(&mut self, node: BudgetId, above: BudgetId) {
-        let chain = self.chain(node);
-        self.released.extend(chain.into_iter().take_while(|id| *id != above));
-    }
-
     /// Adds a node for `limits` under `parent`.
     pub(crate) fn add(&mut self, id: BudgetId, parent: BudgetId, limits: Limits, now: Timestamp) {
         self.nodes.insert(id, Budget::new(Some(parent), limits, now));
@@ -484,27 +490,36 @@ impl Budget {
         })
     }
 
-    /// When a device will have room for a call; none if it has it now. What is more than there ever is
-    /// has room when nothing else is used: whether it is too much is for the provider to say.
+    /// When a device will have room for a call in its minute; none if it has it now. What is more than
+    /// there ever is has room when nothing else is used: whether it is too much is for the provider to
+    /// say.
     pub(crate) fn device_room_at(&self, amount: &Spend, now: Timestamp) -> Option<Timestamp> {
         let minute = self.limits.per_minute;
-        let day = self.limits.per_day;
-        let fits = |bounds: &Bounds, amount: &Spend| Spend {
-            tokens: bounds.tokens.map_or(amount.tokens, |bound| bound.min(amount.tokens)),
-            calls: bounds.calls.map_or(amount.calls, |bound| bound.min(amount.calls)),
+        let amount = Spend {
+            tokens: minute.tokens.map_or(amount.tokens, |bound| bound.min(amount.tokens)),
+            calls: minute.calls.map_or(amount.calls, |bound| bound.min(amount.calls)),
             ..*amount
         };
-        let rooms = [
-            self.windows.minute.room(now, &minute, &fits(&minute, amount)),
-            self.windows.day.room(now, &day, amount),
-        ];
-        let until = |full: Full| match full {
-            Full::Until(at, _) => at,
-            // Money of which a day has not enough for one call: it is looked at again after the longest
-            // time that rates last, as the bounds may be others then.
-            Full::Never(_) => now.after(limits::RATE_RESET_MAX),
-        };
-        rooms.into_iter().filter_map(|room| room.err().map(until)).max()
+        match self.windows.minute.room(now, &minute, &amount) {
+            Ok(()) => None,
+            Err(Full::Until(at, _)) => Some(at),
+            // The money of a minute is not bounded.
+            Err(Full::Never(_)) => Some(now.after(limits::RATE_RESET_MAX)),
+        }
+    }
+
+    /// Whether the money that a device may take in a day is enough for a call.
+    fn device_money(&self, id: BudgetId, amount: &Spend, now: Timestamp) -> Result<(), Shortage> {
+        match self.windows.day.room(now, &self.limits.per_day, amount) {
+            Ok(()) => Ok(()),
+            Err(Full::Until(at, resource)) => Err(Shortage::Wait {
+                lack: lack(id, Scope::Day, resource, amount),
+                until: Some(at),
+            }),
+            Err(Full::Never(resource)) => {
+                Err(Shortage::Never { lack: lack(id, Scope::Day, resource, amount) })
+            }
+        }
     }
 }
 

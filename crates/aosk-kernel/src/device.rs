@@ -173,6 +173,11 @@ impl Devices {
         pool.map_or(&[], |pool| &pool.queues)
     }
 
+    /// The pool of the queue.
+    pub(crate) fn pool_number(&self, queue: QueueId) -> Option<PoolId> {
+        self.queues.get(queue).map(|queue| queue.pool)
+    }
+
     /// What the queue's pool is called.
     pub(crate) fn pool_of(&self, queue: QueueId) -> &str {
         let pool = self.queues.get(queue).and_then(|queue| self.pools.get(queue.pool));

@@ -63,22 +63,16 @@ impl Kernel {
         match room {
             Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
             Err(Shortage::Wait { lack, until }) => {
-                let node = lack.budget;
-                let on = Wait::Quota { call, lack, asks: false };
-                self.set_state(pid, State::Waiting { on });
                 if let Some(until) = until {
-                    self.budgets.set_room_at(node, until);
+                    self.budgets.set_room_at(lack.budget, until);
                 }
-                self.budgets.release_below(budget, node);
+                self.wait_for_room(pid, call, lack, /*asks*/ false);
             }
             Err(Shortage::Ask { lack }) => {
-                let node = lack.budget;
                 cx.fact(pid, Fact::BudgetAsked { lack });
-                let on = Wait::Quota { call, lack, asks: true };
-                self.set_state(pid, State::Waiting { on });
-                self.budgets.release_below(budget, node);
+                self.wait_for_room(pid, call, lack, /*asks*/ true);
                 // Whoever waits there behind it may need less, or asks too.
-                self.budgets.release_only(node);
+                self.budgets.release_only(lack.budget);
             }
             Err(Shortage::Never { lack }) => match &call.summary {
                 Some(summary) => {
@@ -92,12 +86,27 @@ impl Kernel {
         true
     }
 
-    /// For whom of the queue a slot of the device was given up, if it is still the one to have it.
+    /// Has a process wait for room in a node. If it was let go at another, it is the turn of the next one
+    /// there.
+    fn wait_for_room(&mut self, pid: Pid, mut call: ModelCall, lack: Lack, asks: bool) {
+        if let Some(woken_at) = call.woken_at.take().filter(|at| *at != lack.budget) {
+            self.budgets.release_only(woken_at);
+        }
+        self.set_state(pid, State::Waiting { on: Wait::Quota { call, lack, asks } });
+    }
+
+    /// For whom of the queue a slot of the device was given up, if it still waits there and nobody came
+    /// before it who is more urgent.
     fn promised(&self, id: DeviceId, queue: QueueId) -> Option<Pid> {
         let pid = self.devices.get(id)?.promised.filter(|_| !broken!(self, PromiseIgnored))?;
-        let most_urgent = self.index.most_urgent(queue).map(|(_, pid)| pid);
-        let first = self.index.first_ready(queue).map(|(_, pid)| pid);
-        (most_urgent == Some(pid) || first == Some(pid)).then_some(pid)
+        let process = self.processes.get(pid)?;
+        let State::Ready { call } = &process.state else {
+            return None;
+        };
+        let (_, first) = self.index.first_ready(queue)?;
+        let overtaken =
+            self.processes.get(first).is_some_and(|first| first.priority < process.priority);
+        (self.devices.queue(&call.options.model) == Some(queue) && !overtaken).then_some(pid)
     }
 
     /// The devices that have a slot free for the queue, the one to be asked first at the front.
@@ -121,8 +130,8 @@ impl Kernel {
         full.is_some_and(|(of, until)| *of == pid && *until > now)
     }
 
-    /// The first of the devices whose rates have room for the call, and for which its budgets have; if
-    /// they have for none, the one for which they lack the least. Devices whose rates have no room are
+    /// The first of the devices whose rates have room for the call, and for which its budgets have,
+    /// those on which it failed behind the others; if they have for none, the one for which they lack the least. Devices whose rates have no room are
     /// noted to be full for it.
     fn choose_backend(
         &mut self,
@@ -132,17 +141,20 @@ impl Kernel {
         free: &[DeviceId],
     ) -> Option<Chosen> {
         let mut least: Option<Chosen> = None;
-        for id in free {
+        let has_failed = |id: &&DeviceId| {
+            let name = self.devices.get(**id).map(|device| device.name.as_str());
+            call.failed_on.iter().any(|failed| Some(failed.as_ref()) == name)
+        };
+        let (failed, untried): (Vec<&DeviceId>, Vec<_>) = free.iter().partition(has_failed);
+        for id in untried.into_iter().chain(failed) {
             let call = self.on_device(call.clone(), *id);
             let amount = self.worst_case(&call);
             let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
             let node = node.filter(|_| !broken!(self, RateUncounted));
             match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
                 None => {
-                    let mut room = self.budgets.fits(budget, &amount, cx.now);
-                    if broken!(self, BudgetUnchecked) {
-                        room = Ok(());
-                    }
+                    let room = self.budgets.fits_on(call.device(), budget, &amount, cx.now);
+                    let room = if broken!(self, BudgetUnchecked) { Ok(()) } else { room };
                     let chosen = Chosen { call, amount, device: *id, room };
                     if chosen.room.is_ok() {
                         return Some(chosen);
@@ -177,7 +189,7 @@ impl Kernel {
         let amount = self.worst_case(&call);
         let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
         node.is_none_or(|node| node.device_room_at(&amount, now).is_none())
-            && self.budgets.fits(process.spec.budget, &amount, now).is_ok()
+            && self.budgets.fits_on(call.device(), process.spec.budget, &amount, now).is_ok()
     }
 
     /// Notes when the device is to be looked at again.
@@ -219,6 +231,7 @@ impl Kernel {
         }
         self.serve(pid, &call);
         call.attempt = call.attempt.saturating_add(1);
+        call.woken_at = None;
         call.started = cx.now;
         let timeout = self
             .config
@@ -355,25 +368,25 @@ impl Kernel {
         index
     }
 
-    /// Lets the first process that waits for room in a released budget compete again.
-    pub(crate) fn retry_a_quota_waiter(&mut self) -> bool {
+    /// Lets those compete again who waited first for room in a released budget.
+    pub(crate) fn retry_quota_waiters(&mut self) -> bool {
         if broken!(self, QuotaWakeLost) {
             self.budgets.forget_released();
         }
         while let Some(node) = self.budgets.take_released() {
-            let Some(pid) = self.index.first_quota_waiter(node) else {
-                continue;
-            };
-            let Some(process) = self.processes.get(pid) else {
-                continue;
-            };
-            if let State::Waiting { on: Wait::Quota { call, .. } } = &process.state {
-                let call = call.clone();
-                if self.devices.queue(&call.options.model).is_none() {
-                    // It will not start before another boot, so those behind it go ahead.
-                    self.budgets.release_only(node);
+            let waiters = self.index.first_quota_waiters(node);
+            for pid in &waiters {
+                let state = self.processes.get(*pid).map(|process| &process.state);
+                if let Some(State::Waiting { on: Wait::Quota { call, .. } }) = state {
+                    let call = ModelCall { woken_at: Some(node), ..call.clone() };
+                    if self.devices.queue(&call.options.model).is_none() {
+                        // It will not start before another boot, so those behind it go ahead.
+                        self.budgets.release_only(node);
+                    }
+                    self.set_state(*pid, State::Ready { call });
                 }
-                self.set_state(pid, State::Ready { call });
+            }
+            if !waiters.is_empty() {
                 return true;
             }
         }

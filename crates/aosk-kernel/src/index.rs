@@ -8,7 +8,7 @@ use aosk_abi::{BudgetId, CallId, Pid, Timestamp};
 
 use crate::budget::{Budgets, ROOT};
 use crate::config::Config;
-use crate::device::{DeviceId, Devices, QueueId};
+use crate::device::{DeviceId, Devices, PoolId, QueueId};
 use crate::mutant::{Mutant, broken};
 use crate::process::{
     CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
@@ -23,14 +23,29 @@ pub(crate) enum Owner {
     Device(DeviceId),
 }
 
-/// The priority of a process that waits, and when it became ready.
-type Urgency = (u8, u64);
-
 /// The priority of a process that runs, and when its call began.
 type Standing = (u8, Timestamp);
 
 /// The place among those who wait for room of one that asks a person: behind all others.
 const ASKS: u64 = u64::MAX;
+
+/// Who competes at one level of the models of a pool.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Competing {
+    /// How many have calls that wait or run: processes, and groups with such processes.
+    pub(crate) active: u32,
+    /// How many of them have calls that wait.
+    pub(crate) waiting: u32,
+}
+
+/// That a process has a call that waits or runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Competes {
+    pool: PoolId,
+    /// The nodes under which it counts, up to the root.
+    under: Vec<BudgetId>,
+    waits: bool,
+}
 
 /// Where one process stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -39,14 +54,16 @@ pub(crate) struct Place {
     deadline: Option<Timestamp>,
     /// Its place in a queue for models.
     ready: Option<Ready>,
+    /// Where it counts as one that competes.
+    competes: Option<Competes>,
     /// The model it holds a slot of.
     model_slot: Option<DeviceId>,
     /// How it stands among those that may be asked to give up their slot of it.
     running: Option<Standing>,
     /// Tool slots it holds.
     tool_slots: u32,
-    /// The node it waits for, and since when.
-    quota: Option<(BudgetId, u64)>,
+    /// The node it waits for, the queue it will stand in, and since when it waits.
+    quota: Option<(BudgetId, Option<QueueId>, u64)>,
     /// Its tool calls that wait for a slot, by when they were queued.
     queued_tools: Vec<(u64, CallId)>,
     /// The process whose message it waits for.
@@ -60,8 +77,6 @@ struct Ready {
     rank: Rank,
     /// The nodes under which it stands there, up to the root.
     under: Vec<BudgetId>,
-    /// How urgent it is, whatever the policy: its priority and its place in the queue.
-    urgency: Urgency,
 }
 
 /// All queues.
@@ -74,12 +89,13 @@ pub(crate) struct Index {
     ready: BTreeMap<QueueId, RunQueue>,
     /// Where tenants and groups stand among those beside them.
     ranks: BTreeMap<(QueueId, BudgetId), Rank>,
-    urgent: BTreeMap<QueueId, BTreeSet<(Urgency, Pid)>>,
+    competing: BTreeMap<(PoolId, BudgetId), Competing>,
     model_slots: BTreeMap<DeviceId, u32>,
     /// Calls that run, by priority and by when they began.
     running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
     tool_slots: u32,
-    quota: BTreeMap<BudgetId, BTreeSet<(u64, Pid)>>,
+    /// Who waits for room in a node, by the queue it will stand in.
+    quota: BTreeMap<BudgetId, BTreeMap<Option<QueueId>, BTreeSet<(u64, Pid)>>>,
     queued_tools: BTreeSet<(u64, CallId)>,
     awaited: BTreeMap<Pid, BTreeSet<Pid>>,
 }
@@ -98,9 +114,33 @@ impl Index {
         self.ready.get(&queue)?.first(ROOT)
     }
 
-    /// The most urgent in a queue, with its priority.
-    pub(crate) fn most_urgent(&self, queue: QueueId) -> Option<(u8, Pid)> {
-        self.urgent.get(&queue)?.first().map(|((priority, _), pid)| (*priority, *pid))
+    /// Who competes right under the node for the models of the pool.
+    pub(crate) fn competing(&self, pool: PoolId, node: BudgetId) -> Competing {
+        self.competing.get(&(pool, node)).copied().unwrap_or_default()
+    }
+
+    /// Counts one more who competes: a group counts above it as long as anybody in it does.
+    fn count_in(&mut self, Competes { pool, under, waits }: &Competes) {
+        let (mut active, mut waits) = (true, *waits);
+        for node in under {
+            let level = self.competing.entry((*pool, *node)).or_default();
+            level.active = level.active.saturating_add(u32::from(active));
+            level.waiting = level.waiting.saturating_add(u32::from(waits));
+            (active, waits) = (active && level.active == 1, waits && level.waiting == 1);
+        }
+    }
+
+    /// Counts one less.
+    fn count_out(&mut self, Competes { pool, under, waits }: &Competes) {
+        let (mut active, mut waits) = (true, *waits);
+        for node in under {
+            remove_from(&mut self.competing, &(*pool, *node), |level| {
+                level.active = level.active.saturating_sub(u32::from(active));
+                level.waiting = level.waiting.saturating_sub(u32::from(waits));
+                (active, waits) = (active && level.active == 0, waits && level.waiting == 0);
+                *level == Competing::default()
+            });
+        }
     }
 
     /// Who runs on a device and may be asked to give up its slot: the least urgent first, and among
@@ -135,16 +175,17 @@ impl Index {
         self.queued_tools.first().map(|(_, call)| *call)
     }
 
-    /// Who waits first for room in a node, of those who did not ask a person.
-    pub(crate) fn first_quota_waiter(&self, node: BudgetId) -> Option<Pid> {
-        let (since, pid) = self.quota.get(&node)?.first()?;
-        (*since != ASKS).then_some(*pid)
+    /// Who waits first for room in a node, of those who did not ask a person: one of each queue, since a
+    /// model that is busy for one says nothing of the others.
+    pub(crate) fn first_quota_waiters(&self, node: BudgetId) -> Vec<Pid> {
+        let firsts = self.quota.get(&node).into_iter().flatten().filter_map(|(_, all)| all.first());
+        firsts.filter(|(since, _)| *since != ASKS).map(|(_, pid)| *pid).collect()
     }
 
     /// Who waits until a person raises the bounds of a node.
     pub(crate) fn asking(&self, node: BudgetId) -> Vec<Pid> {
-        let waiters = self.quota.get(&node).into_iter();
-        let asking = waiters.flat_map(|waiters| waiters.range((ASKS, Pid(0))..));
+        let waiters = self.quota.get(&node).into_iter().flatten();
+        let asking = waiters.flat_map(|(_, waiters)| waiters.range((ASKS, Pid(0))..));
         asking.map(|(_, pid)| *pid).collect()
     }
 
@@ -224,15 +265,18 @@ impl Index {
                     queue.remove(pid, ready.rank, &way);
                     queue.is_empty()
                 });
-                remove_from(&mut self.urgent, &ready.queue, |queue| {
-                    queue.remove(&(ready.urgency, pid));
-                    queue.is_empty()
-                });
             }
             if let Some(ready) = &new.ready {
                 let way = self.way(ready);
                 self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
-                self.urgent.entry(ready.queue).or_default().insert((ready.urgency, pid));
+            }
+        }
+        if old.competes != new.competes {
+            if let Some(competes) = &old.competes {
+                self.count_out(competes);
+            }
+            if let Some(competes) = &new.competes {
+                self.count_in(competes);
             }
         }
         if old.model_slot != new.model_slot {
@@ -261,14 +305,18 @@ impl Index {
         self.tool_slots =
             self.tool_slots.saturating_add(new.tool_slots).saturating_sub(old.tool_slots);
         if old.quota != new.quota {
-            if let Some((node, since)) = old.quota {
-                remove_from(&mut self.quota, &node, |queue| {
-                    queue.remove(&(since, pid));
-                    queue.is_empty()
+            if let Some((node, queue, since)) = old.quota {
+                remove_from(&mut self.quota, &node, |queues| {
+                    remove_from(queues, &queue, |waiters| {
+                        waiters.remove(&(since, pid));
+                        waiters.is_empty()
+                    });
+                    queues.is_empty()
                 });
             }
-            if let Some((node, since)) = new.quota {
-                self.quota.entry(node).or_default().insert((since, pid));
+            if let Some((node, queue, since)) = new.quota {
+                let queues = self.quota.entry(node).or_default();
+                queues.entry(queue).or_default().insert((since, pid));
             }
         }
         for call in &old.queued_tools {
@@ -332,9 +380,9 @@ impl Place {
                 Levels::One => vec![ROOT],
                 Levels::Groups => budgets.groups_above(process.spec.budget),
             };
-            let urgency = (process.priority, candidate.since);
-            place.ready = Some(Ready { queue, rank, under, urgency });
+            place.ready = Some(Ready { queue, rank, under });
         }
+        place.competes = competes(process, devices, budgets);
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
@@ -380,10 +428,22 @@ impl Place {
         // A stopped process does not take part; it looks again after CONT.
         if let State::Waiting { on: Wait::Quota { call, lack, asks } } = &process.state {
             // Nobody who asks a person holds up those who do not.
-            place.quota = Some((lack.budget, if *asks { ASKS } else { call.since }));
+            let queue = devices.queue(&call.options.model);
+            place.quota = Some((lack.budget, queue, if *asks { ASKS } else { call.since }));
         }
         place
     }
+}
+
+/// Where a process counts that has a call that waits or runs.
+fn competes(process: &Process, devices: &Devices, budgets: &Budgets) -> Option<Competes> {
+    let (call, waits) = match (&process.state, process.state.inner()) {
+        (State::Ready { call }, _) => (call, true),
+        (_, State::Running { call, .. }) => (call, false),
+        _ => return None,
+    };
+    let pool = devices.pool_number(devices.queue(&call.options.model)?)?;
+    Some(Competes { pool, under: budgets.groups_above(process.spec.budget), waits })
 }
 
 /// How many of a turn's first calls may be under way now. Those that may run together do, up to one

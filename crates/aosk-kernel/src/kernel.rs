@@ -106,7 +106,7 @@ impl Kernel {
                 && (self.start_a_model_call(cx)
                     || self.start_a_tool_call(cx)
                     || self.preempt_a_call(cx));
-            let progressed = started || self.retry_a_quota_waiter();
+            let progressed = started || self.retry_quota_waiters();
             if !progressed {
                 return;
             }

@@ -71,23 +71,36 @@ impl Kernel {
         }
     }
 
-    /// Counts what an attempt took in place of what it was expected to take.
+    /// Counts what an attempt took in place of what it was expected to take. Where others wait, the
+    /// clock of the level goes on by what that is for each of those who compete there.
     pub(crate) fn served(&mut self, pid: Pid, call: &ModelCall, service: u64) {
         let pool = self.devices.pool_for(&call.options.model).to_owned();
-        let broken = self.broken;
+        let (broken, stands_still) = (self.broken, broken!(self, ClockStandsStill));
         let uncorrected = broken!(self, ShareUncorrected);
+        let number = self.devices.queue(&call.options.model);
+        let number = number.and_then(|queue| self.devices.pool_number(queue));
         let Some(process) = self.processes.get_mut(pid).filter(|_| !uncorrected) else {
             return;
         };
         let share = virtual_time(service, weight(process.priority));
         process.served.insert(pool.clone(), call.start.saturating_add(share));
-        let above = self.budgets.groups_above(process.spec.budget);
-        for id in above.into_iter().filter(|id| *id != ROOT) {
+        // What it was for the one that stands right under the node.
+        let mut below = share;
+        for id in self.budgets.groups_above(process.spec.budget) {
+            let level = number.map(|pool| self.index.competing(pool, id)).unwrap_or_default();
             let Some(node) = self.budgets.get_mut(id) else { continue };
             let expected = virtual_time(call.service, group_weight(node, broken));
             let share = virtual_time(service, group_weight(node, broken));
             let standing = node.standing.entry(pool.clone()).or_default();
-            standing.served = standing.served.saturating_sub(expected).saturating_add(share);
+            if level.waiting > 0 && !stands_still {
+                let each = below.checked_div(u64::from(level.active)).unwrap_or(below);
+                standing.clock = standing.clock.saturating_add(each);
+            }
+            // Nobody stands beside the root.
+            if id != ROOT {
+                standing.served = standing.served.saturating_sub(expected).saturating_add(share);
+            }
+            below = share;
         }
     }
 

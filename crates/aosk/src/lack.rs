@@ -24,9 +24,11 @@ pub(crate) fn need(lack: &Lack) -> String {
 
 /// The node, in the middle of a sentence.
 pub(crate) fn whose(lack: &Lack, node: Option<&BudgetView>) -> String {
-    match node.and_then(|node| node.group.as_ref()) {
-        Some(group) => format!("the group {}", group.name),
-        None => format!("its budget {}", lack.budget),
+    let names = node.map(|node| (node.group.as_ref(), node.device.as_ref()));
+    match names {
+        Some((Some(group), _)) => format!("the group {}", group.name),
+        Some((None, Some(device))) => format!("the device {device}"),
+        Some((None, None)) | None => format!("its budget {}", lack.budget),
     }
 }
 
@@ -68,12 +70,8 @@ pub(crate) fn bound(lack: &Lack, node: &BudgetView) -> String {
 /// How a person makes room for an agent that waits. `is_agents_own` is of the node: whether an agent
 /// that `run` started spends from it.
 pub(crate) fn raise(lack: &Lack, node: Option<&BudgetView>, is_agents_own: bool) -> String {
-    if let Some(group) = node.and_then(|node| node.group.as_ref()) {
-        let key = key(lack);
-        let name = &group.name;
-        return format!(
-            "raise {key} of the group {name} in the configuration, then `aosk run --resume`"
-        );
+    if let Some(configured) = node.and_then(|node| configured(lack, node)) {
+        return format!("raise {configured} in the configuration, then `aosk run --resume`");
     }
     let id = lack.budget;
     match option(lack) {
@@ -85,10 +83,20 @@ pub(crate) fn raise(lack: &Lack, node: Option<&BudgetView>, is_agents_own: bool)
 
 /// How a person makes room for the next agent, when one has ended for want of it.
 pub(crate) fn allow(lack: &Lack, node: Option<&BudgetView>) -> String {
-    if let Some(group) = node.and_then(|node| node.group.as_ref()) {
-        return format!("raise {} of the group {} in the configuration", key(lack), group.name);
+    if let Some(configured) = node.and_then(|node| configured(lack, node)) {
+        return format!("raise {configured} in the configuration");
     }
     option(lack).map_or_else(String::new, |option| format!("allow more with {option}"))
+}
+
+/// What bounds it in the configuration, if the node is one of those that are written there.
+fn configured(lack: &Lack, node: &BudgetView) -> Option<String> {
+    match (&node.group, &node.device) {
+        (Some(group), _) => Some(format!("{} of the group {}", key(lack), group.name)),
+        // What else a device has no room for makes calls wait for its slots.
+        (None, Some(device)) => Some(format!("usd_per_day of the device {device}")),
+        (None, None) => None,
+    }
 }
 
 /// The option of `run` that bounds it, if there is one.

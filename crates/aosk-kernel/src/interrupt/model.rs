@@ -1,8 +1,8 @@
 //! Completions of model calls.
 
 use aosk_abi::{
-    CallId, ErrorCode, Fact, Failure, FailureClass, MicroUsd, ModelOutcome, ModelReply, Pid, Spend,
-    Timestamp, Tokens, Usage, Wake, limits,
+    CallId, ErrorCode, Fact, Failure, FailureClass, MicroUsd, Millis, ModelOutcome, ModelReply,
+    Pid, Spend, Timestamp, Tokens, Usage, Wake, limits,
 };
 
 use crate::device::backoff;
@@ -239,10 +239,15 @@ impl Kernel {
         let asked_too_long =
             failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX)
                 && !self.leads_elsewhere(cx.now, &call);
-        let again = call.failures < failure.class.attempts_max() && !asked_too_long;
+        let (untried, free) = self.pass_on(cx.now, &mut call, failure);
+        let may = match failure.class {
+            FailureClass::Final => untried,
+            FailureClass::Transient | FailureClass::RateLimited => !asked_too_long,
+        };
+        let again = may && call.failures < failure.class.attempts_max();
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
-            self.back_off(cx, pid, call, failure);
+            self.back_off(cx, pid, call, failure, free);
         } else if let Some(summary) = &call.summary {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 1);
             self.summary_failed(cx, pid, &call, summary, failure.code, &failure.message);
@@ -266,7 +271,36 @@ impl Kernel {
         }
     }
 
-    fn back_off(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: ModelCall, failure: &Failure) {
+    /// Notes on which device the call failed, if that may be due to the device. Returns whether a device
+    /// of its route is left on which it did not, and whether one of those would take it now.
+    fn pass_on(&self, now: Timestamp, call: &mut ModelCall, failure: &Failure) -> (bool, bool) {
+        let of_device = failure.class != FailureClass::Final || concerns_device(failure.code);
+        let queue = self.devices.queue(&call.options.model).filter(|_| of_device);
+        let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
+        if backends.len() < 2 || broken!(self, RouteSticks) {
+            return (false, false);
+        }
+        call.failed_on.push(call.device().into());
+        let untried = backends.iter().filter_map(|id| Some((*id, self.devices.get(*id)?)));
+        let untried =
+            untried.filter(|(_, device)| call.failed_on.iter().all(|name| **name != *device.name));
+        let free: Vec<_> =
+            untried.map(|(id, device)| device.admits(now, self.index.slots_in_use(id))).collect();
+        if free.is_empty() {
+            call.failed_on.clear();
+        }
+        (!free.is_empty(), free.contains(&true))
+    }
+
+    /// Has the call made again later, or at once if another device is free for it.
+    fn back_off(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: ModelCall,
+        failure: &Failure,
+        at_once: bool,
+    ) {
         let salt = pid.0.wrapping_mul(1 << 20).wrapping_add(u64::from(call.number) << 4)
             ^ u64::from(call.failures);
         let mut asked = failure.clone();
@@ -274,7 +308,7 @@ impl Kernel {
         if broken!(self, RetryAfterIgnored) || self.leads_elsewhere(cx.now, &call) {
             asked.retry_after = None;
         }
-        let wait = backoff(&asked, call.failures, salt);
+        let wait = if at_once { Millis(0) } else { backoff(&asked, call.failures, salt) };
         cx.fact(
             pid,
             Fact::ModelRetried {
@@ -288,6 +322,11 @@ impl Kernel {
         );
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.model_retries = process.stats.model_retries.saturating_add(1);
+        }
+        if at_once {
+            self.enqueue(pid, call);
+            self.interrupt(cx, pid);
+            return;
         }
         let until = cx.now.after(wait);
         self.set_state(pid, State::Waiting { on: Wait::Backoff { call, until } });
@@ -423,6 +462,17 @@ impl Kernel {
         }
         self.finish_if_over(cx, pid);
     }
+}
+
+/// Whether a failure for good is of the device that was asked, and not of what it was asked.
+fn concerns_device(code: ErrorCode) -> bool {
+    [
+        ErrorCode::ModelUnknown,
+        ErrorCode::ModelKeyMissing,
+        ErrorCode::ModelUnauthorized,
+        ErrorCode::ModelQuota,
+    ]
+    .contains(&code)
 }
 
 /// Writes down what was charged without an answer, if it was anything.

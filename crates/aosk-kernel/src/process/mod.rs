@@ -307,6 +307,12 @@ pub struct ModelCall {
     pub attempt: u32,
     /// How many attempts failed.
     pub failures: u32,
+    /// The devices of its route on which it failed since all of them were tried last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_on: Vec<Arc<str>>,
+    /// The node of the budget tree at which it waited first and was let go, if it is looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub woken_at: Option<BudgetId>,
     /// When it became ready, as a number that only grows.
     pub since: u64,
     /// The device that was asked last; another than was asked for if a route leads to several.

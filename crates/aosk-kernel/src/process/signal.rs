@@ -38,6 +38,8 @@ impl Kernel {
         if let Some(process) = self.processes.get_mut(pid) {
             process.priority = priority;
         }
+        // Who was urgent enough for the slot of another may no longer be.
+        self.devices.forget_promises();
         cx.fact(pid, Fact::Reniced { priority });
         Ok(())
     }

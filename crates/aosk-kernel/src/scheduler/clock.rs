@@ -2,12 +2,20 @@
 //!
 //! Those who compete at one level of one queue have each a virtual time, which is what they were
 //! served divided by their weight. The one that is furthest behind goes first, so all advance
-//! together, which is what their shares say. The level has a clock: the start of the last that was
-//! served. Who comes anew begins there and not at zero, or it would have a claim on the past.
+//! together, which is what their shares say. The level has a clock. Who comes anew begins there and
+//! not at zero, or it would have a claim on the past.
 //!
-//! This is start-time fair queueing (Goyal, Vin, Cheng 1996) between levels, and self-clocked fair
-//! queueing (Golestani 1994) among processes: those are ranked by where they would be after the
-//! call, so that of two that are equally far behind, the shorter call goes first.
+//! Among groups the one that has got least far goes first, by start as in start-time fair queueing
+//! (Goyal, Vin, Cheng 1996); among processes the one that would be least far after its call, by finish
+//! as in weighted fair queueing (Demers, Keshav, Shenker 1989), so that of two that are equally far
+//! behind, the shorter call goes first.
+//!
+//! The clock is what a fluid system would have given each: where others wait, a call that ends moves
+//! it on by what the call took, divided by the weight of who made it and by how many compete. On
+//! average over those who are served as their weights say, that is the service of all divided by the
+//! sum of all weights. Without it, those who come anew and are gone after a call would all begin where
+//! the clock stands, and keep whoever is further ahead waiting for ever. And the clock is never behind
+//! the start of who is chosen.
 
 use aosk_abi::limits;
 use serde::{Deserialize, Serialize};

@@ -91,6 +91,8 @@ impl Kernel {
             summary: Some(Box::new(summary.clone())),
             attempt: 0,
             failures: 0,
+            failed_on: Vec::new(),
+            woken_at: None,
             since,
             device: None,
             start: 0,

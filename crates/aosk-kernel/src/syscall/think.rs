@@ -82,6 +82,8 @@ impl Kernel {
             summary: None,
             attempt: 0,
             failures: 0,
+            failed_on: Vec::new(),
+            woken_at: None,
             since,
             device: None,
             start: 0,

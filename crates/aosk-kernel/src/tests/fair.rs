@@ -205,10 +205,6 @@ fn a_route_leads_on_when_the_first_is_full_and_when_it_is_left_alone() {
     for pid in &pids {
         s.step(*pid, think("fast"));
     }
-    let on = |s: &Script, pid: Pid| {
-        let call = s.kernel.process(pid).and_then(|process| process.state.call().cloned());
-        call.map(|call| call.device().to_owned()).expect("a call")
-    };
     assert_eq!((on(&s, pids[0]).as_str(), on(&s, pids[1]).as_str()), ("a", "b"));
     // Whatever falls free takes the next.
     s.answer(pids[1], 10, 1);
@@ -247,9 +243,93 @@ fn a_route_leads_on_when_the_first_refuses_for_its_rates() {
     // Longer than is waited for where nobody else answers.
     let refused = failure(FailureClass::RateLimited, ErrorCode::ModelRateLimited, Some(3_600));
     s.fail(pid, refused);
-    let began = s.now;
-    s.until_due();
-    let call = s.process(pid).state.call().expect("goes on");
-    assert_eq!((s.word(pid), call.device()), ("running", "b"));
-    assert!(s.now.since(began) <= limits::RETRY_WAIT_BASE, "{:?}", s.now.since(began));
+    assert_eq!(on(&s, pid), "b");
+}
+
+/// One agent alone need not fail often enough that the device is left alone.
+#[test]
+fn a_call_that_fails_goes_to_the_next_of_its_route_at_once() {
+    let model = ModelConfig { slots: 1, ..ModelConfig::default() };
+    let models = ["a", "b"].map(|name| (name.to_owned(), model.clone()));
+    let backends = [("a".to_owned(), 1), ("b".to_owned(), 1)].to_vec();
+    let route = Route { backends, choice: crate::Choice::InOrder };
+    let routes = [("fast".to_owned(), route)];
+    let config = Config { models: models.into(), routes: routes.into(), ..config() };
+    let final_failure = |code| failure(FailureClass::Final, code, None);
+    for failed in [transient(), final_failure(ErrorCode::ModelUnauthorized)] {
+        let mut s = Script::new(config.clone());
+        let pid = s.spawn(spec("p"));
+        s.step(pid, think("fast"));
+        assert_eq!(on(&s, pid), "a");
+        s.fail(pid, failed.clone());
+        assert_eq!((s.word(pid), on(&s, pid).as_str()), ("running", "b"));
+        // When all have failed it waits, or is over if it would be without a route.
+        s.fail(pid, failed.clone());
+        let word = if failed.class == FailureClass::Final { "program" } else { "backoff" };
+        assert_eq!(s.word(pid), word);
+    }
+    // What is wrong with the question is wrong everywhere.
+    let mut s = Script::new(config);
+    let pid = s.spawn(spec("p"));
+    s.step(pid, think("fast"));
+    s.fail(pid, final_failure(ErrorCode::ModelBadRequest));
+    assert_eq!(s.word(pid), "program");
+}
+
+/// Where the call of the process went last.
+fn on(s: &Script, pid: Pid) -> String {
+    s.process(pid).state.call().map(|call| call.device().to_owned()).unwrap_or_default()
+}
+
+/// Has newcomers come one by one, each for one short call, and always one of them wait. Returns how
+/// many were served before this one.
+fn newcomers_before(s: &mut Script, patient: Pid) -> u32 {
+    s.long_batch(|s| {
+        for served in 0..300 {
+            let next = s.spawn(spec("newcomer"));
+            s.step(next, think_of("m", 10, 10));
+            match s.running() {
+                Some(pid) if pid == patient => return served,
+                Some(pid) => {
+                    s.answer(pid, 10, 10);
+                    s.step(pid, exit());
+                }
+                None => return u32::MAX,
+            }
+        }
+        u32::MAX
+    })
+}
+
+#[test]
+fn nobody_waits_for_ever_for_those_who_come_anew() {
+    // Its call is expected to take fifty times what theirs do.
+    let mut s = Script::new(config());
+    let first = s.spawn(spec("first"));
+    s.step(first, think_of("m", 10, 10));
+    let patient = s.spawn(spec("patient"));
+    s.step(patient, think_of("m", 10, 500));
+    let before = newcomers_before(&mut s, patient);
+    assert!((90..130).contains(&before), "{before}");
+    // It is a quarter as important.
+    let mut s = Script::new(config());
+    let first = s.spawn(spec("first"));
+    s.step(first, think_of("m", 10, 10));
+    let patient = s.spawn(with_priority("patient", 70));
+    s.step(patient, think_of("m", 10, 10));
+    let before = newcomers_before(&mut s, patient);
+    assert!((5..15).contains(&before), "{before}");
+}
+
+#[test]
+fn no_tenant_waits_for_ever_for_those_who_come_anew() {
+    let mut s = Script::new(config());
+    let patient = s.spawn(in_group("patient", "acme"));
+    s.step(patient, think_of("m", 10, 500));
+    s.answer(patient, 10, 500);
+    let first = s.spawn(spec("first"));
+    s.step(first, think_of("m", 10, 10));
+    s.step(patient, think_of("m", 10, 500));
+    let before = newcomers_before(&mut s, patient);
+    assert!((90..130).contains(&before), "{before}");
 }

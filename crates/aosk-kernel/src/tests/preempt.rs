@@ -334,3 +334,14 @@ fn a_policy_with_slices_gives_them_to_what_runs() {
     s.after(6_000);
     assert_eq!(yields(&s), 1);
 }
+
+#[test]
+fn a_slot_that_was_given_up_goes_to_one_that_is_more_urgent_still() {
+    let (mut s, slow, urgent) = two(config(true), 30);
+    s.step(urgent, think_of("m", 10, 100));
+    let most = s.spawn(with_priority("most", 5));
+    // It may write little, so that it is the first of the two.
+    s.step(most, think_of("m", 10, 10));
+    give_up(&mut s, slow, Some("so far"), 10);
+    assert_eq!(s.running(), Some(most));
+}

@@ -88,7 +88,7 @@ fn rates_and_the_money_of_a_day_outlive_a_crash() {
     s.answer(pids[0], 10, 90);
     s.crash();
     s.step(pids[0], think("m"));
-    assert_eq!(s.word(pids[0]), "ready");
+    assert_eq!(s.word(pids[0]), "quota");
     s.until_due();
     assert!(s.now.0 > 24 * 3_600_000, "{:?}", s.now);
     assert_eq!(s.word(pids[0]), "running");
@@ -352,4 +352,72 @@ fn those_who_wait_behind_one_who_asks_ask_too() {
     s.take();
     s.answer(parent, 10, 10);
     assert_eq!(s.take().matches("budget.asked").count(), 2);
+}
+
+/// Nobody else waits for a day because one call is dear.
+#[test]
+fn who_has_no_money_left_for_the_day_holds_up_nobody() {
+    let mut config = model(Rates { per_day: Some(MicroUsd(1_000)), ..Rates::default() });
+    let output = MicroUsd(1_000_000);
+    let price = Price::flat(aosk_abi::Rates { output, ..Default::default() });
+    config.models.values_mut().for_each(|model| {
+        model.price = price;
+        model.slots = 1;
+    });
+    let mut s = Script::new(config);
+    let cheap = s.spawn(spec("cheap"));
+    let [dear, ruinous] = ["dear", "ruinous"].map(|name| s.spawn(spec(name)));
+    s.step(cheap, think_of("m", 10, 500));
+    s.step(dear, think_of("m", 10, 800));
+    s.step(ruinous, think_of("m", 10, 1_001));
+    s.answer(cheap, 10, 400);
+    assert_eq!(s.word(dear), "quota", "600 are left of 1,000");
+    assert_eq!(s.word(ruinous), "program", "no day has enough: it is told so");
+    s.step(cheap, think_of("m", 10, 500));
+    assert_eq!(s.word(cheap), "running");
+    s.answer(cheap, 10, 100);
+    s.step(cheap, exit());
+    s.step(ruinous, exit());
+    s.until_due();
+    assert_eq!((s.word(dear), s.now.0 > 24 * 3_600_000), ("running", true));
+}
+
+#[test]
+fn who_waits_for_a_busy_model_keeps_nobody_from_another() {
+    let mut config = model(Rates::default());
+    config.models.values_mut().for_each(|model| model.slots = 1);
+    config.models.insert("n".to_owned(), ModelConfig { slots: 2, ..ModelConfig::default() });
+    let mut s = Script::new(config);
+    let stranger = s.spawn(spec("stranger"));
+    let parent = s.spawn(with_limits("a", tokens(220)));
+    let [b, c] = ["b", "c"].map(|name| s.child(parent, spec(name)));
+    s.step(stranger, think("m"));
+    s.step(parent, think_of("n", 10, 200));
+    s.step(b, think("m"));
+    // Both wait for the budget once a slot is there to be had.
+    s.answer(stranger, 10, 10);
+    s.step(c, think_of("n", 10, 50));
+    assert_eq!((s.word(b), s.word(c)), ("quota", "quota"));
+    s.step(stranger, think("m"));
+    assert_eq!(s.word(stranger), "running");
+    s.answer(parent, 10, 10);
+    assert_eq!((s.word(b), s.word(c)), ("ready", "running"), "n is free");
+}
+
+#[test]
+fn who_is_let_go_above_and_waits_below_lets_the_next_one_try() {
+    let mut s = Script::new(model(Rates::default()));
+    let parent = s.spawn(with_limits("a", tokens(250)));
+    let per_minute = Bounds { calls: Some(1), ..Bounds::default() };
+    let slow = s.child(parent, with_limits("slow", Limits { per_minute, ..Limits::default() }));
+    let grandchild = s.child(slow, spec("g"));
+    let next = s.child(parent, spec("next"));
+    s.step(parent, think_of("m", 10, 190));
+    s.step(grandchild, think("m"));
+    s.step(next, think("m"));
+    assert_eq!((s.word(grandchild), s.word(next)), ("quota", "quota"), "there is room for one");
+    // The one call of the minute below is made by another, which needs little.
+    s.step(slow, think_of("m", 1, 1));
+    s.answer(parent, 1, 1);
+    assert_eq!((s.word(grandchild), s.word(next)), ("quota", "running"));
 }

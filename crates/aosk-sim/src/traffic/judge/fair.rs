@@ -5,7 +5,9 @@
 //!   and replaced by what it took when it ends.
 //! - A process that asks begins where it has got to, or at the clock of its level less a bounded
 //!   credit, or at the clock if it is new. So does a group that somebody below asks for.
-//! - The clock of a level is the furthest start of those that were chosen there.
+//! - The clock of a level is not behind the furthest start of those that were chosen there. When a call
+//!   ends and others wait at that level, it goes on by what the call took, divided by the weight of who
+//!   made it there and by how many have calls there that wait or run.
 //! - Among groups the one goes first that has got least far; among processes the one that would be
 //!   least far after its call.
 
@@ -49,6 +51,15 @@ struct Level {
     clock: u128,
 }
 
+/// Who competes right under a level.
+#[derive(Debug, Default)]
+struct Present {
+    /// Groups and processes, with how many calls they have that wait or run.
+    members: BTreeMap<Result<String, Pid>, u64>,
+    /// How many of the calls wait.
+    waiting: u64,
+}
+
 /// One that waits or runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim {
@@ -65,6 +76,9 @@ pub(super) struct Fair {
     /// Weights of groups.
     weights: BTreeMap<String, u64>,
     claims: BTreeMap<Pid, Claim>,
+    /// Who has a call that waits or runs, in which group, and whether it waits.
+    competing: BTreeMap<Pid, (String, bool)>,
+    present: BTreeMap<String, Present>,
     calls: u128,
 }
 
@@ -95,6 +109,32 @@ impl Fair {
     fn begin(served: Option<u128>, clock: u128, weight: u64) -> u128 {
         let credit = time(limits::SERVICE_CREDIT, weight);
         served.map_or(clock, |served| served.max(clock.saturating_sub(credit)))
+    }
+
+    /// Whether a process has a call that waits or runs from now on, in which group, and whether it
+    /// waits.
+    pub(super) fn compete(&mut self, pid: Pid, call: Option<(String, bool)>) {
+        if let Some((group, waits)) = self.competing.remove(&pid) {
+            self.count(pid, &group, waits, |count, one| *count -= one);
+        }
+        if let Some((group, waits)) = call {
+            self.count(pid, &group, waits, |count, one| *count += one);
+            self.competing.insert(pid, (group, waits));
+        }
+    }
+
+    fn count(&mut self, pid: Pid, group: &str, waits: bool, change: fn(&mut u64, u64)) {
+        let mut member = Err(pid);
+        for name in path(group) {
+            let level = self.present.entry(name.clone()).or_default();
+            let calls = level.members.entry(member.clone()).or_default();
+            change(calls, 1);
+            if *calls == 0 {
+                level.members.remove(&member);
+            }
+            change(&mut level.waiting, u64::from(waits));
+            member = Ok(name);
+        }
     }
 
     /// A process asks.
@@ -138,9 +178,16 @@ impl Fair {
     pub(super) fn end(&mut self, pid: Pid, (group, priority): (&str, u8), took: u64) {
         let Some(claim) = self.claims.get(&pid).copied() else { return };
         self.served.insert(pid, claim.start + time(took, weight(priority)));
+        let mut below = time(took, weight(priority));
         for name in path(group) {
             let weight = self.group_weight(&name);
+            let present = self.present.get(&name).filter(|present| present.waiting > 0);
+            let count = present.map(|present| present.members.len() as u128);
             let level = self.levels.entry(name).or_default();
+            if let Some(count) = count {
+                level.clock += below / count.max(1);
+            }
+            below = time(took, weight);
             let served = level.served.unwrap_or(0) + time(took, weight);
             level.served = Some(served.saturating_sub(time(claim.expected, weight)));
         }

@@ -39,6 +39,8 @@ enum Place {
     Backoff(Timestamp),
     /// Its answer.
     Running,
+    /// That it stops running: its process is over.
+    Leaving,
 }
 
 /// A call that has not ended.
@@ -95,6 +97,8 @@ pub(super) struct Judge<'a> {
     procs: BTreeMap<Pid, Proc>,
     /// Those that wait for a slot.
     queue: BTreeSet<Pid>,
+    /// Those whose place changed since the last input.
+    moved: BTreeSet<Pid>,
     backoffs: BTreeSet<(Timestamp, Pid)>,
     quota: BTreeSet<Pid>,
     devices: BTreeMap<String, Device>,
@@ -135,6 +139,7 @@ impl<'a> Judge<'a> {
             steady: config.policy.name() == "fair",
             procs: BTreeMap::new(),
             queue: BTreeSet::new(),
+            moved: BTreeSet::new(),
             backoffs: BTreeSet::new(),
             quota: BTreeSet::new(),
             devices,
@@ -209,6 +214,7 @@ impl<'a> Judge<'a> {
         fx: &Effects,
         changed: &[Pid],
     ) -> Result<(), Rule> {
+        self.compete();
         let promised = self.take_in(kernel, now, input, fx)?;
         // Who waits for a budget now, or is gone, was passed over for a reason.
         for pid in changed {
@@ -235,6 +241,20 @@ impl<'a> Judge<'a> {
             self.check_promise(now, &device, by)?;
         }
         Ok(())
+    }
+
+    /// Tells the scheduler who came to wait or run, or no longer does, before this input.
+    fn compete(&mut self) {
+        for pid in std::mem::take(&mut self.moved) {
+            let proc = self.procs.get(&pid);
+            let call = proc.and_then(|proc| Some((proc.group.clone(), proc.call.as_ref()?.place)));
+            let call = call.and_then(|(group, place)| match place {
+                Place::Queue => Some((group, true)),
+                Place::Running => Some((group, false)),
+                Place::Quota | Place::Backoff(_) | Place::Leaving => None,
+            });
+            self.fair.compete(pid, call);
+        }
     }
 
     /// Takes in what the input says. Returns for whom a slot was given up that is free now.
@@ -302,6 +322,9 @@ impl<'a> Judge<'a> {
                     }
                     self.steady = false;
                     self.weigh(*priority);
+                    for device in self.devices.values_mut() {
+                        device.promised = None;
+                    }
                 }
                 Command::SetPolicy { policy } => {
                     self.policy.clone_from(policy);
@@ -387,11 +410,12 @@ impl<'a> Judge<'a> {
             Place::Backoff(until) => {
                 self.backoffs.insert((until, pid));
             }
-            Place::Running => {}
+            Place::Running | Place::Leaving => {}
         }
     }
 
     fn take_out(&mut self, pid: Pid) {
+        self.moved.insert(pid);
         self.queue.remove(&pid);
         self.quota.remove(&pid);
         let call = self.procs.get(&pid).and_then(|proc| proc.call.as_ref());
@@ -403,10 +427,11 @@ impl<'a> Judge<'a> {
     /// The process does not wait for a call any more. What is in flight stays until it has ended.
     fn leave(&mut self, pid: Pid) {
         self.take_out(pid);
-        if let Some(proc) = self.procs.get_mut(&pid)
-            && proc.call.as_ref().is_some_and(|call| call.flight.is_none())
-        {
-            proc.call = None;
+        if let Some(proc) = self.procs.get_mut(&pid) {
+            match &mut proc.call {
+                Some(call) if call.flight.is_some() => call.place = Place::Leaving,
+                call => *call = None,
+            }
         }
     }
 
@@ -552,6 +577,9 @@ impl<'a> Judge<'a> {
         }
         match (goes_on, until) {
             (true, Some(until)) => self.put(id.pid, Place::Backoff(until)),
+            (true, None) if matches!(process.map(|p| &p.state), Some(State::Ready { .. })) => {
+                self.enqueue(kernel, id.pid);
+            }
             (true, None) => {}
             (false, _) => self.leave(id.pid),
         }
@@ -565,6 +593,7 @@ impl<'a> Judge<'a> {
                 proc.ended = true;
                 proc.call = None;
             }
+            self.moved.insert(pid);
             self.fair.gone(pid);
             return Ok(());
         };
@@ -579,6 +608,12 @@ impl<'a> Judge<'a> {
                 ensure(in_flight == Some(false), rule, what)?;
                 if place == Some(Place::Quota) {
                     self.put(pid, Place::Queue);
+                    let delivered = self.delivered;
+                    let proc = self.procs.get_mut(&pid);
+                    if let Some(call) = proc.and_then(|proc| proc.call.as_mut()) {
+                        // Its budget kept it waiting until now, not the others.
+                        call.waits_from = delivered;
+                    }
                 }
             }
             State::Running { .. } => ensure(in_flight == Some(true), rule, what)?,

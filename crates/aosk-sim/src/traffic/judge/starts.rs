@@ -35,7 +35,10 @@ impl Judge<'_> {
         ensure(begun == expected, "what was begun is gone on from where that can be", || {
             format!("{}: {begun:?}, expected {expected:?}", what())
         })?;
-        let (input, waits_from) = (call.input, call.waits_from);
+        // What its budget kept waiting until now did not wait for the others.
+        let from_quota = call.place == Place::Quota;
+        let waits_from = if from_quota { self.delivered } else { call.waits_from };
+        let input = call.input;
         self.check_order(id.pid)?;
         self.check_wait(id.pid, waits_from)?;
         let held = self.worst(device, input);
@@ -105,9 +108,12 @@ impl Judge<'_> {
                 let (a, b) = (contender(*other, second.priority), contender(pid, proc.priority));
                 goes_first(&self.policy, &a, &b).then(|| format!("{b:?} before {a:?}"))
             };
-            // Where budgets are bounded it may have been looked at, and come back.
+            // Where budgets are bounded, or the money of a device, it may have been looked at, and come
+            // back.
+            let bounded = self.case.has(Feature::Spans)
+                || self.config.models.values().any(|model| model.rates.per_day.is_some());
             if let Some(why) = passed_over
-                && !self.case.has(Feature::Spans)
+                && !bounded
             {
                 return Err(Rule("the first in the queue goes first", why));
             }
@@ -208,7 +214,9 @@ impl Judge<'_> {
             return Ok(());
         };
         let left_alone = now < device.until || device.in_use() > device.allowed;
-        let waits = self.queue.contains(&by) && !left_alone;
+        // Where budgets are bounded it may have been looked at, and come back.
+        let looked_at = self.case.has(Feature::Spans);
+        let waits = self.queue.contains(&by) && !left_alone && !looked_at;
         ensure(!waits, "a slot that was given up is for whom it was given up", || {
             format!("{by} still waits")
         })
@@ -235,15 +243,15 @@ impl Judge<'_> {
             && self.queue.is_empty()
         {
             let call = self.procs.get(&pid).and_then(|proc| proc.call.as_ref());
-            let scopes: Vec<_> = self.scopes(pid, "").into_iter().skip(1).collect();
             // It may wait because only the dearest of the devices was free.
             let has_room = |name: &&str| {
                 let worst = call.map(|call| self.worst(name, call.input));
+                let scopes = self.scopes(pid, name);
                 worst.is_some_and(|worst| self.ledger.has_room(now, &scopes, &worst))
             };
             let room = self.backends().iter().all(has_room);
             ensure(!room, "nobody waits for room that there is", || {
-                format!("{pid} at {now:?} waits, and {scopes:?} have room")
+                format!("{pid} at {now:?} waits, and there is room")
             })?;
         }
         Ok(())

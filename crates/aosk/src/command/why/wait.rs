@@ -94,6 +94,9 @@ impl Scene<'_> {
     /// A node for a person.
     fn budget(&self, id: BudgetId) -> String {
         let Some(node) = self.budgets.get(&id) else { return format!("budget {id}") };
+        if let Some(device) = &node.device {
+            return format!("budget {id} of the device {device}");
+        }
         match (&node.group, node.parent) {
             (Some(group), _) => format!("budget {id} of the group {}", group.name),
             (None, None) => format!("budget {id} of everything"),
