@@ -458,8 +458,9 @@ pub(crate) struct BenchSchedArgs {
 #[command(
     after_help = "Policies: priced (the kernel's), fifo-batch, lru, sliding, summarise; to compare \
 with: naive (the oldest is dropped at each call), readme (sorted by use at each call), clairvoyant \
-(priced, and knows the future), and two of the study that priced grew from: cvb:HIGH/LOW/FAULT, \
-rob:HIGH/LOW/FAULT/RENT. fifo-batch:HIGH/LOW and priced:HIGH/KEEP/FAULT/WEIGHT take figures too.\n\n\
+(priced, and knows the future), and three of the study that priced grew from: batch:HIGH/LOW, \
+cvb:HIGH/LOW/FAULT, rob:HIGH/LOW/FAULT/RENT. HIGH, LOW and KEEP are parts of the window, and LOW is \
+below HIGH. priced:HIGH/KEEP/FAULT/WEIGHT takes figures too.\n\n\
 Examples:\n  aosk bench context runs.jsonl --chain --window 32000\n  aosk bench context --pages \
 history.json --policy priced,naive --prefer quality --json"
 )]
