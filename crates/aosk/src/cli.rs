@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use aosk::abi::{Fact, PermissionLevel, Pid};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::spend::group;
 pub(crate) use self::spend::{
@@ -90,6 +90,21 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         argv: Vec<OsString>,
     },
+}
+
+/// Reads the command line.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    // What follows an option that takes a value is that value, also if it is less than nothing.
+    fn with_negatives(command: clap::Command) -> clap::Command {
+        let negative = |arg: clap::Arg| {
+            let takes = arg.get_action().takes_values() && !arg.is_positional();
+            if takes { arg.allow_negative_numbers(true) } else { arg }
+        };
+        command.mut_args(negative).mut_subcommands(with_negatives)
+    }
+    let mut command = with_negatives(Cli::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 impl Cli {

@@ -17,14 +17,12 @@ mod setup;
 mod stop;
 mod term;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
 use stop::Stop;
 
 fn main() -> std::process::ExitCode {
     launch::close_memory();
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return fail::usage(&error),
     };

@@ -131,8 +131,10 @@ fn answered(fact: &Fields<'_>) -> String {
         cached => format!(" ({} cached)", count(cached)),
     };
     let (read, written) = (count(usage.input().0), count(usage.output.0));
-    let call = fact.call();
-    format!("{call} {}, {read} in{cached}, {written} out, {cost}", fact.word("finish"))
+    // A summary has no finish.
+    let finish = Some(fact.word("finish")).filter(|finish| !finish.is_empty());
+    let call = finish.map_or_else(|| fact.call(), |finish| format!("{} {finish}", fact.call()));
+    format!("{call}, {read} in{cached}, {written} out, {cost}")
 }
 
 /// The figures of a fact that matter to a person; none for a kind that this version does not know.

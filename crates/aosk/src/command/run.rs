@@ -5,15 +5,15 @@ mod bound;
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Error, ErrorCode, ExitStatus, Limits, Message, PermissionLevel, Pid, ProgramSpec,
+    Body, Error, ErrorCode, ExitStatus, Fact, Limits, Message, PermissionLevel, Pid, ProgramSpec,
     Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk::model::provider;
 use aosk::program::react;
-use aosk::store::{Reader, Sqlite, Which};
+use aosk::store::{JournalQuery, Reader, Sqlite, Which};
 use aosk::{Handle, Snapshot, inspect};
 
-use crate::cli::{ModelArgs, Place, Preference, RunArgs};
+use crate::cli::{BoundArgs, ModelArgs, Place, Preference, RunArgs};
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant::{self, Granted};
@@ -65,6 +65,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
         memory,
         workspace: workspace.into(),
     };
+    hints(args, &home.config, &models);
     let Home { dir, config, store } = home;
     let mut node = setup::node(&dir, &config, store, parts)?;
     let handle = node.handle();
@@ -231,6 +232,26 @@ fn workspace(args: &RunArgs) -> Result<String, Error> {
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
 }
 
+/// Says of bounds that will not hold what is meant why they do not.
+fn hints(args: &RunArgs, config: &Config, models: &Models) {
+    let BoundArgs { budget_usd, usd_per_day, max_call_usd, .. } = &args.bounds;
+    if [budget_usd, usd_per_day, max_call_usd].into_iter().any(Option::is_some) {
+        for name in models.unpriced() {
+            note(&format!(
+                "the price of {name} is not known, so its calls count as free and no bound in dollars \
+                 holds them; --budget-tokens does"
+            ));
+        }
+    }
+    let Some(group) = args.group.as_deref().filter(|_| !config.groups.is_empty()) else { return };
+    let tenant = group.split('/').next().unwrap_or(group);
+    if ![group, tenant].into_iter().any(|name| config.groups.contains_key(name)) {
+        let known: Vec<_> = config.groups.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        note(&format!("the configuration bounds {known}, and not {group}, which is not bounded"));
+    }
+}
+
 /// What the agent may touch: as the command line says, or the configuration, or the usual.
 fn level(args: &RunArgs, config: &Config) -> PermissionLevel {
     let named = args.permission.map(PermissionLevel::from);
@@ -307,7 +328,16 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
         };
         let finished = process.status.is_some_and(|status| status.is_finished());
         let out = exceeded(reader.as_ref(), process)?;
-        failures.extend(failure(process, model, result.as_deref(), out));
+        // Whom the kernel ended for it had no last word.
+        let said = match (&result, process.status) {
+            (None, Some(ExitStatus::Failed(ErrorCode::Runaway))) => {
+                ran_away(reader.as_ref(), process)?
+            }
+            (result, _) => result.clone(),
+        };
+        let failed = failure(process, model, said.as_deref(), out);
+        let code = failed.as_ref().map(|error| error.code);
+        failures.extend(failed);
         let status = process.status.map(|status| status.to_string()).unwrap_or_default();
         let stats = &process.stats;
         if json {
@@ -316,7 +346,7 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
                 "steps": stats.spend.steps, "model_calls": stats.model_calls,
                 "tool_calls": stats.tool_calls, "input_tokens": stats.input,
                 "cached_tokens": stats.cached, "output_tokens": stats.output,
-                "cost_micro_usd": stats.spend.micro_usd,
+                "cost_micro_usd": stats.spend.micro_usd, "code": code,
             }));
             continue;
         }
@@ -342,6 +372,23 @@ fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Resul
         note(&fail::line(failure));
     }
     Ok(failures.first().map_or(Done::Well, |failure| Done::AgentFailed(failure.code)))
+}
+
+/// What a process did without end, as it would have said it.
+fn ran_away(reader: &dyn Reader, process: &Snapshot) -> Result<Option<String>, Error> {
+    let mut found = None;
+    let query = JournalQuery { pid: Some(process.pid), ..JournalQuery::default() };
+    inspect::journal(reader, &query, |entry| {
+        if let Some(Fact::RunawayFound { what, times, .. }) = Fact::read(&entry.kind, &entry.data) {
+            found = Some((what, times));
+        }
+        true
+    })?;
+    let pid = process.pid;
+    Ok(found.map(|(what, times)| {
+        let what = what.word();
+        format!("it was ended for {what}, {times} times\nhint: `aosk logs {pid}` shows them")
+    }))
 }
 
 /// What a budget had no room for when it ended a process, and how to allow it; nothing if none did.

@@ -24,6 +24,8 @@ pub(crate) struct Models {
     pub(crate) routes: BTreeMap<String, Route>,
     /// The devices by the names they are written with.
     written: BTreeMap<String, String>,
+    /// The devices whose prices are not known.
+    unpriced: BTreeSet<String>,
     /// What of the configuration could not be set up, and has been told.
     left_out: BTreeSet<String>,
 }
@@ -32,6 +34,17 @@ impl Models {
     /// One device.
     pub(crate) fn one(device: ModelDevice) -> Self {
         Self { name: device.name.clone(), devices: vec![device], ..Self::default() }
+    }
+
+    /// Those that an agent may be answered by whose price is not known, and which are no scripts.
+    pub(crate) fn unpriced(&self) -> impl Iterator<Item = &str> {
+        let route = self.routes.get(&self.name);
+        let asked = move |name: &str| match route {
+            Some(route) => route.backends.iter().any(|(backend, _)| backend == name),
+            None => name == self.name,
+        };
+        let names = self.unpriced.iter().map(String::as_str);
+        names.filter(move |name| asked(name) && !name.starts_with("scripted"))
     }
 
     /// Whether agents that ask this name are answered.
@@ -89,6 +102,9 @@ impl Models {
             let said = written.and_then(|written| config.devices.get(written));
             let said = said.or_else(|| config.devices.get(&name)).cloned().unwrap_or_default();
             let slots = args.slots.or(said.slots).or(config.slots);
+            if resolved.price.is_none() {
+                self.unpriced.insert(name.clone());
+            }
             let mut device = device(resolved, slots, args.window.or(config.window));
             device.rates = said.rates;
             self.devices.push(device);
