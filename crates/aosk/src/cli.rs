@@ -5,7 +5,7 @@ mod spend;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{Fact, PermissionLevel, Pid};
+use aosk::abi::{Fact, PermissionLevel, Pid, limits};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Mem(MemArgs),
     /// Check or read the journal.
     Audit(AuditArgs),
-    /// Measure how the context is kept, on recorded histories.
+    /// Measure how the context is kept and searched, on recorded histories, and how models are shared.
     Bench(BenchArgs),
     /// Check this machine: store, models, tools.
     Doctor(DoctorArgs),
@@ -256,7 +256,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) bounds: BoundArgs,
     /// The most tokens of one answer.
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = limits::OUTPUT_MAX_DEFAULT.0, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: u64,
     /// Print one JSON object at the end.
     #[arg(long)]

@@ -117,6 +117,19 @@ fn histories(args: &BenchContextArgs) -> Result<Vec<History>, Error> {
     Ok(talk::histories(&records, args.chain))
 }
 
+/// The text of a file that was named.
+fn read_text(path: &Path) -> Result<String, Error> {
+    let failed = |code, what: String, hint: &str| {
+        Error::new(code, format!("reading {}: {what}", path.display())).hint(hint)
+    };
+    let bytes = std::fs::read(path).map_err(|error| {
+        failed(ErrorCode::Io, error.to_string(), "give files that are there and can be read")
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        failed(ErrorCode::TraceInvalid, error.to_string(), "a file of this kind is UTF-8")
+    })
+}
+
 fn caches(names: &[String]) -> Result<Vec<&'static CacheRules>, Error> {
     let known = |name: &String| {
         rules(name).ok_or_else(|| {
@@ -137,7 +150,7 @@ fn read_table(path: &Path) -> Result<NeedTable, Error> {
         Error::new(ErrorCode::ConfigInvalid, format!("reading {}: {what}", path.display()))
             .hint("make a table with `aosk bench needs`")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = read_text(path)?;
     let value: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     if value.is_array() {
         return NeedTable::parse(&text);

@@ -72,7 +72,6 @@ fn wrong_input_is_refused() {
     let wide = machine.write("wide.json", wide);
     for (args, word) in [
         (vec!["--pages", bad.as_str()], "no page"),
-        (vec!["--pages", "/nowhere"], "/nowhere"),
         (vec!["--pages", good.as_str(), "--policy", "lottery"], "lottery"),
         (vec!["--pages", good.as_str(), "--policy", "cvb:1"], "cvb:1"),
         (vec!["--pages", good.as_str(), "--policy", "priced:-1/0/0/0"], "wrong figures"),
@@ -80,10 +79,25 @@ fn wrong_input_is_refused() {
         (vec!["--pages", good.as_str(), "--policy", "fifo-batch:0.97/0.6"], "batch:0.97/0.6"),
         (vec!["--pages", wide.as_str(), "--window", "300"], "static part of 900 tokens"),
         (vec!["--pages", good.as_str(), "--cache", "abacus"], "abacus"),
-        (vec!["--pages", good.as_str(), "--need-table", "/nowhere"], "/nowhere"),
     ] {
         let ran = machine.aosk(&[&["bench", "context"][..], &args[..]].concat()).expect(2);
         assert!(ran.stderr.contains(word), "{args:?}: {ran:#?}");
+    }
+    let bytes = machine.write("bytes.json", b"\xff\xfe");
+    for args in [
+        &["context", "--pages", "/nowhere"][..],
+        &["context", "--pages", &good, "--need-table", "/nowhere"],
+        &["context", "/nowhere"],
+        &["needs", "/nowhere"],
+        &["recall", "/nowhere"],
+    ] {
+        let ran = machine.aosk(&[&["bench"], args].concat()).expect(4);
+        let line = ran.error("io.failed");
+        assert!(line.contains("/nowhere") && line.contains("; hint: "), "{args:?}: {line}");
+    }
+    for args in [&["context", "--pages"][..], &["needs"], &["recall"]] {
+        let ran = machine.aosk(&[&["bench"], args, &[bytes.as_str()]].concat()).expect(2);
+        assert!(ran.error("trace.invalid").contains("; hint: "), "{args:?}: {ran:#?}");
     }
 }
 
