@@ -83,6 +83,13 @@ pub enum Part {
         /// What it holds.
         text: String,
     },
+    /// A picture. Every wire format has a form of its own for it.
+    Image {
+        /// The kind of its bytes, such as `image/png`.
+        media_type: String,
+        /// Its bytes in base64, in the alphabet with `+` and `/`.
+        data: String,
+    },
     /// A part of another kind, in the wire form it came in.
     Other {
         /// The part's JSON.
@@ -204,7 +211,7 @@ impl Content {
                 .iter()
                 .filter_map(|part| match part {
                     Part::Text { text } | Part::Page { text, .. } => Some(text.as_str()),
-                    Part::Other { .. } => None,
+                    Part::Image { .. } | Part::Other { .. } => None,
                 })
                 .collect(),
         }

@@ -11,8 +11,8 @@ mod rolling;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    BudgetId, Lack, Limits, MicroUsd, Millis, Resource, Scope, Spend, Timestamp, Tokens, WhenOver,
-    limits,
+    Bounds, BudgetId, Lack, Limits, MicroUsd, Millis, Resource, Scope, Spend, Timestamp, Tokens,
+    WhenOver, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,9 @@ pub(crate) struct Budget {
     /// The device whose rates it counts, if it is the node of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<String>,
+    /// What the provider of the device said of its rates last.
+    #[serde(default, skip_serializing_if = "Bounds::is_unbounded")]
+    pub(crate) said: Bounds,
     /// What group it is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<Group>,
@@ -437,6 +440,7 @@ impl Budget {
             windows: Windows::default(),
             room_at: None,
             device: None,
+            said: Bounds::default(),
             group: None,
             standing: BTreeMap::new(),
         }

@@ -79,6 +79,10 @@ struct Ready {
     under: Vec<BudgetId>,
 }
 
+/// Who waits for room in a node, by queue, and since when; none is the queue of a model that is not
+/// there.
+type QuotaWaiters = BTreeMap<Option<QueueId>, BTreeSet<(u64, Pid)>>;
+
 /// All queues.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Index {
@@ -95,7 +99,7 @@ pub(crate) struct Index {
     running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
     tool_slots: u32,
     /// Who waits for room in a node, by the queue it will stand in.
-    quota: BTreeMap<BudgetId, BTreeMap<Option<QueueId>, BTreeSet<(u64, Pid)>>>,
+    quota: BTreeMap<BudgetId, QuotaWaiters>,
     queued_tools: BTreeSet<(u64, CallId)>,
     awaited: BTreeMap<Pid, BTreeSet<Pid>>,
 }

@@ -14,8 +14,12 @@ impl Kernel {
         let told: Vec<(String, Rates)> =
             self.config.models.iter().map(|(name, model)| (name.clone(), model.rates)).collect();
         for (name, rates) in told {
-            if rates != Rates::default() || self.budgets.device(&name).is_some() {
-                self.bound_device(cx, &name, rates.limits());
+            let node = self.budgets.device(&name).and_then(|id| self.budgets.get(id));
+            if rates != Rates::default() || node.is_some() {
+                // What the provider said holds until it says something else.
+                let said = node.map(|node| node.said).unwrap_or_default();
+                let per_minute = rates.per_minute.tighter(&said);
+                self.bound_device(cx, &name, Limits { per_minute, ..rates.limits() });
             }
         }
     }
@@ -64,6 +68,7 @@ impl Kernel {
         let Some(node) = self.budgets.get_mut(id) else {
             return;
         };
+        node.said = said;
         let used = node.windows.minute.sum(cx.now);
         let beyond = |limit: Option<u64>, used: u64, gauge: Option<Gauge>| {
             let (limit, gauge) = limit.zip(gauge)?;

@@ -17,7 +17,7 @@ pub(crate) struct Caching {
     pub(crate) class: &'static str,
     /// The class with the longer lifetime, if there is one.
     pub(crate) long_class: Option<&'static str>,
-    /// Whether the provider takes a cache key, in chat completions.
+    /// Whether the provider takes a cache key.
     pub(crate) key: bool,
     /// How breakpoints are written, in chat completions.
     pub(crate) breakpoints: Breakpoints,
@@ -42,7 +42,7 @@ impl Caching {
         if !provider.needs_key || is_own && known.is_none() {
             return Self { class: OWN, long_class: None, ..usual };
         }
-        match provider.name {
+        match provider.models_of() {
             "openai" if has_breakpoints(model) => {
                 let breakpoints =
                     if is_own { Breakpoints::Nowhere } else { Breakpoints::PromptCache };
@@ -75,11 +75,13 @@ fn has_breakpoints(model: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{price, provider};
+    use crate::{Catalogue, provider};
 
     fn of(provider: &str, model: &str, is_own: bool) -> Caching {
         let provider = provider::find(provider).expect("known");
-        Caching::of(provider, model, price::find(provider.name, model), is_own)
+        let catalogue = Catalogue::default();
+        let known = catalogue.find(provider.models_of(), model);
+        Caching::of(provider, model, known, is_own)
     }
 
     #[test]
@@ -117,10 +119,11 @@ mod tests {
         assert_eq!(told("openai", "gpt-5.4-mini", false), (true, Breakpoints::Nowhere));
         assert_eq!(told("openai", "gpt-5.6-luna", true), (false, Breakpoints::Nowhere));
         assert_eq!(told("openai", "gpt-5.4-mini", true), (false, Breakpoints::Nowhere));
+        assert!(told("openai-responses", "gpt-5.4-mini", false).0);
         assert_eq!(told("qwen", "qwen3.8-flash", false), (false, Breakpoints::CacheControl));
         assert_eq!(told("qwen", "qwen3.8-flash", true), (false, Breakpoints::Nowhere));
         for provider in provider::PROVIDERS {
-            if !matches!(provider.name, "openai" | "qwen") {
+            if !matches!(provider.models_of(), "openai" | "qwen") {
                 assert_eq!(told(provider.name, "m", false), (false, Breakpoints::Nowhere));
             }
         }

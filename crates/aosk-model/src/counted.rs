@@ -64,7 +64,8 @@ fn other_parts(message: &Message) -> u64 {
         Message::Assistant { content, .. } => content.as_ref(),
     };
     let Some(Content::Parts(parts)) = content else { return 0 };
-    parts.iter().filter(|part| matches!(part, Part::Other { .. })).count() as u64
+    parts.iter().filter(|part| matches!(part, Part::Image { .. } | Part::Other { .. })).count()
+        as u64
 }
 
 /// Bytes of what a model says with the message.

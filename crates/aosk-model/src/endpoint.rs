@@ -59,6 +59,8 @@ pub enum KeyHeader {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
 }
 
 /// Where a provider is and how it is spoken to.
@@ -118,6 +120,9 @@ impl Endpoint {
                 KeyHeader::XApiKey => {
                     (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned())
                 }
+                KeyHeader::XGoogApiKey => {
+                    (HeaderName::from_static("x-goog-api-key"), key.expose_secret().to_owned())
+                }
             };
             let mut value = HeaderValue::try_from(value).map_err(|_| {
                 wrong("the key has characters that no key has".to_owned())
@@ -135,6 +140,25 @@ impl Endpoint {
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         self
+    }
+
+    /// What is under this endpoint at `path`, with a query if one is given. Connections are shared.
+    #[must_use]
+    pub(crate) fn under(&self, path: &str, query: Option<&str>) -> Self {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        if query.is_some() {
+            url.set_query(query);
+        }
+        let Self { device, headers, key, bounds, client, .. } = self;
+        Self {
+            device: device.clone(),
+            url,
+            headers: headers.clone(),
+            key: key.clone(),
+            bounds: *bounds,
+            client: client.clone(),
+        }
     }
 
     /// The name in messages: `provider:model`.

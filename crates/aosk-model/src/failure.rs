@@ -3,16 +3,20 @@
 //! A refusal is judged by the names the vendor gives it (`insufficient_quota`), then by telling
 //! words of its message, then by the HTTP status.
 
+mod details;
+
 use aosk_abi::ErrorCode::{
     ModelBadRequest, ModelContextLength, ModelMalformed, ModelQuota, ModelRateLimited, ModelServer,
     ModelTimeout, ModelUnauthorized, ModelUnknown,
 };
 use aosk_abi::FailureClass::{Final, RateLimited, Transient};
-use aosk_abi::{ErrorCode, Failure, FailureClass};
+use aosk_abi::{ErrorCode, Failure, FailureClass, Millis};
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
 use crate::{retry_after, surrogate};
+
+use details::Details;
 
 /// Characters of a vendor's message that are kept. Some servers send a whole stack trace.
 const MESSAGE_CHARS_MAX: usize = 400;
@@ -59,6 +63,19 @@ const NAMES: &[(&str, Verdict)] = &[
     ("AccessDenied", (Final, ModelUnauthorized)),
     ("Arrearage", (Final, ModelQuota)),
     ("ModelNotFound", (Final, ModelUnknown)),
+    // Zhipu and Z.ai, most of whose numbers come with HTTP 429.
+    ("1113", (Final, ModelQuota)),
+    ("1211", (Final, ModelUnknown)),
+    ("1261", (Final, ModelContextLength)),
+    ("1301", (Final, ModelBadRequest)),
+    ("1302", (RateLimited, ModelRateLimited)),
+    ("1303", (RateLimited, ModelRateLimited)),
+    ("1304", (Final, ModelQuota)),
+    ("1305", (RateLimited, ModelRateLimited)),
+    ("1308", (Final, ModelQuota)),
+    ("1309", (Final, ModelQuota)),
+    ("1310", (Final, ModelQuota)),
+    ("1312", (RateLimited, ModelRateLimited)),
     // MiniMax, whose numbers stand in `base_resp` and may come with HTTP 200.
     ("base_resp:1000", (Transient, ModelServer)),
     ("base_resp:1001", (Transient, ModelTimeout)),
@@ -70,6 +87,10 @@ const NAMES: &[(&str, Verdict)] = &[
     ("base_resp:1027", (Final, ModelBadRequest)),
     ("base_resp:1033", (Transient, ModelServer)),
     ("base_resp:2013", (Final, ModelBadRequest)),
+    // Google.
+    (details::PER_DAY, (Final, ModelQuota)),
+    ("API_KEY_INVALID", (Final, ModelUnauthorized)),
+    ("RESOURCE_EXHAUSTED", (RateLimited, ModelRateLimited)),
     // llama.cpp, LiteLLM.
     ("exceed_context_size_error", (Final, ModelContextLength)),
     ("not_supported_error", (Final, ModelBadRequest)),
@@ -77,7 +98,7 @@ const NAMES: &[(&str, Verdict)] = &[
 ];
 
 /// The names, of those above, that a content filter has.
-const FILTERS: &[&str] = &["content_filter", "base_resp:1026", "base_resp:1027"];
+const FILTERS: &[&str] = &["content_filter", "1301", "base_resp:1026", "base_resp:1027"];
 
 /// Words of messages, in lower case, where a vendor has no name for what it means.
 const PHRASES: &[(&str, Verdict)] = &[
@@ -85,6 +106,7 @@ const PHRASES: &[(&str, Verdict)] = &[
     ("context window", (Final, ModelContextLength)),
     ("available context size", (Final, ModelContextLength)),
     ("prompt is too long", (Final, ModelContextLength)),
+    ("exceeds the maximum number of tokens", (Final, ModelContextLength)),
     ("credit balance is too low", (Final, ModelQuota)),
 ];
 
@@ -100,12 +122,16 @@ pub(crate) struct Complaint {
     pub(crate) names: Vec<String>,
     /// The HTTP status it would have had, where it came inside a success.
     pub(crate) status: Option<u16>,
+    /// How long it asks to be left alone, where it says so itself.
+    pub(crate) wait: Option<Millis>,
 }
 
 impl Complaint {
     /// Reads an error body; none if the bytes are not a JSON object that tells of an error.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(&surrogate::mended(body)).ok()?;
+        // Where Google answers with a list of chunks, its errors are one too.
+        let value = value.as_array().and_then(|list| list.first()).unwrap_or(&value);
         match value.get("error") {
             Some(Value::String(message)) => {
                 return Some(Self { message: message.clone(), ..Self::default() });
@@ -117,25 +143,29 @@ impl Complaint {
             let status =
                 base.get("status_code").and_then(Value::as_i64).filter(|code| *code != 0)?;
             let names = vec![format!("base_resp:{status}")];
-            return Some(Self { message: text(base, "status_msg"), names, status: None });
+            return Some(Self { message: text(base, "status_msg"), names, ..Self::default() });
         }
         // DashScope's own shape, vLLM's older one, FastAPI's, and gateways'.
-        let message = [text(&value, "message"), text(&value, "detail")].concat();
-        let names = [text(&value, "code"), text(&value, "type")];
+        let message = [text(value, "message"), text(value, "detail")].concat();
+        let names = [text(value, "code"), text(value, "type")];
         let names: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
-        (!message.is_empty()).then_some(Self { message, names, status: None })
+        (!message.is_empty()).then_some(Self { message, names, ..Self::default() })
     }
 
     fn from_error(error: &Value) -> Self {
-        let details = error.get("details").map(|details| text(details, "error_code"));
-        let names = [details.unwrap_or_default(), text(error, "code"), text(error, "type")];
+        let details = error.get("details");
+        let code = details.map(|details| text(details, "error_code")).unwrap_or_default();
+        let Details { names: told, wait } = Details::read(details);
+        let own = [text(error, "code"), text(error, "type"), text(error, "status")];
+        let names = std::iter::once(code).chain(told).chain(own);
         let code = error.get("code");
         let number = code.and_then(|code| {
             code.as_u64().or_else(|| code.as_str().and_then(|digits| digits.parse().ok()))
         });
         Self {
             message: text(error, "message"),
-            names: names.into_iter().filter(|name| !name.is_empty()).collect(),
+            names: names.filter(|name| !name.is_empty()).collect(),
+            wait,
             status: number
                 .and_then(|number| u16::try_from(number).ok())
                 .filter(|status| (400..600).contains(status)),
@@ -209,7 +239,7 @@ pub(crate) fn refused(asked: &str, status: u16, headers: &HeaderMap, body: &[u8]
     let is_late = status == 200;
     let status = if is_late { complaint.status.unwrap_or(500) } else { status };
     let (mut class, mut code) = complaint.verdict(status);
-    let retry_after = retry_after::wait(headers);
+    let retry_after = retry_after::wait(headers).or(complaint.wait);
     if code == ModelServer && status == 503 && retry_after.is_some() {
         (class, code) = (RateLimited, ModelRateLimited);
     }

@@ -3,6 +3,7 @@
 //! The copies differ in small ways. What must be said differently stands in [`Dialect`]; what is
 //! answered differently is all understood.
 
+mod inline;
 mod marks;
 mod prefix;
 mod reply;
@@ -65,8 +66,11 @@ pub enum LengthField {
 pub enum ReasoningField {
     /// Nowhere: the provider refuses or ignores it.
     Nowhere,
-    /// `reasoning_content`. DeepSeek refuses a conversation without it.
+    /// `reasoning_content`.
     ReasoningContent,
+    /// `reasoning_content` in every answer. DeepSeek and Kimi refuse a conversation in which an answer is
+    /// without it, also where the model thought nothing or was another one.
+    AlwaysReasoningContent,
     /// `reasoning`.
     Reasoning,
 }

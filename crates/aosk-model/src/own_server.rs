@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::egress;
+use crate::gemini;
 use crate::provider::{Provider, Wire};
 
 /// How long a server is given to say what it has. One on this machine answers at once.
@@ -211,22 +212,28 @@ impl<'a> OwnServer<'a> {
     fn signed(self, request: RequestBuilder) -> RequestBuilder {
         match (self.key, self.provider.wire) {
             (None, _) => request,
-            (Some(key), Wire::OpenAi { .. }) => request.bearer_auth(key.expose_secret()),
+            (Some(key), Wire::OpenAi { .. } | Wire::Responses) => {
+                request.bearer_auth(key.expose_secret())
+            }
             (Some(key), Wire::Anthropic { .. }) => request.header("x-api-key", key.expose_secret()),
+            (Some(key), Wire::Gemini) => request.header("x-goog-api-key", key.expose_secret()),
         }
     }
 
     fn models_url(self) -> String {
         match self.provider.wire {
-            Wire::OpenAi { .. } => format!("{}/models", self.base.trim_end_matches('/')),
+            Wire::OpenAi { .. } | Wire::Responses => {
+                format!("{}/models", self.base.trim_end_matches('/'))
+            }
             Wire::Anthropic { .. } => format!("{}/v1/models", self.root()),
+            Wire::Gemini => format!("{}{}", self.root(), gemini::PATH),
         }
     }
 
     /// The address without the path of the wire format.
     fn root(self) -> &'a str {
         let base = self.base.trim_end_matches('/');
-        base.strip_suffix("/v1").unwrap_or(base)
+        base.strip_suffix("/v1").or_else(|| base.strip_suffix("/v1beta")).unwrap_or(base)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Windows and prices of models, from the dated data file `models.json`.
 //!
-//! Prices move monthly, so they are data with a source and a date, and configuration can override
+//! Prices move monthly, so they are data with a source and a date, and a file of one's own can override
 //! them. A model that is not in the file has no price here; it never has a price of zero by
 //! mistake.
 
 use std::sync::LazyLock;
 
 use aosk_abi::{MicroUsd, Price, Rates, Tokens};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What is known of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,12 +32,37 @@ pub struct Model {
     cache_write_long_lived: Option<MicroUsd>,
     output: MicroUsd,
     long: Option<Long>,
+    /// Whether it takes tools only in the format Responses.
+    #[serde(default)]
+    pub wants_responses: bool,
+    /// Whether it refuses a request with a temperature.
+    #[serde(default)]
+    pub refuses_temperature: bool,
+    /// What it can do; empty if that is not known.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
     /// What to know about the figures.
     pub note: Option<String>,
     /// Where the figures are from.
+    #[serde(default)]
     pub source: String,
-    /// When they were true, as a date.
+    /// When they were true, as a date; empty if that is not known.
+    #[serde(default)]
     pub as_of: String,
+}
+
+/// What a model can do besides answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// Call tools.
+    Tools,
+    /// See images.
+    Images,
+    /// Think before it answers.
+    Reasoning,
+    /// Answer as a schema says.
+    Schema,
 }
 
 /// The price of a whole request whose input is long.
@@ -46,6 +71,7 @@ struct Long {
     above: Tokens,
     #[serde(flatten)]
     rates: Rates,
+    cache_write_long_lived: Option<MicroUsd>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,13 +102,15 @@ impl Model {
     }
 
     /// What it costs when what is written to the cache is to live for the longer of two lifetimes;
-    /// none where there are no two, or the price is not known. Holds for requests of any length: no
-    /// model has both this and a price of its own for long requests.
+    /// none where there are no two, or the price is not known.
     #[must_use]
     pub fn long_price(&self) -> Option<Price> {
         let cache_write = self.cache_write_long_lived?;
-        let Price { usual, long } = self.price();
-        Some(Price { usual: Rates { cache_write, ..usual }, long })
+        let long = self.long.map(|Long { above, rates, cache_write_long_lived }| {
+            let cache_write = cache_write_long_lived.unwrap_or(rates.cache_write);
+            (above, Rates { cache_write, ..rates })
+        });
+        Some(Price { usual: Rates { cache_write, ..self.price().usual }, long })
     }
 
     /// Whether writing to the cache has a price of its own.
@@ -95,26 +123,6 @@ impl Model {
 #[must_use]
 pub fn models() -> &'static [Model] {
     &FILE.models
-}
-
-/// What is known of `model` at `provider`. A dated id (`claude-haiku-4-5-20251001`,
-/// `gpt-5.4-mini-2026-03-17`) or one that ends in `-latest` is the model it is a version of.
-#[must_use]
-pub fn find(provider: &str, model: &str) -> Option<&'static Model> {
-    let is_of = |known: &Model, id: &str| {
-        known.provider == provider
-            && (known.id == id || known.aliases.iter().any(|alias| alias == id))
-    };
-    let find = |id: &str| models().iter().find(|known| is_of(known, id));
-    find(model).or_else(|| find(model.strip_suffix("-latest")?)).or_else(|| find(undated(model)?))
-}
-
-/// The id without the date at its end: eight digits, which may have hyphens between them.
-fn undated(model: &str) -> Option<&str> {
-    let tail = model.char_indices().rev();
-    let date = tail.take_while(|(_, c)| c.is_ascii_digit() || *c == '-');
-    let (first, _) = date.filter(|(_, c)| c.is_ascii_digit()).nth(7)?;
-    model.get(..first)?.strip_suffix('-')
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ pub enum Wire {
         /// Whether the provider caches only what is marked.
         cache_marks: bool,
     },
+    /// OpenAI's Responses.
+    Responses,
+    /// Gemini's own.
+    Gemini,
 }
 
 /// One provider.
@@ -35,6 +39,8 @@ pub struct Provider {
     pub base_url_variable: Option<&'static str>,
     /// The environment variable that has the key.
     pub key_variable: &'static str,
+    /// Others that may have it, where that one is not set.
+    pub other_key_variables: &'static [&'static str],
     /// Whether the provider wants a key at its own address.
     pub needs_key: bool,
     /// The wire format.
@@ -61,6 +67,8 @@ impl Provider {
 const PLAIN: Wire = Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: true };
 const ECHOED: Wire =
     Wire::OpenAi { reasoning: ReasoningField::ReasoningContent, stream_usage: true };
+const ALWAYS_ECHOED: Wire =
+    Wire::OpenAi { reasoning: ReasoningField::AlwaysReasoningContent, stream_usage: true };
 
 /// Most hosted providers allow more; their rate limits are found out by hitting them.
 const HOSTED: u32 = 16;
@@ -74,6 +82,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.anthropic.com",
         base_url_variable: Some("ANTHROPIC_BASE_URL"),
         key_variable: "ANTHROPIC_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: Wire::Anthropic { version: Version::V2026, cache_marks: true },
         default_model: Some("claude-sonnet-5-5"),
@@ -87,6 +96,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.openai.com/v1",
         base_url_variable: Some("OPENAI_BASE_URL"),
         key_variable: "OPENAI_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: PLAIN,
         default_model: Some("gpt-5.4-mini"),
@@ -95,13 +105,43 @@ pub const PROVIDERS: &[Provider] = &[
         long_cache: None,
     },
     Provider {
+        // The same models, asked in their newer format. It is taken by itself where a model wants it.
+        name: "openai-responses",
+        aliases: &["responses"],
+        base_url: "https://api.openai.com/v1",
+        base_url_variable: Some("OPENAI_BASE_URL"),
+        key_variable: "OPENAI_API_KEY",
+        other_key_variables: &[],
+        needs_key: true,
+        wire: Wire::Responses,
+        default_model: Some("gpt-5.4-mini"),
+        slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
+    },
+    Provider {
+        name: "gemini",
+        aliases: &["google"],
+        base_url: "https://generativelanguage.googleapis.com",
+        base_url_variable: Some("GOOGLE_GEMINI_BASE_URL"),
+        key_variable: "GOOGLE_API_KEY",
+        other_key_variables: &["GEMINI_API_KEY"],
+        needs_key: true,
+        wire: Wire::Gemini,
+        default_model: Some("gemini-3.8-flash"),
+        slots: HOSTED,
+        cache: "gemini",
+        long_cache: None,
+    },
+    Provider {
         name: "deepseek",
         aliases: &[],
         base_url: "https://api.deepseek.com",
         base_url_variable: None,
         key_variable: "DEEPSEEK_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
-        wire: ECHOED,
+        wire: ALWAYS_ECHOED,
         default_model: Some("deepseek-flash"),
         slots: HOSTED,
         cache: "deepseek",
@@ -113,8 +153,9 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.moonshot.ai/v1",
         base_url_variable: None,
         key_variable: "MOONSHOT_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
-        wire: ECHOED,
+        wire: ALWAYS_ECHOED,
         default_model: Some("kimi-k2.6"),
         slots: HOSTED,
         cache: "openai",
@@ -126,6 +167,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         base_url_variable: None,
         key_variable: "DASHSCOPE_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: ECHOED,
         default_model: Some("qwen3.8-flash"),
@@ -140,6 +182,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.minimax.io/anthropic",
         base_url_variable: None,
         key_variable: "MINIMAX_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: Wire::Anthropic { version: Version::V2023, cache_marks: false },
         default_model: Some("MiniMax-M3"),
@@ -149,13 +192,29 @@ pub const PROVIDERS: &[Provider] = &[
     },
     Provider {
         name: "zhipu",
-        aliases: &["glm", "zai"],
+        aliases: &["glm", "bigmodel"],
         base_url: "https://open.bigmodel.cn/api/paas/v4",
         base_url_variable: None,
         key_variable: "ZHIPUAI_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: ECHOED,
         default_model: Some("glm-4.6"),
+        slots: HOSTED,
+        cache: "openai",
+        long_cache: None,
+    },
+    Provider {
+        // The same house abroad: other keys, other prices.
+        name: "zai",
+        aliases: &["z.ai"],
+        base_url: "https://api.z.ai/api/paas/v4",
+        base_url_variable: None,
+        key_variable: "ZAI_API_KEY",
+        other_key_variables: &[],
+        needs_key: true,
+        wire: ECHOED,
+        default_model: Some("glm-5.3-flash"),
         slots: HOSTED,
         cache: "openai",
         long_cache: None,
@@ -166,6 +225,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.mistral.ai/v1",
         base_url_variable: None,
         key_variable: "MISTRAL_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         // It refuses fields that it does not know, and sends usage unasked.
         wire: Wire::OpenAi { reasoning: ReasoningField::Nowhere, stream_usage: false },
@@ -181,9 +241,10 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://api.groq.com/openai/v1",
         base_url_variable: None,
         key_variable: "GROQ_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: PLAIN,
-        default_model: Some("llama-3.3-70b-versatile"),
+        default_model: Some("openai/gpt-oss-120b"),
         slots: HOSTED,
         cache: "openai",
         long_cache: None,
@@ -194,6 +255,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "https://openrouter.ai/api/v1",
         base_url_variable: None,
         key_variable: "OPENROUTER_API_KEY",
+        other_key_variables: &[],
         needs_key: true,
         wire: Wire::OpenAi { reasoning: ReasoningField::Reasoning, stream_usage: true },
         default_model: Some("openrouter/auto"),
@@ -207,6 +269,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "http://127.0.0.1:11434/v1",
         base_url_variable: None,
         key_variable: "OLLAMA_API_KEY",
+        other_key_variables: &[],
         needs_key: false,
         wire: PLAIN,
         default_model: None,
@@ -220,6 +283,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "http://127.0.0.1:8000/v1",
         base_url_variable: None,
         key_variable: "VLLM_API_KEY",
+        other_key_variables: &[],
         needs_key: false,
         wire: ECHOED,
         default_model: None,
@@ -233,6 +297,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: "http://127.0.0.1:8080/v1",
         base_url_variable: None,
         key_variable: "LLAMA_API_KEY",
+        other_key_variables: &[],
         needs_key: false,
         wire: ECHOED,
         // The server has one model and takes any name for it.
@@ -242,6 +307,25 @@ pub const PROVIDERS: &[Provider] = &[
         long_cache: None,
     },
 ];
+
+impl Provider {
+    /// The provider under whose name its models are known. The same models may be asked in two formats.
+    #[must_use]
+    pub fn models_of(&self) -> &'static str {
+        if self.wire == Wire::Responses { "openai" } else { self.name }
+    }
+
+    /// The names of the variables that may have the key, for a message.
+    #[must_use]
+    pub fn key_names(&self) -> String {
+        self.key_variables().collect::<Vec<_>>().join(" or ")
+    }
+
+    /// The variables that may have the key, the first of which wins.
+    pub fn key_variables(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.key_variable).chain(self.other_key_variables.iter().copied())
+    }
+}
 
 /// The provider of this name or alias, in any case.
 #[must_use]

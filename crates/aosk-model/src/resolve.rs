@@ -5,6 +5,7 @@
 //! scripted model, so that everything can be tried without a provider.
 
 mod embedding;
+mod wiring;
 
 use std::fmt;
 use std::fs::File;
@@ -16,20 +17,19 @@ use aosk_abi::{Error, ErrorCode, Price, Tokens};
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::anthropic::{self, Anthropic};
 use crate::caching::{self, Caching};
-use crate::continuing::{self, Continuation, Continuing};
+use crate::catalogue::Catalogue;
+use crate::continuing::{self, Continuation};
 use crate::driver::Driver;
-use crate::endpoint::{Bounds, Endpoint, KeyHeader};
-use crate::openai::{self, LengthField, OpenAi};
 use crate::own_server::OwnServer;
 use crate::price::{self, Model};
-use crate::provider::{self, PROVIDERS, Provider, Wire};
+use crate::provider::{self, PROVIDERS, Provider};
 use crate::script::Script;
 use crate::scripted::Scripted;
 use crate::tokenizer::Tokenizer;
 
 pub use embedding::{check_embedder, embedder};
+use wiring::Wiring;
 
 /// The name of the scripted model.
 pub const SCRIPTED: &str = "scripted";
@@ -39,6 +39,21 @@ const SCRIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The environment: the value of a variable, if it is set.
 pub type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// Where a model is looked for.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The environment.
+    pub env: Env<'a>,
+    /// What is known of models.
+    pub catalogue: &'a Catalogue,
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("catalogue", self.catalogue).finish_non_exhaustive()
+    }
+}
 
 /// A model that can be asked, and what is known of it.
 #[derive(Clone)]
@@ -119,6 +134,18 @@ pub async fn resolve(
     base_url: Option<&str>,
     env: Env<'_>,
 ) -> Result<Resolved, Error> {
+    resolve_in(spec, base_url, Surroundings { env, catalogue: &Catalogue::default() }).await
+}
+
+/// The same with a catalogue of one's own.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_in(
+    spec: Option<&str>,
+    base_url: Option<&str>,
+    around: Surroundings<'_>,
+) -> Result<Resolved, Error> {
     if let Some(url) = base_url {
         check_base_url(url, "the base URL")?;
     }
@@ -126,13 +153,13 @@ pub async fn resolve(
         (Some(spec), _) => match parse(spec)? {
             Named::Scripted(None) => Ok(scripted(How::Chosen)),
             Named::Scripted(Some(file)) => played(file),
-            Named::Provider(provider, model) => named(provider, model, base_url, env).await,
+            Named::Provider(provider, model) => named(provider, model, base_url, around).await,
         },
         (None, Some(_)) => match parse("openai")? {
-            Named::Provider(provider, _) => named(provider, None, base_url, env).await,
+            Named::Provider(provider, _) => named(provider, None, base_url, around).await,
             Named::Scripted(_) => Ok(scripted(How::Chosen)),
         },
-        (None, None) => found(env).await,
+        (None, None) => found(around).await,
     }
 }
 
@@ -170,15 +197,15 @@ pub fn check_base_url(url: &str, name: &str) -> Result<(), Error> {
 }
 
 /// The best there is when nothing is named.
-async fn found(env: Env<'_>) -> Result<Resolved, Error> {
+async fn found(around: Surroundings<'_>) -> Result<Resolved, Error> {
     for provider in PROVIDERS.iter().filter(|provider| provider.needs_key) {
-        if key(provider, env).is_some() {
-            let resolved = named(provider, None, None, env).await?;
-            return Ok(Resolved { how: How::FromEnvironment(provider.key_variable), ..resolved });
+        if let Some((variable, _)) = keyed(provider, around.env) {
+            let resolved = named(provider, None, None, around).await?;
+            return Ok(Resolved { how: How::FromEnvironment(variable), ..resolved });
         }
     }
     if let Some(ollama) = provider::find("ollama") {
-        match named(ollama, None, None, env).await {
+        match named(ollama, None, None, around).await {
             Ok(resolved) => return Ok(Resolved { how: How::LocalOllama, ..resolved }),
             // Whoever says where it is wants it, and is told what is wrong with that.
             Err(error) if error.code == ErrorCode::ConfigInvalid => return Err(error),
@@ -302,8 +329,9 @@ async fn named(
     provider: &'static Provider,
     model: Option<&str>,
     base_url: Option<&str>,
-    env: Env<'_>,
+    around: Surroundings<'_>,
 ) -> Result<Resolved, Error> {
+    let Surroundings { env, catalogue } = around;
     let own = match base_url {
         Some(url) => Some(url.to_owned()),
         None => own_base_url(provider, env)?,
@@ -315,7 +343,7 @@ async fn named(
         let attempted = model.unwrap_or("the default model");
         let what = format!("choosing {attempted} of {}: it needs a key", provider.name);
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
-            .hint(format!("set {}", provider.key_variable)));
+            .hint(format!("set {}", provider.key_names())));
     }
     let server = OwnServer { provider, base: &base, key: key.as_ref() };
     let (model, listed) = match (model, provider.default_model) {
@@ -327,7 +355,7 @@ async fn named(
         }
     };
     let device = format!("{}:{model}", provider.name);
-    let known = price::find(provider.name, &model);
+    let known = catalogue.find(provider.models_of(), &model);
     let context = match known.and_then(|known| known.context) {
         None if is_own || !provider.needs_key => server.context(&model, listed.as_ref()).await,
         context => context,
@@ -335,9 +363,18 @@ async fn named(
     let is_free = !provider.needs_key;
     let caching = Caching::of(provider, &model, known, is_own);
     let (continuing, continued_at) = continuing::of(provider, &model, is_own);
+    let wiring = Wiring {
+        provider,
+        known,
+        wire: wiring::wire(provider, known, is_own),
+        device: &device,
+        model: &model,
+        base: &base,
+        key,
+    };
     let long_price = known.filter(|_| caching.long_class.is_some()).and_then(Model::long_price);
     Ok(Resolved {
-        driver: driver(provider, &device, &model, &base, key, caching, (continuing, continued_at))?,
+        driver: wiring.driver(caching, continuing, continued_at)?,
         device,
         price: known.map(Model::price).or_else(|| is_free.then(Price::default)),
         long_price,
@@ -353,65 +390,18 @@ async fn named(
     })
 }
 
-fn driver(
-    provider: &Provider,
-    device: &str,
-    model: &str,
-    base: &str,
-    key: Option<SecretString>,
-    caching: Caching,
-    (continuing, continued_at): (Continuing, Option<&str>),
-) -> Result<Arc<dyn Driver>, Error> {
-    let bounds = Bounds::default();
-    Ok(match provider.wire {
-        Wire::OpenAi { reasoning, stream_usage } => {
-            let key = key.map(|key| (KeyHeader::Bearer, key));
-            let beta = continued_at
-                .map(|base| Endpoint::new(device, base, openai::PATH, key.clone(), bounds));
-            let endpoint = Endpoint::new(device, base, openai::PATH, key, bounds)?;
-            let length = if provider.name == "openai"
-                && (base == provider.base_url || is_newer_openai(model))
-            {
-                LengthField::MaxCompletionTokens
-            } else {
-                LengthField::MaxTokens
-            };
-            let Caching { key: cache_key, breakpoints, .. } = caching;
-            let dialect = openai::Dialect {
-                length,
-                reasoning,
-                stream_usage,
-                cache_key,
-                breakpoints,
-                continuing,
-            };
-            let driver = OpenAi::new(endpoint, model, dialect);
-            Arc::new(match beta.transpose()? {
-                Some(beta) => driver.continued_at(beta),
-                None => driver,
-            })
-        }
-        Wire::Anthropic { version, cache_marks } => {
-            let key = key.map(|key| (KeyHeader::XApiKey, key));
-            // The path begins with the /v1 that people know from other base URLs.
-            let base = base.trim_end_matches('/').trim_end_matches("/v1");
-            let endpoint = Endpoint::new(device, base, anthropic::PATH, key, bounds)?;
-            let dialect = anthropic::Dialect { version, cache_marks, continuing };
-            Arc::new(Anthropic::new(endpoint, model, dialect))
-        }
-    })
-}
-
-/// Whether the model is one of those that refuse `max_tokens`, behind whichever address.
-fn is_newer_openai(model: &str) -> bool {
-    ["gpt-5", "gpt-6", "o1", "o3", "o4"].iter().any(|prefix| model.starts_with(prefix))
-}
-
 /// The key in the environment, if there is one.
 fn key(provider: &Provider, env: Env<'_>) -> Option<SecretString> {
-    let key = env(provider.key_variable)?;
-    let key = key.trim();
-    (!key.is_empty()).then(|| SecretString::from(key))
+    keyed(provider, env).map(|(_, key)| key)
+}
+
+/// The first variable that has the provider's key, and the key.
+fn keyed(provider: &Provider, env: Env<'_>) -> Option<(&'static str, SecretString)> {
+    provider.key_variables().find_map(|variable| {
+        let key = env(variable)?;
+        let key = key.trim();
+        (!key.is_empty()).then(|| (variable, SecretString::from(key)))
+    })
 }
 
 /// The address that the environment gives instead of the provider's own.

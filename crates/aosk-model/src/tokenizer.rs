@@ -107,7 +107,7 @@ impl Tokenizer {
                 total
                     + match part {
                         Part::Text { text } | Part::Page { text, .. } => self.of_text(text),
-                        Part::Other { .. } => Tokens(OTHER_PART),
+                        Part::Image { .. } | Part::Other { .. } => Tokens(OTHER_PART),
                     }
             }),
         }

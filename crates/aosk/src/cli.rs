@@ -1,5 +1,6 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod models;
 mod spend;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use aosk::abi::{Fact, PermissionLevel, Pid, limits};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
 use self::spend::group;
 pub(crate) use self::spend::{
     BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Mem(MemArgs),
     /// Check or read the journal.
     Audit(AuditArgs),
+    /// Show what is known of models, or ask whether they answer.
+    Models(ModelsArgs),
     /// Measure how the context is kept and searched, on recorded histories, and how models are shared.
     Bench(BenchArgs),
     /// Check this machine: store, models, tools.
@@ -126,6 +130,8 @@ impl Cli {
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
             Command::Doctor(args) => args.json,
+            Command::Models(ModelsArgs { command: ModelsCommand::List(args) }) => args.json,
+            Command::Models(ModelsArgs { command: ModelsCommand::Test(args) }) => args.json,
             Command::Bench(BenchArgs {
                 command: BenchCommand::Needs(_) | BenchCommand::ModelServer { .. },
             }) => false,

@@ -45,6 +45,9 @@ fn main() -> std::process::ExitCode {
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
         }
+        Command::Models(args) => {
+            on_runtime(async |mut stop| stop.or(command::models::run(&cli.place, &args)).await)
+        }
         Command::Run(args) => on_runtime(|stop| command::run::run(&cli.place, &args, stop)),
         Command::Trace(args) => on_runtime(|stop| command::trace::run(&cli.place, &args, stop)),
         Command::Demo(args) => on_runtime(|stop| command::demo::run(&cli.place, &args, stop)),
@@ -71,6 +74,7 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Trace(_)
         | Command::Bench(_)
         | Command::Doctor(_)
+        | Command::Models(_)
         | Command::Version { .. }
         | Command::Completions { .. }
         | Command::Exec { .. } => Ok(()),

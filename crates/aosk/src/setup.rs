@@ -1,5 +1,6 @@
 //! From the command line to a node.
 
+mod catalogue;
 mod models;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use aosk::{Node, NodeConfig, Programs};
 use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
 
+pub(crate) use self::catalogue::catalogue;
 pub(crate) use self::models::{Models, models};
 
 /// How long calls in flight may take to end when the program is asked to stop.

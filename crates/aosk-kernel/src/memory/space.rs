@@ -372,7 +372,7 @@ impl AddressSpace {
     }
 
     /// Whether a page is part of what stands before the log.
-    fn is_static(&self, id: PageId) -> bool {
+    pub(crate) fn is_static(&self, id: PageId) -> bool {
         usize::try_from(id.0).is_ok_and(|at| at < self.fixed)
     }
 

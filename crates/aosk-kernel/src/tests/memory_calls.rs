@@ -100,33 +100,33 @@ fn only_pages_that_are_there_come_back() {
 }
 
 #[test]
-fn pins_take_half_a_window_at_most() {
+fn pins_take_half_of_what_the_static_part_leaves_of_a_window() {
     let mut s = Script::new(small("fifo-batch"));
     let a = with_a_cut(&mut s);
     ask(&mut s, a, "m", 1, &[&[(ANSWER, 100)], &[(USER, 100)]]);
     answered(&mut s, a);
-    for page in 8..=11 {
+    for page in 8..=10 {
         pin(&mut s, a, page, true);
     }
     s.forget();
-    // With the task, 500 tokens are pinned.
+    // With the task, 400 tokens are pinned.
     pin(&mut s, a, 12, true);
-    pin(&mut s, a, 11, true);
+    pin(&mut s, a, 10, true);
     pin(&mut s, a, 9, false);
     pin(&mut s, a, 12, true);
     s.expect(&expect![[r#"
-        0s p1#12 pin PageId(12)
+        0s p1#11 pin PageId(12)
             * p1 syscall.refused pin memory.pins_full
-            p1#13 <- refused: pinning page 12: it takes 100 tokens, 500 are pinned already, and at most 500 may be [memory.pins_full]
-        0s p1#13 pin PageId(11)
-            * p1 page.pinned PageId(11) true
-            p1#14 <- pinned
-        0s p1#14 unpin PageId(9)
+            p1#12 <- refused: pinning page 12: it takes 100 tokens, 400 are pinned already, and at most 495 may be [memory.pins_full]
+        0s p1#12 pin PageId(10)
+            * p1 page.pinned PageId(10) true
+            p1#13 <- pinned
+        0s p1#13 unpin PageId(9)
             * p1 page.pinned PageId(9) false
-            p1#15 <- pinned
-        0s p1#15 pin PageId(12)
+            p1#14 <- pinned
+        0s p1#14 pin PageId(12)
             * p1 page.pinned PageId(12) true
-            p1#16 <- pinned
+            p1#15 <- pinned
     "#]]);
 }
 

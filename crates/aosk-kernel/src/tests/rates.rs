@@ -421,3 +421,15 @@ fn who_is_let_go_above_and_waits_below_lets_the_next_one_try() {
     s.answer(parent, 1, 1);
     assert_eq!((s.word(grandchild), s.word(next)), ("quota", "running"));
 }
+
+#[test]
+fn what_a_provider_said_of_its_rates_outlives_a_crash() {
+    let mut s = Script::new(model(Rates::default()));
+    let pid = ready(&mut s, 1)[0];
+    report(&mut s, gauge(2, 1, 60), None);
+    s.answer(pid, 10, 10);
+    s.step(pid, exit());
+    s.crash();
+    let pids = ready(&mut s, 2);
+    assert_eq!((s.word(pids[0]), s.word(pids[1])), ("running", "ready"), "one of two is used");
+}

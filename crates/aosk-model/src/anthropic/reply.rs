@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::counted::Counted;
 use crate::driver::Delta;
 use crate::exchange::{self, Context, Ending, Progress, Said};
+use crate::order::Order;
 use crate::text::Text;
 
 /// An answer as far as it has come.
@@ -50,6 +51,17 @@ enum Block {
     },
     /// A kind that is not understood, such as the provider's own tools.
     Other,
+}
+
+impl Block {
+    /// Whether the provider wants it back as it is.
+    fn is_signed(&self) -> bool {
+        match self {
+            Self::Thinking { signature, .. } => !signature.is_empty(),
+            Self::Redacted(_) => true,
+            Self::Text(_) | Self::ToolUse { .. } | Self::Other => false,
+        }
+    }
 }
 
 impl exchange::Assembly for Assembly {
@@ -117,30 +129,38 @@ impl exchange::Assembly for Assembly {
 
     fn into_said(self) -> Said {
         let counted = self.counted();
-        let mut text = String::new();
-        let mut thinking = Vec::new();
-        let mut calls = Vec::new();
+        let (mut text, mut plain, mut calls) = (String::new(), String::new(), Vec::new());
+        let mut order = Order::default();
+        // Signed or redacted blocks go back byte for byte. Where a server signs nothing, what was
+        // thought is plain text.
+        let is_signed = self.blocks.values().any(Block::is_signed);
         for block in self.blocks.into_values() {
             match block {
-                Block::Text(more) => text.push_str(&more),
-                Block::Thinking { text, signature } => {
-                    thinking.push(Thought::Thinking { thinking: text, signature });
+                Block::Text(more) => {
+                    order.said(more.len(), None);
+                    text.push_str(&more);
                 }
-                Block::Redacted(data) => thinking.push(Thought::RedactedThinking { data }),
+                Block::Thinking { text: thinking, .. } if !is_signed => plain.push_str(&thinking),
+                Block::Thinking { text: thinking, signature } => {
+                    order.own(json(&Thought::Thinking { thinking, signature }));
+                }
+                Block::Redacted(data) => order.own(json(&Thought::RedactedThinking { data })),
                 Block::ToolUse { id, name, whole, fragments } => {
+                    order.called(None);
                     let arguments = if fragments.is_empty() { whole } else { fragments };
                     calls.push(ToolUse { id, name, arguments });
                 }
                 Block::Other => {}
             }
         }
+        let reasoning = order.finish().or_else(|| (!plain.is_empty()).then_some(plain));
         let ending = match self.stop_reason.as_deref() {
             Some("max_tokens" | "model_context_window_exceeded") => Ending::Length,
             Some("refusal") => Ending::Refused,
             Some("tool_use") => Ending::Calls,
             Some(_) | None => Ending::Done,
         };
-        Said { text, reasoning: reasoning(&thinking), calls, ending, counted }
+        Said { text, reasoning, calls, ending, counted }
     }
 }
 
@@ -249,21 +269,10 @@ impl Assembly {
     }
 }
 
-/// What goes back on the next call: signed or redacted blocks byte for byte, as JSON; plain text
-/// where a server signs nothing.
-fn reasoning(thoughts: &[Thought]) -> Option<String> {
-    let mut plain = String::new();
-    for thought in thoughts {
-        match thought {
-            Thought::Thinking { thinking, signature } if signature.is_empty() => {
-                plain.push_str(thinking);
-            }
-            Thought::Thinking { .. } | Thought::RedactedThinking { .. } => {
-                return serde_json::to_string(thoughts).ok();
-            }
-        }
-    }
-    (!plain.is_empty()).then_some(plain)
+/// A block as it goes back.
+fn json(thought: &Thought) -> String {
+    // It has no map with odd keys, so it always has a JSON form.
+    serde_json::to_string(thought).unwrap_or_default()
 }
 
 #[derive(Serialize)]

@@ -11,7 +11,10 @@ use serde_json::{Value, to_writer};
 
 use super::marks::{self, CacheControl};
 use super::{Dialect, Version};
+use crate::arguments::Arguments;
 use crate::driver::Request;
+use crate::order::{self, Item};
+use crate::picture::Picture;
 
 /// The body of the request.
 ///
@@ -124,17 +127,18 @@ fn role_and_blocks(message: &Message) -> (Option<&'static str>, Vec<Block<'_>>) 
             (Some("user"), vec![Block::result(tool_call_id, content, *is_error)])
         }
         Message::Assistant { content, reasoning, tool_calls } => {
-            let mut blocks = reasoning.as_deref().map(thinking_of).unwrap_or_default();
-            blocks.extend(content.iter().flat_map(blocks_of));
-            blocks.extend(tool_calls.iter().map(|call| {
-                Block::Known(Known::ToolUse {
-                    id: fitting(&call.id),
-                    name: &call.name,
-                    input: object(&call.arguments),
-                    cache_control: None,
-                })
-            }));
-            (Some("assistant"), blocks)
+            let (text, parts) = match content {
+                Some(Content::Text(text)) => (text.as_str(), None),
+                parts => ("", parts.as_ref()),
+            };
+            // Reasoning that came as plain text has no signature and would be refused.
+            let is_own = |kind: &str| matches!(kind, "thinking" | "redacted_thinking");
+            let items = order::of(reasoning.as_deref(), text, tool_calls, is_own);
+            let parts = parts.into_iter().flat_map(blocks_of);
+            (
+                Some("assistant"),
+                parts.chain(items.into_iter().filter_map(|item| Block::of(&item))).collect(),
+            )
         }
     }
 }
@@ -146,29 +150,19 @@ fn blocks_of(content: &Content) -> Vec<Block<'_>> {
             .iter()
             .filter_map(|part| match part {
                 Part::Text { text } | Part::Page { text, .. } => Block::text(text),
+                Part::Image { media_type, data } => {
+                    Some(Block::picture(Picture::Bytes { media_type, data }))
+                }
+                // What is in this format's own form may say more than is read of it.
                 Part::Other { json } => {
-                    Some(Block::Verbatim(Verbatim { json, cache_control: None }))
+                    let is_own = json.get("type").is_some_and(|kind| kind == "image");
+                    Some(match Picture::of(part).filter(|_| !is_own) {
+                        Some(picture) => Block::picture(picture),
+                        None => Block::Verbatim(Verbatim { json, cache_control: None }),
+                    })
                 }
             })
             .collect(),
-    }
-}
-
-/// The signed blocks that an earlier answer of this format left. Reasoning that came as plain text
-/// has no signature and would be refused.
-fn thinking_of(reasoning: &str) -> Vec<Block<'_>> {
-    let blocks = serde_json::from_str::<Vec<&RawValue>>(reasoning).unwrap_or_default();
-    blocks.into_iter().map(Block::Raw).collect()
-}
-
-/// The arguments as the object that the format wants. What is none is passed on as text, so that
-/// the model sees what it wrote.
-fn object(arguments: &str) -> Input<'_> {
-    let trimmed = arguments.trim();
-    match serde_json::from_str::<&RawValue>(trimmed) {
-        Ok(json) if trimmed.starts_with('{') => Input::Object(json),
-        _ if trimmed.is_empty() => Input::Invalid { arguments: None },
-        _ => Input::Invalid { arguments: Some(arguments) },
     }
 }
 
@@ -229,10 +223,15 @@ pub(super) enum Known<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<CacheControl>,
     },
+    Image {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<CacheControl>,
+    },
     ToolUse {
         id: Cow<'a, str>,
         name: &'a str,
-        input: Input<'a>,
+        input: Arguments<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<CacheControl>,
     },
@@ -247,14 +246,12 @@ pub(super) enum Known<'a> {
     },
 }
 
+/// Where the bytes of a picture are.
 #[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum Input<'a> {
-    Object(&'a RawValue),
-    Invalid {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        arguments: Option<&'a str>,
-    },
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Source<'a> {
+    Base64 { media_type: &'a str, data: &'a str },
+    Url { url: &'a str },
 }
 
 /// JSON of somebody else's, with no mark but ours: theirs would count towards the most there may be.
@@ -278,11 +275,33 @@ impl Serialize for Verbatim<'_> {
 }
 
 impl<'a> Block<'a> {
+    /// A piece of an earlier answer; none if the format does not take it.
+    fn of(item: &Item<'a>) -> Option<Self> {
+        match item {
+            Item::Own(json) => serde_json::from_str(json).ok().map(Self::Raw),
+            Item::Text(text, _) => Self::text(text),
+            Item::Call(call, _) => Some(Self::Known(Known::ToolUse {
+                id: fitting(&call.id),
+                name: &call.name,
+                input: Arguments::of(&call.arguments),
+                cache_control: None,
+            })),
+        }
+    }
+
     fn text(text: &'a str) -> Option<Self> {
         // The format refuses texts of nothing but blanks.
         let is_said = !text.trim().is_empty();
         is_said
             .then_some(Self::Known(Known::Text { text: Cow::Borrowed(text), cache_control: None }))
+    }
+
+    fn picture(picture: Picture<'a>) -> Self {
+        let source = match picture {
+            Picture::Bytes { media_type, data } => Source::Base64 { media_type, data },
+            Picture::Address(url) => Source::Url { url },
+        };
+        Self::Known(Known::Image { source, cache_control: None })
     }
 
     fn result(id: &'a str, content: &'a Content, is_error: bool) -> Self {
@@ -303,6 +322,7 @@ impl<'a> Block<'a> {
         match self {
             Self::Known(
                 Known::Text { cache_control, .. }
+                | Known::Image { cache_control, .. }
                 | Known::ToolUse { cache_control, .. }
                 | Known::ToolResult { cache_control, .. },
             ) => Some(cache_control),

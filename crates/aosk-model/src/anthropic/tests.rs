@@ -286,3 +286,50 @@ fn a_page_that_was_brought_back_is_text() {
     let text = hinted(&messages, 0, CacheHints::default());
     assert!(text.contains(r#""content":[{"type":"text","text":"old","cache_control""#), "{text}");
 }
+
+/// The model may think between what it says and what it calls; what it thought goes back in its place.
+#[test]
+fn thoughts_go_back_where_they_stood() {
+    let block = |index: usize, block: &str| {
+        format!(r#"{{"type":"content_block_start","index":{index},"content_block":{block}}}"#)
+    };
+    let thought =
+        |text: &str| format!(r#"{{"type":"thinking","thinking":"{text}","signature":"s-{text}"}}"#);
+    let used =
+        |id: &str| format!(r#"{{"type":"tool_use","id":"{id}","name":"look","input":{{}}}}"#);
+    let blocks = [
+        thought("one"),
+        r#"{"type":"text","text":"First"}"#.to_owned(),
+        r#"{"type":"redacted_thinking","data":"xyz"}"#.to_owned(),
+        r#"{"type":"text","text":", then"}"#.to_owned(),
+        used("a"),
+        thought("two"),
+        used("b"),
+    ];
+    let events: Vec<_> = blocks.iter().enumerate().map(|(at, one)| block(at, one)).collect();
+    let events: Vec<_> = events.iter().map(String::as_str).collect();
+    let reply = crate::testing::assemble::<Assembly>(&events);
+    assert_eq!(reply.body.message().text(), "First, then");
+    let asked = vec![Message::user("go"), reply.body.message().as_ref().clone()];
+    let sent = rendered(asked, Version::V2026, false);
+    let turn = format!(r#"{{"role":"assistant","content":[{}]}}"#, blocks.join(","));
+    // The order of the keys within a block of text or use is this format's own.
+    assert!(sent.ends_with(&format!("{turn}]}}")), "{sent}\n{turn}");
+}
+
+#[test]
+fn a_picture_is_a_block_in_whichever_form_it_came() {
+    let parts = |json: &str| -> Vec<Part> { serde_json::from_str(json).expect("parts") };
+    let source = r#""source":{"type":"base64","media_type":"image/png","data":"iVBO"}"#;
+    for form in [
+        r#"{"type":"image","media_type":"image/png","data":"iVBO"}"#,
+        r#"{"type":"other","json":{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBO"}}}"#,
+    ] {
+        let content = Content::Parts(parts(&format!("[{form}]")));
+        let message = Message::User { content, name: None };
+        let sent = rendered(vec![message], Version::V2026, true);
+        let block =
+            format!(r#"{{"type":"image",{source},"cache_control":{{"type":"ephemeral"}}}}"#);
+        assert!(sent.contains(&block), "{sent}");
+    }
+}

@@ -79,6 +79,59 @@ fn anthropic() {
 }
 
 #[test]
+fn zhipu() {
+    let told = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#);
+    check(429, &told("1113"), Final, ModelQuota);
+    check(429, &told("1310"), Final, ModelQuota);
+    check(429, &told("1302"), RateLimited, ModelRateLimited);
+    check(400, &told("1261"), Final, ModelContextLength);
+    check(400, &told("1301"), Final, ModelBadRequest);
+    check(400, &told("1211"), Final, ModelUnknown);
+    check(401, &told("1000"), Final, ModelUnauthorized);
+    check(400, &told("1210"), Final, ModelBadRequest);
+}
+
+#[test]
+fn google() {
+    let body = |code: u16, status: &str, message: &str, details: &str| {
+        format!(
+            r#"{{"error":{{"code":{code},"message":"{message}","status":"{status}","details":[{details}]}}}}"#
+        )
+    };
+    let retry = r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"12.5s"}"#;
+    let quota = |id: &str| {
+        format!(
+            r#"{{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{{"quotaId":"{id}"}}]}}"#
+        )
+    };
+    let exhausted = |details: &str| body(429, "RESOURCE_EXHAUSTED", "You exceeded", details);
+    let minute =
+        exhausted(&[quota("GenerateRequestsPerMinutePerProject"), retry.to_owned()].join(","));
+    let failure = refused("gemini:m", 429, &HeaderMap::new(), minute.as_bytes());
+    assert_eq!(
+        (failure.class, failure.code, failure.retry_after),
+        (RateLimited, ModelRateLimited, Some(Millis(12_500)))
+    );
+    let day = exhausted(&[retry.to_owned(), quota("GenerateRequestsPerDayPerProject")].join(","));
+    check(429, &day, Final, ModelQuota);
+    check(429, &exhausted(""), RateLimited, ModelRateLimited);
+    let reason =
+        r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}"#;
+    let invalid = body(400, "INVALID_ARGUMENT", "API key not valid", reason);
+    check(400, &invalid, Final, ModelUnauthorized);
+    let long = "The input token count (1048577) exceeds the maximum number of tokens allowed";
+    check(400, &body(400, "INVALID_ARGUMENT", long, ""), Final, ModelContextLength);
+    check(400, &body(400, "FAILED_PRECONDITION", "no", ""), Final, ModelBadRequest);
+    check(403, &body(403, "PERMISSION_DENIED", "no", ""), Final, ModelUnauthorized);
+    check(404, &body(404, "NOT_FOUND", "models/x", ""), Final, ModelUnknown);
+    check(500, &body(500, "INTERNAL", "oops", ""), Transient, ModelServer);
+    check(503, &body(503, "UNAVAILABLE", "overloaded", ""), Transient, ModelServer);
+    check(503, &body(503, "UNAVAILABLE", "overloaded", retry), RateLimited, ModelRateLimited);
+    // Inside a success, in a stream that is a list.
+    check(200, &format!("[{}]", exhausted("")), RateLimited, ModelRateLimited);
+}
+
+#[test]
 fn others_with_the_shape_of_openai() {
     let body = |kind: &str| format!(r#"{{"error":{{"message":"said","type":"{kind}"}}}}"#);
     // DeepSeek.

@@ -66,6 +66,6 @@ fn can_carry(message: &Message) -> bool {
 pub(super) fn is_markable(part: &Part) -> bool {
     match part {
         Part::Text { text } | Part::Page { text, .. } => !text.is_empty(),
-        Part::Other { .. } => false,
+        Part::Image { .. } | Part::Other { .. } => false,
     }
 }

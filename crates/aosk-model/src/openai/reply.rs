@@ -15,10 +15,14 @@ use crate::exchange::{self, Context, Ending, Progress, Said};
 use crate::failure::Complaint;
 use crate::text::Text;
 
+use super::inline::{Inline, Piece};
+
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     text: String,
+    /// What of the text may be reasoning.
+    inline: Inline,
     reasoning: String,
     refusal: String,
     calls: Vec<ToolUse>,
@@ -65,9 +69,11 @@ impl exchange::Assembly for Assembly {
         if self.calls.is_empty() {
             self.calls.extend(self.function);
         }
+        let (thought, rest) = self.inline.finish();
+        let reasoning = thought.or_else(|| (!self.reasoning.is_empty()).then_some(self.reasoning));
         Said {
-            text: self.text + &self.refusal,
-            reasoning: (!self.reasoning.is_empty()).then_some(self.reasoning),
+            text: self.text + &rest + &self.refusal,
+            reasoning,
             calls: self.calls,
             ending,
             counted: self.usage.map(|usage| Counted { usage, output_is_final: true }),
@@ -112,9 +118,19 @@ impl Assembly {
             cx.tell(|| Delta::Reasoning(text.to_owned()));
         }
         if let Some(text) = Text::some(said.content.as_ref()) {
-            self.text.push_str(text);
             self.bytes += text.len();
-            cx.tell(|| Delta::Text(text.to_owned()));
+            if !self.reasoning.is_empty() {
+                self.inline.leave();
+            }
+            for piece in self.inline.push(text) {
+                match piece {
+                    Piece::Thought(text) => cx.tell(|| Delta::Reasoning(text)),
+                    Piece::Said(text) => {
+                        self.text.push_str(&text);
+                        cx.tell(|| Delta::Text(text));
+                    }
+                }
+            }
         }
         if let Some(text) = Text::some(said.refusal.as_ref()) {
             self.refusal.push_str(text);

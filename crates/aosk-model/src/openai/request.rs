@@ -2,22 +2,26 @@
 
 use std::borrow::Cow;
 
-use aosk_abi::{Body, Content, Hash, Message, Part, ToolUse};
-use serde::de::IgnoredAny;
+use aosk_abi::{Body, Content, Message, Part, ToolUse};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, to_writer};
 
+use super::inline;
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
 use super::{Breakpoints, Dialect, LengthField, ReasoningField};
+use crate::arguments;
+use crate::cache_hints::openai_key;
 use crate::continuing::Continuation;
 use crate::driver::Request;
+use crate::order;
+use crate::picture::Picture;
 
 /// Characters that OpenAI takes in the name of a speaker.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Characters that OpenAI takes in a cache key: those of a hash.
-const CACHE_KEY_CHARS_MAX: usize = 64;
+/// The least that counts as reasoning where there is none.
+const NO_REASONING: &str = " ";
 
 /// The body of the request.
 ///
@@ -59,7 +63,7 @@ pub(super) fn render(
     }
     if dialect.cache_key && !request.cache.key.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_key\":");
-        to_writer(&mut out, &cache_key(&request.cache.key))?;
+        to_writer(&mut out, &openai_key(&request.cache.key))?;
     }
     if dialect.breakpoints == Breakpoints::PromptCache && !marked.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_options\":{\"mode\":\"explicit\"}");
@@ -96,6 +100,7 @@ pub(super) fn render_message(
     mark: Option<Mark>,
     out: &mut Vec<u8>,
 ) -> serde_json::Result<()> {
+    let joined;
     let mut wire = WireMessage { role: message.role(), ..WireMessage::default() };
     match message {
         Message::System { content } => wire.content = Some(WireContent { content, mark }),
@@ -104,13 +109,18 @@ pub(super) fn render_message(
             wire.name = name.as_deref().filter(|name| is_speaker(name));
         }
         Message::Assistant { content, reasoning, tool_calls } => {
-            wire.content = content.as_ref().map(|content| WireContent { content, mark });
+            joined = with_thought(content.as_ref(), reasoning.as_deref());
+            let content = joined.as_ref().or(content.as_ref());
+            wire.content = content.map(|content| WireContent { content, mark });
             wire.tool_calls = tool_calls.iter().map(WireCall::new).collect();
             // Blocks with a provider's signature mean nothing to another provider.
-            let reasoning = reasoning.as_deref().filter(|text| !text.starts_with("[{\"type\":"));
+            let reasoning = reasoning.as_deref().filter(|text| !order::is_blocks(text));
             match reasoning_field {
                 ReasoningField::Nowhere => {}
                 ReasoningField::ReasoningContent => wire.reasoning_content = reasoning,
+                ReasoningField::AlwaysReasoningContent => {
+                    wire.reasoning_content = reasoning.or(Some(NO_REASONING));
+                }
                 ReasoningField::Reasoning => wire.reasoning = reasoning,
             }
         }
@@ -122,13 +132,10 @@ pub(super) fn render_message(
     to_writer(out, &wire)
 }
 
-/// The key in as many characters as OpenAI takes: a longer one is replaced by its hash.
-fn cache_key(key: &str) -> Cow<'_, str> {
-    if key.chars().count() <= CACHE_KEY_CHARS_MAX {
-        Cow::Borrowed(key)
-    } else {
-        Cow::Owned(Hash::of(key.as_bytes()).to_string())
-    }
+/// What was said behind what was thought in the same text; none if nothing was.
+fn with_thought(content: Option<&Content>, reasoning: Option<&str>) -> Option<Content> {
+    let thought = inline::thought(reasoning)?;
+    Some(Content::Text(thought + &content.map(Content::text).unwrap_or_default()))
 }
 
 /// Whether OpenAI takes `name` as the name of a speaker. The text is what counts, so one that does
@@ -208,15 +215,7 @@ struct WireFunction<'a> {
 
 impl<'a> WireCall<'a> {
     fn new(call: &'a ToolUse) -> Self {
-        // Servers parse the arguments of earlier calls again, and some fail for good on what is no
-        // JSON. The model still sees what it wrote.
-        let arguments = if call.arguments.trim().is_empty() {
-            Cow::Borrowed("{}")
-        } else if serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok() {
-            Cow::Borrowed(call.arguments.as_str())
-        } else {
-            Cow::Owned(serde_json::json!({"arguments": call.arguments}).to_string())
-        };
+        let arguments = arguments::as_json(&call.arguments);
         Self {
             id: &call.id,
             kind: "function",
@@ -254,16 +253,28 @@ impl Serialize for WireContent<'_> {
             let mark = self.mark.filter(|_| marked == Some(index));
             match part {
                 Part::Text { text } | Part::Page { text, .. } => WirePart::text(text, mark),
-                Part::Other { json } => WirePart::Other(json),
+                Part::Image { media_type, data } => {
+                    WirePart::picture(Picture::Bytes { media_type, data })
+                }
+                // What is in this format's own form may say more than is read of it.
+                Part::Other { json } => match Picture::of(part).filter(|_| !is_own(json)) {
+                    Some(picture) => WirePart::picture(picture),
+                    None => WirePart::Other(json),
+                },
             }
         }))
     }
 }
 
+/// Whether a part has the form that pictures have in this format.
+fn is_own(json: &Value) -> bool {
+    json.get("type").is_some_and(|kind| kind == "image_url")
+}
+
 fn is_text(part: &Part) -> bool {
     match part {
         Part::Text { .. } | Part::Page { .. } => true,
-        Part::Other { .. } => false,
+        Part::Image { .. } | Part::Other { .. } => false,
     }
 }
 
@@ -271,6 +282,7 @@ fn is_text(part: &Part) -> bool {
 #[serde(untagged)]
 enum WirePart<'a> {
     Text(WireText<'a>),
+    Picture(WirePicture),
     Other(&'a Value),
 }
 
@@ -278,6 +290,22 @@ impl<'a> WirePart<'a> {
     fn text(text: &'a str, mark: Option<Mark>) -> Self {
         Self::Text(WireText { kind: "text", text, mark })
     }
+
+    fn picture(picture: Picture<'_>) -> Self {
+        Self::Picture(WirePicture { kind: "image_url", image_url: WireUrl { url: picture.url() } })
+    }
+}
+
+#[derive(Serialize)]
+struct WirePicture {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    image_url: WireUrl,
+}
+
+#[derive(Serialize)]
+struct WireUrl {
+    url: String,
 }
 
 #[derive(Serialize)]

@@ -441,3 +441,84 @@ fn a_page_that_was_brought_back_is_text() {
     let part = format!(r#"{{"type":"text","text":"old"{BREAKPOINT}}}]}}"#);
     assert!(beside.contains(&part), "{beside}");
 }
+
+#[test]
+fn a_picture_is_a_part_in_whichever_form_it_came() {
+    let form = |part: Part| {
+        let text = Part::Text { text: "see".into() };
+        let message = Message::User { content: Content::Parts(vec![text, part]), name: None };
+        let mut out = Vec::new();
+        request::render_message(&message, ReasoningField::Nowhere, None, &mut out).expect("writes");
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let sent = |url: &str| {
+        format!(
+            r#"{{"role":"user","content":[{{"type":"text","text":"see"}},{{"type":"image_url","image_url":{url}}}]}}"#
+        )
+    };
+    let other = |json: &str| Part::Other { json: serde_json::from_str(json).expect("JSON") };
+    let inline = sent(r#"{"url":"data:image/png;base64,iVBO"}"#);
+    assert_eq!(form(Part::Image { media_type: "image/png".into(), data: "iVBO".into() }), inline);
+    assert_eq!(form(other(r#"{"inlineData":{"mimeType":"image/png","data":"iVBO"}}"#)), inline);
+    // Of a picture in this format's own form nothing is lost.
+    let own = r#"{"image_url":{"detail":"low","url":"https://x/y.png"},"type":"image_url"}"#;
+    assert!(form(other(own)).contains(own));
+}
+
+#[test]
+fn reasoning_goes_back_where_it_is_wanted() {
+    let written = |reasoning: Option<&str>, field| {
+        let message = Message::Assistant {
+            content: Some(Content::Text("x".into())),
+            reasoning: reasoning.map(str::to_owned),
+            tool_calls: vec![],
+        };
+        let mut out = Vec::new();
+        request::render_message(&message, field, None, &mut out).expect("writes");
+        let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let field = |name: &str| json.get(name).map(|text| text.as_str().expect("text").to_owned());
+        (field("reasoning_content"), field("reasoning"))
+    };
+    let there = |text: &str| Some(text.to_owned());
+    let signed = r#"[{"type":"thinking","thinking":"hm","signature":"c2ln"}]"#;
+    for (field, of_some, of_none) in [
+        (ReasoningField::Nowhere, (None, None), (None, None)),
+        (ReasoningField::Reasoning, (None, there("hm")), (None, None)),
+        (ReasoningField::ReasoningContent, (there("hm"), None), (None, None)),
+        (ReasoningField::AlwaysReasoningContent, (there("hm"), None), (there(" "), None)),
+    ] {
+        assert_eq!(written(Some("hm"), field), of_some, "{field:?}");
+        assert_eq!(written(None, field), of_none, "{field:?}");
+        assert_eq!(written(Some(signed), field), of_none, "{field:?}");
+    }
+}
+
+/// MiniMax does so, and servers that are not told how a model thinks.
+#[test]
+fn reasoning_in_the_text_is_parted_from_it_and_goes_back_in_it() {
+    let chunks = ["<th", "ink>2*2", " is 4</thi", "nk>\\n\\nFour", "."]
+        .map(|text| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#));
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    let deltas = Mutex::new(Vec::new());
+    let on_delta = |delta| deltas.lock().expect("not poisoned").push(delta);
+    let reply = outcome(&chunks, Some(&on_delta)).expect("answers");
+    let message = reply.body.message();
+    assert_eq!(message.text(), "Four.");
+    let (thought, said) = (|t: &str| Delta::Reasoning(t.into()), |t: &str| Delta::Text(t.into()));
+    assert_eq!(
+        deltas.into_inner().expect("not poisoned"),
+        [thought("2*2"), thought(" is 4"), said("Four"), said(".")]
+    );
+    let mut out = Vec::new();
+    request::render_message(message, ReasoningField::ReasoningContent, None, &mut out)
+        .expect("writes");
+    assert_eq!(
+        String::from_utf8(out).expect("UTF-8"),
+        r#"{"role":"assistant","content":"<think>2*2 is 4</think>\n\nFour."}"#
+    );
+    // Where reasoning has a field of its own, the text is the text.
+    let both =
+        r#"{"choices":[{"delta":{"reasoning_content":"hm","content":"<think>x</think>y"}}]}"#;
+    let reply = assemble(&[both]);
+    assert_eq!(reply.body.message().text(), "<think>x</think>y");
+}

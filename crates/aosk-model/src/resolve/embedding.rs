@@ -34,9 +34,14 @@ pub fn embedder(
     if key.is_none() && provider.needs_key && own.is_none() {
         let what = format!("choosing embedder {model} of {}: it needs a key", provider.name);
         return Err(Error::new(ErrorCode::ModelKeyMissing, what)
-            .hint(format!("set {}", provider.key_variable)));
+            .hint(format!("set {}", provider.key_names())));
     }
-    let base = own.unwrap_or_else(|| provider.base_url.to_owned());
+    let mut base = own.unwrap_or_else(|| provider.base_url.to_owned());
+    if provider.wire == Wire::Gemini {
+        // Under this path it speaks the format of all others.
+        let root = base.trim_end_matches('/').trim_end_matches("/v1beta");
+        base = format!("{root}/v1beta/openai");
+    }
     let key = key.map(|key| (KeyHeader::Bearer, key));
     let device = format!("{}:{model}", provider.name);
     let endpoint = Endpoint::new(device, &base, embeddings::PATH, key, Bounds::default())?;
@@ -85,8 +90,8 @@ fn renamed(mut error: Error) -> Error {
 
 fn has_embeddings(provider: &Provider) -> bool {
     match provider.wire {
-        Wire::OpenAi { .. } => true,
-        Wire::Anthropic { .. } => false,
+        Wire::OpenAi { .. } | Wire::Gemini => true,
+        Wire::Anthropic { .. } | Wire::Responses => false,
     }
 }
 

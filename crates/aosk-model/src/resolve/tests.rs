@@ -1,6 +1,8 @@
 //! Tests of `resolve`.
 
+use super::wiring::is_newer_openai;
 use super::*;
+use crate::provider::Wire;
 
 #[test]
 fn ollama_host_is_understood_as_ollama_does() {
@@ -65,6 +67,20 @@ async fn what_the_environment_says_of_an_address_is_checked_too() {
         assert!(error.message.contains(variable), "{error:?}");
         assert!(!format!("{error:?}").contains("SECRETPW"), "{error:?}");
     }
+}
+
+/// What takes tools only in one format is asked in that one, where it is known to be there.
+#[test]
+fn the_format_is_the_models_where_it_wants_one() {
+    let wire = |name: &str, model: &str, is_own: bool| {
+        let provider = provider::find(name).expect("known");
+        let catalogue = Catalogue::default();
+        wiring::wire(provider, catalogue.find(provider.models_of(), model), is_own)
+    };
+    assert_eq!(wire("openai", "gpt-6.1-sol", false), Wire::Responses);
+    assert!(matches!(wire("openai", "gpt-6.1-sol", true), Wire::OpenAi { .. }));
+    assert!(matches!(wire("openai", "gpt-5.4-mini", false), Wire::OpenAi { .. }));
+    assert_eq!(wire("openai-responses", "gpt-5.4-mini", true), Wire::Responses);
 }
 
 /// A model may be asked for by a name that newer OpenAI models have, at any address.

@@ -41,6 +41,21 @@ async fn texts_go_out_and_vectors_come_in_their_order() {
     assert_eq!(body, r#"{"model":"e","input":["one","日本"]}"#);
 }
 
+/// Gemini speaks this format under a path of its own.
+#[tokio::test]
+async fn gemini_embeds_under_another_path() {
+    let server = Server::json(200, r#"{"data":[{"embedding":[1]}]}"#).await;
+    let env = |name: &str| (name == "GEMINI_API_KEY").then(|| KEY.to_owned());
+    let url = format!("{}/v1beta/", server.base_url);
+    let embedder = resolve::embedder("gemini:gemini-embedding-001", Some(&url), &env);
+    let embedder = embedder.expect("resolves");
+    assert_eq!(embedder.embed(&texts(&["one"])).await.expect("answers"), [[1.0]]);
+    let request = server.request().await;
+    assert!(request.starts_with("POST /v1beta/openai/embeddings HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains(&format!("authorization: Bearer {KEY}\r\n")), "{request}");
+    assert!(request.ends_with(r#"{"model":"gemini-embedding-001","input":["one"]}"#), "{request}");
+}
+
 #[tokio::test]
 async fn vectors_without_numbers_are_of_the_texts_in_order() {
     let vectors = answered(200, r#"{"data":[{"embedding":[1]},{"embedding":[2]}]}"#).await;

@@ -66,7 +66,7 @@ async fn driver(llama: &Llama, provider: &str, key: &'static str) -> Arc<dyn Dri
     resolve(Some(&spec), Some(&llama.base_url), &env).await.expect("resolves").driver
 }
 
-const PROVIDERS: [&str; 2] = ["llamacpp", "anthropic"];
+const PROVIDERS: [&str; 3] = ["llamacpp", "anthropic", "openai-responses"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_server_streams_calls_tools_caches_and_refuses() {
@@ -92,7 +92,7 @@ async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
     let first = driver.complete(asked.clone(), None).await.expect("answers");
     assert!(!first.usage.estimated, "{:?}", first.usage);
     assert!(first.usage.input() > Tokens(100), "{:?}", first.usage);
-    let (again, deltas) = ask_streaming(driver, asked).await;
+    let (again, deltas) = ask_streaming(driver, asked.clone()).await;
     let again = again.expect("streams");
     assert_eq!(again.usage.input(), first.usage.input());
     assert!(again.usage.cache_read > Tokens(100), "{provider}: {:?}", again.usage);
@@ -104,6 +104,11 @@ async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
         })
         .collect();
     assert_eq!(shown, again.body.message().text());
+    // What the model said is taken back.
+    let next = [again.body.clone(), Body::new(Message::user("And then?"))];
+    let next = aosk_model::Request { messages: [asked.messages, next.into()].concat(), ..asked };
+    let next = driver.complete(next, None).await.expect("goes on");
+    assert!(next.usage.input() > again.usage.input(), "{provider}: {:?}", next.usage);
 }
 
 /// What the model says whole it says in two parts too, the second of which goes on from the first.

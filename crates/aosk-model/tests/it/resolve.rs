@@ -49,6 +49,31 @@ async fn the_first_key_of_the_list_decides() {
 }
 
 #[tokio::test]
+async fn a_key_may_have_two_names_and_the_first_wins() {
+    for (keys, variable, sent) in [
+        (&[("GEMINI_API_KEY", "g2-secret")][..], "GEMINI_API_KEY", "g2-secret"),
+        (
+            &[("GEMINI_API_KEY", "g2-secret"), ("GOOGLE_API_KEY", "g1-secret")],
+            "GOOGLE_API_KEY",
+            "g1-secret",
+        ),
+    ] {
+        let resolved = with(None, None, keys).await.expect("resolves");
+        assert_eq!(resolved.device, "gemini:gemini-3.8-flash");
+        assert_eq!(resolved.how, How::FromEnvironment(variable));
+        assert!(resolved.price.is_some() && resolved.cache == "gemini");
+        let answers = Server::json(200, "{}").await;
+        let there = with(Some("google:gemini-3.8-flash"), Some(&answers.base_url), keys).await;
+        let driver = there.expect("resolves").driver;
+        driver.complete(request(vec![Message::user("a")], vec![]), None).await.expect_err("empty");
+        let asked = answers.request().await;
+        let line = "POST /v1beta/models/gemini-3.8-flash:generateContent HTTP/1.1\r\n";
+        assert!(asked.starts_with(line), "{asked}");
+        assert!(asked.contains(&format!("x-goog-api-key: {sent}\r\n")), "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn an_ollama_is_found_by_asking_it() {
     let models = r#"{"object":"list","data":[{"id":"nomic-embed-text:latest"},{"id":"qwen3:8b"}]}"#;
     let server = Server::answer(json(200, "", models)).await;
@@ -75,10 +100,16 @@ async fn what_is_named_is_taken() {
 
 #[tokio::test]
 async fn what_cannot_be_had_is_told_with_a_way_out() {
-    let cases: [(&str, Option<&str>, ErrorCode, &str); 7] = [
+    let cases: [(&str, Option<&str>, ErrorCode, &str); 8] = [
+        ("gemini", None, ErrorCode::ModelKeyMissing, "set GOOGLE_API_KEY or GEMINI_API_KEY"),
         ("opnai:gpt-5.4-mini", None, ErrorCode::ModelUnknown, "did you mean openai?"),
         ("gpt-5.4-mini", None, ErrorCode::ModelUnknown, "write openai:gpt-5.4-mini"),
-        ("xyzzy:m", None, ErrorCode::ModelUnknown, "anthropic, openai, deepseek"),
+        (
+            "xyzzy:m",
+            None,
+            ErrorCode::ModelUnknown,
+            "anthropic, openai, openai-responses, gemini, deepseek",
+        ),
         ("openai:", None, ErrorCode::ModelUnknown, "openai alone"),
         ("openai:m", None, ErrorCode::ModelKeyMissing, "set OPENAI_API_KEY"),
         ("openai:m", Some("ftp://x/"), ErrorCode::ConfigInvalid, "http://127.0.0.1:8000/v1"),

@@ -49,7 +49,7 @@ pub(crate) fn pieces(
             return copies(parts, piece(PageKind::Recalled, 0, 0), whole, count);
         }
         // Pictures and the like are no text that could be cut.
-        if parts.iter().any(|part| matches!(part, Part::Other { .. })) {
+        if parts.iter().any(|part| matches!(part, Part::Image { .. } | Part::Other { .. })) {
             return vec![piece(kind, whole, TEXT_END)];
         }
     }
@@ -85,7 +85,7 @@ fn copies(parts: &[Part], blank: Piece, whole: u64, count: Tokenizer) -> Vec<Pie
         let (text, page) = match part {
             Part::Text { text } => (text, None),
             Part::Page { text, page } => (text, Some(*page)),
-            Part::Other { .. } => continue,
+            Part::Image { .. } | Part::Other { .. } => continue,
         };
         end = end.saturating_add(text.len());
         pending = pending.saturating_add(count.of_text(text).0);

@@ -37,6 +37,8 @@ pub(super) struct Books {
     pub(super) last_pid: u64,
     /// The scheduler policy.
     pub(super) policy: String,
+    /// For whom a slot was given up that it has not had yet: it goes before others.
+    pub(super) promised: BTreeSet<Pid>,
     /// One for each model that was ever heard of.
     pub(super) breakers: BTreeMap<String, Breaker>,
 }
@@ -89,6 +91,9 @@ impl Books {
     ) -> Result<Charges, Rule> {
         self.entries += 1;
         let Some(pid) = entry.pid else {
+            if let Fact::ModelPreempted { by, .. } = &entry.fact {
+                self.promised.insert(*by);
+            }
             if let Fact::PolicySet { policy } = &entry.fact {
                 self.policy.clone_from(policy);
             }

@@ -305,10 +305,15 @@ async fn embedder(config: Option<&Config>) -> Check {
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.
 fn keys() -> impl Iterator<Item = Check> {
-    PROVIDERS.iter().filter(|provider| provider.needs_key).map(|provider| {
-        let set = env::var(provider.key_variable).is_ok_and(|key| !key.trim().is_empty());
-        let (verdict, is) = if set { (Verdict::Good, "is") } else { (Verdict::Absent, "is not") };
-        let found = format!("{} {is} set", provider.key_variable);
+    let sellers = PROVIDERS.iter().filter(|one| one.needs_key && one.models_of() == one.name);
+    sellers.map(|provider| {
+        let is_set = |name: &&str| env::var(name).is_ok_and(|key| !key.trim().is_empty());
+        let set = provider.key_variables().find(is_set);
+        let (verdict, is) = match set {
+            Some(_) => (Verdict::Good, "is"),
+            None => (Verdict::Absent, "is not"),
+        };
+        let found = format!("{} {is} set", set.unwrap_or(provider.key_variable));
         Check::new(format!("key {}", provider.name), verdict, found)
     })
 }

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod logs;
 pub(crate) mod mem;
+pub(crate) mod models;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod show;

@@ -433,7 +433,7 @@ fn failure(
             let provider = model.split_once(':').and_then(|(name, _)| provider::find(name));
             let hint = match provider {
                 Some(provider) if code == ErrorCode::ModelUnauthorized => {
-                    format!("{hint}; the key is in {}", provider.key_variable)
+                    format!("{hint}; the key is in {}", provider.key_names())
                 }
                 Some(_) | None => hint.to_owned(),
             };

@@ -7,11 +7,14 @@ use aosk::ModelDevice;
 use aosk::abi::{Error, ErrorCode, Tokens};
 use aosk::kernel::memory::{CacheRules, Replacement, rules};
 use aosk::kernel::{Choice, Route};
-use aosk::model::{How, Resolved, resolve};
+use aosk::model::resolve::Surroundings;
+use aosk::model::{Catalogue, How, Resolved, resolve_in};
 
 use crate::cli::ModelArgs;
 use crate::config::Config;
 use crate::term::note;
+
+use super::catalogue;
 
 /// The models, set up.
 #[derive(Debug, Default, Clone)]
@@ -28,6 +31,8 @@ pub(crate) struct Models {
     unpriced: BTreeSet<String>,
     /// What of the configuration could not be set up, and has been told.
     left_out: BTreeSet<String>,
+    /// What is known of models.
+    catalogue: Catalogue,
 }
 
 impl Models {
@@ -93,7 +98,9 @@ impl Models {
         if let Some(device) = written.and_then(|written| self.written.get(written)) {
             return Ok((How::Chosen, device.clone()));
         }
-        let resolved = resolve(written, base_url, &|name| std::env::var(name).ok()).await?;
+        let env = |name: &str| std::env::var(name).ok();
+        let around = Surroundings { env: &env, catalogue: &self.catalogue };
+        let resolved = resolve_in(written, base_url, around).await?;
         let (how, name) = (resolved.how, resolved.device.clone());
         if let Some(written) = written {
             self.written.insert(written.to_owned(), name.clone());
@@ -151,7 +158,7 @@ impl Models {
 /// says which it is and why; and the other models that the configuration names, as far as they can be
 /// set up.
 pub(crate) async fn models(args: &ModelArgs, config: &Config) -> Result<Models, Error> {
-    let mut models = Models::default();
+    let mut models = Models { catalogue: catalogue(config)?, ..Models::default() };
     let spec = args.model.as_deref().or(config.default_model.as_deref());
     match spec.and_then(|spec| Some((spec, config.routes.get(spec)?))) {
         Some((name, route)) => {

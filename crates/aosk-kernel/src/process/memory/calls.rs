@@ -5,7 +5,7 @@ use aosk_abi::{PageId, Tokens};
 use super::Memory;
 use crate::memory::{MemoryError, Page, Residency};
 
-/// The part of the window that may be pinned, in thousandths.
+/// The part that may be pinned of what the static part leaves of the window, in thousandths.
 const PINS_SHARE: u64 = 500;
 
 impl Memory {
@@ -61,12 +61,19 @@ impl Memory {
         self.space.pin(page, pinned)
     }
 
-    /// The tokens that are pinned, and the most that may be; none if the window is not known.
+    /// The tokens that are pinned beside the static part, and the most that may be; none if the window
+    /// is not known.
     pub(crate) fn pins(&self) -> (Tokens, Option<Tokens>) {
-        let pinned = self.space.shown().filter(|one| one.page.pinned);
-        let tokens = Tokens(pinned.map(|one| u64::from(one.tokens)).sum());
-        let most = self.window.map(|window| Tokens(window.0.saturating_mul(PINS_SHARE) / 1_000));
-        (tokens, most)
+        let (mut fixed, mut pinned) = (Tokens::ZERO, Tokens::ZERO);
+        for one in self.space.shown() {
+            if self.space.is_static(one.id) {
+                fixed += Tokens(u64::from(one.tokens));
+            } else if one.page.pinned {
+                pinned += Tokens(u64::from(one.tokens));
+            }
+        }
+        let share = |window: Tokens| window.saturating_sub(fixed).0.saturating_mul(PINS_SHARE);
+        (pinned, self.window.map(|window| Tokens(share(window) / 1_000)))
     }
 
     /// Takes a page out for good.

@@ -158,14 +158,22 @@ impl Change<'_> {
     /// What leaves is in a fact, with the right figures.
     fn check_cut(&self, tools: Option<Tokens>) -> Result<(), Rule> {
         let cuts = self.facts.iter().filter_map(|fact| {
-            if let Fact::MemoryCut { policy, window, before, after, evicted, .. } = fact {
-                Some((policy, window, *before, *after, evicted))
+            if let Fact::MemoryCut { policy, window, cause, before, after, evicted, .. } = fact {
+                Some((policy, window, *cause, *before, *after, evicted))
             } else {
                 None
             }
         });
-        let mut cuts: Vec<_> = cuts.collect();
-        ensure(cuts.len() < 2, "there is one cut at a time", || self.pid.to_string())?;
+        let cuts: Vec<_> = cuts.collect();
+        // Tasks that have ended may leave first, and then what the policy says.
+        let in_turn = match cuts.as_slice() {
+            [] | [_] => true,
+            [(_, _, cause, _, left, _), (_, _, _, found, _, _)] => {
+                *cause == CutCause::Task && left == found
+            }
+            _ => false,
+        };
+        ensure(in_turn, "there is one cut at a time", || self.pid.to_string())?;
         let moved = self.moved();
         let gone: BTreeSet<PageId> = moved
             .iter()
@@ -174,9 +182,7 @@ impl Change<'_> {
             .collect();
         let forgotten = moved.values().any(|(_, after)| *after == Residency::Forgotten);
         ensure(!forgotten, "a cut forgets nothing", || format!("{}: {moved:?}", self.pid))?;
-        let none: &Vec<Evicted> = &Vec::new();
-        let cut = cuts.pop();
-        let evicted = cut.map_or(none, |(.., evicted)| evicted);
+        let evicted: Vec<&Evicted> = cuts.iter().flat_map(|(.., evicted)| *evicted).collect();
         let was_stub = |page: PageId| {
             self.old.space.page(page).is_some_and(|page| page.residency == Residency::Stub)
         };
@@ -185,7 +191,9 @@ impl Change<'_> {
         ensure(told == gone, "what leaves is written down", || {
             format!("{}: left {gone:?}, told {told:?}", self.pid)
         })?;
-        let Some((policy, window, before, after, evicted)) = cut else {
+        let (Some((_, _, _, before, _, _)), Some((policy, window, _, _, after, _))) =
+            (cuts.first(), cuts.last())
+        else {
             return Ok(());
         };
         for one in evicted.iter().filter(|one| !was_stub(one.page)) {
@@ -209,7 +217,7 @@ impl Change<'_> {
         })?;
         // Who was refused once knows of an end.
         let endless = window.is_none() && self.process.memory.window().is_none();
-        let never = endless && ["lru", "fifo-batch", "summarise"].contains(&&**policy);
+        let never = endless && ["lru", "fifo-batch", "summarise"].contains(&policy.as_str());
         // A task that has ended leaves wherever that pays, and a summary was decided before.
         let closed =
             |id: &PageId| moved.get(id).is_some_and(|(_, after)| *after == Residency::Closed);
@@ -219,7 +227,7 @@ impl Change<'_> {
         ensure(!never || may, "nothing leaves a window without end", || {
             format!("{}: {evicted:?}", self.pid)
         })?;
-        if policy != "sliding" {
+        if policy.as_str() != "sliding" {
             self.check_stubs(&gone, &moved)?;
         }
         Ok(())

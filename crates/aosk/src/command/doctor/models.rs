@@ -6,22 +6,28 @@ use std::env;
 use aosk::abi::Error;
 use aosk::kernel::Route;
 use aosk::kernel::memory::replacement;
-use aosk::model::{How, Resolved, resolve};
+use aosk::model::resolve::Surroundings;
+use aosk::model::{Catalogue, How, Resolved, resolve_in};
 
 use super::{Check, Verdict};
 use crate::config::Config;
+use crate::setup;
 
 /// The models that the configuration names, each looked for once.
 type Found<'a> = BTreeMap<&'a str, Result<Resolved, Error>>;
 
 /// What is asked if nothing else is said, what else the configuration names, and who makes summaries.
 pub(super) async fn checks(config: Option<&Config>) -> Vec<Check> {
-    let Some(config) = config else { return vec![model(None).await] };
-    let found = named(config).await;
+    let Some(config) = config else { return vec![model(None, &Catalogue::default()).await] };
+    let catalogue = match setup::catalogue(config) {
+        Ok(catalogue) => catalogue,
+        Err(error) => return vec![Check::failure("model", &error)],
+    };
+    let found = named(config, &catalogue).await;
     let default = config.default_model.as_deref();
     let mut checks = vec![match default.and_then(|name| Some((name, config.routes.get(name)?))) {
         Some((name, route)) => routed("model", name, route, &found),
-        None => model(Some(config)).await,
+        None => model(Some(config), &catalogue).await,
     }];
     for (name, found) in found.iter().filter(|(name, _)| default != Some(**name)) {
         let check = format!("model {name}");
@@ -38,26 +44,27 @@ pub(super) async fn checks(config: Option<&Config>) -> Vec<Check> {
             Verdict::Good | Verdict::Absent | Verdict::Warning => check,
         });
     }
-    checks.extend(summaries(config, &found).await);
+    checks.extend(summaries(config, &found, &catalogue).await);
     checks
 }
 
 /// Looks for the models of `devices` and `routes`.
-async fn named(config: &Config) -> Found<'_> {
+async fn named<'a>(config: &'a Config, catalogue: &Catalogue) -> Found<'a> {
     let mut found = Found::new();
     let routed = config.routes.values().flat_map(|route| &route.backends).map(|(name, _)| name);
     for name in config.devices.keys().chain(routed) {
         if !found.contains_key(name.as_str()) {
-            found.insert(name, look_for(name, config).await);
+            found.insert(name, look_for(name, config, catalogue).await);
         }
     }
     found
 }
 
-async fn look_for(name: &str, config: &Config) -> Result<Resolved, Error> {
+async fn look_for(name: &str, config: &Config, catalogue: &Catalogue) -> Result<Resolved, Error> {
     let own = config.devices.get(name).and_then(|device| device.base_url.as_deref());
     let base_url = own.or(config.base_url.as_deref());
-    resolve(Some(name), base_url, &|name| env::var(name).ok()).await
+    let env = |name: &str| env::var(name).ok();
+    resolve_in(Some(name), base_url, Surroundings { env: &env, catalogue }).await
 }
 
 fn left_out(name: impl Into<String>, error: &Error) -> Check {
@@ -66,7 +73,7 @@ fn left_out(name: impl Into<String>, error: &Error) -> Check {
 }
 
 /// Who makes summaries, if the configuration names anybody.
-async fn summaries(config: &Config, found: &Found<'_>) -> Option<Check> {
+async fn summaries(config: &Config, found: &Found<'_>, catalogue: &Catalogue) -> Option<Check> {
     let (name, spec) = ("summary model", config.summary_model.as_deref()?);
     let asked;
     let resolved = match found.get(spec) {
@@ -75,7 +82,7 @@ async fn summaries(config: &Config, found: &Found<'_>) -> Option<Check> {
             return Some(Check::new(name, Verdict::Good, format!("{spec}, a route")));
         }
         None => {
-            asked = look_for(spec, config).await;
+            asked = look_for(spec, config, catalogue).await;
             &asked
         }
     };
@@ -89,15 +96,16 @@ async fn summaries(config: &Config, found: &Found<'_>) -> Option<Check> {
 }
 
 /// The model that `aosk run` would ask, and why that one.
-async fn model(config: Option<&Config>) -> Check {
+async fn model(config: Option<&Config>, catalogue: &Catalogue) -> Check {
     let name = "model";
     let spec = config.and_then(|config| config.default_model.as_deref());
     let base_url = config.and_then(|config| config.base_url.as_deref());
-    let Resolved { device, price, how, .. } =
-        match resolve(spec, base_url, &|name| env::var(name).ok()).await {
-            Ok(resolved) => resolved,
-            Err(error) => return Check::failure(name, &error),
-        };
+    let env = |name: &str| env::var(name).ok();
+    let around = Surroundings { env: &env, catalogue };
+    let Resolved { device, price, how, .. } = match resolve_in(spec, base_url, around).await {
+        Ok(resolved) => resolved,
+        Err(error) => return Check::failure(name, &error),
+    };
     let why = match how {
         How::Chosen => "the configuration names it",
         How::FromEnvironment(variable) => &format!("{variable} is set"),
