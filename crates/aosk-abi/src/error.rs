@@ -118,6 +118,20 @@ codes! {
     JournalBroken = "journal.broken",
     /// A trace file or one of its lines cannot be used.
     TraceInvalid = "trace.invalid",
+    /// A request to the server makes no sense.
+    ApiBadRequest = "api.bad_request",
+    /// The server does not know who asks.
+    ApiUnauthorized = "api.unauthorized",
+    /// The server has nothing at this path.
+    ApiNotFound = "api.not_found",
+    /// The path does not take this method.
+    ApiMethod = "api.method_not_allowed",
+    /// The body of a request is too large.
+    ApiTooLarge = "api.too_large",
+    /// An address sends more requests than the server takes.
+    ApiRateLimited = "api.rate_limited",
+    /// A command needs a kernel that runs, and none does.
+    ApiNoDaemon = "api.no_daemon",
     /// A file or folder cannot be read or written.
     Io = "io.failed",
     /// The run was interrupted by the person.

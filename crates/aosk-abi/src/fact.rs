@@ -68,7 +68,8 @@ pub struct Evicted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissReason {
-    /// The process asks another model than before.
+    /// Another model answers than before: the process asks another, or the name it asks leads to
+    /// several.
     Model,
     /// The tools offered are others than before.
     Tools,

@@ -9,6 +9,7 @@ use crate::message::Body;
 use crate::model::{Failure, ModelReply, RateReport, Usage};
 use crate::process::{Signal, SpawnSpec};
 use crate::syscall::Step;
+use crate::unit::Tokens;
 
 /// One thing that happens to the kernel.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +72,11 @@ pub enum ModelOutcome {
     /// Without.
     Failed(Failure),
     /// It was cancelled and no longer runs.
-    Cancelled,
+    Cancelled {
+        /// The output that had come until then, as far as it was seen and by estimate. What the
+        /// provider counted never comes.
+        output: Tokens,
+    },
     /// It gave up its slot before it was done, as it was asked to.
     Yielded {
         /// What of the answer was written, if that can be gone on from: an assistant message.

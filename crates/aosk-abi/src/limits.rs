@@ -113,6 +113,11 @@ pub const PREEMPT_REMAINING_MIN: Millis = Millis::from_secs(1);
 /// How often one call is cut off. Then it is left to end, however urgent others are.
 pub const PREEMPTIONS_MAX: u32 = 3;
 
+/// Calls that a device of a route by weight is behind the others at most, for each that the lightest
+/// of them is given in its turn. One that was out for an hour would else be given all calls of the
+/// next.
+pub const ROUTE_DEBT_MAX: u32 = 8;
+
 /// How long a call may run while others wait, before it yields to them, where the model can go on from
 /// what was written. Ordinary answers take less.
 pub const TIME_SLICE: Millis = Millis::from_secs(30);

@@ -36,6 +36,7 @@ impl Kernel {
         }
         self.set_groups(cx);
         self.set_rates(cx);
+        self.set_clock_right(cx.now);
         let mut calls = InFlight::default();
         for pid in self.processes.ids() {
             self.boot_process(cx, pid, &mut calls);

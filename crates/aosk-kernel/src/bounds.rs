@@ -46,6 +46,20 @@ impl Kernel {
         }
     }
 
+    /// The clock may have been ahead while the last kernel ran. What was used then counts as if it were
+    /// used now, and who waits for it to count no more looks again.
+    pub(crate) fn set_clock_right(&mut self, now: Timestamp) {
+        let ahead = self.budgets.iter().filter(|(_, node)| node.windows.is_ahead(now));
+        let ahead: Vec<_> = ahead.map(|(id, _)| id).collect();
+        for id in ahead {
+            if let Some(node) = self.budgets.get_mut(id) {
+                node.windows.set_right(now);
+                node.room_at = None;
+            }
+            self.budgets.release_only(id);
+        }
+    }
+
     /// Counts what is in flight in those spans of the node that are bounded and were not `before`:
     /// when it ends, its place there is corrected.
     pub(crate) fn count_in_flight(&mut self, id: BudgetId, before: &Limits) {

@@ -10,7 +10,7 @@ mod patience;
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Failure, FailureClass, Millis, Pid, Timestamp, Tokens};
+use aosk_abi::{Failure, FailureClass, Millis, Pid, Timestamp, Tokens, limits};
 
 use crate::config::{Choice, Config, ModelConfig, Route};
 use crate::mutant::{Broken, broken};
@@ -86,8 +86,27 @@ pub(crate) struct Queue {
 struct Backend {
     device: DeviceId,
     weight: u64,
-    /// Calls of this queue that it was given since the kernel began.
+    /// Calls of this queue that it was given since the kernel began, and what it lost its claim to.
     given: u64,
+}
+
+impl Queue {
+    /// Counts a call that the device was given. The others have a claim to as many by their weights,
+    /// as far as they are not too far behind.
+    fn gave(&mut self, id: DeviceId) {
+        let Some(backend) = self.backends.iter_mut().find(|one| one.device == id) else {
+            return;
+        };
+        backend.given = backend.given.saturating_add(1);
+        let (given, weight) = (u128::from(backend.given), u128::from(backend.weight));
+        let lightest = self.backends.iter().map(|one| one.weight).min().unwrap_or(1);
+        for one in &mut self.backends {
+            let claim = given * u128::from(one.weight) / weight;
+            let debt = u128::from(limits::ROUTE_DEBT_MAX) * u128::from(one.weight);
+            let least = claim.saturating_sub(debt.div_ceil(u128::from(lightest)));
+            one.given = one.given.max(u64::try_from(least).unwrap_or(u64::MAX));
+        }
+    }
 }
 
 /// Names that have devices in common. Their queues are compared with each other, so what processes
@@ -199,7 +218,7 @@ impl Devices {
         match queue.choice {
             Choice::InOrder => {}
             Choice::ByWeight => backends.sort_by(|(a_at, a), (b_at, b)| {
-                let load = |one: &Backend, by: u64| u128::from(one.given + 1) * u128::from(by);
+                let load = |one: &Backend, by: u64| (u128::from(one.given) + 1) * u128::from(by);
                 load(a, b.weight).cmp(&load(b, a.weight)).then(a_at.cmp(b_at))
             }),
         }
@@ -208,10 +227,8 @@ impl Devices {
 
     /// A call of the queue has taken a slot. One that goes out after the device was left alone decides.
     pub(crate) fn started(&mut self, queue: QueueId, id: DeviceId) {
-        let backends = self.queues.get_mut(queue).map(|queue| &mut queue.backends);
-        if let Some(backend) = backends.and_then(|all| all.iter_mut().find(|one| one.device == id))
-        {
-            backend.given = backend.given.saturating_add(1);
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.gave(id);
         }
         if let Some(device) = self.list.get_mut(id) {
             device.circuit = match device.circuit {

@@ -11,7 +11,7 @@ use crate::device::{DeviceId, QueueId};
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{Cause, ModelCall, Process, State, Wait};
+use crate::process::{Asked, Cause, ModelCall, Process, State, Wait};
 use crate::scheduler::{Rank, policy};
 use crate::syscall::limit;
 
@@ -289,7 +289,7 @@ impl Kernel {
             held,
             deadline: cx.now.after(timeout),
             slice_ends: None,
-            yielding: false,
+            asked: Asked::Nothing,
         };
         self.begin_slice(cx.now, pid);
         self.devices.started(queue, device);

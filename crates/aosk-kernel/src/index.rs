@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::device::{DeviceId, Devices, PoolId, QueueId};
 use crate::mutant::{Mutant, broken};
 use crate::process::{
-    CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
+    Asked, CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::scheduler::{Candidate, Levels, Rank, RunQueue, Way, virtual_time, weight};
 
@@ -390,9 +390,10 @@ impl Place {
         // A stopped process starts nothing; what it has in flight goes on.
         let stopped = matches!(process.state, State::Stopped { .. });
         match process.state.inner() {
-            State::Running { call, yielding, .. } => {
+            State::Running { call, asked, .. } => {
                 place.model_slot = devices.find(call.device());
-                place.running = (!yielding).then_some((process.priority, call.started));
+                place.running =
+                    (*asked == Asked::Nothing).then_some((process.priority, call.started));
             }
             State::Waiting { on: Wait::Tools { calls } } => {
                 let startable = startable(calls, config);

@@ -60,11 +60,11 @@ pub use invariant::Violation;
 pub use kernel::Kernel;
 pub use mutant::Mutant;
 pub use process::{
-    CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory, ModelCall,
-    Phase, Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, Times, ToolPhase,
-    ToolWait, Wait,
+    Asked, CancelKind, Cancelling, Cause, EndedTask, Entry, LogDigest, LogPage, Mail, Memory,
+    ModelCall, Phase, Process, STUB_TOKENS, Spec, State, Stats, SummaryCall, Termination, Times,
+    ToolPhase, ToolWait, Wait,
 };
-pub use scheduler::{Candidate, Levels, Policy, Rank, policy, weight};
+pub use scheduler::{Candidate, Levels, Policy, Rank, policy, policy_names, weight};
 pub use view::{BudgetView, GroupView, Line, Span, line};
 #[cfg(test)]
 mod tests;

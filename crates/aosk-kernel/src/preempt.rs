@@ -21,7 +21,7 @@ use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp,
 use crate::device::{DeviceId, QueueId};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{ModelCall, Process, State};
+use crate::process::{Asked, ModelCall, Process, State};
 use crate::scheduler::expected_output;
 
 impl Kernel {
@@ -103,7 +103,8 @@ impl Kernel {
         let (Some(slice), Some(process)) = (slice, self.processes.get(pid)) else {
             return;
         };
-        let State::Running { call, slice_ends: None, yielding: false, .. } = process.state.inner()
+        let State::Running { call, slice_ends: None, asked: Asked::Nothing, .. } =
+            process.state.inner()
         else {
             return;
         };
@@ -164,10 +165,10 @@ impl Kernel {
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
-        let State::Running { call, slice_ends, yielding, .. } = process.state.inner_mut() else {
+        let State::Running { call, slice_ends, asked, .. } = process.state.inner_mut() else {
             return;
         };
-        (*yielding, *slice_ends) = (true, None);
+        (*asked, *slice_ends) = (Asked::Yield, None);
         let (id, attempt) = (Self::call_id(pid, call.number), call.attempt);
         let ran = cx.now.since(call.started);
         cx.fx.releases.push(Release::Yield { call: id, attempt });

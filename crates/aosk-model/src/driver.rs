@@ -95,6 +95,8 @@ pub enum Delta {
         /// The tool.
         name: String,
     },
+    /// More of the arguments of one of the tool calls, which may come in turns.
+    Arguments(String),
 }
 
 /// Who wants to see an answer while it is written; nobody if none.

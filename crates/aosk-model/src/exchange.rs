@@ -107,7 +107,9 @@ pub(crate) async fn complete<A: Assembly>(
     };
     let joined = |delta| match delta {
         Delta::Text(text) => pieces(&|seam| seam.push(&text)),
-        other @ (Delta::Reasoning(_) | Delta::ToolCall { .. }) => tell(on_delta, || other),
+        other @ (Delta::Reasoning(_) | Delta::ToolCall { .. } | Delta::Arguments(_)) => {
+            tell(on_delta, || other);
+        }
     };
     let joined: OnDelta<'_> = if on_delta.is_some() { Some(&joined) } else { None };
     let reply = attempt::<A>(endpoint, request, body, Some(seam), joined).await;
@@ -291,6 +293,13 @@ impl Context<'_> {
     /// Shows a piece of the answer to whoever wants to see it.
     pub(crate) fn tell(&self, delta: impl FnOnce() -> Delta) {
         tell(self.on_delta, delta);
+    }
+
+    /// The same of the arguments of a tool call, if it is anything.
+    pub(crate) fn tell_arguments(&self, more: &str) {
+        if !more.is_empty() {
+            self.tell(|| Delta::Arguments(more.to_owned()));
+        }
     }
 }
 

@@ -9,20 +9,20 @@ use tokio::sync::Notify;
 /// The last word.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
-    word: Mutex<Option<Result<(), Error>>>,
+    word: Mutex<Option<Result<Head, Error>>>,
     changed: Notify,
 }
 
 impl Commits {
     /// Takes word from the commit thread.
     pub(crate) fn tell(&self, kept: Result<Head, StoreError>) {
-        let word = kept.map(drop).map_err(Error::from);
+        let word = kept.map_err(Error::from);
         *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
         self.changed.notify_one();
     }
 
-    /// Waits for word: what was handed over is kept, or why nothing more will be.
-    pub(crate) async fn wait(&self) -> Result<(), Error> {
+    /// Waits for word: what was handed over is kept and where the journal ends, or why nothing more will be.
+    pub(crate) async fn wait(&self) -> Result<Head, Error> {
         loop {
             let word = self.word.lock().unwrap_or_else(PoisonError::into_inner).take();
             match word {

@@ -5,8 +5,9 @@
 
 mod answer;
 mod heard;
+mod models;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,11 +20,12 @@ use aosk_tools::{Invocation, Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use crate::config::ModelDevice;
 use crate::memory::{Searched, Shown};
 
 use self::answer::{Growing, left_of, outcome};
 use self::heard::Heard;
+
+pub(crate) use self::models::Models;
 
 /// A piece of an answer that is being written.
 #[derive(Debug, Clone)]
@@ -68,7 +70,7 @@ pub(crate) struct Asked {
 
 /// All devices of a node.
 pub(crate) struct Devices {
-    models: BTreeMap<String, ModelDevice>,
+    models: Models,
     tools: Arc<Registry>,
     recorded: Option<Arc<Replay>>,
     workspace: PathBuf,
@@ -79,8 +81,8 @@ pub(crate) struct Devices {
     heard: Arc<Heard>,
     tasks: JoinSet<Ended>,
     running: HashMap<Key, AbortHandle>,
-    /// What has a model call give up its slot.
-    yields: HashMap<Key, Arc<Notify>>,
+    /// What ends model calls before they are done.
+    stops: HashMap<Key, Arc<Stops>>,
     by_task: HashMap<Id, (Key, Kind)>,
 }
 
@@ -90,6 +92,15 @@ pub(crate) enum Ended {
     Done(Input),
     /// With what a search of a log found. What the model is told of it depends on its window.
     Searched(ToolStart, Searched),
+}
+
+/// What ends a model call before it is done.
+#[derive(Debug, Default)]
+struct Stops {
+    /// It is cut off.
+    cancel: Notify,
+    /// It gives up its slot at the next token.
+    give_up: Notify,
 }
 
 /// The tools a model is offered, and their size.
@@ -106,14 +117,14 @@ enum Kind {
 
 impl Devices {
     pub(crate) fn new(
-        models: Vec<ModelDevice>,
+        models: Models,
         tools: Arc<Registry>,
         recorded: Option<Arc<Replay>>,
         workspace: PathBuf,
         growth: broadcast::Sender<Growth>,
     ) -> Self {
         Self {
-            models: models.into_iter().map(|model| (model.name.clone(), model)).collect(),
+            models,
             tools,
             recorded,
             workspace,
@@ -123,24 +134,14 @@ impl Devices {
             heard: Arc::default(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
-            yields: HashMap::new(),
+            stops: HashMap::new(),
             by_task: HashMap::new(),
         }
     }
 
-    /// What counts the tokens of a model.
-    pub(crate) fn tokenizer(&self, model: &str) -> Tokenizer {
-        self.models.get(model).map(|model| model.tokenizer).unwrap_or_default()
-    }
-
-    /// What a model may be shown beside its answer; none if that is not known.
-    pub(crate) fn room(&self, options: &ThinkOptions) -> Option<Tokens> {
-        let context = self.models.get(&options.model).and_then(|model| model.context);
-        let room = context.map(|context| context.saturating_sub(options.output_max));
-        match (room, options.window) {
-            (Some(room), Some(window)) => Some(room.min(window)),
-            (one, other) => one.or(other),
-        }
+    /// The models.
+    pub(crate) fn models(&self) -> &Models {
+        &self.models
     }
 
     /// The tokens that tools of these names take in a request.
@@ -205,14 +206,14 @@ impl Devices {
         };
         let growth = self.growth.clone();
         let summarises = shown.summarises;
-        let yields = Arc::new(Notify::new());
-        self.yields.insert((call, attempt), yields.clone());
+        let stops = Arc::<Stops>::default();
+        self.stops.insert((call, attempt), stops.clone());
         self.spawn((call, attempt), Kind::Model, async move {
             let growing = Growing::default();
             let on_delta = |delta| {
                 growing.take(&delta);
                 // What is not said to anybody is nothing to watch.
-                if summarises {
+                if summarises || matches!(delta, Delta::Arguments(_)) {
                     return;
                 }
                 // Nobody need be watching.
@@ -222,10 +223,11 @@ impl Devices {
             let on_delta: OnDelta<'_> = if streams { Some(&on_delta) } else { None };
             let outcome = tokio::select! {
                 biased;
+                () = stops.cancel.notified() => growing.cut_off(model.tokenizer),
                 answer = model.driver.complete(request, on_delta) => {
                     outcome(begun.as_ref(), answer)
                 }
-                () = yields.notified() => {
+                () = stops.give_up.notified() => {
                     growing.broken_off(begun.as_ref(), model.tokenizer, model.continues)
                 }
             };
@@ -235,8 +237,8 @@ impl Devices {
 
     /// Has a call stop at the next token. Its completion says what was written.
     pub(crate) fn give_up_slot(&self, call: CallId, attempt: u32) {
-        if let Some(yields) = self.yields.get(&(call, attempt)) {
-            yields.notify_one();
+        if let Some(stops) = self.stops.get(&(call, attempt)) {
+            stops.give_up.notify_one();
         }
     }
 
@@ -382,7 +384,10 @@ impl Devices {
 
     /// Cuts a call off. Its completion comes like any other.
     pub(crate) fn cancel(&self, call: CallId, attempt: u32) {
-        if let Some(handle) = self.running.get(&(call, attempt)) {
+        let key = (call, attempt);
+        if let Some(stops) = self.stops.get(&key) {
+            stops.cancel.notify_one();
+        } else if let Some(handle) = self.running.get(&key) {
             handle.abort();
         }
     }
@@ -420,16 +425,18 @@ impl Devices {
             return Ended::Done(Input::Tick);
         };
         self.running.remove(&key);
-        self.yields.remove(&key);
+        self.stops.remove(&key);
         let (call, attempt) = key;
         let error = match ended {
             Ok(ended) => return ended,
             Err(error) => error,
         };
         Ended::Done(match kind {
-            Kind::Model if error.is_cancelled() => {
-                Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled }
-            }
+            Kind::Model if error.is_cancelled() => Input::ModelDone {
+                call,
+                attempt,
+                outcome: ModelOutcome::Cancelled { output: Tokens::ZERO },
+            },
             Kind::Model => failed(call, attempt, internal(format!("the driver failed: {error}"))),
             Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
         })
@@ -439,7 +446,7 @@ impl Devices {
     pub(crate) async fn shutdown(&mut self) {
         self.tasks.shutdown().await;
         self.running.clear();
-        self.yields.clear();
+        self.stops.clear();
         self.by_task.clear();
     }
 }

@@ -13,7 +13,7 @@ use aosk_abi::{
     limits,
 };
 use aosk_kernel::{Kernel, Policy};
-use aosk_store::{Batch, Committer};
+use aosk_store::{Batch, Committer, Head};
 use aosk_tools::kernel_calls;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -65,6 +65,8 @@ pub(crate) struct EventLoop {
 pub(crate) struct Committing {
     releases: Vec<Release>,
     changed: Vec<Snapshot>,
+    /// The policy in force after it.
+    policy: &'static str,
 }
 
 /// What the loop woke up for.
@@ -72,7 +74,7 @@ enum Happened {
     Completion(Ended),
     /// Something with a log was done beside the loop.
     Aside(Done),
-    Commit(Result<(), Error>),
+    Commit(Result<Head, Error>),
     Deadline,
     Request(Request),
     /// Nothing did, and something is left to be done.
@@ -288,19 +290,21 @@ impl EventLoop {
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
         let _failed = self.committer.submit(batch);
-        self.committing = Some(Committing { releases: fx.releases, changed });
+        self.committing =
+            Some(Committing { releases: fx.releases, changed, policy: self.policy.name() });
         Ok(())
     }
 
     /// The store has confirmed a commit: what waited for it leaves.
-    fn committed(&mut self, outcome: Result<(), Error>) -> Result<(), End> {
-        outcome.map_err(End::Failed)?;
+    fn committed(&mut self, outcome: Result<Head, Error>) -> Result<(), End> {
+        let head = outcome.map_err(End::Failed)?;
         let Some(committing) = self.committing.take() else {
             return Ok(());
         };
         self.bodies.committed();
-        self.published.publish(committing.changed);
-        for release in committing.releases {
+        let Committing { changed, policy, releases } = committing;
+        self.published.publish(changed, policy, head.length);
+        for release in releases {
             self.release(release);
         }
         Ok(())

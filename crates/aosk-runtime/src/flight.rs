@@ -77,7 +77,7 @@ impl Seen {
                 let what = match outcome {
                     ModelOutcome::Answered(_) => "model answered",
                     ModelOutcome::Failed(_) => "model failed",
-                    ModelOutcome::Cancelled => "model cancelled",
+                    ModelOutcome::Cancelled { .. } => "model cancelled",
                     ModelOutcome::Yielded { .. } => "model yielded",
                 };
                 (what, Some(call.pid), u64::from(call.number))

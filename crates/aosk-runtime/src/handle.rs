@@ -1,13 +1,17 @@
 //! The face of a running kernel: what an operator, a server or a program around it can do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aosk_abi::{
     Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
 };
+use aosk_kernel::Route;
 use aosk_store::Reader;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use aosk_tools::Registry;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::config::ModelDevice;
 use crate::devices::Growth;
 use crate::event_loop::{REQUESTS_MAX, Request};
 use crate::inspect;
@@ -20,6 +24,26 @@ pub struct Handle {
     published: Arc<Published>,
     growth: broadcast::Sender<Growth>,
     reader: Arc<dyn Reader>,
+    equipment: Arc<Equipment>,
+}
+
+/// What a kernel was started with, for whoever asks what there is.
+#[derive(Debug)]
+pub struct Equipment {
+    /// The models it may ask.
+    pub models: Vec<ModelDevice>,
+    /// Names that several models answer to.
+    pub routes: BTreeMap<String, Route>,
+    /// The tools it has.
+    pub tools: Arc<Registry>,
+}
+
+impl Equipment {
+    /// Whether processes that ask this name are answered.
+    #[must_use]
+    pub fn answers(&self, model: &str) -> bool {
+        self.routes.contains_key(model) || self.models.iter().any(|device| device.name == model)
+    }
 }
 
 impl Handle {
@@ -28,8 +52,9 @@ impl Handle {
         published: Arc<Published>,
         growth: broadcast::Sender<Growth>,
         reader: Arc<dyn Reader>,
+        equipment: Arc<Equipment>,
     ) -> Self {
-        Self { requests, published, growth, reader }
+        Self { requests, published, growth, reader, equipment }
     }
 
     /// Starts a process without a parent.
@@ -140,6 +165,26 @@ impl Handle {
     #[must_use]
     pub fn growth(&self) -> broadcast::Receiver<Growth> {
         self.growth.subscribe()
+    }
+
+    /// The models and tools there are.
+    #[must_use]
+    pub fn equipment(&self) -> &Equipment {
+        &self.equipment
+    }
+
+    /// The name of the scheduler policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &'static str {
+        self.published.policy()
+    }
+
+    /// How many entries the journal has, as commits make it grow. To follow the journal, wait for a
+    /// change and read what is new from [`Handle::reader`]; whoever is slow reads later and misses
+    /// nothing. The sender is gone when the kernel is.
+    #[must_use]
+    pub fn journal(&self) -> watch::Receiver<u64> {
+        self.published.journal()
     }
 
     /// Reads of what is committed.

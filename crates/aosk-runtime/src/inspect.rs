@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{Body, BudgetId, Error, ErrorCode, Hash, MessageIndex, Pid, RowKey};
 use aosk_kernel::{BudgetView, Kernel, LogDigest, Process};
-use aosk_store::{JournalQuery, ProcessQuery, Reader, StoredEntry, Which};
+use aosk_store::{JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Which};
 
 use crate::published::Snapshot;
 
@@ -23,20 +23,31 @@ pub fn processes(reader: &dyn Reader, which: Which) -> Result<Vec<Snapshot>, Err
     let mut all = Vec::new();
     let mut query = ProcessQuery { which, ..ProcessQuery::default() };
     loop {
-        let rows = reader.processes(&query)?;
-        let Some(last) = rows.last() else {
+        let part = some_processes(reader, &query)?;
+        let Some(last) = part.last() else {
             return Ok(all);
         };
         query.after = last.pid;
-        for row in rows {
-            let process = Kernel::read_process(row.pid, &row.spec, &row.process)?;
-            let mut snapshot = Snapshot::of(row.pid, &process);
-            if !row.live {
-                snapshot.state = "exited";
-            }
-            all.push(snapshot);
-        }
+        all.extend(part);
     }
+}
+
+/// As many processes as one read gives, in order of their ids.
+///
+/// # Errors
+/// If the store cannot be read or a row does not parse.
+pub fn some_processes(reader: &dyn Reader, query: &ProcessQuery) -> Result<Vec<Snapshot>, Error> {
+    let rows = reader.processes(query)?.into_iter();
+    rows.map(|row| snapshot(&row)).collect()
+}
+
+fn snapshot(row: &ProcessRow) -> Result<Snapshot, Error> {
+    let process = Kernel::read_process(row.pid, &row.spec, &row.process)?;
+    let mut snapshot = Snapshot::of(row.pid, &process);
+    if !row.live {
+        snapshot.state = "exited";
+    }
+    Ok(snapshot)
 }
 
 /// One process.
@@ -50,12 +61,7 @@ pub fn process(reader: &dyn Reader, pid: Pid) -> Result<Snapshot, Error> {
         Error::new(ErrorCode::NoSuchProcess, format!("reading {pid}: no such process"))
             .hint("`aosk ps --all` lists processes, ended ones included")
     })?;
-    let process = Kernel::read_process(row.pid, &row.spec, &row.process)?;
-    let mut snapshot = Snapshot::of(row.pid, &process);
-    if !row.live {
-        snapshot.state = "exited";
-    }
-    Ok(snapshot)
+    snapshot(&row)
 }
 
 /// Live processes with their states, in order of their ids. Their logs and mailboxes are left out.
@@ -99,6 +105,25 @@ pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
                 .hint("`aosk audit verify` says what else is damaged"))
         }
     }
+}
+
+/// Messages of the log of a process from one on, with their addresses, and how many it has.
+///
+/// # Errors
+/// As [`log`], but for bodies that are not asked for.
+pub fn log_part(
+    reader: &dyn Reader,
+    pid: Pid,
+    (from, limit): (usize, usize),
+) -> Result<(Vec<Body>, usize), Error> {
+    let (pages, flaw) = log_pages(reader, pid)?;
+    if let Some(flaw) = flaw {
+        let text = format!("reading the log of {pid}: {flaw}");
+        return Err(Error::new(ErrorCode::StoreCorrupt, text)
+            .hint("`aosk audit verify` says what else is damaged"));
+    }
+    let part = pages.iter().skip(from).take(limit).map(|hash| body(reader, *hash));
+    Ok((part.collect::<Result<_, _>>()?, pages.len()))
 }
 
 /// The addresses of the pages of a log, and what is wrong with it by what the process's row says.

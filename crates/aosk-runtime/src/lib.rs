@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Node`] | a kernel on a store: started, supervised, shut down |
 //! | [`Handle`] | what can be asked of a running kernel |
+//! | [`agent`] | an agent as a person asks for it: which tools it is given, and what it is started with |
 //! | [`program`] | what drives a process; `react` and `replay` are built in |
 //! | `event_loop` | decide, commit, act |
 //! | `turns` | events in, system calls out |
@@ -19,6 +20,7 @@
 //! This is the only crate that sees both the core and the drivers. It decides nothing that the core
 //! could decide.
 
+pub mod agent;
 pub mod at_rest;
 mod bodies;
 mod clock;
@@ -46,7 +48,7 @@ pub use aosk_tools as tools;
 pub use clock::Clock;
 pub use config::{ModelDevice, NodeConfig};
 pub use devices::Growth;
-pub use handle::Handle;
+pub use handle::{Equipment, Handle};
 pub use node::Node;
 pub use program::{Action, Call, Event, ProcessView, Program, Programs};
 pub use published::Snapshot;

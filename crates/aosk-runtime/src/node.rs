@@ -15,10 +15,10 @@ use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::commits::Commits;
 use crate::config::{ModelDevice, NodeConfig};
-use crate::devices::{Devices, Growth};
+use crate::devices::{Devices, Growth, Models};
 use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
 use crate::flight::Flight;
-use crate::handle::Handle;
+use crate::handle::{Equipment, Handle};
 use crate::inspect;
 use crate::memory::{Background, Embedding};
 use crate::program::Programs;
@@ -94,7 +94,8 @@ impl Node {
         kernel_config.summary_model = config.summary_model;
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;
-        kernel_config.routes = config.routes;
+        let routes = config.routes;
+        kernel_config.routes = routes.clone();
         kernel_config.groups = config.groups;
         kernel_config.slice = config.slice;
         let image = store.load()?;
@@ -102,16 +103,20 @@ impl Node {
         let shadow = Shadow::new(&image.rows, &kernel_config);
         drop(image);
         let published = Arc::new(Published::default());
-        published.publish(snapshots(&kernel));
+        let reader = store.reader();
+        published.publish(snapshots(&kernel), kernel.policy().name(), reader.head()?.length);
         let (growth, _) = broadcast::channel(GROWTH_MAX);
         let (stop, stopped) = watch::channel(false);
         let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
-        let reader = store.reader();
-        let handle = Handle::new(requests, published.clone(), growth.clone(), reader.clone());
+        let tools = Arc::new(tools);
+        let equipment =
+            Arc::new(Equipment { models: models.clone(), routes, tools: tools.clone() });
+        let handle =
+            Handle::new(requests, published.clone(), growth.clone(), reader.clone(), equipment);
         let supervisor = Supervisor {
             config: kernel_config,
             models,
-            tools: Arc::new(tools),
+            tools,
             recorded,
             programs,
             embedding: config.embedder.map(|embedder| Arc::new(Embedding::new(embedder))),
@@ -234,7 +239,7 @@ impl Supervisor {
             ),
             bodies: Bodies::new(self.reader.clone()),
             devices: Devices::new(
-                self.models.clone(),
+                Models::new(self.models.clone(), self.config.routes.clone()),
                 self.tools.clone(),
                 self.recorded.clone(),
                 self.workspace.clone(),
@@ -296,14 +301,14 @@ impl Supervisor {
             image = store.load()?;
             kernel = Kernel::restore(self.config.clone(), &image)?;
         }
-        self.publish_again(&kernel);
+        self.publish_again(&kernel)?;
         let shadow = Shadow::new(&image.rows, &self.config);
         Ok((store, kernel, shadow))
     }
 
     /// Shows the processes of a restored kernel, and those that ended in a commit which the loop did
     /// not live to hear of: whoever waits for them waits still.
-    fn publish_again(&self, kernel: &Kernel) {
+    fn publish_again(&self, kernel: &Kernel) -> Result<(), Error> {
         let mut all = snapshots(kernel);
         for pid in self.published.live() {
             if kernel.process(pid).is_none() {
@@ -313,7 +318,8 @@ impl Supervisor {
                 }
             }
         }
-        self.published.publish(all);
+        self.published.publish(all, kernel.policy().name(), self.reader.head()?.length);
+        Ok(())
     }
 
     /// Writes down what the kernel saw last.

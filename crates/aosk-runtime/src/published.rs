@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aosk_abi::{ExitStatus, Hash, Lack, Pid};
 use aosk_kernel::{Process, Spec, State, Stats, Wait};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Ended processes that are remembered; older ones are in the store.
 const ENDED_MAX: usize = 10_000;
@@ -99,6 +99,8 @@ struct Table {
     watching: BTreeMap<Pid, Vec<oneshot::Sender<()>>>,
     /// The kernel stopped: nothing more will be published.
     closed: bool,
+    /// The scheduler policy in force.
+    policy: &'static str,
 }
 
 impl Table {
@@ -124,6 +126,9 @@ impl Table {
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     table: Mutex<Table>,
+    /// How many entries the journal has. Whoever follows it is woken by this and reads the store, so
+    /// that nobody who is slow holds up the loop or has anything kept for him.
+    journal: watch::Sender<u64>,
 }
 
 impl Published {
@@ -131,8 +136,15 @@ impl Published {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows a commit: the processes that changed, as they are after it.
-    pub(crate) fn publish(&self, changed: Vec<Snapshot>) {
+    /// Shows a commit: the processes that changed, the policy and the journal's length, as they are
+    /// after it.
+    pub(crate) fn publish(&self, changed: Vec<Snapshot>, policy: &'static str, journal: u64) {
+        self.lock().policy = policy;
+        self.publish_all(changed);
+        self.journal.send_replace(journal);
+    }
+
+    fn publish_all(&self, changed: Vec<Snapshot>) {
         let mut table = self.lock();
         for snapshot in changed {
             for watcher in table.watching.remove(&snapshot.pid).unwrap_or_default() {
@@ -145,6 +157,16 @@ impl Published {
                 table.live.insert(snapshot.pid, snapshot);
             }
         }
+    }
+
+    /// How many entries the journal has, as it grows.
+    pub(crate) fn journal(&self) -> watch::Receiver<u64> {
+        self.journal.subscribe()
+    }
+
+    /// The scheduler policy in force.
+    pub(crate) fn policy(&self) -> &'static str {
+        self.lock().policy
     }
 
     /// Live processes, and ended ones that are remembered.

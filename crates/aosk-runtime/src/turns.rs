@@ -134,11 +134,11 @@ impl Turns {
         options: ThinkOptions,
         state: Arc<str>,
     ) -> Result<Step, Error> {
-        let count = devices.tokenizer(&options.model);
+        let count = devices.models().tokenizer(&options.model);
         let tools = devices.tokens_of_tools(&options.tools, count);
         let contents = self.contents.entry(pid).or_default();
         let Told { pieces, uses, older } =
-            contents.tell(bodies, process, &append, count, devices.room(&options))?;
+            contents.tell(bodies, process, &append, count, devices.models().room(&options))?;
         if !older.is_empty() {
             self.background.note(pid, older);
         }

@@ -94,6 +94,13 @@ pub fn cancelled(case: &Case, call: CallId, attempt: u32, healthy: bool) -> (Opt
     }
 }
 
+/// What of the output of an answer had come when the call was cut off.
+#[must_use]
+pub fn seen(case: &Case, call: CallId, attempt: u32, all: Tokens) -> Tokens {
+    let parts = [call.pid.0, u64::from(call.number), u64::from(attempt), 2];
+    Tokens(Rng::of(case.seed, About::Cancel, &parts).below(all.0.saturating_add(1)))
+}
+
 /// What a model reports when it is asked to give up its slot: often what it has written so far.
 #[must_use]
 pub fn yielded(case: &Case, call: CallId, attempt: u32, all: &Usage) -> (Millis, ModelOutcome) {

@@ -1,6 +1,8 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod control;
 mod models;
+mod serve;
 mod spend;
 
 use std::ffi::OsString;
@@ -10,7 +12,9 @@ use aosk::abi::{Fact, PermissionLevel, Pid, limits};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::control::{KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs, SignalArgs};
 pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
+pub(crate) use self::serve::{ServeArgs, TokenArgs, TokenCommand};
 use self::spend::group;
 pub(crate) use self::spend::{
     BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,
@@ -56,6 +60,24 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Run recorded conversations through the kernel.
     Trace(TraceArgs),
+    /// Run a kernel that others speak to, until it is stopped.
+    Serve(ServeArgs),
+    /// Ask a process of a kernel that runs to end.
+    Kill(KillArgs),
+    /// Stop a process: it does nothing more until `cont`.
+    Stop(PidArgs),
+    /// Let a process that was stopped go on.
+    Cont(PidArgs),
+    /// Signal a process.
+    Signal(SignalArgs),
+    /// Send a process a message.
+    Send(SendArgs),
+    /// Change the priority of a process.
+    Renice(ReniceArgs),
+    /// Show or choose who gets a free slot of a model next.
+    Policy(PolicyArgs),
+    /// Say who may speak to the kernel over TCP.
+    Token(TokenArgs),
     /// List processes.
     Ps(PsArgs),
     /// Say why a process is not running now, in one sentence.
@@ -118,6 +140,15 @@ impl Cli {
             Command::Demo(args) => args.json,
             Command::Run(args) => args.json,
             Command::Trace(TraceArgs { command: TraceCommand::Run(args) }) => args.json,
+            Command::Serve(args) => args.json,
+            Command::Token(args) => args.wants_json(),
+            Command::Policy(args) => args.json,
+            Command::Kill(_)
+            | Command::Stop(_)
+            | Command::Cont(_)
+            | Command::Signal(_)
+            | Command::Send(_)
+            | Command::Renice(_) => false,
             Command::Ps(args) => args.json,
             Command::Why(args) => args.json,
             Command::Budget(args) => args.json,

@@ -55,11 +55,17 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::ToolTimeout
         | ErrorCode::ToolInterrupted
         | ErrorCode::ToolPathEscape
-        | ErrorCode::ToolDenied => 1,
+        | ErrorCode::ToolDenied
+        | ErrorCode::ApiRateLimited => 1,
         ErrorCode::Usage
         | ErrorCode::ConfigInvalid
         | ErrorCode::TraceInvalid
         | ErrorCode::NoSuchProcess
+        | ErrorCode::ApiBadRequest
+        | ErrorCode::ApiUnauthorized
+        | ErrorCode::ApiNotFound
+        | ErrorCode::ApiMethod
+        | ErrorCode::ApiTooLarge
         | ErrorCode::ModelUnknown => 2,
         ErrorCode::ModelKeyMissing
         | ErrorCode::ModelUnauthorized
@@ -79,6 +85,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::StoreNewer
         | ErrorCode::StoreFull
         | ErrorCode::StoreIo
+        | ErrorCode::ApiNoDaemon
         | ErrorCode::Io => 4,
         ErrorCode::StoreCorrupt | ErrorCode::JournalBroken => 5,
         ErrorCode::KernelPanic => 70,

@@ -1,31 +1,11 @@
-//! Which tools an agent is given: those that its permission level allows, or some of them by name.
+//! Which tools an agent is given, in the words of the command line.
 
-use aosk::abi::{Capabilities, Error, ErrorCode, Grant, PermissionLevel};
-use aosk::tools::{Registry, ToolError, kernel_calls};
+use aosk::abi::{Error, ErrorCode, PermissionLevel};
+use aosk::agent::{self, GrantError, Granted};
+use aosk::tools::{Registry, ToolError};
 use clap::ValueEnum;
 
 use crate::cli::Level;
-
-/// What an agent may do, and the tools that its model is offered.
-pub(crate) struct Granted {
-    pub(crate) tools: Vec<String>,
-    pub(crate) capabilities: Capabilities,
-}
-
-/// The names of the tools that a level allows, as a model is offered them, kernel calls last; those
-/// for tasks, which take part of each request, are not among them.
-pub(crate) fn offered(registry: &Registry, level: PermissionLevel) -> Vec<String> {
-    let mut all = allowed(registry, level);
-    all.retain(|name| !kernel_calls::TASKS.contains(&name.as_str()));
-    all
-}
-
-/// The names of all tools that a level allows.
-fn allowed(registry: &Registry, level: PermissionLevel) -> Vec<String> {
-    let calls = kernel_calls::specs().map(|spec| spec.name.as_str());
-    let names = registry.names().chain(calls);
-    names.filter(|name| allows(registry, level, name)).map(str::to_owned).collect()
-}
 
 /// What a level grants; with `named`, only these tools of it. With `tasks` those for tasks, too.
 pub(crate) fn choose(
@@ -34,36 +14,10 @@ pub(crate) fn choose(
     named: Option<&[String]>,
     tasks: bool,
 ) -> Result<Granted, Error> {
-    let capabilities = level.capabilities();
-    let all = allowed(registry, level);
-    let Some(named) = named else {
-        let tools = if tasks { all } else { offered(registry, level) };
-        return Ok(Granted { tools, capabilities });
-    };
-    registry.specs(named).map_err(|error| unknown(&error, &all))?;
-    for name in named {
-        if !allows(registry, level, name) {
-            return Err(too_much(registry, level, name));
-        }
-    }
-    let mut tools = named.to_vec();
-    if tasks {
-        let missing = kernel_calls::TASKS.iter().filter(|name| !named.iter().any(|n| n == *name));
-        tools.extend(missing.map(|name| (*name).to_owned()));
-    }
-    let granted = Grant::only(tools.iter().cloned());
-    Ok(Granted { tools, capabilities: Capabilities { tools: granted, ..capabilities } })
-}
-
-/// Whether a level allows a tool or a kernel call. Those of the calls that are about other agents, and
-/// the sleep that waits for them, are of use only to one that may start some; what is about the agent
-/// itself it always may.
-fn allows(registry: &Registry, level: PermissionLevel, name: &str) -> bool {
-    let may = level.capabilities();
-    match registry.traits(name) {
-        Some(traits) => traits.risk <= may.risk_max,
-        None => may.spawn || name == "finish" || kernel_calls::is_of_memory(name),
-    }
+    agent::choose(registry, level, named, tasks).map_err(|error| match error {
+        GrantError::Unknown { error, allowed } => unknown(&error, &allowed),
+        GrantError::TooMuch { name, needed } => too_much(level, &name, needed),
+    })
 }
 
 fn unknown(error: &ToolError, all: &[String]) -> Error {
@@ -83,18 +37,19 @@ fn unknown(error: &ToolError, all: &[String]) -> Error {
         .hint(format!("{guess}tools: {}", all.join(", ")))
 }
 
-fn too_much(registry: &Registry, level: PermissionLevel, name: &str) -> Error {
-    let levels = Level::value_variants();
-    let word = |level: &Level| {
-        level.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    };
-    let given = levels.iter().find(|known| PermissionLevel::from(**known) == level);
-    let given = given.map(word).unwrap_or_default();
-    let text = format!("choosing tools: an agent at level {given} may not use {name}");
+fn too_much(level: PermissionLevel, name: &str, needed: Option<PermissionLevel>) -> Error {
+    let text = format!("choosing tools: an agent at level {} may not use {name}", word(level));
     let error = Error::new(ErrorCode::Usage, text);
-    // From the least to the most, as they are declared.
-    match levels.iter().find(|level| allows(registry, PermissionLevel::from(**level), name)) {
+    match needed {
         Some(needed) => error.hint(format!("allow it with --permission {}", word(needed))),
         None => error,
     }
+}
+
+/// A level as the command line has it.
+fn word(level: PermissionLevel) -> String {
+    let given =
+        Level::value_variants().iter().find(|known| PermissionLevel::from(**known) == level);
+    let value = given.and_then(ValueEnum::to_possible_value);
+    value.map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 //! stdout is one JSON value.
 
 mod cli;
+mod client;
 mod command;
 mod config;
 mod fail;
@@ -17,7 +18,9 @@ mod setup;
 mod stop;
 mod term;
 
+use aosk::abi::Signal;
 use cli::{Cli, Command};
+use fail::Done;
 use stop::Stop;
 
 fn main() -> std::process::ExitCode {
@@ -42,6 +45,21 @@ fn main() -> std::process::ExitCode {
         Command::Logs(args) => command::logs::run(&cli.place, &args),
         Command::Mem(args) => command::mem::run(&cli.place, &args),
         Command::Audit(args) => command::audit::run(&cli.place, &args),
+        Command::Token(args) => command::token::run(&cli.place, &args),
+        Command::Serve(args) if args.print_openapi => Ok(command::serve::print_openapi()),
+        Command::Serve(args) => on_threads(|stop| command::serve::run(&cli.place, &args, stop)),
+        Command::Kill(args) => {
+            let signal = if args.now { Signal::Kill } else { Signal::Term };
+            asking(command::control::signal(&cli.place, args.pid, signal))
+        }
+        Command::Stop(args) => asking(command::control::signal(&cli.place, args.pid, Signal::Stop)),
+        Command::Cont(args) => asking(command::control::signal(&cli.place, args.pid, Signal::Cont)),
+        Command::Signal(args) => {
+            asking(command::control::signal(&cli.place, args.pid, args.signal.into()))
+        }
+        Command::Send(args) => asking(command::control::send(&cli.place, &args)),
+        Command::Renice(args) => asking(command::control::renice(&cli.place, &args)),
+        Command::Policy(args) => asking(command::control::policy(&cli.place, &args)),
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
         }
@@ -65,11 +83,20 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Logs(_)
         | Command::Mem(_)
         | Command::Audit(_)
+        | Command::Token(_)
+        | Command::Kill(_)
+        | Command::Stop(_)
+        | Command::Cont(_)
+        | Command::Signal(_)
+        | Command::Send(_)
+        | Command::Renice(_)
+        | Command::Policy(_)
         | Command::Demo(_) => {
             cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
         }
         // These read it, or need nothing of what can be set up.
         Command::Run(_)
+        | Command::Serve(_)
         | Command::Why(_)
         | Command::Trace(_)
         | Command::Bench(_)
@@ -81,13 +108,38 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
     }
 }
 
+/// Runs a command that asks a kernel that runs.
+fn asking(
+    work: impl Future<Output = Result<Done, aosk::abi::Error>>,
+) -> Result<Done, aosk::abi::Error> {
+    on_runtime(async |mut stop| stop.or(work).await)
+}
+
 /// Runs a command that needs the kernel. One thread is enough: the kernel is single-threaded by
 /// design, waiting for models takes no thread, and commits and commands have threads of their own.
 fn on_runtime<C, T>(command: impl FnOnce(Stop) -> C) -> Result<T, aosk::abi::Error>
 where
     C: Future<Output = Result<T, aosk::abi::Error>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    on(tokio::runtime::Builder::new_current_thread(), command)
+}
+
+/// Runs a command that answers others beside the kernel, which must not wait for one another.
+fn on_threads<C, T>(command: impl FnOnce(Stop) -> C) -> Result<T, aosk::abi::Error>
+where
+    C: Future<Output = Result<T, aosk::abi::Error>>,
+{
+    on(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+fn on<C, T>(
+    mut builder: tokio::runtime::Builder,
+    command: impl FnOnce(Stop) -> C,
+) -> Result<T, aosk::abi::Error>
+where
+    C: Future<Output = Result<T, aosk::abi::Error>>,
+{
+    let runtime = builder.enable_all().build();
     let runtime = runtime.map_err(|error| {
         aosk::abi::Error::new(aosk::abi::ErrorCode::Io, format!("starting the event loop: {error}"))
     })?;

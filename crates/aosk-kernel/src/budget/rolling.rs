@@ -7,12 +7,15 @@
 
 use std::collections::VecDeque;
 
-use aosk_abi::{Bounds, Limits, Millis, Resource, Scope, Spend, Timestamp};
+use aosk_abi::{Bounds, Limits, Millis, Resource, Scope, Spend, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 const PARTS: u64 = 120;
 
 const MINUTE: Millis = Millis::from_secs(60);
+/// How long something counts in the minute at most: what others use may do so for longer.
+const MINUTE_MAX: Millis = limits::RATE_RESET_MAX;
+
 const HOUR: Millis = Millis::from_secs(60 * 60);
 const DAY: Millis = Millis::from_secs(24 * 60 * 60);
 
@@ -35,9 +38,14 @@ impl Rolling {
         self.0.is_empty()
     }
 
+    /// How long a part of the span is.
+    fn part(span: Millis) -> u64 {
+        (span.0 / PARTS).max(1)
+    }
+
     /// When what is used at `at` counts no more.
     fn leaves(at: Timestamp, span: Millis) -> Timestamp {
-        let part = (span.0 / PARTS).max(1);
+        let part = Self::part(span);
         let end = (at.0 / part).saturating_add(1).saturating_mul(part);
         Timestamp(end).after(span)
     }
@@ -81,6 +89,21 @@ impl Rolling {
                 }
             }
             Err(at) => self.0.insert(at, (leaves, *amount)),
+        }
+    }
+
+    /// The first of what counts for longer than anything used until now does.
+    fn ahead(&self, now: Timestamp, longest: Millis) -> usize {
+        let last = Self::leaves(now, longest);
+        self.0.partition_point(|(leaves, _)| *leaves <= last)
+    }
+
+    /// Counts that as if it were used now.
+    fn set_right(&mut self, now: Timestamp, (span, longest): (Millis, Millis)) {
+        let ahead = self.0.drain(self.ahead(now, longest)..);
+        let amount = ahead.fold(Spend::default(), |sum, (_, amount)| sum.plus(&amount));
+        if amount != Spend::default() {
+            self.add(now, span, &amount);
         }
     }
 
@@ -135,6 +158,20 @@ impl Windows {
         ]
         .into_iter()
         .filter(|(_, _, bounds)| !bounds.is_unbounded())
+    }
+
+    /// Whether something counts for longer than anything used until now does: the clock was ahead when
+    /// it was used.
+    pub(crate) fn is_ahead(&self, now: Timestamp) -> bool {
+        let spans = [(&self.minute, MINUTE_MAX), (&self.hour, HOUR), (&self.day, DAY)];
+        spans.into_iter().any(|(rolling, longest)| rolling.ahead(now, longest) < rolling.0.len())
+    }
+
+    /// Counts what was used while the clock was ahead as if it were used now.
+    pub(crate) fn set_right(&mut self, now: Timestamp) {
+        self.minute.set_right(now, (MINUTE, MINUTE_MAX));
+        self.hour.set_right(now, (HOUR, HOUR));
+        self.day.set_right(now, (DAY, DAY));
     }
 
     /// Whether `amount` fits in every span; if not, the span that keeps it out for longest.
@@ -192,9 +229,12 @@ impl Windows {
         }
     }
 
-    /// Counts what is used by others until that time, as far as it is known, in the minute.
+    /// Counts what is used by others until that time, as far as it is known, in the minute: to the end
+    /// of the part in which that is.
     pub(crate) fn add_foreign(&mut self, now: Timestamp, until: Timestamp, amount: &Spend) {
-        self.minute.add_until(now, until, amount);
+        let part = Rolling::part(MINUTE);
+        let end = until.0.div_ceil(part).saturating_mul(part);
+        self.minute.add_until(now, Timestamp(end), amount);
     }
 
     /// What began at `started` and was counted as `held` took `actual`.
@@ -248,6 +288,20 @@ mod tests {
         used.correct(Timestamp(30_000), (Timestamp(100), MINUTE), &tokens(30), &tokens(50));
         assert_eq!(used.sum(Timestamp(60_499)), tokens(50));
         assert_eq!(used.sum(Timestamp(60_500)), tokens(20));
+    }
+
+    #[test]
+    fn what_others_use_is_kept_in_parts_and_counts_no_shorter() {
+        let mut used = Windows::default();
+        let last = limits::RATE_RESET_MAX.0;
+        for reset in 1..=last {
+            used.add_foreign(Timestamp::ZERO, Timestamp(reset), &tokens(1));
+        }
+        assert!(used.minute.0.len() <= 240, "{} entries", used.minute.0.len());
+        for now in 0..=last {
+            let counts = used.minute.sum(Timestamp(now)).tokens.0;
+            assert!((last - now..last - now + 500).contains(&counts), "{counts} at {now}");
+        }
     }
 
     proptest! {

@@ -67,6 +67,36 @@ fn a_route_by_weight_gives_by_weight() {
 }
 
 #[test]
+fn what_a_device_of_a_route_was_not_given_is_made_up_for_in_part() {
+    // By the weight of the lightest, however large the weights are.
+    for weights in [[1, 1], [100, 100], [3, 1], [7_000, 14_000]] {
+        let backends = [("a", weights[0]), ("b", weights[1])];
+        let mut devices = devices(&["a", "b"], &[("r", &backends, Choice::ByWeight)]);
+        let queue = devices.queue("r").expect("known");
+        for _ in 0..10_000 {
+            devices.started(queue, 0);
+        }
+        let mut on_b = 0;
+        while devices.backends(queue)[0] == 1 {
+            devices.started(queue, 1);
+            on_b += 1;
+        }
+        let heavier = u64::from(weights[1].div_ceil(weights[0]));
+        let most = u64::from(limits::ROUTE_DEBT_MAX) * heavier;
+        assert!((most..=most + heavier).contains(&on_b), "{weights:?}: {on_b}");
+        // From there on each has its share.
+        let mut given = [0_u32; 2];
+        for _ in 0..1_200 {
+            let first = devices.backends(queue)[0];
+            devices.started(queue, first);
+            given[first] += 1;
+        }
+        let share = weights.map(|weight| 1_200 * weight / (weights[0] + weights[1]));
+        assert!(given[0].abs_diff(share[0]) <= 2, "{weights:?}: {given:?}, not {share:?}");
+    }
+}
+
+#[test]
 fn a_route_to_nothing_is_no_name() {
     let devices = devices(&["a"], &[("r", &[("gone", 1)], Choice::InOrder)]);
     assert_eq!(devices.queue("r"), None);

@@ -8,7 +8,7 @@ use aosk_abi::{
 use crate::device::backoff;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
-use crate::process::{CancelKind, ModelCall, State, Termination, Wait};
+use crate::process::{Asked, CancelKind, ModelCall, State, Termination, Wait};
 use crate::scheduler::service;
 
 impl Kernel {
@@ -27,9 +27,10 @@ impl Kernel {
         let asked_to_end = matches!(process.termination, Termination::Asked { .. });
         let any_attempt = broken!(self, LateAnswerTaken);
         match process.state.inner() {
-            State::Running { call, held, .. }
+            State::Running { call, held, asked, .. }
                 if call.number == id.number && (call.attempt == attempt || any_attempt) =>
             {
+                let late = *asked == Asked::Late;
                 let (call, held, took) = (call.clone(), *held, cx.now.since(call.started));
                 match outcome {
                     ModelOutcome::Answered(reply) => {
@@ -46,10 +47,13 @@ impl Kernel {
                         let usage = failure.usage.unwrap_or_default();
                         self.failed(cx, id.pid, call, &held, &usage, failure);
                     }
-                    ModelOutcome::Cancelled if asked_to_end => {
-                        self.interrupted(cx, id.pid, &call, &held, &cut_off(&call));
+                    ModelOutcome::Cancelled { output } if asked_to_end => {
+                        self.interrupted(cx, id.pid, &call, &held, &cut_off(&call, *output));
                     }
-                    ModelOutcome::Cancelled => {
+                    ModelOutcome::Cancelled { output } if late => {
+                        self.too_late(cx, id.pid, call, &held, *output);
+                    }
+                    ModelOutcome::Cancelled { .. } => {
                         // Nobody asked for that; take it as a failure on the way.
                         let failure = Failure {
                             class: FailureClass::Transient,
@@ -372,20 +376,41 @@ impl Kernel {
         self.tell_termination(cx, pid);
     }
 
-    /// A call ran out of time: it is cut off and counts as failed on the way.
+    /// A call ran out of time. It is cut off, and what had come of its answer is told when that is
+    /// confirmed; it is given up if it is not.
     pub(crate) fn model_timed_out(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
-        let Some(process) = self.processes.get(pid) else {
+        let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
-        let State::Running { call, held, .. } = process.state.inner() else {
+        let asked_to_end = matches!(process.termination, Termination::Asked { .. });
+        let State::Running { call, held, deadline, slice_ends, asked } = process.state.inner_mut()
+        else {
             return;
         };
-        let (call, held) = (call.clone(), *held);
+        // One that was asked to end is cut off already.
+        if asked_to_end || *asked == Asked::Late {
+            let (call, held) = (call.clone(), *held);
+            self.too_late(cx, pid, call, &held, Tokens::ZERO);
+            return;
+        }
+        (*asked, *slice_ends) = (Asked::Late, None);
+        *deadline = cx.now.after(limits::CANCEL_GRACE);
         cx.fx.releases.push(aosk_abi::Release::Cancel {
             call: Self::call_id(pid, call.number),
             attempt: call.attempt,
         });
-        let usage = cut_off(&call);
+    }
+
+    /// A call that ran out of time counts as failed on the way.
+    fn too_late(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: ModelCall,
+        held: &Spend,
+        output: Tokens,
+    ) {
+        let usage = cut_off(&call, output);
         let failure = Failure {
             class: FailureClass::Transient,
             code: ErrorCode::ModelTimeout,
@@ -394,7 +419,7 @@ impl Kernel {
             retry_after: None,
             usage: None,
         };
-        self.failed(cx, pid, call, &held, &usage, &failure);
+        self.failed(cx, pid, call, held, &usage, &failure);
     }
 
     /// A call of an ended process no longer runs.
@@ -417,7 +442,7 @@ impl Kernel {
             let usage = match outcome {
                 ModelOutcome::Answered(reply) => Some(reply.usage),
                 ModelOutcome::Failed(failure) => failure.usage,
-                ModelOutcome::Cancelled => Some(cut_off(&call)),
+                ModelOutcome::Cancelled { output } => Some(cut_off(&call, *output)),
                 ModelOutcome::Yielded { usage, .. } => Some(call.used_so_far(usage)),
             };
             match usage {
@@ -482,7 +507,8 @@ fn charged(cx: &mut Ctx<'_>, pid: Pid, number: u32, spend: Spend) {
     }
 }
 
-/// What is charged for a call that was cut off: its input, which the provider has read.
-fn cut_off(call: &ModelCall) -> Usage {
-    Usage { input_uncached: call.input, estimated: true, ..Usage::default() }
+/// What is charged for a call that was cut off: its input, which the provider has read, and what of
+/// its answer had come.
+fn cut_off(call: &ModelCall, output: Tokens) -> Usage {
+    Usage { input_uncached: call.input, output, estimated: true, ..Usage::default() }
 }

@@ -9,8 +9,8 @@ use aosk_abi::{
 };
 
 use super::{
-    CancelKind, Cancelling, Cause, Guard, LogDigest, LogPage, Memory, Process, Spec, State, Stats,
-    Termination, ToolPhase, ToolWait, Wait,
+    Asked, CancelKind, Cancelling, Cause, Guard, LogDigest, LogPage, Memory, Process, Spec, State,
+    Stats, Termination, ToolPhase, ToolWait, Wait,
 };
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -33,6 +33,7 @@ impl Kernel {
                 return Err(Error::new(ErrorCode::BadSyscall, what));
             }
             spec.budget = self.group(cx, &wanted.group)?;
+            spec.group.clone_from(&wanted.group);
         }
         let child = Spend { children: 1, ..Spend::default() };
         self.budgets.charge(spec.budget, &child).map_err(|lack| {
@@ -128,6 +129,7 @@ impl Kernel {
             depth: 0,
             capabilities: wanted.capabilities.clone(),
             budget: ROOT,
+            group: String::new(),
             spawned: cx.now,
         };
         let mut priority = wanted.priority;
@@ -146,6 +148,7 @@ impl Kernel {
             }
             spec.depth = parent.spec.depth.saturating_add(1);
             spec.budget = parent.spec.budget;
+            spec.group.clone_from(&parent.spec.group);
             // A child is at most as urgent and as mighty as its parent.
             if !broken!(self, UrgencyAmplified) {
                 priority = priority.max(parent.priority);
@@ -254,9 +257,12 @@ impl Kernel {
         let was = if let State::Stopped { was } = was { *was } else { was };
         let deadline = cx.now.after(limits::CANCEL_GRACE);
         match was {
-            State::Running { call, held, .. } => {
+            State::Running { call, held, asked, .. } => {
                 let (number, attempt) = (call.number, call.attempt);
-                cx.fx.releases.push(Release::Cancel { call: Self::call_id(pid, number), attempt });
+                if asked != Asked::Late {
+                    let call = Self::call_id(pid, number);
+                    cx.fx.releases.push(Release::Cancel { call, attempt });
+                }
                 self.model_call_abandoned(cx, pid, number);
                 vec![Cancelling {
                     number,

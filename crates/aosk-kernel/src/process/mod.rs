@@ -43,6 +43,10 @@ pub struct Spec {
     pub capabilities: Capabilities,
     /// The budget node it spends from.
     pub budget: BudgetId,
+    /// The tenant or group that it belongs to; empty if none. That of its node of the budget tree, which
+    /// is gone when the process is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// When it was started.
     pub spawned: Timestamp,
 }
@@ -194,14 +198,14 @@ pub enum State {
         call: ModelCall,
         /// What is reserved for it at every budget node up the tree.
         held: Spend,
-        /// When the attempt is given up.
+        /// When it is cut off, and once it was, when it is given up.
         deadline: Timestamp,
-        /// When it is looked at whether it should yield; none if it never is, or was asked to.
+        /// When it is looked at whether it should yield; none if it never is, or was asked to end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slice_ends: Option<Timestamp>,
-        /// Whether it was asked to give up its slot.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        yielding: bool,
+        /// Whether it was asked to end before it is done.
+        #[serde(default, skip_serializing_if = "Asked::is_nothing")]
+        asked: Asked,
     },
     /// It waits.
     Waiting {
@@ -229,6 +233,26 @@ pub enum State {
         /// What it leaves.
         result: Option<Hash>,
     },
+}
+
+/// Whether a call was asked to end before it is done.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// It was not.
+    #[default]
+    Nothing,
+    /// To give up its slot.
+    Yield,
+    /// To stop, as it was not answered in time. It keeps its slot until that is confirmed.
+    Late,
+}
+
+impl Asked {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// What a waiting process waits for.

@@ -5,7 +5,7 @@ use aosk_abi::{
     limits,
 };
 
-use super::{Cause, Process, State, Termination, Wait};
+use super::{Asked, Cause, Process, State, Termination, Wait};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 
@@ -93,7 +93,9 @@ impl Kernel {
             State::Waiting {
                 on: Wait::Child { .. } | Wait::Message { .. } | Wait::Timer { .. },
             } => None,
-            State::Running { call, .. } => {
+            // Its end is waited for already.
+            State::Running { asked: Asked::Late, .. } => return false,
+            State::Running { call, asked: Asked::Nothing | Asked::Yield, .. } => {
                 let (call, attempt) = (Self::call_id(pid, call.number), call.attempt);
                 cx.fx.releases.push(Release::Cancel { call, attempt });
                 return false;

@@ -86,6 +86,11 @@ pub(crate) const DEFAULT: &dyn Policy = &fair::Fair;
 const POLICIES: &[&dyn Policy] =
     &[&fair::Fair, &priority::Priority, &round_robin::RoundRobin, &fifo::Fifo];
 
+/// The names of all policies.
+pub fn policy_names() -> impl Iterator<Item = &'static str> {
+    POLICIES.iter().map(|policy| policy.name())
+}
+
 /// The policy of this name.
 ///
 /// # Errors

@@ -395,7 +395,7 @@ fn the_wall_time_of_the_root_begins_at_each_boot() {
 
 #[test]
 fn a_completion_that_comes_in_the_first_batch_after_a_crash_is_late() {
-    for outcome in [ModelOutcome::Cancelled, ModelOutcome::Failed(transient())] {
+    for outcome in [cancelled(), ModelOutcome::Failed(transient())] {
         let mut s = scene("running");
         s.batch(|s| {
             s.crash();

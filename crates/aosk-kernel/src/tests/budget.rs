@@ -334,7 +334,7 @@ fn the_end_of_wall_time_cuts_off_a_call() {
     s.step(a, think("m"));
     s.forget();
     s.after(30_000);
-    s.model_done_of(a, 1, 1, ModelOutcome::Cancelled);
+    s.model_done_of(a, 1, 1, cancelled());
     s.expect(&expect![[r#"
         30s tick
             * node budget.expired b2
@@ -347,6 +347,25 @@ fn the_end_of_wall_time_cuts_off_a_call() {
 }
 
 #[test]
+fn what_had_come_of_an_answer_that_is_cut_off_is_charged() {
+    for how in ["wall", "term", "kill"] {
+        let mut s = Script::new(config());
+        let limits = Limits { wall: Some(Millis::from_secs(30)), ..Limits::default() };
+        let a = s.spawn(with_limits("a", limits));
+        s.step(a, think("m"));
+        match how {
+            "wall" => s.after(30_000),
+            "term" => drop(s.signal(a, Signal::Term)),
+            _ => drop(s.signal(a, Signal::Kill)),
+        }
+        s.model_done_of(a, 1, 1, ModelOutcome::Cancelled { output: Tokens(40) });
+        let used = "used 50 tokens, 1 calls, 90 micro-dollars, 1 steps, 1 children; reserved nothing; \
+                    overdraft nothing";
+        assert_eq!(node(s.root()), used, "{how}");
+    }
+}
+
+#[test]
 fn a_node_goes_with_its_last_member() {
     let mut s = Script::new(config());
     let a = s.spawn(with_limits("a", tokens(1_000)));
@@ -355,7 +374,7 @@ fn a_node_goes_with_its_last_member() {
     assert_eq!(nodes(&s), [ROOT, BudgetId(2), BudgetId(3)]);
     s.step(b, think("m"));
     s.signal(b, Signal::Kill);
-    s.model_done_of(b, 1, 1, ModelOutcome::Cancelled);
+    s.model_done_of(b, 1, 1, cancelled());
     // A zombie is a member still.
     assert_eq!(nodes(&s), [ROOT, BudgetId(2), BudgetId(3)]);
     s.step(a, wait(None, None));

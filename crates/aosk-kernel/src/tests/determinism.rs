@@ -78,7 +78,7 @@ fn make(s: &mut Script, what: u8, whom: u8, how: u8) {
                         ErrorCode::ModelRateLimited,
                         Some(u64::from(how)),
                     )),
-                    2 => ModelOutcome::Cancelled,
+                    2 => cancelled(),
                     _ => answer(usage(u64::from(how), 20)),
                 };
                 s.model_done_of(
@@ -106,7 +106,7 @@ fn make(s: &mut Script, what: u8, whom: u8, how: u8) {
                     let (number, attempt) = (call.number, call.attempt);
                     match call.kind {
                         crate::process::CancelKind::Model { .. } => {
-                            s.model_done_of(pid, number, attempt, ModelOutcome::Cancelled);
+                            s.model_done_of(pid, number, attempt, cancelled());
                         }
                         crate::process::CancelKind::Tool => {
                             s.tool_done_of(pid, number, attempt, ToolOutcome::Cancelled);

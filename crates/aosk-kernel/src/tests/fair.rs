@@ -333,3 +333,20 @@ fn no_tenant_waits_for_ever_for_those_who_come_anew() {
     let before = newcomers_before(&mut s, patient);
     assert!((90..130).contains(&before), "{before}");
 }
+
+/// The node of a group outlives its processes, but that of a process does not; so each says itself
+/// where it belongs, also when all else of it is gone.
+#[test]
+fn a_process_and_those_under_it_know_their_group() {
+    let mut s = Script::new(config());
+    let a = s.spawn(in_group("a", "acme/research"));
+    let b = s.child(a, spec("b"));
+    let c = s.spawn(spec("c"));
+    let groups = |kernel: &crate::Kernel| {
+        [a, b, c].map(|pid| kernel.process(pid).expect("lives").spec.group.clone())
+    };
+    let expected = ["acme/research", "acme/research", ""];
+    assert_eq!(groups(&s.kernel), expected);
+    let restored = crate::Kernel::restore(s.kernel.config.clone(), &s.image());
+    assert_eq!(groups(&restored.expect("rows are whole")), expected);
+}

@@ -128,7 +128,7 @@ fn a_process_that_exits_asks_its_children_to_end_and_waits_for_them() {
     s.step(b, sleep(100)); // is told, does not obey
     s.step(b, sleep(100));
     s.after(10_000); // b is killed, and d with it
-    s.model_done_of(d, 1, 1, aosk_abi::ModelOutcome::Cancelled);
+    s.model_done_of(d, 1, 1, cancelled());
     s.expect(&expect![[r#"
         0s p1#3 exit finished with a result
             p3#2 <- terminated

@@ -7,8 +7,8 @@ use aosk_abi::{
 use expect_test::expect;
 
 use super::script::*;
-use crate::Config;
 use crate::memory::{replacement, rules};
+use crate::{Choice, Config, Route};
 
 /// The kind and the tokens of the pages of one message.
 pub(super) type Pages<'a> = &'a [(PageKind, u32)];
@@ -425,6 +425,36 @@ fn a_cache_that_is_missed_is_told_with_the_reason() {
         * p1 cache.missed p1.c2 Expired 0 of 5010
 
         * p1 cache.missed p1.c2 Provider 2961 of 5010"#]]
+    .assert_eq(&all.join("\n"));
+}
+
+#[test]
+fn behind_a_route_a_miss_is_of_the_device_that_was_asked() {
+    let mut config = config();
+    for model in config.models.values_mut() {
+        model.cache = rules("anthropic5m").expect("there are some");
+    }
+    let route = |choice, names: &[&str]| Route {
+        backends: names.iter().map(|name| ((*name).to_owned(), 1)).collect(),
+        choice,
+    };
+    config.routes.insert("turns".to_owned(), route(Choice::ByWeight, &["m", "n"]));
+    config.routes.insert("alone".to_owned(), route(Choice::InOrder, &["m"]));
+    let told = |first: &str, second: &str| {
+        let mut s = Script::new(config.clone());
+        let a = s.spawn(spec("a"));
+        reads(&mut s, a, first, &[], 0);
+        s.forget();
+        reads(&mut s, a, second, &[], 0);
+        let transcript = s.take();
+        let missed = transcript.lines().find(|line| line.contains("cache.missed"));
+        missed.map(|line| line.trim().to_owned()).unwrap_or_default()
+    };
+    let all = [told("turns", "turns"), told("m", "alone"), told("alone", "n")];
+    expect![[r#"
+        * p1 cache.missed p1.c2 Model 0 of 5010
+        * p1 cache.missed p1.c2 Provider 0 of 5010
+        * p1 cache.missed p1.c2 Model 0 of 5010"#]]
     .assert_eq(&all.join("\n"));
 }
 

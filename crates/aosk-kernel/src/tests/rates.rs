@@ -354,6 +354,48 @@ fn those_who_wait_behind_one_who_asks_ask_too() {
     assert_eq!(s.take().matches("budget.asked").count(), 2);
 }
 
+/// The clock is set back by so much before the next kernel begins.
+fn set_back(s: &mut Script, by: Millis) {
+    s.now = aosk_abi::Timestamp(s.now.0 - by.0);
+    s.crash();
+}
+
+#[test]
+fn a_clock_that_was_ahead_holds_no_call_back_beyond_the_span() {
+    let year = Millis::from_secs(365 * 24 * 3_600);
+    let mut s = Script::new(model(calls(2)));
+    s.after(year.0 + 1);
+    let pids = ready(&mut s, 3);
+    report(&mut s, gauge(2, 0, 60), None);
+    s.answer(pids[0], 10, 1);
+    set_back(&mut s, year);
+    let boot = s.now;
+    assert_eq!(s.word(pids[2]), "ready", "what was used counts");
+    s.until_due();
+    assert!(s.now.since(boot) <= Millis(60_500), "{:?}", s.now.since(boot));
+    assert_eq!(s.word(pids[2]), "running");
+}
+
+#[test]
+fn who_waits_for_a_budget_does_not_wait_for_a_clock_that_was_ahead() {
+    let year = Millis::from_secs(365 * 24 * 3_600);
+    let per_hour = Bounds { calls: Some(1), ..Bounds::default() };
+    let limits = Limits { per_hour, ..Limits::default() };
+    let mut s = Script::new(model(Rates::default()));
+    s.after(year.0 + 1);
+    let pid = s.spawn(with_limits("a", limits));
+    s.step(pid, think("m"));
+    s.answer(pid, 10, 1);
+    s.step(pid, think("m"));
+    assert_eq!(s.word(pid), "quota");
+    set_back(&mut s, year);
+    let boot = s.now;
+    assert_eq!(s.word(pid), "quota", "what was used counts");
+    s.until_due();
+    assert!(s.now.since(boot) <= Millis::from_secs(3_630), "{:?}", s.now.since(boot));
+    assert_eq!(s.word(pid), "running");
+}
+
 /// Nobody else waits for a day because one call is dear.
 #[test]
 fn who_has_no_money_left_for_the_day_holds_up_nobody() {

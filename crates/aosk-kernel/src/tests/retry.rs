@@ -131,10 +131,13 @@ fn a_call_that_is_not_answered_in_time_is_cut_off_and_made_again() {
     s.forget();
     s.after(59_999);
     s.after(1);
-    // The provider has read the input, so it is charged.
+    assert_eq!(s.word(a), "running", "it has its slot until its end is confirmed");
+    s.after(20);
+    s.model_done(a, ModelOutcome::Cancelled { output: Tokens(7) });
+    // The provider has read the input and written this much, so it is charged.
     assert_eq!(
         node(s.budget(a)),
-        "used 10 tokens, 10 micro-dollars, 1 children; reserved nothing; overdraft nothing"
+        "used 17 tokens, 24 micro-dollars, 1 children; reserved nothing; overdraft nothing"
     );
     s.until_due();
     // The first attempt ends after all; nobody listens.
@@ -143,22 +146,73 @@ fn a_call_that_is_not_answered_in_time_is_cut_off_and_made_again() {
     s.expect(&expect![[r#"
         59.999s tick
         60s tick
-            * p1 model.charged p1.c1 10 tokens, 10 micro-dollars
-            * p1 model.retried p1.c1/1 model.timeout again in 477 ms
             cancel p1.c1/1
-        60.477s tick
+        60.020s tick
+        60.020s p1.c1/1 cancelled
+            * p1 model.charged p1.c1 17 tokens, 24 micro-dollars
+            * p1 model.retried p1.c1/1 model.timeout again in 477 ms
+        60.497s tick
             think p1.c1/2 m with 1 pages
-        60.477s p1.c1/1 answered
-        60.477s p1.c1/2 answered
+        60.497s p1.c1/1 answered
+        60.497s p1.c1/2 answered
             * p1 model.answered p1.c1 @1 used 10+20 for $0.000050
             p1#2 <- answered @1 Stop
     "#]]);
     assert_eq!(s.kernel.ignored(), 1);
     assert_eq!(
         node(s.budget(a)),
-        "used 40 tokens, 1 calls, 60 micro-dollars, 1 steps, 1 children; reserved nothing; \
+        "used 47 tokens, 1 calls, 74 micro-dollars, 1 steps, 1 children; reserved nothing; \
          overdraft nothing"
     );
+}
+
+#[test]
+fn a_late_call_is_given_up_if_nothing_is_heard_of_its_end() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    s.step(a, think("m"));
+    s.after(60_000);
+    s.crash();
+    s.after(60_000);
+    s.forget();
+    s.after(limits::CANCEL_GRACE.0 - 1);
+    s.after(1);
+    s.expect(&expect![[r#"
+        124.999s tick
+        125s tick
+            * p1 model.charged p1.c1 10 tokens, 10 micro-dollars
+            * p1 model.retried p1.c1/1 model.timeout again in 477 ms
+    "#]]);
+    assert_eq!(s.word(a), "backoff");
+    // What the last kernel's attempt used nobody knows.
+    assert_eq!(s.process(a).stats.input, Tokens(10));
+}
+
+#[test]
+fn an_answer_that_comes_before_the_end_of_a_late_call_is_taken() {
+    let mut s = Script::new(config());
+    let a = s.spawn(spec("a"));
+    s.step(a, think("m"));
+    s.after(60_000);
+    s.answer(a, 10, 20);
+    assert_eq!((s.word(a), s.process(a).stats.spend.calls), ("program", 1));
+}
+
+#[test]
+fn a_late_call_is_cut_off_once_whatever_becomes_of_its_process() {
+    for signal in [Signal::Term, Signal::Kill] {
+        let mut s = Script::new(config());
+        let a = s.spawn(spec("a"));
+        s.step(a, think("m"));
+        s.after(60_000);
+        s.forget();
+        s.signal(a, signal);
+        assert!(!s.take().contains("cancel p1"), "{signal:?}");
+        s.model_done_of(a, 1, 1, ModelOutcome::Cancelled { output: Tokens(7) });
+        let used = "used 17 tokens, 1 calls, 24 micro-dollars, 1 steps, 1 children; reserved \
+                    nothing; overdraft nothing";
+        assert_eq!(node(s.root()), used, "{signal:?}");
+    }
 }
 
 #[test]
@@ -192,7 +246,7 @@ fn a_cancellation_nobody_asked_for_is_a_failure_on_the_way() {
     let a = s.spawn(spec("a"));
     s.step(a, think("m"));
     s.forget();
-    s.model_done(a, ModelOutcome::Cancelled);
+    s.model_done(a, cancelled());
     s.expect(&expect![[r#"
         0s p1.c1/1 cancelled
             * p1 model.retried p1.c1/1 model.cancelled again in 477 ms
@@ -235,7 +289,7 @@ fn a_device_that_keeps_failing_is_left_alone_and_then_tried_with_one_call() {
     s.signal(Pid(1), Signal::Kill);
     s.signal(Pid(2), Signal::Kill);
     if s.kernel.process(Pid(2)).is_some() {
-        s.model_done_of(Pid(2), 1, 4, ModelOutcome::Cancelled);
+        s.model_done_of(Pid(2), 1, 4, cancelled());
     }
     s.step(Pid(3), think("n"));
     s.step(Pid(4), think("n"));
@@ -346,7 +400,7 @@ fn a_probe_that_is_cancelled_lets_the_next_one_try() {
     assert_eq!(circuit(&s), Circuit::HalfOpen);
     s.signal(Pid(3), Signal::Kill);
     assert_eq!(s.word(Pid(4)), "ready");
-    s.model_done_of(Pid(3), 1, 1, ModelOutcome::Cancelled);
+    s.model_done_of(Pid(3), 1, 1, cancelled());
     assert_eq!(s.word(Pid(4)), "running");
     assert_eq!(circuit(&s), Circuit::HalfOpen);
 }

@@ -160,7 +160,7 @@ fn a_slot_is_passed_on_when_its_holder_is_killed() {
     s.signal(Pid(1), aosk_abi::Signal::Kill);
     // The call may still run: its slot is free when the device confirms.
     assert_eq!(s.running(), None);
-    s.model_done_of(Pid(1), 1, 1, aosk_abi::ModelOutcome::Cancelled);
+    s.model_done_of(Pid(1), 1, 1, cancelled());
     assert_eq!(s.running(), Some(Pid(2)));
 }
 

@@ -195,6 +195,11 @@ pub(super) fn answer(usage: Usage) -> ModelOutcome {
     ModelOutcome::Answered(Box::new(ModelReply { body, usage, finish: FinishReason::Stop }))
 }
 
+/// It was cancelled before anything of an answer came.
+pub(super) fn cancelled() -> ModelOutcome {
+    ModelOutcome::Cancelled { output: Tokens::ZERO }
+}
+
 pub(super) fn transient() -> Failure {
     failure(FailureClass::Transient, ErrorCode::ModelServer, None)
 }
@@ -362,7 +367,7 @@ impl Script {
         let how = match &outcome {
             ModelOutcome::Answered(_) => "answered",
             ModelOutcome::Failed(_) => "failed",
-            ModelOutcome::Cancelled => "cancelled",
+            ModelOutcome::Cancelled { .. } => "cancelled",
             ModelOutcome::Yielded { .. } => "yielded",
         };
         self.in_flight.remove(&(call, attempt));

@@ -14,7 +14,7 @@ fn term_is_heard_where_a_process_can_hear() {
         // Those that have something in flight hear of it when that has ended.
         match word {
             "program" => s.step(IT, think("m")),
-            "running" => s.model_done_of(IT, 1, 1, ModelOutcome::Cancelled),
+            "running" => s.model_done_of(IT, 1, 1, cancelled()),
             "tool" => {
                 for number in 1..=3 {
                     s.tool_returns(IT, number, "ok");
@@ -108,7 +108,7 @@ fn term_is_heard_where_a_process_can_hear() {
 fn a_call_that_term_cuts_off_is_charged_for_its_input() {
     let mut s = scene("running");
     s.signal(IT, Signal::Term);
-    s.model_done_of(IT, 1, 1, ModelOutcome::Cancelled);
+    s.model_done_of(IT, 1, 1, cancelled());
     let spend = s.process(IT).stats.spend;
     assert_eq!((spend.tokens, spend.calls, spend.steps), (Tokens(10), 1, 1));
     assert!(s.budget(IT).reserved == Spend::default());
@@ -289,7 +289,7 @@ fn a_cancelled_model_call_is_charged_by_how_it_ends() {
     };
     // Cut off: the input was read. Answered after all: what it used. Failed: nothing.
     assert_eq!(
-        confirm(ModelOutcome::Cancelled),
+        confirm(cancelled()),
         "used 10 tokens, 1 calls, 10 micro-dollars, 1 steps, 2 children; reserved nothing; \
          overdraft nothing"
     );

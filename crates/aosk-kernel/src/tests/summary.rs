@@ -161,7 +161,7 @@ fn signals_hold_while_a_summary_is_made() {
     let a = asked(&mut s);
     s.forget();
     s.signal(a, Signal::Term);
-    s.model_done(a, ModelOutcome::Cancelled);
+    s.model_done(a, cancelled());
     s.expect(&expect![[r#"
         0s operator signals p1 Term
             * p1 process.signalled Term
@@ -187,6 +187,7 @@ fn signals_hold_while_a_summary_is_made() {
     let mut s = Script::new(summarising());
     let a = asked(&mut s);
     s.until_due();
+    s.model_done(a, cancelled());
     assert_eq!(s.word(a), "backoff");
     s.until_due();
     assert_eq!(window(&s).summarise, Some(Tokens(125)));

@@ -114,7 +114,7 @@ fn late_duplicate_and_unknown_completions_change_nothing() {
     s.model_done_of(a, 1, 2, done()); // an attempt that is not running
     s.model_done_of(a, 2, 1, done()); // a call that was not made
     s.model_done_of(b, 1, 1, done()); // a call of the other class
-    s.model_done_of(Pid(9), 1, 1, ModelOutcome::Cancelled); // a process that never was
+    s.model_done_of(Pid(9), 1, 1, cancelled()); // a process that never was
     s.tool_done_of(b, 1, 1, returned()); // twice
     s.tool_done_of(b, 2, 2, returned()); // an attempt that is not running
     s.tool_done_of(b, 3, 1, ToolOutcome::Cancelled); // a call that was not made

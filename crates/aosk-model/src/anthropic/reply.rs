@@ -206,6 +206,7 @@ impl Assembly {
             (Some(Block::ToolUse { fragments, .. }), Some(json), _) => {
                 fragments.push_str(&json.0);
                 self.bytes += json.0.len();
+                cx.tell_arguments(&json.0);
             }
             (Some(Block::Thinking { signature, .. }), _, Some(more)) => {
                 signature.push_str(&more.0);

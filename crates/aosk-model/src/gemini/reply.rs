@@ -144,6 +144,7 @@ impl Assembly {
         self.order.called(signature);
         let index = self.calls.len();
         cx.tell(|| Delta::ToolCall { index, name: name.clone() });
+        cx.tell_arguments(&arguments);
         self.calls.push(ToolUse { id, name, arguments });
     }
 

@@ -140,11 +140,20 @@ fn an_answer_goes_back_with_its_signatures_in_their_places() {
     let message = reply.body.message().as_ref().clone();
     assert_eq!(message.text(), "日本");
     assert_eq!(message.tool_calls(), [call("call_p7_3_0", r#"{"at": "x"}"#), call("f7", "{}")]);
-    use crate::Delta::{Reasoning, Text, ToolCall};
+    use crate::Delta::{Arguments, Reasoning, Text, ToolCall};
     let tool = |index| ToolCall { index, name: "look".into() };
+    let of = |more: &str| Arguments(more.into());
     assert_eq!(
         deltas.into_inner().expect("not poisoned"),
-        [Reasoning("hm".into()), Text("日".into()), Text("本".into()), tool(0), tool(1)]
+        [
+            Reasoning("hm".into()),
+            Text("日".into()),
+            Text("本".into()),
+            tool(0),
+            of(r#"{"at": "x"}"#),
+            tool(1),
+            of("{}")
+        ]
     );
     assert_eq!(
         contents(vec![Message::user("go"), message], SIGNED)[1]["parts"],

@@ -177,20 +177,22 @@ impl Assembly {
                     cx.tell(|| Delta::ToolCall { index: at, name: name.to_owned() });
                 }
                 call.arguments.push_str(&arguments);
+                cx.tell_arguments(&arguments);
             }
             Some(_) | None => {
                 let at = self.calls.len();
                 // Many calls without any text are bounded too.
                 self.bytes += size_of::<ToolUse>();
                 self.places.extend(fragment.index.map(|index| (index, at)));
+                if !name.is_empty() {
+                    cx.tell(|| Delta::ToolCall { index: at, name: name.to_owned() });
+                }
+                cx.tell_arguments(&arguments);
                 self.calls.push(ToolUse {
                     id: id.to_owned(),
                     name: name.to_owned(),
                     arguments: arguments.into_owned(),
                 });
-                if !name.is_empty() {
-                    cx.tell(|| Delta::ToolCall { index: at, name: name.to_owned() });
-                }
             }
         }
     }
@@ -218,6 +220,9 @@ impl Assembly {
             }
         }
         call.arguments.push_str(&arguments);
+        if self.calls.is_empty() {
+            cx.tell_arguments(&arguments);
+        }
     }
 
     /// An answer must have begun. Some servers never say why it ends, but do say that it does.

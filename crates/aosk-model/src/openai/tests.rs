@@ -235,7 +235,9 @@ fn the_older_form_of_a_call_is_one_call() {
     let on_delta = |delta| deltas.lock().expect("not poisoned").push(delta);
     outcome(&chunks, Some(&on_delta)).expect("an answer");
     let shown = deltas.into_inner().expect("not poisoned");
-    assert_eq!(shown, [Delta::ToolCall { index: 0, name: "look".into() }]);
+    let arguments = |piece: &str| Delta::Arguments(piece.into());
+    let look = Delta::ToolCall { index: 0, name: "look".into() };
+    assert_eq!(shown, [look, arguments(r#"{"a":"#), arguments("1}")]);
     // Whole.
     let whole = r#"{"choices":[{"message":{"content":null,"function_call":{"name":"look","arguments":"{}"}},"finish_reason":"function_call"}]}"#;
     assert_eq!(calls(&[whole]), triples(&[("call_p7_3_0", "look", "{}")]));

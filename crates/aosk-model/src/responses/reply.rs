@@ -101,7 +101,7 @@ impl exchange::Assembly for Assembly {
             Some("response.reasoning_text.delta" | "response.reasoning_summary_text.delta") => {
                 self.add_reasoning(id, delta, cx);
             }
-            Some("response.function_call_arguments.delta") => self.add_arguments(id, delta),
+            Some("response.function_call_arguments.delta") => self.add_arguments(id, delta, cx),
             Some("response.completed" | "response.incomplete" | "response.failed") => {
                 if let Some(raw) = event.response {
                     let raw = raw.get().as_bytes();
@@ -288,11 +288,12 @@ impl Assembly {
         }
     }
 
-    fn add_arguments(&mut self, id: &str, more: &str) {
+    fn add_arguments(&mut self, id: &str, more: &str, cx: &Context<'_>) {
         let at = self.place(id, |kind| matches!(kind, Kind::Call(_)), Kind::call);
         if let Some(Item { kind: Kind::Call(call), .. }) = self.items.get_mut(at) {
             call.arguments.push_str(more);
             self.bytes += more.len();
+            cx.tell_arguments(more);
         }
     }
 

@@ -140,11 +140,21 @@ fn an_answer_goes_back_as_it_came() {
     let message = reply.body.message().as_ref().clone();
     assert_eq!(message.text(), "日本");
     assert_eq!(message.tool_calls(), [call("call_1", "{\"at\": 1}"), call("call_2", "{}")]);
-    use crate::Delta::{Reasoning, Text, ToolCall};
+    use crate::Delta::{Arguments, Reasoning, Text, ToolCall};
     let tool = |index| ToolCall { index, name: "look".into() };
+    let of = |more: &str| Arguments(more.into());
     assert_eq!(
         deltas.into_inner().expect("not poisoned"),
-        [Reasoning("hm".into()), Text("日".into()), Text("本".into()), tool(0), tool(1)]
+        [
+            Reasoning("hm".into()),
+            Text("日".into()),
+            Text("本".into()),
+            tool(0),
+            tool(1),
+            of("{\"at\""),
+            of("{}"),
+            of(": 1}")
+        ]
     );
     assert_eq!(
         input(vec![message]),

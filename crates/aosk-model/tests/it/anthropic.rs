@@ -117,7 +117,9 @@ async fn a_stream_is_the_same_however_it_is_cut() {
             [
                 Delta::Text("日".into()),
                 Delta::ToolCall { index: 0, name: "calculator".into() },
+                Delta::Arguments(r#"{"expression":"#.into()),
                 Delta::Text("本".into()),
+                Delta::Arguments("1}".into()),
             ]
         );
     }

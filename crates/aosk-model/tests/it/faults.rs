@@ -298,7 +298,7 @@ async fn an_endless_stream_is_cut_off() {
                 format.name
             );
             let shown = deltas.iter().map(|delta| match delta {
-                Delta::Text(text) | Delta::Reasoning(text) => text.len(),
+                Delta::Text(text) | Delta::Reasoning(text) | Delta::Arguments(text) => text.len(),
                 Delta::ToolCall { .. } => 0,
             });
             assert!(shown.sum::<usize>() <= 240_000, "{}", format.name);

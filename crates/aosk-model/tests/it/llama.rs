@@ -100,7 +100,7 @@ async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
         .iter()
         .map(|delta| match delta {
             Delta::Text(text) => text.as_str(),
-            Delta::Reasoning(_) | Delta::ToolCall { .. } => "",
+            Delta::Reasoning(_) | Delta::ToolCall { .. } | Delta::Arguments(_) => "",
         })
         .collect();
     assert_eq!(shown, again.body.message().text());
@@ -135,7 +135,7 @@ async fn a_real_server_goes_on_from_what_was_begun() {
         let text = reply.expect("answers").body.message().text();
         let shown = deltas.iter().map(|delta| match delta {
             Delta::Text(text) => text.as_str(),
-            Delta::Reasoning(_) | Delta::ToolCall { .. } => "",
+            Delta::Reasoning(_) | Delta::ToolCall { .. } | Delta::Arguments(_) => "",
         });
         assert_eq!(shown.collect::<String>(), text);
         text

@@ -122,6 +122,7 @@ async fn a_stream_is_the_same_however_it_is_cut() {
             }
         );
         let tool = |index| Delta::ToolCall { index, name: "calculator".into() };
+        let arguments = |piece: &str| Delta::Arguments(piece.into());
         assert_eq!(
             deltas,
             [
@@ -129,7 +130,11 @@ async fn a_stream_is_the_same_however_it_is_cut() {
                 Delta::Text("日".into()),
                 Delta::Text("本".into()),
                 tool(0),
-                tool(1)
+                arguments("{"),
+                arguments("\"expression\":"),
+                tool(1),
+                arguments("{}"),
+                arguments("\"1+1\"}"),
             ]
         );
         let body = server.request().await;
@@ -275,7 +280,7 @@ async fn an_endless_answer_is_cut_off() {
             .iter()
             .map(|delta| match delta {
                 Delta::Text(text) => text.len(),
-                Delta::Reasoning(_) | Delta::ToolCall { .. } => 0,
+                Delta::Reasoning(_) | Delta::ToolCall { .. } | Delta::Arguments(_) => 0,
             })
             .sum();
         assert!(shown <= 560_000, "{shown}");

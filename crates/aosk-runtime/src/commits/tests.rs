@@ -10,7 +10,7 @@ use super::*;
 
 const KEPT: Result<Head, StoreError> = Ok(Head { length: 1, hash: Hash::ZERO });
 
-fn poll(waiting: std::pin::Pin<&mut impl Future<Output = Result<(), Error>>>) -> Poll<bool> {
+fn poll(waiting: std::pin::Pin<&mut impl Future<Output = Result<Head, Error>>>) -> Poll<bool> {
     waiting.poll(&mut Context::from_waker(Waker::noop())).map(|word| word.is_ok())
 }
 

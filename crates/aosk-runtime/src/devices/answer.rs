@@ -1,4 +1,5 @@
-//! An answer that may be broken off at the next token, and gone on from later.
+//! An answer that is being written: it may be cut off, or broken off at the next token and gone on
+//! from later.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,8 +16,15 @@ pub(super) struct Growing(Arc<Mutex<Grown>>);
 #[derive(Debug, Default)]
 struct Grown {
     text: String,
-    /// Something came that cannot be gone on from: reasoning, which providers sign, or a tool call.
-    other: bool,
+    /// What cannot be gone on from: reasoning, which providers sign, and tool calls.
+    other: String,
+}
+
+impl Grown {
+    /// The tokens of all that came.
+    fn output(&self, count: Tokenizer) -> Tokens {
+        count.of_text(&self.text) + count.of_text(&self.other)
+    }
 }
 
 impl Growing {
@@ -25,8 +33,18 @@ impl Growing {
         let mut grown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match delta {
             Delta::Text(text) => grown.text.push_str(text),
-            Delta::Reasoning(_) | Delta::ToolCall { .. } => grown.other = true,
+            Delta::Reasoning(more)
+            | Delta::ToolCall { name: more, .. }
+            | Delta::Arguments(more) => {
+                grown.other.push_str(more);
+            }
         }
+    }
+
+    /// How the call ended that was cut off here.
+    pub(super) fn cut_off(&self, count: Tokenizer) -> ModelOutcome {
+        let grown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ModelOutcome::Cancelled { output: grown.output(count) }
     }
 
     /// How the call ended that was broken off here. What the provider counted never came, so the
@@ -38,10 +56,9 @@ impl Growing {
         continues: bool,
     ) -> ModelOutcome {
         let grown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let output = count.of_text(&grown.text);
-        let usage = Usage { output, estimated: true, ..Usage::default() };
+        let usage = Usage { output: grown.output(count), estimated: true, ..Usage::default() };
         let text = format!("{}{}", begun.map_or("", text_of), grown.text);
-        let begun = (continues && !grown.other && !text.is_empty())
+        let begun = (continues && grown.other.is_empty() && !text.is_empty())
             .then(|| Body::new(Message::assistant(text)));
         ModelOutcome::Yielded { begun, usage }
     }
@@ -174,14 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_call_or_reasoning_is_not_gone_on_from() {
-        let call = Delta::ToolCall { index: 0, name: "read".to_owned() };
-        for other in [call, Delta::Reasoning("hm".to_owned())] {
+    fn a_tool_call_or_reasoning_is_counted_and_not_gone_on_from() {
+        let long = "so many words ".repeat(100);
+        let call = Delta::ToolCall { index: 0, name: long.clone() };
+        for other in [call, Delta::Reasoning(long.clone()), Delta::Arguments(long.clone())] {
             let growing = Growing::default();
             growing.take(&Delta::Text("let me see".to_owned()));
             growing.take(&other);
-            let outcome = growing.broken_off(None, Tokenizer::default(), true);
-            assert!(matches!(outcome, ModelOutcome::Yielded { begun: None, .. }), "{other:?}");
+            let count = Tokenizer::default();
+            let output = count.of_text("let me see") + count.of_text(&long);
+            let usage = Usage { output, estimated: true, ..Usage::default() };
+            let anew = ModelOutcome::Yielded { begun: None, usage };
+            assert_eq!(growing.broken_off(None, count, true), anew, "{other:?}");
+            assert_eq!(growing.cut_off(count), ModelOutcome::Cancelled { output }, "{other:?}");
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What devices keep between calls is bounded.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn devices(workspace: &Path) -> Devices {
     let (growth, _) = broadcast::channel(1);
-    Devices::new(Vec::new(), Arc::new(Registry::new()), None, workspace.to_owned(), growth)
+    let models = Models::new(Vec::new(), BTreeMap::new());
+    Devices::new(models, Arc::new(Registry::new()), None, workspace.to_owned(), growth)
 }
 
 #[test]

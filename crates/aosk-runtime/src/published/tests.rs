@@ -15,6 +15,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         depth: 0,
         capabilities,
         budget: BudgetId(1),
+        group: String::new(),
         spawned: Timestamp(0),
     };
     Snapshot {
@@ -38,10 +39,10 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
 fn an_end_is_told_before_and_after() {
     let published = Published::default();
     assert!(published.end_of(Pid(1)).is_none(), "nobody knows it");
-    published.publish(vec![snapshot(1, false)]);
+    published.publish_all(vec![snapshot(1, false)]);
     let mut before = published.end_of(Pid(1)).unwrap();
     assert!(matches!(before.try_recv(), Err(TryRecvError::Empty)));
-    published.publish(vec![snapshot(1, true)]);
+    published.publish_all(vec![snapshot(1, true)]);
     let mut after = published.end_of(Pid(1)).unwrap();
     for receiver in [&mut before, &mut after] {
         let end = receiver.try_recv().unwrap();
@@ -53,10 +54,10 @@ fn an_end_is_told_before_and_after() {
 #[test]
 fn a_change_is_told_once() {
     let published = Published::default();
-    published.publish(vec![snapshot(1, false)]);
+    published.publish_all(vec![snapshot(1, false)]);
     let mut change = published.change_of(Pid(1));
     assert_eq!(change.try_recv(), Err(TryRecvError::Empty));
-    published.publish(vec![snapshot(1, false)]);
+    published.publish_all(vec![snapshot(1, false)]);
     assert_eq!(change.try_recv(), Ok(()));
 }
 
@@ -64,7 +65,7 @@ fn a_change_is_told_once() {
 #[test]
 fn nobody_waits_for_a_kernel_that_stopped() {
     let published = Published::default();
-    published.publish(vec![snapshot(1, false)]);
+    published.publish_all(vec![snapshot(1, false)]);
     let mut before = (published.end_of(Pid(1)).unwrap(), published.change_of(Pid(1)));
     published.close();
     let mut after = (published.end_of(Pid(1)).unwrap(), published.change_of(Pid(1)));
@@ -77,7 +78,7 @@ fn nobody_waits_for_a_kernel_that_stopped() {
 #[test]
 fn those_who_give_up_waiting_are_forgotten() {
     let published = Published::default();
-    published.publish(vec![snapshot(1, false)]);
+    published.publish_all(vec![snapshot(1, false)]);
     for _ in 0..100 {
         drop(published.end_of(Pid(1)));
         drop(published.change_of(Pid(1)));
@@ -90,7 +91,7 @@ fn those_who_give_up_waiting_are_forgotten() {
 fn only_so_many_ended_processes_are_remembered() {
     let published = Published::default();
     for pid in 1..=ENDED_MAX as u64 + 1 {
-        published.publish(vec![snapshot(pid, true), snapshot(pid, true)]);
+        published.publish_all(vec![snapshot(pid, true), snapshot(pid, true)]);
     }
     assert_eq!(published.all().len(), ENDED_MAX);
     assert!(published.get(Pid(1)).is_none());

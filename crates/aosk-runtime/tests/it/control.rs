@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use aosk_runtime::abi::{ErrorCode, ExitStatus, Message, Pid, Signal, limits};
-use aosk_runtime::model::Delta;
+use aosk_runtime::inspect;
+use aosk_runtime::model::{Delta, Tokenizer};
 
 use crate::scene::{Do, Gate, Say, Scene, agent, code, last, settle, text, tool};
 
@@ -134,6 +135,37 @@ async fn requests_that_make_no_sense_are_refused() {
     node.shutdown().await.unwrap();
 }
 
+/// Whoever follows the journal is woken by each commit, finds what it tells of in the store, and holds
+/// nobody up if it does not come.
+#[tokio::test]
+async fn the_journal_is_followed_as_it_is_committed() {
+    let node = Scene::new(|_| text("done")).start();
+    let mut journal = node.handle.journal();
+    let mut idle = node.handle.journal();
+    let from = *journal.borrow_and_update();
+    let pid = node.agent("a").await;
+    node.end(pid).await;
+    let reader = node.handle.reader();
+    let head = reader.head().unwrap().length;
+    assert_eq!(*journal.wait_for(|length| *length >= head).await.unwrap(), head);
+    assert!(from < head, "{from} {head}");
+    assert_eq!(*idle.borrow_and_update(), head, "one that slept finds it all");
+    node.shutdown().await.unwrap();
+}
+
+/// The policy is told as it is after each commit, and what there is as it was given.
+#[tokio::test]
+async fn what_a_kernel_has_and_goes_by_is_told() {
+    let node = Scene::new(|_| text("done")).start();
+    assert_eq!(node.handle.policy(), "priority");
+    node.handle.set_policy("fifo").await.unwrap();
+    assert_eq!(node.handle.policy(), "fifo");
+    let equipment = node.handle.equipment();
+    assert!(equipment.answers("m") && !equipment.answers("n"));
+    assert!(equipment.tools.names().any(|name| name == "calculator"));
+    node.shutdown().await.unwrap();
+}
+
 /// Whoever asks may go away; what was asked is done all the same.
 #[tokio::test]
 async fn a_request_outlives_the_one_who_asked() {
@@ -196,6 +228,36 @@ async fn answers_can_be_watched_while_they_are_written() {
     }
     assert_eq!(node.end(pid).await.1, "to be");
     node.shutdown().await.unwrap();
+}
+
+/// What a provider had written is paid for, whatever it was, although its own count never comes.
+#[tokio::test]
+async fn what_had_come_of_an_answer_is_charged_when_it_is_cut_off() {
+    let pieces = [
+        Delta::Text("I shall read it. ".to_owned()),
+        Delta::Reasoning("Where is it? Under docs, I think.".to_owned()),
+        Delta::ToolCall { index: 0, name: "read".to_owned() },
+        Delta::Arguments(r#"{"path": "docs/a "#.to_owned()),
+        Delta::Arguments(r#"file that is rather long.md"#.to_owned()),
+    ];
+    let others =
+        "Where is it? Under docs, I think.read{\"path\": \"docs/a file that is rather long.md";
+    let count = |text| Tokenizer::ESTIMATE.of_text(text);
+    let output = count("I shall read it. ") + count(others);
+    let node = Scene::new(move |_| Say::Begin(pieces.to_vec())).start();
+    let mut ended = Vec::new();
+    for (name, signal) in [("a", Signal::Term), ("b", Signal::Kill)] {
+        let pid = node.agent(name).await;
+        node.trace.until(&format!("ask {name}.1")).await;
+        node.handle.signal(pid, signal).await.unwrap();
+        node.end(pid).await;
+        ended.push(pid);
+    }
+    let memory = node.memory.clone();
+    node.shutdown().await.unwrap();
+    for pid in ended {
+        assert_eq!(inspect::process(&memory, pid).unwrap().stats.output, output, "{pid}");
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use aosk_runtime::ModelDevice;
 use aosk_runtime::abi::{
     ErrorCode, ExitStatus, Failure, FailureClass, Message, Pid, SpawnSpec, ThinkOptions, Tokens,
     Usage,
 };
+use aosk_runtime::inspect::{self, KeptPage};
+use aosk_runtime::kernel::{Choice, Route};
 use aosk_runtime::model::{Request, Tokenizer};
 use aosk_runtime::program::react;
 use aosk_runtime::store::{Memory, StoredEntry};
@@ -114,8 +117,7 @@ fn kinds(memory: &Memory, kind: &str) -> Vec<serde_json::Value> {
         }
         true
     };
-    aosk_runtime::inspect::journal(memory, &aosk_runtime::store::JournalQuery::default(), each)
-        .unwrap();
+    inspect::journal(memory, &aosk_runtime::store::JournalQuery::default(), each).unwrap();
     found
 }
 
@@ -154,6 +156,52 @@ async fn a_conversation_outgrows_its_window() {
     node.shutdown().await.unwrap();
 }
 
+/// The pages of an agent that fetches something long from the model that these devices and routes make
+/// of the name `m`.
+async fn pages_under(
+    devices: &[(&str, u64, Tokenizer)],
+    routes: impl IntoIterator<Item = (String, Route)>,
+) -> Vec<KeptPage> {
+    let mut scene = Scene::new(|request| match request.answers {
+        0 => tool("fetch_all", "{}"),
+        _ => text("done"),
+    });
+    let device = scene.config.models.remove(0);
+    scene.config.models = devices
+        .iter()
+        .map(|(name, context, tokenizer)| ModelDevice {
+            name: (*name).to_owned(),
+            context: Some(Tokens(*context)),
+            tokenizer: *tokenizer,
+            ..device.clone()
+        })
+        .collect();
+    scene.config.routes.extend(routes);
+    scene.tool("fetch_all", Do::Make(|n| result(n).repeat(30)), |_| {});
+    let node = scene.start();
+    let (pid, status, said) = run(&node).await;
+    assert_eq!((status, said.as_str()), (ExitStatus::Finished, "done"));
+    let table = inspect::page_table(node.handle.reader().as_ref(), pid).unwrap();
+    node.shutdown().await.unwrap();
+    table.pages
+}
+
+/// Behind a route, pages are counted and cut as for its first model and its smallest window.
+#[tokio::test]
+async fn a_route_has_the_tokenizer_and_the_window_of_its_models() {
+    let exact = Tokenizer::of_model("gpt-5.4-mini");
+    assert!(exact.is_exact());
+    let alone = pages_under(&[("m", CONTEXT, exact)], []).await;
+    assert!(alone.len() > 5, "the result is many pages: {alone:#?}");
+    let backends = ["gone", "first", "second"].map(|name| (name.to_owned(), 1)).to_vec();
+    let route = ("m".to_owned(), Route { backends, choice: Choice::InOrder });
+    let (first, second) = (("first", 8_000, exact), ("second", CONTEXT, Tokenizer::ESTIMATE));
+    assert_eq!(pages_under(&[first, second], [route.clone()]).await, alone);
+    // A route hides a device of its name.
+    let hidden = ("m", 100_000, Tokenizer::ESTIMATE);
+    assert_eq!(pages_under(&[first, second, hidden], [route]).await, alone);
+}
+
 /// What left is found by search, comes back by recall, as it was, and is counted as a fault.
 #[tokio::test]
 async fn what_left_is_found_and_comes_back() {
@@ -187,7 +235,7 @@ async fn what_left_is_found_and_comes_back() {
     assert_eq!((faults.len(), recalls.len()), (1, 1));
     assert_eq!(faults[0]["page"], recalls[0]["page"]);
     assert_ne!(recalls[0]["copy"], recalls[0]["page"]);
-    let ended = aosk_runtime::inspect::process(&memory, pid).unwrap();
+    let ended = inspect::process(&memory, pid).unwrap();
     assert_eq!(ended.stats.faults, 1);
     node.shutdown().await.unwrap();
 }

@@ -92,6 +92,8 @@ pub(crate) enum Say {
     Hang,
     /// It answers with text, in these pieces.
     Pieces(Vec<&'static str>),
+    /// It shows these pieces of an answer and never ends.
+    Begin(Vec<Delta>),
     /// It panics.
     Panic,
     /// It answers like this once the gate opens.
@@ -163,6 +165,10 @@ impl Driver for Model {
                     pieces.iter().for_each(|piece| on_delta(Delta::Text((*piece).to_owned())));
                 }
                 Message::assistant(pieces.concat())
+            }
+            Say::Begin(pieces) => {
+                on_delta.into_iter().for_each(|show| pieces.iter().cloned().for_each(show));
+                std::future::pending().await
             }
             Say::Panic => panic!("the driver is told to panic"),
             Say::After(..) | Say::Used(..) => unreachable!("passed above"),

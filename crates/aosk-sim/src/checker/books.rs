@@ -83,11 +83,13 @@ pub(super) enum OpenCall {
 pub(super) type Charges = Vec<(Pid, Spend)>;
 
 impl Books {
-    /// Takes a fact into the books. Returns what it says must be charged.
+    /// Takes a fact into the books. Returns what it says must be charged; `came` is the output of the
+    /// call whose end was reported.
     pub(super) fn enter(
         &mut self,
         entry: &Entry,
         prices: &BTreeMap<String, Price>,
+        came: Tokens,
     ) -> Result<Charges, Rule> {
         self.entries += 1;
         let Some(pid) = entry.pid else {
@@ -117,7 +119,7 @@ impl Books {
             let what = format!("{pid}: {}", entry.fact.kind());
             return Err(Rule("a process has facts between its beginning and its end only", what));
         };
-        let spend = account.enter(pid, entry, prices, &mut self.breakers)?;
+        let spend = account.enter(pid, entry, (prices, came), &mut self.breakers)?;
         Ok(if spend == Spend::default() { Vec::new() } else { vec![(pid, spend)] })
     }
 
@@ -150,7 +152,7 @@ impl Account {
         &mut self,
         pid: Pid,
         entry: &Entry,
-        prices: &BTreeMap<String, Price>,
+        (prices, came): (&BTreeMap<String, Price>, Tokens),
         breakers: &mut BTreeMap<String, Breaker>,
     ) -> Result<Spend, Rule> {
         let mut spend = Spend::default();
@@ -175,7 +177,7 @@ impl Account {
                     // The call was answered, and is charged as any answer.
                     breaker(breakers, &model).succeeded();
                 } else if ![ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code) {
-                    spend = cut_off(*code, prices, &model, input);
+                    spend = cut_off(*code, prices, &model, (input, came));
                     spend.calls += 1;
                     spend.steps += 1;
                     if is_final(*code) {
@@ -197,7 +199,7 @@ impl Account {
                     } else {
                         breaker(breakers, model).failed(entry.at);
                     }
-                    spend = cut_off(*code, prices, model, *input);
+                    spend = cut_off(*code, prices, model, (*input, came));
                 }
             }
             Fact::ModelFailed { call, code, message } => {
@@ -205,7 +207,7 @@ impl Account {
                 // No device had these calls.
                 let gone = [ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code);
                 if message != ABANDONED && !gone {
-                    spend = cut_off(*code, prices, &model, input);
+                    spend = cut_off(*code, prices, &model, (input, came));
                     spend.calls += 1;
                     spend.steps += 1;
                     if is_final(*code) {
@@ -344,18 +346,18 @@ fn breaker<'a>(breakers: &'a mut BTreeMap<String, Breaker>, model: &str) -> &'a 
     breakers.entry(model.to_owned()).or_insert(Breaker::Closed(0))
 }
 
-/// What an attempt costs that ran out of time: its input. Any other failed attempt costs what its
-/// report says.
-fn cut_off(code: ErrorCode, prices: &BTreeMap<String, Price>, model: &str, input: Tokens) -> Spend {
+/// What an attempt costs that ran out of time: its input, and what had come of its answer. Any other
+/// failed attempt costs what its report says.
+fn cut_off(
+    code: ErrorCode,
+    prices: &BTreeMap<String, Price>,
+    model: &str,
+    (input, output): (Tokens, Tokens),
+) -> Spend {
     if code != ErrorCode::ModelTimeout {
         return Spend::default();
     }
-    input_only(prices, model, input)
-}
-
-/// The cost of the input of a call.
-pub(super) fn input_only(prices: &BTreeMap<String, Price>, model: &str, input: Tokens) -> Spend {
-    cost(prices, model, &Usage { input_uncached: input, ..Usage::default() })
+    cost(prices, model, &Usage { input_uncached: input, output, ..Usage::default() })
 }
 
 /// The cost of what an attempt used.

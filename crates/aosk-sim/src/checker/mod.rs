@@ -19,11 +19,11 @@ use std::fmt;
 
 use aosk_abi::{
     CallId, Effects, Fact, Failure, Image, Input, ModelOutcome, Peer, Pid, Price, Release, RowKey,
-    Signal, Spend, Syscall, Timestamp, Wake, limits,
+    Signal, Spend, Syscall, Timestamp, Tokens, Usage, Wake, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelCall, Process, State, Termination, Wait};
 
-use self::books::{Books, Charges, cost, input_only};
+use self::books::{Books, Charges, cost};
 pub(crate) use self::calls::is_awaited;
 use self::calls::{Device, awaited, in_flight};
 use self::commit::Decided;
@@ -105,6 +105,8 @@ pub(crate) struct Checker {
     /// What may leave and has not: the effects of the last commit.
     due: VecDeque<Release>,
     shutdown: Shutdown,
+    /// Calls that had been cut off for their time when the last kernel was stopped.
+    late: BTreeSet<CallId>,
     /// Attempts that devices were given in this life of the kernel.
     started: BTreeSet<(CallId, u32)>,
     /// Attempts that devices were ever given.
@@ -130,6 +132,7 @@ impl Checker {
             kept_rows: Vec::new(),
             due: VecDeque::new(),
             shutdown: Shutdown::Not,
+            late: BTreeSet::new(),
             books,
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
@@ -197,14 +200,16 @@ impl Checker {
         let model = &asked.options.model;
         match outcome {
             ModelOutcome::Answered(reply) => cost(&self.prices, model, &reply.usage).plus(&one),
-            ModelOutcome::Cancelled if cancelled => {
-                input_only(&self.prices, model, asked.input).plus(&one)
+            ModelOutcome::Cancelled { output } if cancelled => {
+                let seen =
+                    Usage { input_uncached: asked.input, output: *output, ..Usage::default() };
+                cost(&self.prices, model, &seen).plus(&one)
             }
             ModelOutcome::Failed(failure) => {
                 let usage = failure.usage.unwrap_or_default();
                 cost(&self.prices, model, &usage)
             }
-            ModelOutcome::Cancelled => Spend::default(),
+            ModelOutcome::Cancelled { .. } => Spend::default(),
             ModelOutcome::Yielded { usage, .. } if cancelled => {
                 cost(&self.prices, model, usage).plus(&one)
             }
@@ -233,11 +238,15 @@ impl Checker {
             )?;
         }
         self.books.charge(&before.charges);
+        let mut came = Tokens::ZERO;
+        if let Input::ModelDone { outcome: ModelOutcome::Cancelled { output }, .. } = input {
+            came = *output;
+        }
         let mut returned = BTreeSet::new();
         for entry in facts {
             self.seen.insert(entry.fact.kind().to_owned());
             self.check_boot(&entry.fact)?;
-            let charges = self.books.enter(entry, &self.prices)?;
+            let charges = self.books.enter(entry, &self.prices, came)?;
             self.books.charge(&charges);
             if let (Fact::ToolReturned { .. }, Some(pid)) = (&entry.fact, entry.pid) {
                 returned.insert(pid);

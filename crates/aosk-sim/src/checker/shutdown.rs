@@ -1,7 +1,7 @@
 //! What must be true of a kernel that is stopped in order, and of the next boot.
 
-use aosk_abi::{Fact, Release};
-use aosk_kernel::Kernel;
+use aosk_abi::{CallId, Fact, Release};
+use aosk_kernel::{Asked, Kernel, State};
 
 use super::{Checker, Rule, ensure};
 
@@ -36,6 +36,13 @@ impl Checker {
         let none = decided.facts.is_empty() && decided.releases.is_empty();
         ensure(none, rule, || format!("not committed: {decided:?}"))?;
         ensure(kernel.rows() == self.kept_rows, rule, || "rows are not committed".to_owned())?;
+        let late = kernel.processes().filter_map(|(pid, process)| {
+            let State::Running { call, asked: Asked::Late, .. } = process.state.inner() else {
+                return None;
+            };
+            Some(CallId { pid, number: call.number })
+        });
+        self.late = late.collect();
         let (next, name) = if in_order {
             (Shutdown::InOrder, "shutdown in order")
         } else {
@@ -53,13 +60,15 @@ impl Checker {
         ensure(!(draining && call), "a draining kernel starts no call", || format!("{release:?}"))
     }
 
-    /// What a boot finds in flight after a shutdown that was not cut off: nothing.
+    /// What a boot finds in flight after a shutdown that was not cut off: nothing, but for calls that
+    /// had been cut off for their time and of whose end nothing was ever heard.
     pub(super) fn check_boot(&mut self, fact: &Fact) -> Result<(), Rule> {
         let Fact::Booted { asked_again, called_again, interrupted, .. } = fact else {
             return Ok(());
         };
         let in_order = std::mem::replace(&mut self.shutdown, Shutdown::Not) == Shutdown::InOrder;
-        let idle = asked_again.is_empty() && called_again.is_empty() && interrupted.is_empty();
+        let waited_for = asked_again.iter().any(|call| !self.late.contains(call));
+        let idle = !waited_for && called_again.is_empty() && interrupted.is_empty();
         ensure(idle || !in_order, "a shutdown in order leaves no call in flight", || {
             format!("{fact:?}")
         })

@@ -60,14 +60,24 @@ impl Attempt {
     /// What it has when it is asked to stop.
     pub(super) fn stopped(&self, case: &Traffic, now: Timestamp) -> (Millis, ModelOutcome) {
         let whole = whole(case, self.call);
-        let ran = now.since(self.started).saturating_sub(SHORT);
-        let written =
-            (ran.0.saturating_mul(1_000) / case.pace(&self.device)).min(self.left(&whole));
+        let written = self.written(case, now);
         let usage = self.usage(case, written);
         let has = self.begun.len().saturating_add(usize::try_from(written).unwrap_or(0));
         let begun = whole.get(..has).filter(|text| self.continues && !text.is_empty());
         let begun = begun.map(|text| Body::new(Message::assistant(text.to_owned())));
         (SHORT, ModelOutcome::Yielded { begun, usage })
+    }
+
+    /// What had come of it when it is cut off.
+    pub(super) fn cut_off(&self, case: &Traffic, now: Timestamp) -> (Millis, ModelOutcome) {
+        (SHORT, ModelOutcome::Cancelled { output: Tokens(self.written(case, now)) })
+    }
+
+    /// How many tokens it has written.
+    fn written(&self, case: &Traffic, now: Timestamp) -> u64 {
+        let ran = now.since(self.started).saturating_sub(SHORT);
+        let left = self.left(&whole(case, self.call));
+        (ran.0.saturating_mul(1_000) / case.pace(&self.device)).min(left)
     }
 
     /// How many tokens it still has to write.

@@ -274,7 +274,8 @@ impl World<'_> {
             Release::Cancel { call, attempt } => {
                 if let Some((attempt_there, key)) = self.working.remove(&(call, attempt)) {
                     self.events.remove(&key);
-                    self.report(attempt_there, Millis(20), ModelOutcome::Cancelled);
+                    let (delay, outcome) = attempt_there.cut_off(self.case, self.now);
+                    self.report(attempt_there, delay, outcome);
                 }
             }
             Release::Tool(_) | Release::Reply { .. } => {}

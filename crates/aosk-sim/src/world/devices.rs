@@ -48,10 +48,15 @@ impl World<'_> {
             return;
         };
         let (confirmed, comes_anyway) = model::cancelled(self.case, call, attempt, self.healthy);
-        let mut is_tool = false;
+        let (mut is_tool, mut all) = (false, Tokens::ZERO);
         for key in keys {
-            if let Some(Event::Report(Input::ToolDone { .. })) = self.events.get(&key) {
-                is_tool = true;
+            match self.events.get(&key) {
+                Some(Event::Report(Input::ToolDone { .. })) => is_tool = true,
+                Some(Event::Report(Input::ModelDone {
+                    outcome: ModelOutcome::Answered(reply),
+                    ..
+                })) => all = reply.usage.output,
+                Some(_) | None => {}
             }
             if !comes_anyway {
                 self.events.remove(&key);
@@ -64,7 +69,8 @@ impl World<'_> {
             let input = if is_tool {
                 Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled }
             } else {
-                Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled }
+                let output = model::seen(self.case, call, attempt, all);
+                Input::ModelDone { call, attempt, outcome: ModelOutcome::Cancelled { output } }
             };
             self.schedule(self.now.after(delay), Event::Report(input));
         }

@@ -120,7 +120,7 @@ pub(crate) struct BudgetArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BudgetCommand {
-    /// Bound a process anew while no kernel runs. Bounds that are not named stay.
+    /// Bound a process anew, whether a kernel runs or not. Bounds that are not named stay.
     Set(BudgetSetArgs),
 }
 

@@ -2,6 +2,7 @@
 //! kernel runs on it or after.
 
 mod bar;
+mod remote;
 mod tree;
 
 use aosk::abi::{BudgetId, Error, ErrorCode, Pid, Timestamp};
@@ -144,16 +145,18 @@ fn object(tree: &Tree<'_>, now: Timestamp) -> Value {
     json!({ "at_ms": now, "nodes": nodes.collect::<Value>() })
 }
 
-/// Bounds a process or a node anew, while no kernel runs.
+/// Bounds a process or a node anew: itself while no kernel runs, or by asking the one that does.
 fn set(place: &Place, args: &BudgetSetArgs, json: bool) -> Result<Done, Error> {
     let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
     // Where nothing is, nothing is made.
     let reader = Sqlite::open_reader(&dir)?;
-    let mut store: Box<dyn aosk::store::Store> = Box::new(Sqlite::open(&dir).map_err(|error| {
-        let error = Error::from(error);
-        let raise = "stop it with Ctrl-C first; `aosk run --resume` with larger bounds does both";
-        if error.code == ErrorCode::StoreLocked { error.hint(raise) } else { error }
-    })?);
+    let mut store: Box<dyn aosk::store::Store> = match Sqlite::open(&dir).map_err(Error::from) {
+        Ok(store) => Box::new(store),
+        Err(locked) if locked.code == ErrorCode::StoreLocked => {
+            return crate::asking(remote::set(&dir, args, json, locked));
+        }
+        Err(error) => return Err(error),
+    };
     let budgets = inspect::budgets(reader.as_ref())?;
     let id = match args.target {
         Target::Process(pid) => node_of(&inspect::process(reader.as_ref(), pid)?, pid)?,

@@ -1,22 +1,26 @@
 //! `aosk run`: one agent on one task.
 
 mod bound;
+mod remote;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aosk::abi::{
-    Body, Error, ErrorCode, ExitStatus, Fact, Limits, Message, PermissionLevel, Pid, ProgramSpec,
-    Resource, Signal, SpawnSpec, ThinkOptions, Tokens,
+    Error, ErrorCode, ExitStatus, Fact, Limits, PermissionLevel, Pid, Resource, Signal, SpawnSpec,
+    ThinkOptions, Tokens,
 };
+use aosk::agent::{Agent, Granted};
 use aosk::model::provider;
 use aosk::program::react;
 use aosk::store::{JournalQuery, Reader, Sqlite, Which};
 use aosk::{Handle, Snapshot, inspect};
 
 use crate::cli::{BoundArgs, ModelArgs, Place, Preference, RunArgs};
+use crate::client::Client;
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
-use crate::grant::{self, Granted};
+use crate::grant;
 use crate::lack;
 use crate::progress::Progress;
 use crate::setup::{self, Home, Models, Parts};
@@ -26,23 +30,21 @@ use crate::term::{self, count, money, note, plural};
 /// How often it is looked whether the agents still get on.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The most steps of an agent for which none are named.
-const STEPS_MAX: u64 = 100;
-
-/// Standing instructions of an agent that is given none.
-const SYSTEM: &str = "You are an agent. Do the task with the tools you have, in the workspace they \
-    work in. When it is done, answer with the result, complete but short.";
-
 pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
     let registry = setup::tools()?;
     let tasks = args.tasks || config.tasks.unwrap_or(false);
     let granted = grant::choose(&registry, level(args, &config), args.tools.as_deref(), tasks)?;
-    let workspace = workspace(args)?;
+    let workspace = workspace(args.workspace.clone())?;
     room(args, &config)?;
+    let dir = crate::paths::data_dir(place.data_dir.as_ref())?;
+    if let Some(client) = Client::find(&dir).await? {
+        let level = level(args, &config);
+        return remote::run(client, (&dir, args), (level, tasks, &workspace), stop).await;
+    }
     if args.resume {
         // Where nothing is, nothing can be taken up, and nothing is made.
-        Sqlite::open_reader(&crate::paths::data_dir(place.data_dir.as_ref())?)?;
+        Sqlite::open_reader(&dir)?;
     }
     let home = setup::home(place, config)?;
     let left = left(&home)?;
@@ -81,7 +83,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     };
     node.shutdown().await?;
     let ended = outcome?;
-    report(&handle, &ended, &models.name, args.json)
+    report(handle.reader().as_ref(), &ended, &models.name, args.json)
 }
 
 /// The agents without a parent that an earlier run left behind, oldest first. Recorded conversations
@@ -122,6 +124,12 @@ fn resumed(named: &ModelArgs, left: &[Snapshot]) -> ModelArgs {
     chosen
 }
 
+/// The model that a process asks; nothing if it is none of ours.
+fn thinks_with(process: &Snapshot) -> String {
+    let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
+    param.map(|param| param.options.model).unwrap_or_default()
+}
+
 /// Starts the agent, or takes up those that are there, and waits until all of them have ended.
 async fn work(
     handle: &Handle,
@@ -131,10 +139,6 @@ async fn work(
     args: &RunArgs,
 ) -> Result<Vec<Snapshot>, Error> {
     let mut progress = Progress::new(handle);
-    let thinks_with = |process: &Snapshot| {
-        let param = serde_json::from_str::<react::Param>(&process.spec.program.param);
-        param.map(|param| param.options.model).unwrap_or_default()
-    };
     let (left, other): (Vec<_>, Vec<_>) =
         left.into_iter().partition(|process| models.answers(&thinks_with(process)));
     if !left.is_empty() {
@@ -211,8 +215,9 @@ async fn deadlock(handle: &Handle) -> Error {
     }
 }
 
-fn workspace(args: &RunArgs) -> Result<String, Error> {
-    let wanted = args.workspace.clone().unwrap_or_else(|| ".".into());
+/// The directory that agents work in, as it is found from anywhere; the current one if none is named.
+pub(crate) fn workspace(named: Option<PathBuf>) -> Result<String, Error> {
+    let wanted = named.unwrap_or_else(|| ".".into());
     let shown = wanted.display();
     let failed = |what: String| {
         Error::new(ErrorCode::Io, format!("opening the workspace {shown}: {what}"))
@@ -299,40 +304,34 @@ fn agent(
         prefer: Some(memory.prefer),
         chat: false,
     };
-    let system = args.system.clone().unwrap_or_else(|| SYSTEM.to_owned());
-    Ok(SpawnSpec {
+    let agent = Agent {
         name: "agent".to_owned(),
         label: "run".to_owned(),
-        program: ProgramSpec {
-            name: "react".to_owned(),
-            param: serde_json::to_string(&param).unwrap_or_default().into(),
-        },
-        priority: args.priority,
+        task: task.to_owned(),
+        system: args.system.clone(),
+        param,
         capabilities,
-        limits: args.bounds.over(Limits { steps: Some(STEPS_MAX), ..Limits::default() }),
+        priority: args.priority,
+        limits: args.bounds.over(Limits::default()),
         group: args.group.clone().unwrap_or_default(),
-        fork: false,
-        pages: vec![Body::new(Message::system(system)), Body::new(Message::user(task))],
-    })
+    };
+    Ok(agent.spec())
 }
 
 /// Prints what the agents left and what they used, then why those failed that did.
-fn report(handle: &Handle, ended: &[Snapshot], model: &str, json: bool) -> Result<Done, Error> {
-    let reader = handle.reader();
+fn report(reader: &dyn Reader, ended: &[Snapshot], model: &str, json: bool) -> Result<Done, Error> {
     let mut failures = Vec::new();
     let mut objects = Vec::new();
     for process in ended {
         let result = match process.result {
-            Some(hash) => Some(inspect::body(reader.as_ref(), hash)?.message().text()),
+            Some(hash) => Some(inspect::body(reader, hash)?.message().text()),
             None => None,
         };
         let finished = process.status.is_some_and(|status| status.is_finished());
-        let out = exceeded(reader.as_ref(), process)?;
+        let out = exceeded(reader, process)?;
         // Whom the kernel ended for it had no last word.
         let said = match (&result, process.status) {
-            (None, Some(ExitStatus::Failed(ErrorCode::Runaway))) => {
-                ran_away(reader.as_ref(), process)?
-            }
+            (None, Some(ExitStatus::Failed(ErrorCode::Runaway))) => ran_away(reader, process)?,
             (result, _) => result.clone(),
         };
         let failed = failure(process, model, said.as_deref(), out);

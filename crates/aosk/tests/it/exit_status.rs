@@ -54,6 +54,8 @@ const TABLE: &[(&str, &[&str], i32, &str)] = &[
     ("no store", &["audit", "verify", "--data-dir", "nope"], 4, "store.io"),
     ("no store", &["audit", "show", "--data-dir", "nope"], 4, "store.io"),
     ("no store", &["run", "--resume", "--data-dir", "nope"], 4, "store.io"),
+    ("no daemon", &["kill", "1"], 4, "api.no_daemon"),
+    ("no daemon", &["policy", "--data-dir", FILE], 4, "api.no_daemon"),
     ("a file for a store", &["run", "x", "--data-dir", FILE], 4, "store.io"),
 ];
 

@@ -30,6 +30,7 @@ mod rng;
 mod rows;
 mod run;
 mod schedule;
+mod serve;
 mod signatures;
 mod store;
 mod tasks;

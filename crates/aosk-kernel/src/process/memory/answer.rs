@@ -31,6 +31,8 @@ pub(super) struct Common {
 #[derive(Debug, Clone)]
 pub(super) struct LastCall {
     options: Arc<ThinkOptions>,
+    /// The device that was asked, if it is another than the options name.
+    device: Option<Arc<str>>,
     /// What was sent, in tokens of the estimate.
     sent: Tokens,
     /// What the provider counted as its input; none before the answer.
@@ -56,21 +58,26 @@ impl Memory {
         self.window = self.window.or_else(|| limit.map(|limit| Self::room(limit, self.scale)));
         // Nobody knows what a failed attempt left in the cache.
         self.common = match call.attempt {
-            1 => self.common(&call.options, rules, now),
+            1 => self.common(call, rules, now),
             _ => Common::default(),
         };
         self.memo.sent(&self.space, &call.breakpoints, now);
         self.space.sent();
-        self.last =
-            Some(LastCall { options: call.options.clone(), sent: self.space.total(), input: None });
+        self.last = Some(LastCall {
+            options: call.options.clone(),
+            device: call.device.clone(),
+            sent: self.space.total(),
+            input: None,
+        });
     }
 
-    fn common(&self, options: &ThinkOptions, rules: &CacheRules, now: Timestamp) -> Common {
+    fn common(&self, call: &ModelCall, rules: &CacheRules, now: Timestamp) -> Common {
         let Some(last) = &self.last else { return Common::default() };
         let expired = self.memo.last.is_some_and(|at| now.since(at) > rules.lifetime);
-        let miss = if last.options.model != options.model {
+        let asked = last.device.as_deref().unwrap_or(&last.options.model);
+        let miss = if asked != call.device() {
             Some(MissReason::Model)
-        } else if last.options.tools != options.tools {
+        } else if last.options.tools != call.options.tools {
             Some(MissReason::Tools)
         } else {
             expired.then_some(MissReason::Expired)

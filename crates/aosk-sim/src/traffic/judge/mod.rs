@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
     Body, BudgetId, CallId, Command, Effects, Fact, Hash, Input, Limits, ModelOutcome, Pid,
-    Release, Reply, Spend, Syscall, Timestamp, Tokens, Usage,
+    Release, Reply, Spend, Syscall, Timestamp, Tokens, Usage, limits,
 };
 use aosk_kernel::{Config, Kernel, ModelConfig, State, Wait, weight};
 
@@ -68,6 +68,8 @@ struct Flight {
     held: Spend,
     started: Timestamp,
     yielding: bool,
+    /// When it is given up; none before its time is over.
+    given_up: Option<Timestamp>,
 }
 
 /// A process.
@@ -440,22 +442,22 @@ impl<'a> Judge<'a> {
         let running: Vec<_> =
             self.devices.values().flat_map(|device| &device.running).copied().collect();
         for (id, attempt) in running {
-            let flight = self.flight(id, attempt);
-            let late = flight.as_ref().is_some_and(|flight| {
-                flight.started.after(self.model(&flight.device).timeout) <= now
-            });
             let living = kernel.process(id.pid).is_some_and(|process| !process.state.is_over());
-            if late && living {
-                self.seen.insert("timeout");
-                let input = self.input_of(id);
-                let usage = Usage { input_uncached: input, ..Usage::default() };
-                let device = flight.map(|flight| flight.device).unwrap_or_default();
-                let device = self.devices.get_mut(&device);
-                if let Some(device) = device {
-                    let in_use = device.in_use();
-                    device.failed(now, in_use, aosk_abi::FailureClass::Transient, None);
+            let Some(flight) = self.flight(id, attempt).filter(|_| living) else { continue };
+            match flight.given_up {
+                None if flight.started.after(self.model(&flight.device).timeout) <= now => {
+                    let call = self.procs.get_mut(&id.pid).and_then(|proc| proc.call.as_mut());
+                    if let Some(flight) = call.and_then(|call| call.flight.as_mut()) {
+                        flight.given_up = Some(now.after(limits::CANCEL_GRACE));
+                    }
                 }
-                self.settle(kernel, now, (id, attempt), Some(usage), /*alive*/ true)?;
+                Some(at) if at <= now => {
+                    self.too_late(now, &flight.device);
+                    let input_uncached = self.input_of(id);
+                    let usage = Usage { input_uncached, ..Usage::default() };
+                    self.settle(kernel, now, (id, attempt), Some(usage), /*alive*/ true)?;
+                }
+                None | Some(_) => {}
             }
         }
         while let Some((until, pid)) = self.backoffs.first().copied()
@@ -464,6 +466,15 @@ impl<'a> Judge<'a> {
             self.enqueue(kernel, pid);
         }
         Ok(())
+    }
+
+    /// An attempt on the device that was cut off for its time has ended.
+    fn too_late(&mut self, now: Timestamp, device: &str) {
+        self.seen.insert("timeout");
+        if let Some(device) = self.devices.get_mut(device) {
+            let in_use = device.in_use();
+            device.failed(now, in_use, aosk_abi::FailureClass::Transient, None);
+        }
     }
 
     fn input_of(&self, id: CallId) -> Tokens {
@@ -488,11 +499,14 @@ impl<'a> Judge<'a> {
             return Ok(None);
         };
         let killed = kernel.process(id.pid).is_none_or(|process| process.state.is_over());
-        let input_only = Usage { input_uncached: self.input_of(id), ..Usage::default() };
         let usage = match outcome {
             ModelOutcome::Answered(reply) => Some(reply.usage),
             ModelOutcome::Yielded { usage, .. } => Some(*usage),
-            ModelOutcome::Cancelled => Some(input_only),
+            ModelOutcome::Cancelled { output } => Some(Usage {
+                input_uncached: self.input_of(id),
+                output: *output,
+                ..Usage::default()
+            }),
             ModelOutcome::Failed(failure) => failure.usage,
         };
         if let Some(device) = self.devices.get_mut(&flight.device)
@@ -504,8 +518,12 @@ impl<'a> Judge<'a> {
                 ModelOutcome::Failed(failure) => {
                     device.failed(now, in_use, failure.class, failure.retry_after);
                 }
-                ModelOutcome::Yielded { .. } | ModelOutcome::Cancelled => {}
+                ModelOutcome::Yielded { .. } | ModelOutcome::Cancelled { .. } => {}
             }
+        }
+        if matches!(outcome, ModelOutcome::Cancelled { .. }) && flight.given_up.is_some() && !killed
+        {
+            self.too_late(now, &flight.device);
         }
         if let ModelOutcome::Answered(reply) = outcome
             && !killed

@@ -53,7 +53,14 @@ impl Judge<'_> {
                     call.begun = None;
                 }
                 let device = device.to_owned();
-                call.flight = Some(Flight { device, attempt, held, started: now, yielding: false });
+                call.flight = Some(Flight {
+                    device,
+                    attempt,
+                    held,
+                    started: now,
+                    yielding: false,
+                    given_up: None,
+                });
             }
         }
         self.starts += 1;

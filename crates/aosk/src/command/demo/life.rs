@@ -4,13 +4,13 @@
 use aosk::abi::{Error, ErrorCode, PermissionLevel};
 use aosk::store::{Sqlite, Store, Which};
 use aosk::tools::{builtin, limits};
-use aosk::{Handle, inspect};
+use aosk::{Handle, agent, inspect};
 
 use super::stage::Stage;
 use super::team;
 use crate::config::Config;
 use crate::fail::Done;
-use crate::grant;
+
 use crate::setup::{self, Memory, Models, Parts};
 use crate::stop::Stop;
 
@@ -24,7 +24,7 @@ pub(super) async fn run(stage: &Stage, mut stop: Stop) -> Result<Done, Error> {
     let tools = builtin::registry(limits::OUTPUT_BYTES_MAX, stage.launcher()).map_err(|error| {
         Error::new(ErrorCode::ToolFailed, format!("registering tools: {error}"))
     })?;
-    let offered = grant::offered(&tools, PermissionLevel::Advanced);
+    let offered = agent::offered(&tools, PermissionLevel::Advanced);
     let parts = Parts {
         models: Models::one(team::model()?),
         embedder: None,

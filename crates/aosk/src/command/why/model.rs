@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aosk::abi::{CallId, Error, MicroUsd, Pid, PreemptCause, Spend, Timestamp};
 use aosk::kernel::{
-    BudgetView, Levels, Line, ModelCall, Policy, Process, Span, State, line, policy,
+    Asked, BudgetView, Levels, Line, ModelCall, Policy, Process, Span, State, line, policy,
 };
 
 use super::past::Past;
@@ -12,19 +12,21 @@ use super::{Scene, Why};
 use crate::term::{money, plural};
 
 impl Scene<'_> {
-    pub(super) fn running(&self, call: &ModelCall, deadline: Timestamp, yielding: bool) -> Why {
+    pub(super) fn running(&self, call: &ModelCall, deadline: Timestamp, asked: Asked) -> Why {
         let device = call.device().to_owned();
         let ran = self.now.since(call.started);
-        let says = if yielding {
-            format!("gives up its slot of {device} for another, and goes on later")
-        } else {
-            let attempt = call.attempt;
-            format!(
-                "is running: {device} has worked on its call c{} (attempt {attempt}) for {ran}, and \
-                 is given up {}",
-                call.number,
+        let (number, attempt) = (call.number, call.attempt);
+        let says = match asked {
+            Asked::Yield => format!("gives up its slot of {device} for another, and goes on later"),
+            Asked::Late => format!(
+                "is running: {device} has not answered its call c{number} (attempt {attempt}) in \
+                 time, and is cut off"
+            ),
+            Asked::Nothing => format!(
+                "is running: {device} has worked on its call c{number} (attempt {attempt}) for \
+                 {ran}, and is given up {}",
                 self.when(deadline)
-            )
+            ),
         };
         Why { until: Some(deadline), device: Some(device), ..Why::new("running", says) }
     }

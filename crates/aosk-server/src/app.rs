@@ -1,0 +1,115 @@
+//! What every request can reach, and the one place where the parts of the server are joined.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aosk_abi::{Error, ErrorCode};
+use aosk_runtime::store::Reader;
+use aosk_runtime::{Clock, Handle};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tokio::sync::watch;
+
+use crate::access::{self, Pace, Tokens};
+use crate::api;
+use crate::problem;
+
+/// What the server is told about the kernel that it serves.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The kernel.
+    pub handle: Handle,
+    /// The model or route that agents ask that name none.
+    pub model: String,
+    /// The directory in which agents work that name none.
+    pub workspace: String,
+}
+
+/// What every request can reach. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    setup: Setup,
+    dir: PathBuf,
+    clock: Clock,
+    pace: Pace,
+    tokens: Tokens,
+    stop: watch::Receiver<bool>,
+}
+
+impl App {
+    pub(crate) fn new(setup: Setup, dir: &Path, stop: watch::Receiver<bool>) -> Self {
+        let clock = Clock::start();
+        let tokens = Tokens::of(dir);
+        let (dir, pace) = (dir.to_owned(), Pace::default());
+        Self(Arc::new(Inner { setup, dir, clock, pace, tokens, stop }))
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.0.setup.handle
+    }
+
+    /// What the server was told.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.0.setup
+    }
+
+    /// The data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// Reads the store, beside the tasks that answer others.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let reader = self.handle().reader();
+        let done = tokio::task::spawn_blocking(move || read(reader.as_ref())).await;
+        done.unwrap_or_else(|error| {
+            Err(Error::new(ErrorCode::KernelPanic, format!("reading the store: {error}")))
+        })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    /// Waits until the server is being stopped. What lasts must end then.
+    pub async fn stopping(&self) {
+        let mut stop = self.0.stop.clone();
+        // A server that is gone has stopped.
+        drop(stop.wait_for(|stop| *stop).await);
+    }
+}
+
+/// All routes: those of each part, behind one check of who asks.
+///
+/// A further part, such as a gateway, is a router of its own that is merged here.
+pub(crate) fn router(app: &App) -> Router {
+    let (rest, _) = api::router().split_for_parts();
+    Router::new()
+        .merge(rest)
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), access::check))
+        .with_state(app.clone())
+}

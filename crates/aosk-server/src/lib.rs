@@ -1,0 +1,27 @@
+//! The HTTP face of a kernel: a server on a unix socket and, if asked for, on TCP.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`Server`] | listens, serves, ends in order |
+//! | [`app`] | what every request can reach, and the router that joins the parts |
+//! | [`api`] | the REST interface under `/api/v1`, and its description |
+//! | [`access`] | who asks: tokens, roles, tenants, and how often |
+//! | [`problem`] | errors as RFC 9457 has them, and the one table of HTTP statuses |
+//! | [`limits`] | every bound of the server, with its reason |
+//!
+//! It decides nothing that the kernel could decide, and reaches the kernel through
+//! [`Handle`](aosk_runtime::Handle) and [`inspect`](aosk_runtime::inspect) alone.
+
+pub mod access;
+pub mod api;
+pub mod app;
+mod connection;
+mod extract;
+pub mod limits;
+mod listen;
+pub mod problem;
+mod server;
+
+pub use app::{App, Setup};
+pub use listen::{ADDRESS_FILE, SOCKET};
+pub use server::{Listening, Server};

@@ -1,0 +1,92 @@
+//! The server: listens, serves, ends in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use aosk_abi::Error;
+use axum::Router;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::{self, App, Setup};
+use crate::connection::{self, Door};
+use crate::limits::DRAIN;
+use crate::listen;
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// The unix socket.
+    pub socket: PathBuf,
+    /// The address, if it listens on TCP too.
+    pub tcp: Option<SocketAddr>,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    dir: PathBuf,
+    listening: Listening,
+    stop: watch::Sender<bool>,
+    doors: JoinSet<()>,
+}
+
+impl Server {
+    /// Listens in the data directory `dir`, whose lock the caller has, and at `tcp` if it is given.
+    ///
+    /// # Errors
+    /// If it cannot listen.
+    pub async fn start(setup: Setup, dir: &Path, tcp: Option<SocketAddr>) -> Result<Self, Error> {
+        let (stop, stopped) = watch::channel(false);
+        let app = App::new(setup, dir, stopped.clone());
+        let router = app::router(&app);
+        let mut doors = JoinSet::new();
+        let mut bound = None;
+        if let Some(address) = tcp {
+            let (listener, at) = listen::tcp(address).await?;
+            bound = Some(at);
+            doors.spawn(through(Door::Tcp(listener), &router, &stopped));
+        }
+        let socket = listen::socket(dir)?;
+        doors.spawn(through(Door::Socket(socket), &router, &stopped));
+        listen::announce(dir, bound)?;
+        let listening = Listening { socket: listen::socket_path(dir), tcp: bound };
+        Ok(Self { dir: dir.to_owned(), listening, stop, doors })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Takes no more requests: nobody can connect, streams of events end, and every connection ends
+    /// with the answer that is under way. The kernel can be shut down next; what it still answers
+    /// leaves.
+    pub fn close(&self) {
+        listen::withdraw(&self.dir);
+        self.stop.send_replace(true);
+    }
+
+    /// Ends the server. Answers that are under way get [`DRAIN`] to end.
+    pub async fn finish(mut self) {
+        if !*self.stop.borrow() {
+            self.close();
+        }
+        let all = async { while self.doors.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, all).await.is_err() {
+            tracing::warn!("connections that did not end in time are cut off");
+        }
+        self.doors.shutdown().await;
+    }
+}
+
+/// Serves what comes in through a door.
+fn through(
+    door: Door,
+    router: &Router,
+    stop: &watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let most = door.connections_max();
+    connection::serve(door, most, router.clone(), stop.clone())
+}

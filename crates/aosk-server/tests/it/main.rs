@@ -1,0 +1,21 @@
+//! The server as clients see it: real sockets in folders of the tests' own and on loopback, a real
+//! kernel on a store in memory, and a model that does what the task says.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "everything here is a test"
+)]
+
+mod access;
+mod bad_input;
+mod client;
+mod control;
+mod description;
+mod events;
+mod listening;
+mod reading;
+mod scene;
+mod tenants;
+mod time;
