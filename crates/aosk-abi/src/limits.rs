@@ -76,6 +76,10 @@ pub const GROUP_DEPTH_MAX: usize = 2;
 /// waiting.
 pub const SERVICE_CREDIT: u64 = 200_000;
 
+/// Tokens that are kept for what the kernel tells a model beside the conversation: the longest of its
+/// notices has some sixty.
+pub const NOTICE_TOKENS: Tokens = Tokens(80);
+
 /// Attempts of one model call, the first included.
 pub const MODEL_ATTEMPTS_MAX: u32 = 6;
 

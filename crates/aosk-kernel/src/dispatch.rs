@@ -1,9 +1,11 @@
 //! Dispatch: who stands where, and who starts. The glue between the process table, the queues, the
 //! policy, the devices and the budgets.
 
+use std::sync::Arc;
+
 use aosk_abi::{
     BudgetId, Error, ErrorCode, Fact, Failure, Form, Lack, Millis, Notice, Pid, Release, Resource,
-    RowKey, Scope, Spend, Timestamp, Tokens,
+    RowKey, Scope, Spend, ThinkOptions, Timestamp, Tokens, limits,
 };
 
 use crate::budget::{Shortage, is_worse};
@@ -237,17 +239,12 @@ impl Kernel {
             .config
             .models
             .get(call.device())
-            .map_or(aosk_abi::limits::MODEL_TIMEOUT, |model| model.timeout);
+            .map_or(limits::MODEL_TIMEOUT, |model| model.timeout);
+        let (notice, options, held) = self.notice(cx.now, pid, &call, held);
         let Some(process) = self.processes.get_mut(pid) else {
             return;
         };
         let budget = process.spec.budget;
-        // If this call takes all that it may, is there room for another one like it?
-        let last = self.budgets.runs_out(budget, &held.plus(&held), cx.now);
-        let last = last.map(|resource| Notice::LastStep { resource });
-        let notice = last.or_else(|| process.guard.notice());
-        // Who makes a summary is told nothing of what the process is to do.
-        let notice = notice.filter(|_| call.summary.is_none());
         self.budgets.hold(budget, &held, cx.now);
         if let Some(node) = self.budgets.device(call.device()) {
             self.budgets.hold(node, &held, cx.now);
@@ -274,7 +271,7 @@ impl Kernel {
             attempt: call.attempt,
             device: call.device().to_owned(),
             window,
-            options: call.options.clone(),
+            options,
             begun: call.begun,
             notice,
         });
@@ -299,6 +296,41 @@ impl Kernel {
         self.look_again(cx.now, device);
         // There may be room for the next one that waits on the same nodes.
         self.budgets.release(budget);
+    }
+
+    /// What the model is told beside the conversation, how it is asked then, and what that may use. What
+    /// it is told takes tokens, and the answer may be so much shorter. Where that leaves less than half
+    /// of it, or no room, it is not told.
+    fn notice(
+        &self,
+        now: Timestamp,
+        pid: Pid,
+        call: &ModelCall,
+        held: Spend,
+    ) -> (Option<Notice>, Arc<ThinkOptions>, Spend) {
+        let untold = (None, call.options.clone(), held);
+        // Who makes a summary is told nothing of what the process is to do.
+        let Some(process) = self.processes.get(pid).filter(|_| call.summary.is_none()) else {
+            return untold;
+        };
+        let budget = process.spec.budget;
+        // If this call takes all that it may, is there room for another one like it?
+        let last = self.budgets.runs_out(budget, &held.plus(&held), now);
+        let last = last.map(|resource| Notice::LastStep { resource });
+        let Some(notice) = last.or_else(|| process.guard.notice()) else {
+            return untold;
+        };
+        let output_max = call.options.output_max.saturating_sub(limits::NOTICE_TOKENS);
+        if output_max < limits::NOTICE_TOKENS {
+            return untold;
+        }
+        let options = ThinkOptions { output_max, ..(*call.options).clone() };
+        let input = call.input + limits::NOTICE_TOKENS;
+        let told = ModelCall { input, options: Arc::new(options), ..call.clone() };
+        let amount = self.worst_case(&told);
+        let fits = self.budgets.fits_on(call.device(), budget, &amount, now).is_ok()
+            && limit(&self.config, &told.options).is_none_or(|limit| input <= limit);
+        if fits { (Some(notice), told.options, amount) } else { untold }
     }
 
     /// Puts the policy of this name in force. Queues are built anew; what is in flight goes on, and its

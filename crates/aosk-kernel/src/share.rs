@@ -18,11 +18,11 @@ impl Kernel {
         let pool = self.devices.pool_for(&call.options.model).to_owned();
         let price = self.config.price(&call.options.model, call.long_lived);
         let above = self.budgets.groups_above(process.spec.budget);
-        let clock = above.first().map_or(0, |home| self.standing(*home, &pool).clock);
+        let home = above.first().map(|home| self.standing(*home, &pool)).unwrap_or_default();
         let served = process.served.get(&pool).copied();
-        call.start = start(served, clock, weight(process.priority));
+        call.start = start(served, home, weight(process.priority));
         if broken!(self, CreditUnbounded) {
-            call.start = served.unwrap_or(clock);
+            call.start = served.unwrap_or(home.clock);
         }
         call.service = expected(&price, &call, &process.stats);
         self.wake_groups(&above, &pool);
@@ -33,10 +33,10 @@ impl Kernel {
     fn wake_groups(&mut self, above: &[BudgetId], pool: &str) {
         for pair in above.windows(2) {
             let [group, parent] = *pair else { continue };
-            let clock = self.standing(parent, pool).clock;
+            let level = self.standing(parent, pool);
             let Some(node) = self.budgets.get(group) else { continue };
             let known = node.standing.get(pool).map(|standing| standing.served);
-            let served = start(known, clock, group_weight(node, self.broken));
+            let served = start(known, level, group_weight(node, self.broken));
             if known != Some(served)
                 && let Some(node) = self.budgets.get_mut(group)
             {
@@ -61,7 +61,7 @@ impl Kernel {
             let share = virtual_time(call.service, group_weight(node, broken));
             let standing = node.standing.entry(pool.clone()).or_default();
             if !stands_still {
-                standing.clock = standing.clock.max(chosen);
+                standing.chose(chosen);
             }
             chosen = standing.served;
             // Nobody stands beside the root.
@@ -71,8 +71,8 @@ impl Kernel {
         }
     }
 
-    /// Counts what an attempt took in place of what it was expected to take. Where others wait, the
-    /// clock of the level goes on by what that is for each of those who compete there.
+    /// Counts what an attempt took in place of what it was expected to take. Where others wait,
+    /// newcomers begin further ahead by what that is for each of those who compete there.
     pub(crate) fn served(&mut self, pid: Pid, call: &ModelCall, service: u64) {
         let pool = self.devices.pool_for(&call.options.model).to_owned();
         let (broken, stands_still) = (self.broken, broken!(self, ClockStandsStill));
@@ -94,7 +94,7 @@ impl Kernel {
             let standing = node.standing.entry(pool.clone()).or_default();
             if level.waiting > 0 && !stands_still {
                 let each = below.checked_div(u64::from(level.active)).unwrap_or(below);
-                standing.clock = standing.clock.saturating_add(each);
+                standing.flowed(each);
             }
             // Nobody stands beside the root.
             if id != ROOT {

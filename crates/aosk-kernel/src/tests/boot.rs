@@ -52,11 +52,11 @@ fn every_state_goes_on_after_a_crash() {
         -- quota
         0s crash and boot
             * node node.booted after 1 boots with 2 processes, asked again [p1.c1], called again [], interrupted []
-            think p1.c1/2 n with 1 pages, the last by Tokens
+            think p1.c1/2 n with 1 pages
         0s p1.c1/2 answered
             * p1 model.answered p1.c1 @1 used 10+10 for $0.000000
             p1#2 <- answered @1 Stop
-            think p2.c1/1 m with 1 pages, the last by Tokens
+            think p2.c1/1 m with 1 pages
         -- tool
         0s crash and boot
             * p2 tool.returned p2.c1 an error
@@ -240,7 +240,7 @@ fn a_stopped_process_stays_stopped() {
         -- quota
         0s crash and boot
             * node node.booted after 1 boots with 2 processes, asked again [p1.c1], called again [], interrupted []
-            think p1.c1/2 n with 1 pages, the last by Tokens
+            think p1.c1/2 n with 1 pages
         0s operator signals p2 Cont
             * p2 process.signalled Cont
             reply: done
@@ -301,7 +301,7 @@ fn who_waits_for_a_model_that_is_gone_goes_on_waiting() {
         -- quota
         0s crash and boot
             * node node.booted after 1 boots with 2 processes, asked again [p1.c1], called again [], interrupted []
-            think p1.c1/2 n with 1 pages, the last by Tokens
+            think p1.c1/2 n with 1 pages
     "#]].assert_eq(&told);
     // A stopped one waits when it goes on.
     let mut s = stopped("running");

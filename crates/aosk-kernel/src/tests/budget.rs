@@ -50,7 +50,7 @@ fn what_can_never_fit_is_said_at_once() {
             p1#2 <- out of budget: Tokens
         0s p1#2 think m 10+89
             * p1 model.called p1.c2 m with 1 pages 10+89
-            think p1.c2/1 m with 1 pages, the last by Tokens
+            think p1.c2/1 m with 1 pages
     "#]]);
 }
 
@@ -90,13 +90,13 @@ fn a_call_waits_for_room_that_others_will_make() {
     s.expect(&expect![[r#"
         0s p2#1 think n 10+90
             * p2 model.called p2.c1 n with 1 pages 10+90
-            think p2.c1/1 n with 1 pages, the last by Tokens
+            think p2.c1/1 n with 1 pages
         0s p3#1 think n 10+90
             * p3 model.called p3.c1 n with 1 pages 10+90
         0s p2.c1/1 answered
             * p2 model.answered p2.c1 @1 used 10+40 for $0.000000
             p2#2 <- answered @1 Stop
-            think p3.c1/1 n with 1 pages, the last by Tokens
+            think p3.c1/1 n with 1 pages
         0s p3.c1/1 answered
             * p3 model.answered p3.c1 @1 used 10+40 for $0.000000
             p3#2 <- answered @1 Stop
@@ -168,7 +168,7 @@ fn room_is_passed_on_when_the_one_it_was_offered_to_is_gone() {
         0s p5.c1/1 answered
             * p5 model.answered p5.c1 @1 used 1+1 for $0.000003
             p5#2 <- answered @1 Stop
-            think p4.c1/1 m with 1 pages, the last by Tokens
+            think p4.c1/1 m with 1 pages
     "#]]);
 }
 

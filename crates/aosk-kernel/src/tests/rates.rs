@@ -214,12 +214,18 @@ fn a_spent_budget_can_ask_a_person_and_goes_on_when_it_is_raised() {
 #[test]
 fn the_last_call_that_fits_is_told_so() {
     let mut s = Script::new(model(Rates::default()));
-    let pid = s.spawn(with_limits("a", tokens(250)));
-    s.step(pid, think("m"));
-    s.answer(pid, 10, 90);
+    let pid = s.spawn(with_limits("a", tokens(2_500)));
+    s.step(pid, think_of("m", 10, 990));
+    s.answer(pid, 10, 990);
     assert!(!s.take().contains("the last by"));
-    s.step(pid, think("m"));
+    s.step(pid, think_of("m", 10, 990));
     assert!(s.take().contains("the last by Tokens"));
+    assert_eq!(s.budget(pid).reserved.tokens, Tokens(1_000), "the answer is as much shorter");
+    // Where there is no room for what it would be told, it is not told.
+    let pid = s.spawn(with_limits("b", tokens(100)));
+    s.step(pid, think("m"));
+    assert!(!s.take().contains("the last by"));
+    assert_eq!(s.budget(pid).reserved.tokens, Tokens(100));
 }
 
 #[test]
@@ -480,13 +486,13 @@ fn what_a_provider_said_of_its_rates_outlives_a_crash() {
 fn the_last_call_of_a_day_is_told_so_where_the_day_ends_the_process() {
     for (when_over, told) in [(WhenOver::Stop, true), (WhenOver::Wait, false)] {
         let mut s = Script::new(model(Rates::default()));
-        let per_day = Bounds { tokens: Some(Tokens(250)), ..Bounds::default() };
+        let per_day = Bounds { tokens: Some(Tokens(2_500)), ..Bounds::default() };
         let limits = Limits { per_day, when_over, ..Limits::default() };
         let pid = s.spawn(with_limits("a", limits));
-        s.step(pid, think("m"));
-        s.answer(pid, 10, 90);
+        s.step(pid, think_of("m", 10, 990));
+        s.answer(pid, 10, 990);
         s.take();
-        s.step(pid, think("m"));
+        s.step(pid, think_of("m", 10, 990));
         assert_eq!(s.take().contains("the last by Tokens"), told, "{when_over:?}");
     }
 }

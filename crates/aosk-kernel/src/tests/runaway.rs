@@ -11,7 +11,7 @@ fn a_process_that_repeats_itself_is_told_and_then_ended() {
     for turn in 1..limits::REPEATS_MAX {
         s.step(pid, call_tools(&["read"]));
         s.tool_returns(pid, s.process(pid).calls, "the same");
-        s.step(pid, think("n"));
+        s.step(pid, think_of("n", 10, 500));
         let told = s.take().contains("told of Repeats");
         assert_eq!(told, turn >= limits::REPEATS_TOLD, "turn {turn}");
         s.answer(pid, 10, 1);

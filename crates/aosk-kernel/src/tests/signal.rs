@@ -417,7 +417,7 @@ fn a_stopped_process_does_nothing_until_cont() {
         0s operator signals p2 Cont
             * p2 process.signalled Cont
             reply: done
-            think p2.c1/1 m with 1 pages, the last by Tokens
+            think p2.c1/1 m with 1 pages
         -- tool
         0s operator signals p2 Stop
             * p2 process.signalled Stop

@@ -108,7 +108,7 @@ fn a_summary_that_no_budget_allows_is_not_waited_for() {
             * p1 summary.failed p1.c6 budget.exceeded: summarising with n: out of budget: tokens
             * p1 memory.cut p1.c7 Pressure 8 pages, 1110 to 435
             * p1 model.called p1.c7 m with 11 pages 435+90
-            think p1.c7/1 m with 4 pages, the last by Tokens
+            think p1.c7/1 m with 4 pages
     "#]]);
 }
 

@@ -5,9 +5,10 @@
 //!   and replaced by what it took when it ends.
 //! - A process that asks begins where it has got to, or at the clock of its level less a bounded
 //!   credit, or at the clock if it is new. So does a group that somebody below asks for.
-//! - The clock of a level is not behind the furthest start of those that were chosen there. When a call
-//!   ends and others wait at that level, it goes on by what the call took, divided by the weight of who
-//!   made it there and by how many have calls there that wait or run.
+//! - The clock of a level is the furthest start of those that were chosen there. Who is new begins ahead
+//!   of it: when a call ends and others wait at that level, by what the call took, divided by the weight
+//!   of who made it there and by how many have calls there that wait or run; less what the clock went on
+//!   since, and at most a credit of the weight in the middle.
 //! - Among groups the one goes first that has got least far; among processes the one that would be
 //!   least far after its call.
 
@@ -49,6 +50,8 @@ struct Level {
     /// None until somebody below it asked.
     served: Option<u128>,
     clock: u128,
+    /// How far ahead of it one begins that is new.
+    ahead: u128,
 }
 
 /// Who competes right under a level.
@@ -106,9 +109,10 @@ impl Fair {
     }
 
     /// Where one begins that has got so far.
-    fn begin(served: Option<u128>, clock: u128, weight: u64) -> u128 {
+    fn begin(served: Option<u128>, level: Level, weight: u64) -> u128 {
         let credit = time(limits::SERVICE_CREDIT, weight);
-        served.map_or(clock, |served| served.max(clock.saturating_sub(credit)))
+        let anew = level.clock + level.ahead;
+        served.map_or(anew, |served| served.max(level.clock.saturating_sub(credit)))
     }
 
     /// Whether a process has a call that waits or runs from now on, in which group, and whether it
@@ -147,15 +151,15 @@ impl Fair {
     ) {
         let path = path(group);
         let home = path.first().and_then(|home| self.levels.get(home));
-        let clock = home.map_or(0, |level| level.clock);
-        let start = Self::begin(self.served.get(&pid).copied(), clock, weight(priority));
+        let home = home.copied().unwrap_or_default();
+        let start = Self::begin(self.served.get(&pid).copied(), home, weight(priority));
         self.claims.insert(pid, Claim { start, expected, since });
         for pair in path.windows(2) {
             let [below, above] = pair else { continue };
-            let clock = self.levels.get(above).map_or(0, |level| level.clock);
+            let above = self.levels.get(above).copied().unwrap_or_default();
             let weight = self.group_weight(below);
             let level = self.levels.entry(below.clone()).or_default();
-            level.served = Some(Self::begin(level.served, clock, weight));
+            level.served = Some(Self::begin(level.served, above, weight));
         }
     }
 
@@ -168,7 +172,9 @@ impl Fair {
         for name in path(group) {
             let share = time(claim.expected, self.group_weight(&name));
             let level = self.levels.entry(name).or_default();
-            level.clock = level.clock.max(chosen);
+            let clock = level.clock.max(chosen);
+            level.ahead = level.ahead.saturating_sub(clock - level.clock);
+            level.clock = clock;
             chosen = level.served.unwrap_or(0);
             level.served = Some(chosen + share);
         }
@@ -180,16 +186,17 @@ impl Fair {
         self.served.insert(pid, claim.start + time(took, weight(priority)));
         let mut below = time(took, weight(priority));
         for name in path(group) {
-            let weight = self.group_weight(&name);
+            let own = self.group_weight(&name);
             let present = self.present.get(&name).filter(|present| present.waiting > 0);
             let count = present.map(|present| present.members.len() as u128);
             let level = self.levels.entry(name).or_default();
             if let Some(count) = count {
-                level.clock += below / count.max(1);
+                let most = time(limits::SERVICE_CREDIT, weight(50));
+                level.ahead = (level.ahead + below / count.max(1)).min(most);
             }
-            below = time(took, weight);
-            let served = level.served.unwrap_or(0) + time(took, weight);
-            level.served = Some(served.saturating_sub(time(claim.expected, weight)));
+            below = time(took, own);
+            let served = level.served.unwrap_or(0) + time(took, own);
+            level.served = Some(served.saturating_sub(time(claim.expected, own)));
         }
     }
 
