@@ -53,7 +53,7 @@ pub(crate) fn embedder(
             }
         };
     };
-    resolve::embedder(spec, url, &|name| std::env::var(name).ok()).map(Some)
+    resolve::embedder(spec, url, &|name| config.keys.variable(name)).map(Some)
 }
 
 /// What leaves a window, and why.

@@ -100,7 +100,7 @@ pub(crate) async fn run(place: &Place, args: &DoctorArgs) -> Result<Done, Error>
     checks.push(configuration(place, config.as_ref()));
     checks.push(model(config.as_ref().ok()).await);
     checks.push(embedder(config.as_ref().ok()).await);
-    checks.extend(keys());
+    checks.extend(keys(config.as_ref().ok()));
     checks.push(ollama().await);
     checks.extend(programs().await);
     checks.push(file_paths());
@@ -281,7 +281,8 @@ async fn model(config: Option<&Config>) -> Check {
         Ok(catalogue) => catalogue.unwrap_or_default(),
         Err(error) => return Check::failure(name, &error),
     };
-    let env = |name: &str| env::var(name).ok();
+    let keys = config.map(|config| config.keys.clone()).unwrap_or_default();
+    let env = |name: &str| keys.variable(name);
     let around = Surroundings { env: &env, catalogue: &catalogue };
     let Resolved { device, price, how, .. } = match resolve_in(spec, base_url, around).await {
         Ok(resolved) => resolved,
@@ -289,6 +290,7 @@ async fn model(config: Option<&Config>) -> Check {
     };
     let why = match how {
         How::Chosen => "the configuration names it",
+        How::FromEnvironment(variable) if keys.has(variable) => "its key is in the configuration",
         How::FromEnvironment(variable) => &format!("{variable} is set"),
         How::LocalOllama => "an Ollama runs on this machine",
         How::ScriptedDefault => {
@@ -317,7 +319,7 @@ async fn routed(name: &str, route: &Route, config: &Config) -> Check {
     for (model, _) in &route.backends {
         let own = config.devices.get(model).and_then(|device| device.base_url.as_deref());
         let base_url = own.or(config.base_url.as_deref());
-        match resolve(Some(model), base_url, &|name| env::var(name).ok()).await {
+        match resolve(Some(model), base_url, &|name| config.keys.variable(name)).await {
             Ok(resolved) => devices.push(resolved.device),
             Err(error) => return Check::failure("model", &error),
         }
@@ -362,9 +364,13 @@ async fn embedder(config: Option<&Config>) -> Check {
 }
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.
-fn keys() -> impl Iterator<Item = Check> {
+fn keys(config: Option<&Config>) -> impl Iterator<Item = Check> {
     let sellers = PROVIDERS.iter().filter(|one| one.needs_key && one.models_of() == one.name);
-    sellers.map(|provider| {
+    sellers.map(move |provider| {
+        if config.is_some_and(|config| config.keys.has(provider.key_variable)) {
+            let found = "in the configuration".to_owned();
+            return Check::new(format!("key {}", provider.name), Verdict::Good, found);
+        }
         let is_set = |name: &&str| env::var(name).is_ok_and(|key| !key.trim().is_empty());
         let set = provider.key_variables().find(is_set);
         let (verdict, is) = match set {
