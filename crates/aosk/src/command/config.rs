@@ -71,7 +71,9 @@ fn shown(row: &Row) -> String {
     match &row.value {
         Value::Null => format!("({})", row.otherwise),
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            row.value.to_string()
+        }
     }
 }
 

@@ -28,9 +28,10 @@ impl Keys {
         self.in_place_of(name, &|name| std::env::var(name).ok())
     }
 
-    /// Whether the file says what a variable is to have, and the environment does not.
+    /// Whether it is the file that says what a variable has.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name) && std::env::var(name).is_err()
+        let is_set = std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+        !is_set && self.variable(name).is_some_and(|value| !value.trim().is_empty())
     }
 
     fn in_place_of(&self, name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
