@@ -31,6 +31,7 @@ mod near;
 
 pub use error::{RegisterError, ToolError};
 pub use kernel_calls::KernelCall;
+pub use near::near_names;
 pub use registry::Registry;
 pub use tool::{Invocation, Need, Output, Tool};
 pub use workspace::Workspace;

@@ -6,8 +6,9 @@ const OFFERED_MAX: usize = 3;
 /// Longer names are not compared: they are no typing mistakes, and comparing is quadratic.
 const COMPARED_CHARS_MAX: usize = 64;
 
-/// The names at most a third of `wanted` away, nearest first.
-pub(crate) fn near_names<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// The names at most a third of `wanted` away, nearest first and at most three.
+#[must_use]
+pub fn near_names<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let wanted: Vec<char> = wanted.to_lowercase().chars().collect();
     if wanted.len() > COMPARED_CHARS_MAX {
         return Vec::new();

@@ -1,5 +1,6 @@
 //! The command line, defined once: help, completions and parsing come from here.
 
+mod config;
 mod control;
 mod models;
 mod serve;
@@ -12,6 +13,7 @@ use aosk::abi::{Fact, PermissionLevel, Pid, limits};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
 pub(crate) use self::control::{KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs, SignalArgs};
 pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
 pub(crate) use self::serve::{ServeArgs, TokenArgs, TokenCommand};
@@ -96,6 +98,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Measure how the context is kept and searched, on recorded histories, and how models are shared.
     Bench(BenchArgs),
+    /// Show the configuration that is in force, or check one.
+    Config(ConfigArgs),
     /// Check this machine: store, models, tools.
     Doctor(DoctorArgs),
     /// Print the version.
@@ -160,6 +164,7 @@ impl Cli {
             Command::Bench(BenchArgs { command: BenchCommand::Context(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Recall(args) }) => args.json,
             Command::Bench(BenchArgs { command: BenchCommand::Sched(args) }) => args.json,
+            Command::Config(args) => args.wants_json(),
             Command::Doctor(args) => args.json,
             Command::Models(ModelsArgs { command: ModelsCommand::List(args) }) => args.json,
             Command::Models(ModelsArgs { command: ModelsCommand::Test(args) }) => args.json,

@@ -2,12 +2,22 @@
 //! stands there is checked as a whole, so that a mistake is told with its line.
 
 mod device;
+pub(crate) mod example;
 mod group;
+pub(crate) mod keys;
+mod layer;
 mod leaf;
+mod llms;
+mod rows;
+mod secret;
+mod section;
+mod tree;
+mod unknown;
+mod variable;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use aosk::abi::{Error, ErrorCode, Millis, PermissionLevel, limits};
@@ -15,30 +25,34 @@ use aosk::kernel::memory::{Prefer, replacement};
 use aosk::kernel::{GroupConfig, Route, policy};
 use aosk::model::resolve;
 use clap::ValueEnum;
-use serde::Deserialize;
 use serde_json::Value;
-use serde_saphyr::Spanned;
 
 use crate::cli::{Level, Preference};
 
 pub(crate) use self::device::Device;
 pub(crate) use self::group::check_name as check_group;
-use self::leaf::{Leaf, Names, key, must};
+pub(crate) use self::layer::{Given, strange};
+use self::llms::Listed;
+pub(crate) use self::rows::Row;
+use self::secret::Keys;
+use self::section::{Found, Read, Section};
+pub(crate) use self::tree::{Item, Origin};
+use self::variable::Env;
 
 /// Bytes of the file. One that is longer is something else.
 const BYTES_MAX: u64 = 64 * 1024;
 
-/// The keys there are.
-const KEYS: &str = "keys: default_model, base_url, permission, slots, policy, slice, window, \
-    replacement, prefer, summary_model, tasks, embedder, embedder_url, groups, devices, routes";
-
 /// The file's content.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// Where it was read from.
     pub(crate) path: PathBuf,
+    /// Keys of providers, for variables that the environment lacks.
+    pub(crate) keys: Keys,
     /// `provider:model`; found from the environment if none.
     pub(crate) default_model: Option<String>,
+    /// Who named it, in words.
+    pub(crate) default_model_of: String,
     /// The address of the model's provider, in place of the usual one.
     pub(crate) base_url: Option<String>,
     /// What agents may touch.
@@ -75,7 +89,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             path: PathBuf::new(),
+            keys: Keys::default(),
             default_model: None,
+            default_model_of: String::new(),
             base_url: None,
             permission: None,
             slots: None,
@@ -95,195 +111,171 @@ impl Default for Config {
     }
 }
 
-/// The file as it is written: any value under each key, with the line it stands on.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Written {
-    default_model: Leaf,
-    base_url: Leaf,
-    permission: Leaf,
-    slots: Leaf,
-    policy: Leaf,
-    window: Leaf,
-    replacement: Leaf,
-    prefer: Leaf,
-    summary_model: Leaf,
-    tasks: Leaf,
-    embedder: Leaf,
-    embedder_url: Leaf,
-    slice: Leaf,
-    groups: Names<Option<group::Written>>,
-    devices: Names<Option<device::Written>>,
-    routes: Names<Spanned<Value>>,
+/// The configuration, and where each part of it comes from.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// As it is used.
+    pub(crate) config: Config,
+    /// As it was said.
+    pub(crate) said: Item,
+}
+
+impl Settings {
+    /// Every setting in force.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        rows::rows(&self.said)
+    }
 }
 
 /// Reads the file; an empty configuration if there is none and none was asked for.
 pub(crate) fn read(given: Option<&PathBuf>) -> Result<Config, Error> {
+    settings(given, &[]).map(|settings| settings.config)
+}
+
+/// The same with options of the command line before it, and with where everything comes from.
+pub(crate) fn settings(given: Option<&PathBuf>, options: &[Given]) -> Result<Settings, Error> {
     let path = crate::paths::config_file(given)?;
-    let wrong = |what: &str| {
-        let text = format!("reading the configuration {}: {what}", path.display());
-        Error::new(ErrorCode::ConfigInvalid, text)
-    };
-    let text = match bounded(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && given.is_none() => String::new(),
+    let file = match File::open(&path).and_then(bounded) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && given.is_none() => {
+            Written { text: String::new(), is_private: true }
+        }
         Err(error) => {
-            return Err(wrong(&error.to_string())
+            return Err(wrong(&path, &Origin::Default, &error.to_string())
                 .hint("give a file that can be read with --config, or none"));
         }
     };
-    let written: Written = if text.trim().is_empty() {
-        Written::default()
-    } else {
-        serde_saphyr::from_str(&text).map_err(|error| {
-            let first = error.to_string();
-            wrong(first.lines().next().unwrap_or_default()).hint(KEYS)
-        })?
-    };
-    let at = |line: u64, error: Error| {
-        let line = if line == 0 { String::new() } else { format!("line {line}: ") };
-        wrong(&format!("{line}{}", error.message)).hint(error.hint)
-    };
-    checked(written, path.clone()).map_err(|(line, error)| at(line, error))
+    let env = |name: &str| std::env::var(name).ok();
+    load(&file, &path, &env, options)
+        .map_err(|(origin, error)| wrong(&path, &origin, &error.message).hint(error.hint))
 }
 
-/// The content of a file that has the keys it may have.
-fn checked(written: Written, path: PathBuf) -> leaf::Read<Config> {
-    let routes = device::routes(written.routes)?;
-    Ok(Config {
-        path,
-        default_model: key(written.default_model, |value| model(value, &routes))?,
-        base_url: key(written.base_url, base_url)?,
-        permission: key(written.permission, permission)?,
-        slots: key(written.slots, |value| device::slots("slots", value))?,
-        policy: key(written.policy, policy_name)?,
-        window: key(written.window, window)?,
-        replacement: key(written.replacement, replacement_name)?,
-        prefer: key(written.prefer, prefer)?,
-        summary_model: key(written.summary_model, summary_model)?,
-        tasks: key(written.tasks, tasks)?,
-        embedder: key(written.embedder, embedder)?,
-        embedder_url: key(written.embedder_url, embedder_url)?,
-        slice: key(written.slice, slice)?.unwrap_or(Some(limits::TIME_SLICE)),
-        groups: group::all(written.groups)?,
-        devices: device::all(written.devices)?,
-        routes,
-    })
+/// A file that was read.
+struct Written {
+    text: String,
+    /// Whether nobody but its owner can read it.
+    is_private: bool,
 }
 
-fn model(value: &Value, routes: &BTreeMap<String, Route>) -> Result<String, Error> {
-    let example = "anthropic:claude-haiku-4-5";
-    let Some(name) = value.as_str() else {
-        return Err(must("default_model", value, "a model's name", example));
+/// What is wrong, with where.
+fn wrong(path: &Path, origin: &Origin, what: &str) -> Error {
+    let text = match origin {
+        Origin::Default => format!("reading the configuration {}: {what}", path.display()),
+        Origin::Line(line) => {
+            format!("reading the configuration {}: line {line}: {what}", path.display())
+        }
+        Origin::Variable(name) => format!("reading the variable {name}: {what}"),
+        Origin::Flag(flag) => format!("reading {flag}: {what}"),
     };
-    if routes.contains_key(name) {
-        return Ok(name.to_owned());
+    Error::new(ErrorCode::ConfigInvalid, text)
+}
+
+fn load(file: &Written, path: &Path, env: Env<'_>, options: &[Given]) -> Read<Settings> {
+    let mut said = tree::parse(&file.text, env)?;
+    unknown::check(&said)?;
+    layer::environment(&mut said, env);
+    layer::options(&mut said, options);
+    let (mut config, origin) = checked(&Section::root(&said)?, path.to_path_buf())?;
+    // So that it is shown where it came from the list.
+    let is_said = Section::root(&said)?.key(&keys::DEFAULT_MODEL).is_some();
+    if let Some(model) = config.default_model.as_ref().filter(|_| !is_said) {
+        layer::put(&mut said, &keys::DEFAULT_MODEL, model.clone(), origin);
     }
-    resolve::check_name(name).map_err(|error| {
-        let text = format!("default_model: {}", error.message);
-        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
-    })?;
-    Ok(name.to_owned())
+    config.keys = secret::all(&Section::root(&said)?.section("api_keys")?, file.is_private)?;
+    secret::forget(&mut said);
+    Ok(Settings { config, said })
 }
 
-fn summary_model(value: &Value) -> Result<String, Error> {
-    let Some(name) = value.as_str() else {
-        let example = "anthropic:claude-haiku-4-5";
-        return Err(must("summary_model", value, "a model's name", example));
+/// The content of a file that has the keys it may have, and where its `default_model` comes from.
+fn checked(root: &Section<'_>, path: PathBuf) -> Read<(Config, Origin)> {
+    let routes = device::routes(&root.section("routes")?)?;
+    let mut devices = device::all(&root.section("devices")?)?;
+    let listed = llms::all(&root.section("llms")?, &mut devices)?;
+    let (default_model, origin) = default_model(root, &routes, &listed)?;
+    let config = Config {
+        default_model,
+        default_model_of: match &origin {
+            Origin::Default | Origin::Line(_) => format!("the default_model of {}", path.display()),
+            Origin::Variable(_) | Origin::Flag(_) => origin.shown(&path),
+        },
+        path,
+        keys: Keys::default(),
+        base_url: leaf::address(root, &keys::BASE_URL)?,
+        permission: root
+            .read(&keys::PERMISSION, |found| {
+                leaf::word(found, |word| Level::from_str(word, /*ignore_case*/ true).ok())
+            })?
+            .map(PermissionLevel::from),
+        slots: leaf::slots(root, &keys::SLOTS)?,
+        policy: root.read(&keys::POLICY, |found| {
+            leaf::word(found, |word| Some(policy(word).ok()?.name().to_owned()))
+        })?,
+        window: root.read(&keys::WINDOW, |found| {
+            let tokens = found.value.as_u64().filter(|tokens| *tokens >= 256);
+            tokens.ok_or_else(|| found.must())
+        })?,
+        replacement: root.read(&keys::REPLACEMENT, |found| {
+            leaf::word(found, |word| Some(replacement(word).ok()?.name().to_owned()))
+        })?,
+        prefer: root
+            .read(&keys::PREFER, |found| {
+                leaf::word(found, |word| Preference::from_str(word, /*ignore_case*/ true).ok())
+            })?
+            .map(Prefer::from),
+        summary_model: leaf::named(root, &keys::SUMMARY_MODEL, resolve::check_name)?,
+        tasks: root
+            .read(&keys::TASKS, |found| found.value.as_bool().ok_or_else(|| found.must()))?,
+        embedder: leaf::named(root, &keys::EMBEDDER, resolve::check_embedder)?,
+        embedder_url: leaf::address(root, &keys::EMBEDDER_URL)?,
+        slice: root.read(&keys::SLICE, slice)?.unwrap_or(Some(limits::TIME_SLICE)),
+        groups: group::all(&root.section("groups")?)?,
+        devices,
+        routes,
     };
-    resolve::check_name(name).map_err(|error| {
-        let text = format!("summary_model: {}", error.message);
-        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
+    Ok((config, origin))
+}
+
+/// The model that is asked, and who named it: a key, or else the first of the list.
+fn default_model(
+    root: &Section<'_>,
+    routes: &BTreeMap<String, Route>,
+    listed: &[Listed],
+) -> Read<(Option<String>, Origin)> {
+    let of_list = |name: &str| listed.iter().find(|model| model.name == name);
+    let named = leaf::named(root, &keys::DEFAULT_MODEL, |name| {
+        let is_known = routes.contains_key(name) || of_list(name).is_some();
+        if is_known { Ok(()) } else { resolve::check_name(name) }
     })?;
-    Ok(name.to_owned())
-}
-
-fn tasks(value: &Value) -> Result<bool, Error> {
-    value.as_bool().ok_or_else(|| must("tasks", value, "true or false", "true"))
-}
-
-/// What is wrong with it is said without it: an address may carry a password.
-fn base_url(value: &Value) -> Result<String, Error> {
-    let url = value.as_str().unwrap_or_default();
-    resolve::check_base_url(url, "base_url")?;
-    Ok(url.to_owned())
-}
-
-fn embedder(value: &Value) -> Result<String, Error> {
-    let Some(name) = value.as_str() else {
-        return Err(must("embedder", value, "an embedder's name", "openai:text-embedding-3-small"));
-    };
-    resolve::check_embedder(name).map_err(|error| {
-        let text = format!("embedder: {}", error.message);
-        Error::new(ErrorCode::ConfigInvalid, text).hint(error.hint)
-    })?;
-    Ok(name.to_owned())
-}
-
-fn embedder_url(value: &Value) -> Result<String, Error> {
-    let url = value.as_str().unwrap_or_default();
-    resolve::check_base_url(url, "embedder_url")?;
-    Ok(url.to_owned())
-}
-
-fn permission(value: &Value) -> Result<PermissionLevel, Error> {
-    let level = value.as_str().and_then(|word| Level::from_str(word, /*ignore_case*/ true).ok());
-    level.map(PermissionLevel::from).ok_or_else(|| {
-        must("permission", value, "restricted, standard, advanced or full", "standard")
+    let origin = root.key(&keys::DEFAULT_MODEL).map(|found| found.item.origin.clone());
+    if let Some((name, origin)) = named.zip(origin) {
+        let listed = of_list(&name).filter(|_| !routes.contains_key(&name));
+        return Ok((Some(listed.map_or(name, |model| model.spec.clone())), origin));
+    }
+    Ok(match listed.first() {
+        Some(first) => (Some(first.spec.clone()), first.origin.clone()),
+        None => (None, Origin::Default),
     })
 }
 
 /// How long a call may run while others wait; none if until it ends.
-fn slice(value: &Value) -> Result<Option<Millis>, Error> {
+fn slice(found: &Found<'_>) -> Result<Option<Millis>, Error> {
     // YAML of old takes the word for a boolean.
-    if value.as_str() == Some("off") || *value == Value::Bool(false) {
+    if found.value.as_str() == Some("off") || found.value == Value::Bool(false) {
         return Ok(None);
     }
-    let seconds = value.as_u64().filter(|seconds| *seconds > 0);
-    let seconds = seconds.ok_or_else(|| must("slice", value, "seconds from 1, or off", "30"));
-    seconds.map(|seconds| Some(Millis::from_secs(seconds)))
+    let seconds = found.value.as_u64().filter(|seconds| *seconds > 0);
+    seconds.map(|seconds| Some(Millis::from_secs(seconds))).ok_or_else(|| found.must())
 }
 
-fn policy_name(value: &Value) -> Result<String, Error> {
-    let name = value.as_str().unwrap_or_default();
-    match policy(name) {
-        Ok(policy) => Ok(policy.name().to_owned()),
-        Err(error) => {
-            let known = error.hint.strip_prefix("policies: ").unwrap_or_default();
-            Err(must("policy", value, &format!("one of {known}"), "fair"))
-        }
-    }
-}
-
-fn window(value: &Value) -> Result<u64, Error> {
-    let tokens = value.as_u64().filter(|tokens| *tokens >= 256);
-    tokens.ok_or_else(|| must("window", value, "a number of tokens from 256", "32000"))
-}
-
-fn replacement_name(value: &Value) -> Result<String, Error> {
-    match replacement(value.as_str().unwrap_or_default()) {
-        Ok(replacement) => Ok(replacement.name().to_owned()),
-        Err(error) => {
-            let known = error.hint.strip_prefix("policies: ").unwrap_or_default();
-            Err(must("replacement", value, &format!("one of {known}"), "priced"))
-        }
-    }
-}
-
-fn prefer(value: &Value) -> Result<Prefer, Error> {
-    let word = value.as_str();
-    let known = word.and_then(|word| Preference::from_str(word, /*ignore_case*/ true).ok());
-    known
-        .map(Prefer::from)
-        .ok_or_else(|| must("prefer", value, "cost, quality or utilisation", "cost"))
-}
-
-/// The text of a file, which is never read further than it may be long.
-fn bounded(path: &Path) -> io::Result<String> {
+/// What is in a file, which is never read further than it may be long.
+fn bounded(file: File) -> io::Result<Written> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata()?.permissions().mode();
     let mut bytes = Vec::new();
-    let read = File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let read = file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read).is_ok_and(|read| read > BYTES_MAX) {
         return Err(io::Error::other(format!("it has more than {BYTES_MAX} bytes")));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
+    Ok(Written { text, is_private: mode & 0o077 == 0 })
 }

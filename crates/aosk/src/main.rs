@@ -38,6 +38,7 @@ fn main() -> std::process::ExitCode {
         Command::Version { json } => command::version::run(json),
         Command::Completions { shell } => command::completions::run(shell),
         Command::Bench(args) => command::bench::run(&args),
+        Command::Config(args) => command::config::run(&cli.place, &args),
         Command::Ps(args) => command::ps::run(&cli.place, &args),
         Command::Why(args) => command::why::run(&cli.place, &args),
         Command::Budget(args) => command::budget::run(&cli.place, &args),
@@ -100,6 +101,7 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Why(_)
         | Command::Trace(_)
         | Command::Bench(_)
+        | Command::Config(_)
         | Command::Doctor(_)
         | Command::Models(_)
         | Command::Version { .. }

@@ -55,7 +55,7 @@ pub(crate) fn embedder(
             (None, None) => Ok(None),
         };
     };
-    resolve::embedder(spec, url, &|name| std::env::var(name).ok()).map(Some)
+    resolve::embedder(spec, url, &|name| config.keys.variable(name)).map(Some)
 }
 
 /// What leaves a window, and why.

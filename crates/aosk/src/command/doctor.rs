@@ -100,7 +100,7 @@ pub(crate) async fn run(place: &Place, args: &DoctorArgs) -> Result<Done, Error>
     checks.push(configuration(place, config.as_ref()));
     checks.extend(models::checks(config.as_ref().ok()).await);
     checks.push(embedder(config.as_ref().ok()).await);
-    checks.extend(keys());
+    checks.extend(keys(config.as_ref().ok()));
     checks.push(ollama().await);
     checks.extend(programs().await);
     checks.push(file_paths());
@@ -304,9 +304,13 @@ async fn embedder(config: Option<&Config>) -> Check {
 }
 
 /// Whether each provider's key is there. The key itself is only compared with nothing.
-fn keys() -> impl Iterator<Item = Check> {
+fn keys(config: Option<&Config>) -> impl Iterator<Item = Check> {
     let sellers = PROVIDERS.iter().filter(|one| one.needs_key && one.models_of() == one.name);
-    sellers.map(|provider| {
+    sellers.map(move |provider| {
+        if config.is_some_and(|config| config.keys.has(provider.key_variable)) {
+            let found = "in the configuration".to_owned();
+            return Check::new(format!("key {}", provider.name), Verdict::Good, found);
+        }
         let is_set = |name: &&str| env::var(name).is_ok_and(|key| !key.trim().is_empty());
         let set = provider.key_variables().find(is_set);
         let (verdict, is) = match set {

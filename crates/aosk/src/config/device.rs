@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use aosk::abi::{Bounds, Error, ErrorCode, Tokens};
 use aosk::kernel::{Choice, Rates, Route};
 use aosk::model::resolve;
-use serde::Deserialize;
 use serde_json::Value;
-use serde_saphyr::Spanned;
 
-use super::leaf::{self, Leaf, Names, Read, key, must};
+use super::keys::{self, Key};
+use super::leaf;
+use super::section::{Found, Read, Section};
+use super::tree::Origin;
 
 /// What is said of a model.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -22,57 +23,44 @@ pub(crate) struct Device {
     pub(crate) rates: Rates,
 }
 
-/// A model as it is written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Written {
-    base_url: Leaf,
-    slots: Leaf,
-    requests_per_minute: Leaf,
-    tokens_per_minute: Leaf,
-    usd_per_day: Leaf,
-}
-
 /// The models by the names they are written with.
-pub(super) fn all(written: Names<Option<Written>>) -> Read<BTreeMap<String, Device>> {
+pub(super) fn all(section: &Section<'_>) -> Read<BTreeMap<String, Device>> {
     let mut devices = BTreeMap::new();
-    for (name, device) in written.0 {
-        known(&name.value, "devices").map_err(|error| (name.referenced.line(), error))?;
-        let device = read(&name.value, device.unwrap_or_default())?;
-        devices.insert(name.value, device);
+    for (name, item) in section.names() {
+        known(&name.text, "devices").map_err(|error| (Origin::Line(name.line), error))?;
+        let device = read(
+            &section.under(&name.text, item)?,
+            [
+                &keys::DEVICE_BASE_URL,
+                &keys::DEVICE_SLOTS,
+                &keys::DEVICE_REQUESTS,
+                &keys::DEVICE_TOKENS,
+                &keys::DEVICE_USD,
+            ],
+        )?;
+        devices.insert(name.text.clone(), device);
     }
     Ok(devices)
 }
 
-fn read(name: &str, written: Written) -> Read<Device> {
-    let at = |key: &str| format!("devices.{name}.{key}");
+/// Reads what is said of one model under these keys: its address, its slots, and its rates of requests,
+/// tokens and dollars.
+pub(super) fn read(
+    section: &Section<'_>,
+    [base_url, slots, requests, tokens, usd]: [&'static Key; 5],
+) -> Read<Device> {
     Ok(Device {
-        base_url: key(written.base_url, super::base_url)?,
-        slots: key(written.slots, |value| slots(&at("slots"), value))?,
+        base_url: leaf::address(section, base_url)?,
+        slots: leaf::slots(section, slots)?,
         rates: Rates {
             per_minute: Bounds {
-                calls: leaf::number(
-                    written.requests_per_minute,
-                    &at("requests_per_minute"),
-                    "500",
-                )?,
-                tokens: leaf::number(
-                    written.tokens_per_minute,
-                    &at("tokens_per_minute"),
-                    "200000",
-                )?
-                .map(Tokens),
+                calls: leaf::number(section, requests)?,
+                tokens: leaf::number(section, tokens)?.map(Tokens),
                 micro_usd: None,
             },
-            per_day: leaf::money(written.usd_per_day, &at("usd_per_day"))?,
+            per_day: leaf::money(section, usd)?,
         },
     })
-}
-
-pub(super) fn slots(name: &str, value: &Value) -> Result<u32, Error> {
-    let slots = value.as_u64().and_then(|slots| u32::try_from(slots).ok());
-    let slots = slots.filter(|slots| *slots > 0);
-    slots.ok_or_else(|| must(name, value, "a whole number from 1", "4"))
 }
 
 /// Whether a model can have this name.
@@ -83,28 +71,25 @@ fn known(name: &str, key: &str) -> Result<(), Error> {
 }
 
 /// The routes by name.
-pub(super) fn routes(written: Names<Spanned<Value>>) -> Read<BTreeMap<String, Route>> {
+pub(super) fn routes(section: &Section<'_>) -> Read<BTreeMap<String, Route>> {
     let mut routes = BTreeMap::new();
-    let mut lines = BTreeMap::new();
-    for (name, Spanned { value, referenced, .. }) in written.0 {
-        let route = route(&name.value, &value).map_err(|error| (referenced.line(), error))?;
-        lines.insert(name.value.clone(), referenced.line());
-        routes.insert(name.value, route);
+    let mut origins = BTreeMap::new();
+    for (name, item) in section.names() {
+        let found = Found::new(&keys::ROUTE, section.name(&name.text), item);
+        routes.insert(name.text.clone(), found.read(route)?);
+        origins.insert(name.text.clone(), item.origin.clone());
     }
     for (name, route) in &routes {
         for (to, _) in &route.backends {
-            let line = lines.get(name).copied().unwrap_or_default();
-            leads_on(name, to, &routes).map_err(|error| (line, error))?;
+            let origin = origins.get(name).cloned().unwrap_or(Origin::Default);
+            leads_on(name, to, &routes).map_err(|error| (origin, error))?;
         }
     }
     Ok(routes)
 }
 
-fn route(name: &str, value: &Value) -> Result<Route, Error> {
-    let key = format!("routes.{name}");
-    let be = "a list of models, the first to be asked first, or models with their weights";
-    let wrong = || must(&key, value, be, "[anthropic:claude-haiku-4-5, openai:gpt-5.4-mini]");
-    let (backends, choice): (Option<Vec<_>>, _) = match value {
+fn route(found: &Found<'_>) -> Result<Route, Error> {
+    let (backends, choice): (Option<Vec<_>>, _) = match &found.value {
         Value::String(model) => (Some(vec![(model.clone(), 1)]), Choice::InOrder),
         Value::Array(models) => {
             let models = models.iter().map(|model| Some((model.as_str()?.to_owned(), 1)));
@@ -113,24 +98,30 @@ fn route(name: &str, value: &Value) -> Result<Route, Error> {
         Value::Object(weights) => {
             let weights = weights.iter().map(|(model, weight)| {
                 let number = weight.as_u64().and_then(|number| u32::try_from(number).ok());
-                let be = "a weight, a whole number from 1";
                 let number = number.filter(|number| *number > 0);
-                let number = number.ok_or_else(|| must(&format!("{key}.{model}"), weight, be, "3"));
-                number.map(|number| Some((model.clone(), number)))
+                let number = number.ok_or_else(|| weightless(&found.name, model, weight))?;
+                Ok(Some((model.clone(), number)))
             });
-            (weights.collect::<Result<_, _>>()?, Choice::ByWeight)
+            (weights.collect::<Result<_, Error>>()?, Choice::ByWeight)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => (None, Choice::InOrder),
     };
-    let backends = backends.filter(|backends| !backends.is_empty()).ok_or_else(wrong)?;
+    let backends = backends.filter(|backends| !backends.is_empty());
+    let backends = backends.ok_or_else(|| found.must())?;
     let mut names: Vec<_> = backends.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     if let Some([twice, _]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
-        let text = format!("{key} names {twice} twice");
+        let text = format!("{} names {twice} twice", found.name);
         return Err(Error::new(ErrorCode::ConfigInvalid, text)
             .hint("name each model once; weights say how much of the calls it gets"));
     }
     Ok(Route { backends, choice })
+}
+
+fn weightless(route: &str, model: &str, weight: &Value) -> Error {
+    let weight = weight.as_str().map_or_else(|| weight.to_string(), str::to_owned);
+    let text = format!("{route}.{model} is {weight:?} and must be a weight, a whole number from 1");
+    Error::new(ErrorCode::ConfigInvalid, text).hint(format!("write, for example, {model}: 3"))
 }
 
 /// Checks that a route leads to a model. One may have the name of a model it leads to; it stands in

@@ -5,53 +5,20 @@ use std::collections::BTreeMap;
 use aosk::abi::{Bounds, Error, ErrorCode, Limits, Millis, Tokens, WhenOver, limits};
 use aosk::kernel::GroupConfig;
 use clap::ValueEnum;
-use serde::Deserialize;
 
-use super::leaf::{self, Leaf, Names, Read, key, must};
+use super::keys::{self, Key};
+use super::leaf;
+use super::section::{Read, Section};
+use super::tree::Origin;
 use crate::cli::Over;
 
-/// A group as it is written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Written {
-    priority: Leaf,
-    tokens: Leaf,
-    calls: Leaf,
-    usd: Leaf,
-    steps: Leaf,
-    children: Leaf,
-    wall: Leaf,
-    per_minute: Span,
-    per_hour: Span,
-    per_day: Span,
-    per_call: Call,
-    when_over: Leaf,
-}
-
-/// Bounds in a span of time.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Span {
-    calls: Leaf,
-    tokens: Leaf,
-    usd: Leaf,
-}
-
-/// Bounds of one call.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Call {
-    tokens: Leaf,
-    usd: Leaf,
-}
-
 /// The groups by name.
-pub(super) fn all(written: Names<Option<Written>>) -> Read<BTreeMap<String, GroupConfig>> {
+pub(super) fn all(section: &Section<'_>) -> Read<BTreeMap<String, GroupConfig>> {
     let mut groups = BTreeMap::new();
-    for (name, group) in written.0 {
-        check_name(&name.value).map_err(|error| (name.referenced.line(), error))?;
-        let group = read(&name.value, group.unwrap_or_default())?;
-        groups.insert(name.value, group);
+    for (name, item) in section.names() {
+        check_name(&name.text).map_err(|error| (Origin::Line(name.line), error))?;
+        let group = read(&section.under(&name.text, item)?)?;
+        groups.insert(name.text.clone(), group);
     }
     Ok(groups)
 }
@@ -82,41 +49,49 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn read(name: &str, written: Written) -> Read<GroupConfig> {
-    let Written { priority, tokens, calls, usd, steps, children, wall, when_over, .. } = written;
-    let at = |key: &str| format!("groups.{name}.{key}");
+fn read(section: &Section<'_>) -> Read<GroupConfig> {
+    let number = |key| leaf::number(section, key);
+    let per_call = section.section("per_call")?;
     let limits = Limits {
-        tokens: leaf::number(tokens, &at("tokens"), "1000000")?.map(Tokens),
-        calls: leaf::number(calls, &at("calls"), "500")?,
-        micro_usd: leaf::money(usd, &at("usd"))?,
-        steps: leaf::number(steps, &at("steps"), "200")?,
-        children: leaf::number(children, &at("children"), "20")?,
-        wall: leaf::number(wall, &at("wall"), "3600")?.map(Millis::from_secs),
-        per_minute: span(written.per_minute, &at("per_minute"))?,
-        per_hour: span(written.per_hour, &at("per_hour"))?,
-        per_day: span(written.per_day, &at("per_day"))?,
+        tokens: number(&keys::GROUP_TOKENS)?.map(Tokens),
+        calls: number(&keys::GROUP_CALLS)?,
+        micro_usd: leaf::money(section, &keys::GROUP_USD)?,
+        steps: number(&keys::GROUP_STEPS)?,
+        children: number(&keys::GROUP_CHILDREN)?,
+        wall: number(&keys::GROUP_WALL)?.map(Millis::from_secs),
+        per_minute: span(
+            &section.section("per_minute")?,
+            [&keys::MINUTE_CALLS, &keys::MINUTE_TOKENS, &keys::MINUTE_USD],
+        )?,
+        per_hour: span(
+            &section.section("per_hour")?,
+            [&keys::HOUR_CALLS, &keys::HOUR_TOKENS, &keys::HOUR_USD],
+        )?,
+        per_day: span(
+            &section.section("per_day")?,
+            [&keys::DAY_CALLS, &keys::DAY_TOKENS, &keys::DAY_USD],
+        )?,
         per_call: Bounds {
             calls: None,
-            tokens: leaf::number(written.per_call.tokens, &at("per_call.tokens"), "20000")?
-                .map(Tokens),
-            micro_usd: leaf::money(written.per_call.usd, &at("per_call.usd"))?,
+            tokens: leaf::number(&per_call, &keys::CALL_TOKENS)?.map(Tokens),
+            micro_usd: leaf::money(&per_call, &keys::CALL_USD)?,
         },
-        when_over: key(when_over, |value| {
-            let over = value.as_str().and_then(|word| Over::from_str(word, true).ok());
-            over.map(WhenOver::from)
-                .ok_or_else(|| must(&at("when_over"), value, "wait, stop or ask", "ask"))
-        })?
-        .unwrap_or_default(),
+        when_over: section
+            .read(&keys::WHEN_OVER, |found| {
+                leaf::word(found, |word| Over::from_str(word, /*ignore_case*/ true).ok())
+            })?
+            .map(WhenOver::from)
+            .unwrap_or_default(),
     };
     let usual = GroupConfig::default().priority;
-    let priority = leaf::priority(priority, &at("priority"))?.unwrap_or(usual);
+    let priority = leaf::priority(section, &keys::GROUP_PRIORITY)?.unwrap_or(usual);
     Ok(GroupConfig { priority, limits })
 }
 
-fn span(written: Span, name: &str) -> Read<Bounds> {
+fn span(section: &Section<'_>, [calls, tokens, usd]: [&'static Key; 3]) -> Read<Bounds> {
     Ok(Bounds {
-        calls: leaf::number(written.calls, &format!("{name}.calls"), "60")?,
-        tokens: leaf::number(written.tokens, &format!("{name}.tokens"), "90000")?.map(Tokens),
-        micro_usd: leaf::money(written.usd, &format!("{name}.usd"))?,
+        calls: leaf::number(section, calls)?,
+        tokens: leaf::number(section, tokens)?.map(Tokens),
+        micro_usd: leaf::money(section, usd)?,
     })
 }

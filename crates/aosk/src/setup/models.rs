@@ -98,7 +98,7 @@ impl Models {
         if let Some(device) = written.and_then(|written| self.written.get(written)) {
             return Ok((How::Chosen, device.clone()));
         }
-        let env = |name: &str| std::env::var(name).ok();
+        let env = |name: &str| config.keys.variable(name);
         let around = Surroundings { env: &env, catalogue: &self.catalogue };
         let resolved = resolve_in(written, base_url, around).await?;
         let (how, name) = (resolved.how, resolved.device.clone());
@@ -170,7 +170,7 @@ pub(crate) async fn models(args: &ModelArgs, config: &Config) -> Result<Models, 
             let base_url = args.base_url.as_deref().or(own).or(config.base_url.as_deref());
             let set_up = models.add(spec, (args, config), base_url).await;
             let (how, name) = set_up.map_err(|error| of_configuration(error, args, config))?;
-            note(&format!("model: {name}{}", why(how)));
+            note(&format!("model: {name}{}", why(how, config)));
             models.name = name;
         }
     }
@@ -220,8 +220,7 @@ fn address<'a>(written: &str, args: &'a ModelArgs, config: &'a Config) -> Option
 /// The error with where the name comes from.
 fn of_configuration(mut error: Error, args: &ModelArgs, config: &Config) -> Error {
     if args.model.is_none() && config.default_model.is_some() {
-        let path = config.path.display();
-        error.message = format!("{} (the default_model of {path})", error.message);
+        error.message = format!("{} ({})", error.message, config.default_model_of);
     } else if error.code == ErrorCode::ModelUnknown && !config.routes.is_empty() {
         let routes: Vec<_> = config.routes.keys().map(String::as_str).collect();
         error.hint = format!("{}; routes: {}", error.hint, routes.join(", "));
@@ -229,9 +228,12 @@ fn of_configuration(mut error: Error, args: &ModelArgs, config: &Config) -> Erro
     error
 }
 
-fn why(how: How) -> String {
+fn why(how: How, config: &Config) -> String {
     match how {
         How::Chosen => String::new(),
+        How::FromEnvironment(variable) if config.keys.has(variable) => {
+            " (its key is in the configuration)".to_owned()
+        }
         How::FromEnvironment(variable) => format!(" (from {variable})"),
         How::LocalOllama => " (an Ollama runs on this machine)".to_owned(),
         How::ScriptedDefault => " (no provider is configured: this is the offline scripted model; \

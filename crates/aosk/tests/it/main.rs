@@ -13,6 +13,7 @@
 mod bad_input;
 mod bench;
 mod commands;
+mod config;
 mod conversation;
 mod crash;
 mod damage;

@@ -1,7 +1,6 @@
 //! The models that `aosk run` would ask, and whether they are there.
 
 use std::collections::BTreeMap;
-use std::env;
 
 use aosk::abi::Error;
 use aosk::kernel::Route;
@@ -63,7 +62,7 @@ async fn named<'a>(config: &'a Config, catalogue: &Catalogue) -> Found<'a> {
 async fn look_for(name: &str, config: &Config, catalogue: &Catalogue) -> Result<Resolved, Error> {
     let own = config.devices.get(name).and_then(|device| device.base_url.as_deref());
     let base_url = own.or(config.base_url.as_deref());
-    let env = |name: &str| env::var(name).ok();
+    let env = |name: &str| config.keys.variable(name);
     resolve_in(Some(name), base_url, Surroundings { env: &env, catalogue }).await
 }
 
@@ -99,8 +98,10 @@ async fn summaries(config: &Config, found: &Found<'_>, catalogue: &Catalogue) ->
 async fn model(config: Option<&Config>, catalogue: &Catalogue) -> Check {
     let name = "model";
     let spec = config.and_then(|config| config.default_model.as_deref());
-    let base_url = config.and_then(|config| config.base_url.as_deref());
-    let env = |name: &str| env::var(name).ok();
+    let own = config.and_then(|config| config.devices.get(spec?)?.base_url.as_deref());
+    let base_url = own.or_else(|| config.and_then(|config| config.base_url.as_deref()));
+    let keys = config.map(|config| config.keys.clone()).unwrap_or_default();
+    let env = |name: &str| keys.variable(name);
     let around = Surroundings { env: &env, catalogue };
     let Resolved { device, price, how, .. } = match resolve_in(spec, base_url, around).await {
         Ok(resolved) => resolved,
@@ -108,6 +109,7 @@ async fn model(config: Option<&Config>, catalogue: &Catalogue) -> Check {
     };
     let why = match how {
         How::Chosen => "the configuration names it",
+        How::FromEnvironment(variable) if keys.has(variable) => "its key is in the configuration",
         How::FromEnvironment(variable) => &format!("{variable} is set"),
         How::LocalOllama => "an Ollama runs on this machine",
         How::ScriptedDefault => {

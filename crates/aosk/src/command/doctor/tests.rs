@@ -43,7 +43,7 @@ fn a_store_is_found_good_and_a_foreign_file_is_not() {
 
 #[test]
 fn keys_are_looked_for_and_not_shown() {
-    let checks: Vec<Check> = keys().collect();
+    let checks: Vec<Check> = keys(None).collect();
     let variables: std::collections::BTreeSet<_> = PROVIDERS
         .iter()
         .filter(|provider| provider.needs_key)

@@ -1,7 +1,5 @@
 //! `aosk models list`: the models that are known, with what the sources say of them.
 
-use std::env;
-
 use aosk::abi::{Error, ErrorCode, Price, Rates, Tokens};
 use aosk::model::price::{Capability, Model};
 use aosk::model::provider::{self, PROVIDERS, Provider};
@@ -31,12 +29,12 @@ pub(super) fn run(config: &Config, args: &ModelsListArgs) -> Result<Done, Error>
         })
         .collect();
     if args.json {
-        term::json(&Value::Array(rows.iter().map(object).collect()));
+        term::json(&Value::Array(rows.iter().map(|row| object(row, config)).collect()));
         return Ok(Done::Well);
     }
     let head = ["provider", "model", "window", "in", "cached", "out", "can", "key", "as of"];
     let right = ["window", "in", "cached", "out"];
-    line(&term::table(&head, &right, rows.iter().map(cells).collect()));
+    line(&term::table(&head, &right, rows.iter().map(|row| cells(row, config)).collect()));
     note("dollars for a million tokens; + long requests cost more; the sources are in --json");
     Ok(Done::Well)
 }
@@ -54,20 +52,20 @@ fn named(name: &str) -> Result<&'static Provider, Error> {
 }
 
 /// The variable that has the provider's key, if one has.
-fn key_variable(provider: &Provider) -> Option<&'static str> {
-    let is_set = |name: &&str| env::var(name).is_ok_and(|key| !key.trim().is_empty());
+fn key_variable(provider: &Provider, config: &Config) -> Option<&'static str> {
+    let is_set = |name: &&str| config.keys.variable(name).is_some_and(|key| !key.trim().is_empty());
     provider.key_variables().find(is_set)
 }
 
-fn key(provider: &Provider) -> String {
-    match (key_variable(provider), provider.needs_key) {
+fn key(provider: &Provider, config: &Config) -> String {
+    match (key_variable(provider, config), provider.needs_key) {
         (Some(_), _) => "set".to_owned(),
         (None, true) => format!("no {}", provider.key_variable),
         (None, false) => "none needed".to_owned(),
     }
 }
 
-fn cells((provider, model): &Row<'_>) -> Vec<String> {
+fn cells((provider, model): &Row<'_>, config: &Config) -> Vec<String> {
     let window = model.and_then(|model| model.context).map(|Tokens(window)| count(window));
     let capabilities = model.map(|model| model.capabilities.as_slice()).unwrap_or_default();
     let can: Vec<_> = capabilities.iter().map(|capability| word(*capability)).collect();
@@ -83,7 +81,7 @@ fn cells((provider, model): &Row<'_>) -> Vec<String> {
         figure(|rates| dollars(rates.cache_read)),
         figure(|rates| dollars(rates.output)),
         can.join(" "),
-        key(provider),
+        key(provider, config),
         model.map(|model| model.as_of.clone()).unwrap_or_default(),
     ]
 }
@@ -98,7 +96,7 @@ fn word(capability: Capability) -> &'static str {
 }
 
 /// The row as JSON. Prices are in micro-dollars for a million tokens, as in the file.
-fn object((provider, model): &Row<'_>) -> Value {
+fn object((provider, model): &Row<'_>, config: &Config) -> Value {
     let price = model.map(Model::price);
     let long = price.and_then(|price| price.long);
     let long = long.map(|(above, rates)| json!({ "above": above, "rates": rates }));
@@ -116,8 +114,8 @@ fn object((provider, model): &Row<'_>) -> Value {
         "as_of": model.map(|model| &model.as_of),
         "base_url": provider.base_url,
         "key": {
-            "variable": key_variable(provider).unwrap_or(provider.key_variable),
-            "set": key_variable(provider).is_some(),
+            "variable": key_variable(provider, config).unwrap_or(provider.key_variable),
+            "set": key_variable(provider, config).is_some(),
             "needed": provider.needs_key,
         },
     })

@@ -11,7 +11,7 @@ use aosk::abi::{
     Timestamp, Tokens, Usage,
 };
 use aosk::model::resolve::Surroundings;
-use aosk::model::{CacheHints, Catalogue, OnRates, Request, Resolved, resolve_in};
+use aosk::model::{CacheHints, OnRates, Request, Resolved, resolve_in};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -53,7 +53,12 @@ pub(super) async fn run(config: &Config, args: &ModelsTestArgs) -> Result<Done, 
     for (at, spec) in asked(config, args).into_iter().enumerate() {
         let base_url = base_url(spec.as_deref(), config, args);
         let catalogue = catalogue.clone();
-        asking.spawn(async move { (at, ask(spec, base_url, &catalogue, limit).await) });
+        let keys = config.keys.clone();
+        let env = move |name: &str| keys.variable(name);
+        asking.spawn(async move {
+            let around = Surroundings { env: &env, catalogue: &catalogue };
+            (at, ask(spec, base_url, around, limit).await)
+        });
     }
     let mut outcomes: Vec<_> = asking.join_all().await;
     outcomes.sort_by_key(|(at, _)| *at);
@@ -109,11 +114,9 @@ fn base_url(spec: Option<&str>, config: &Config, args: &ModelsTestArgs) -> Optio
 async fn ask(
     spec: Option<String>,
     base_url: Option<String>,
-    catalogue: &Catalogue,
+    around: Surroundings<'_>,
     limit: Duration,
 ) -> Outcome {
-    let env = |name: &str| std::env::var(name).ok();
-    let around = Surroundings { env: &env, catalogue };
     match resolve_in(spec.as_deref(), base_url.as_deref(), around).await {
         Ok(resolved) => {
             let model = resolved.device.clone();
