@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::control::{KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs, SignalArgs};
 pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
-pub(crate) use self::serve::{ServeArgs, TokenArgs, TokenCommand};
+pub(crate) use self::serve::{LogFormat, ServeArgs, TokenArgs, TokenCommand};
 use self::spend::group;
 pub(crate) use self::spend::{
     BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,

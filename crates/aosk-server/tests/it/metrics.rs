@@ -1,5 +1,6 @@
 //! What is counted, and that it stays within bounds.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aosk_runtime::ModelDevice;
@@ -218,4 +219,20 @@ async fn figures_of_all_are_for_those_who_see_all() {
     assert!(headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     let seen = Exposition::read(&text);
     assert_eq!(seen.value("aosk_http_requests_total method=GET route=/metrics status=403"), 1.0);
+}
+
+#[tokio::test]
+async fn the_guide_has_every_figure_and_no_other() {
+    let guide = include_str!("../../../../docs/guide/metrics.md");
+    let rows = guide.lines().filter(|line| line.starts_with("| `aosk_"));
+    let names = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split(", "));
+    let told: BTreeSet<String> = names.map(|name| name.trim().replace('`', "")).collect();
+    let scene = Scene::new().await;
+    let (_, text) = scene.client().await.text("/metrics").await;
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let made = types.map(|line| match line.split_once(' ').unwrap() {
+        (name, "counter") => format!("{name}_total"),
+        (name, _) => name.to_owned(),
+    });
+    assert_eq!(told, made.collect());
 }

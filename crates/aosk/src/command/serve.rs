@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aosk::abi::Error;
 use aosk_server::{Server, Setup};
 
-use crate::cli::{Place, ServeArgs};
+use crate::cli::{LogFormat, Place, ServeArgs};
 use crate::config;
 use crate::fail::Done;
 use crate::setup::{self, Home, Parts};
@@ -48,7 +48,7 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
             return Err(error);
         }
     };
-    tell(&server, args.json);
+    tell(&server, args);
     tokio::select! {
         failed = node.failed() => {
             server.finish().await;
@@ -56,7 +56,11 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
         }
         () = stop.requested() => {}
     }
-    note("stopping: calls in flight may end; once more to end at once");
+    if is_json(args) {
+        tracing::info!("stopping");
+    } else {
+        note("stopping: calls in flight may end; once more to end at once");
+    }
     stop.end_at_once_on_next();
     server.close();
     node.shutdown().await?;
@@ -83,14 +87,27 @@ fn raise_files() {
     }
 }
 
-fn tell(server: &Server, json: bool) {
+fn tell(server: &Server, args: &ServeArgs) {
     let listening = server.listening();
-    let tcp = listening.tcp.map(|address| format!("http://{address}"));
-    if json {
+    let (socket, tcp) = (listening.socket.display(), listening.tcp);
+    let tcp = tcp.map(|address| format!("http://{address}"));
+    if args.json {
         term::json(&serde_json::json!({ "socket": listening.socket, "tcp": tcp }));
     }
-    note(&format!("listening on {}", listening.socket.display()));
+    if is_json(args) {
+        tracing::info!(%socket, tcp, "listening");
+        return;
+    }
+    note(&format!("listening on {socket}"));
     if let Some(tcp) = tcp {
         note(&format!("listening on {tcp}"));
+    }
+}
+
+/// Whether stderr is one JSON object a line.
+fn is_json(args: &ServeArgs) -> bool {
+    match args.log_format {
+        Some(LogFormat::Json) => true,
+        Some(LogFormat::Text) | None => false,
     }
 }
