@@ -32,6 +32,7 @@ fn steps(root: &Path, fast: bool) -> Result<bool> {
     let steps = [
         Step::cargo("tests", "test --workspace --no-fail-fast"),
         Step::cargo("simulator", &format!("run --package aosk-sim -- --twice --seeds {seeds}")),
+        Step::cargo("traffic", &format!("run --package aosk-sim -- --traffic --seeds {seeds}")),
     ];
     let log = SkipLog::create(root)?;
     let mut reports = vec![build.run(root)];

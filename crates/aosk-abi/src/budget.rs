@@ -1,7 +1,10 @@
 //! What a subtree of processes may spend.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use crate::id::BudgetId;
 use crate::unit::{MicroUsd, Millis, Tokens};
 
 /// An amount of everything that is counted.
@@ -155,7 +158,70 @@ impl Resource {
     }
 }
 
+/// What a bound is a bound of.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All that is ever used.
+    #[default]
+    All,
+    /// Any minute.
+    Minute,
+    /// Any hour.
+    Hour,
+    /// Any twenty-four hours.
+    Day,
+    /// One model call.
+    Call,
+}
+
+/// A bound that has no room for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// The node that is bounded.
+    pub budget: BudgetId,
+    /// What is bounded.
+    #[serde(default)]
+    pub scope: Scope,
+    /// What it has none of.
+    #[serde(default = "tokens")]
+    pub resource: Resource,
+    /// How much is asked for at worst, as [`Spend`] counts; nothing of wall time.
+    #[serde(default)]
+    pub amount: u64,
+}
+
+fn tokens() -> Resource {
+    Resource::Tokens
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.resource.word())?;
+        f.write_str(match self.scope {
+            Scope::All => "",
+            Scope::Minute => " a minute",
+            Scope::Hour => " an hour",
+            Scope::Day => " a day",
+            Scope::Call => " a call",
+        })
+    }
+}
+
 impl Spend {
+    /// How much it is of one resource; nothing of wall time.
+    #[must_use]
+    pub fn of(&self, resource: Resource) -> u64 {
+        match resource {
+            Resource::Tokens => self.tokens.0,
+            Resource::Calls => self.calls,
+            Resource::MicroUsd => self.micro_usd.0,
+            Resource::Steps => self.steps,
+            Resource::Children => self.children,
+            Resource::Wall => 0,
+        }
+    }
+
     /// The sum, saturating.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
@@ -188,6 +254,28 @@ impl Spend {
 }
 
 impl Limits {
+    /// The bound of this; wall time in milliseconds.
+    #[must_use]
+    pub fn bound(&self, scope: Scope, resource: Resource) -> Option<u64> {
+        let bounds = match scope {
+            Scope::All => {
+                Bounds { calls: self.calls, tokens: self.tokens, micro_usd: self.micro_usd }
+            }
+            Scope::Minute => self.per_minute,
+            Scope::Hour => self.per_hour,
+            Scope::Day => self.per_day,
+            Scope::Call => self.per_call,
+        };
+        match resource {
+            Resource::Tokens => bounds.tokens.map(|tokens| tokens.0),
+            Resource::Calls => bounds.calls,
+            Resource::MicroUsd => bounds.micro_usd.map(|usd| usd.0),
+            Resource::Steps => self.steps,
+            Resource::Children => self.children,
+            Resource::Wall => self.wall.map(|wall| wall.0),
+        }
+    }
+
     /// The first resource of which `amount` is more than the limit.
     #[must_use]
     pub fn exceeded_by(&self, amount: &Spend) -> Option<Resource> {

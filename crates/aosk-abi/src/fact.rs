@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Limits, Resource, Spend};
+use crate::budget::{Lack, Limits, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, MessageIndex, Pid};
 use crate::memory::{ArenaId, PageId, PageKind};
@@ -141,7 +141,7 @@ macro_rules! facts {
                 match kind {
                     $($kind => {
                         #[derive(Deserialize)]
-                        struct Data { $($field: $type,)* }
+                        struct Data { $($(#[$field_doc])* $field: $type,)* }
                         let Data { $($field,)* } = serde_json::from_str(data).ok()?;
                         Some(Self::$variant { $($field,)* })
                     })*
@@ -460,10 +460,9 @@ facts! {
     }
     /// A process waits until a person raises the bounds of a budget node.
     BudgetAsked = "budget.asked" {
-        /// The node.
-        budget: BudgetId,
-        /// What is used up there.
-        resource: Resource,
+        /// What has no room.
+        #[serde(flatten)]
+        lack: Lack,
     }
     /// The bounds of a budget node were set by a person.
     BudgetSet = "budget.set" {

@@ -38,7 +38,7 @@ pub mod syscall;
 pub mod tool;
 pub mod unit;
 
-pub use budget::{Bounds, Limits, Resource, Spend, WhenOver};
+pub use budget::{Bounds, Lack, Limits, Resource, Scope, Spend, WhenOver};
 pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Notice, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::message::Body;
 use crate::unit::{MicroUsd, Millis, Tokens};
 
@@ -173,6 +174,18 @@ pub enum FailureClass {
     Transient,
     /// The same call would fail again: authentication, bad request, unknown model. Not tried again.
     Final,
+}
+
+impl FailureClass {
+    /// How many attempts a model call has, the first included, when one fails like this. One that
+    /// cannot succeed on its device is made again only on others.
+    #[must_use]
+    pub fn attempts_max(self) -> u32 {
+        match self {
+            Self::RateLimited => limits::RATE_LIMITED_ATTEMPTS_MAX,
+            Self::Transient | Self::Final => limits::MODEL_ATTEMPTS_MAX,
+        }
+    }
 }
 
 /// Why a device call failed.

@@ -11,8 +11,8 @@ mod rolling;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    Bounds, BudgetId, Limits, MicroUsd, Millis, Resource, Spend, Timestamp, Tokens, WhenOver,
-    limits,
+    Bounds, BudgetId, Lack, Limits, MicroUsd, Millis, Resource, Scope, Spend, Timestamp, Tokens,
+    WhenOver, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,22 +81,20 @@ pub(crate) struct Group {
 pub(crate) enum Shortage {
     /// Not now, but there is enough once others have settled or some time has passed.
     Wait {
-        /// The node without room.
-        node: BudgetId,
+        /// What has no room.
+        lack: Lack,
         /// When time will have made room there, if it will.
         until: Option<Timestamp>,
     },
     /// Not until a person raises the bounds.
     Ask {
-        /// The node without room.
-        node: BudgetId,
-        /// What is used up there.
-        resource: Resource,
+        /// What has no room.
+        lack: Lack,
     },
     /// Not now and not later.
     Never {
-        /// What is used up.
-        resource: Resource,
+        /// What has no room.
+        lack: Lack,
     },
 }
 
@@ -263,7 +261,8 @@ impl Budgets {
             };
             // What is more than one call may use is never right, and no person was meant to be asked.
             if let Some(resource) = budget.limits.per_call.exceeded_by(amount) {
-                return Err(Shortage::Never { resource });
+                let lack = lack(id, Scope::Call, resource, amount);
+                return Err(Shortage::Never { lack });
             }
             let shortage = budget.room_in_time(id, amount, now);
             wait = worse(wait, shortage);
@@ -284,6 +283,25 @@ impl Budgets {
         worse(self.fits(node, amount, now), day)
     }
 
+    /// What there is not enough of for `amount`, now or later, where that ends the process or its turn.
+    pub(crate) fn runs_out(
+        &self,
+        node: BudgetId,
+        amount: &Spend,
+        now: Timestamp,
+    ) -> Option<Resource> {
+        if let Err(Shortage::Never { lack }) = self.fits_in_total(node, amount) {
+            return Some(lack.resource);
+        }
+        let chain = self.chain(node);
+        let stopping = chain.iter().filter_map(|id| Some((*id, self.nodes.get(*id)?)));
+        let mut stopping = stopping.filter(|(_, one)| one.limits.when_over == WhenOver::Stop);
+        stopping.find_map(|(id, budget)| match budget.room_in_time(id, amount, now) {
+            Err(Shortage::Never { lack }) => Some(lack.resource),
+            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => None,
+        })
+    }
+
     /// The same of what is bounded in all. Where time or a person can do nothing, that is the answer.
     pub(crate) fn fits_in_total(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
         let mut wait = Ok(());
@@ -292,13 +310,17 @@ impl Budgets {
                 continue;
             };
             if budget.expired {
-                return Err(Shortage::Never { resource: Resource::Wall });
+                let lack = lack(id, Scope::All, Resource::Wall, amount);
+                return Err(Shortage::Never { lack });
             }
             let settled = budget.used.plus(amount);
             let shortage = match budget.limits.exceeded_by(&settled) {
-                Some(resource) => Err(budget.spent(id, resource)),
+                Some(resource) => Err(budget.spent(lack(id, Scope::All, resource, amount))),
                 None => match budget.limits.exceeded_by(&settled.plus(&budget.reserved)) {
-                    Some(_) => Err(Shortage::Wait { node: id, until: None }),
+                    Some(resource) => {
+                        let lack = lack(id, Scope::All, resource, amount);
+                        Err(Shortage::Wait { lack, until: None })
+                    }
                     None => Ok(()),
                 },
             };
@@ -364,7 +386,7 @@ impl Budgets {
     }
 
     /// Charges `amount` of something other than a model call now, if it fits.
-    pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Resource> {
+    pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Lack> {
         match self.fits_in_total(node, amount) {
             Ok(()) => {
                 for id in self.chain(node) {
@@ -375,17 +397,10 @@ impl Budgets {
                 self.release(node);
                 Ok(())
             }
-            Err(Shortage::Never { resource } | Shortage::Ask { resource, .. }) => Err(resource),
-            Err(Shortage::Wait { node, .. }) => Err(self.tightest(node, amount)),
+            Err(
+                Shortage::Never { lack } | Shortage::Ask { lack } | Shortage::Wait { lack, .. },
+            ) => Err(lack),
         }
-    }
-
-    /// The resource that keeps `amount` from fitting beside what is reserved.
-    fn tightest(&self, node: BudgetId, amount: &Spend) -> Resource {
-        self.nodes
-            .get(node)
-            .and_then(|b| b.limits.exceeded_by(&b.used.plus(&b.reserved).plus(amount)))
-            .unwrap_or(Resource::Calls)
     }
 
     /// Notes that there may be room at the node and above it.
@@ -474,38 +489,28 @@ impl Budget {
     }
 
     /// What it means that a bound of the whole is reached.
-    fn spent(&self, id: BudgetId, resource: Resource) -> Shortage {
+    fn spent(&self, lack: Lack) -> Shortage {
         match self.limits.when_over {
-            WhenOver::Wait | WhenOver::Stop => Shortage::Never { resource },
-            WhenOver::Ask => Shortage::Ask { node: id, resource },
+            WhenOver::Wait | WhenOver::Stop => Shortage::Never { lack },
+            WhenOver::Ask => Shortage::Ask { lack },
         }
     }
 
     /// Whether there is room in the minute, the hour and the day.
     fn room_in_time(&self, id: BudgetId, amount: &Spend, now: Timestamp) -> Result<(), Shortage> {
-        let resource = match self.windows.room(now, &self.limits, amount) {
-            Ok(()) => return Ok(()),
-            Err(Full::Never(resource)) => resource,
-            Err(Full::Until(at)) => match self.limits.when_over {
-                WhenOver::Wait | WhenOver::Ask => {
-                    return Err(Shortage::Wait { node: id, until: Some(at) });
-                }
-                WhenOver::Stop => self.tightest_in_time(amount, now),
-            },
+        let Err((scope, full)) = self.windows.room(now, &self.limits, amount) else {
+            return Ok(());
         };
-        Err(self.spent(id, resource))
-    }
-
-    /// What there is no room for in the minute, the hour or the day.
-    fn tightest_in_time(&self, amount: &Spend, now: Timestamp) -> Resource {
-        let spans = [
-            (&self.windows.minute, self.limits.per_minute),
-            (&self.windows.hour, self.limits.per_hour),
-            (&self.windows.day, self.limits.per_day),
-        ];
-        let full =
-            spans.iter().find_map(|(used, bounds)| bounds.exceeded_by(&used.sum(now).plus(amount)));
-        full.unwrap_or(Resource::Calls)
+        Err(match full {
+            Full::Never(resource) => self.spent(lack(id, scope, resource, amount)),
+            Full::Until(at, resource) => {
+                let lack = lack(id, scope, resource, amount);
+                match self.limits.when_over {
+                    WhenOver::Wait | WhenOver::Ask => Shortage::Wait { lack, until: Some(at) },
+                    WhenOver::Stop => self.spent(lack),
+                }
+            }
+        })
     }
 
     /// When a device will have room for a call in its minute; none if it has it now. What is more than
@@ -520,7 +525,7 @@ impl Budget {
         };
         match self.windows.minute.room(now, &minute, &amount) {
             Ok(()) => None,
-            Err(Full::Until(at)) => Some(at),
+            Err(Full::Until(at, _)) => Some(at),
             // The money of a minute is not bounded.
             Err(Full::Never(_)) => Some(now.after(limits::RATE_RESET_MAX)),
         }
@@ -530,10 +535,20 @@ impl Budget {
     fn device_money(&self, id: BudgetId, amount: &Spend, now: Timestamp) -> Result<(), Shortage> {
         match self.windows.day.room(now, &self.limits.per_day, amount) {
             Ok(()) => Ok(()),
-            Err(Full::Until(at)) => Err(Shortage::Wait { node: id, until: Some(at) }),
-            Err(Full::Never(resource)) => Err(Shortage::Never { resource }),
+            Err(Full::Until(at, resource)) => Err(Shortage::Wait {
+                lack: lack(id, Scope::Day, resource, amount),
+                until: Some(at),
+            }),
+            Err(Full::Never(resource)) => {
+                Err(Shortage::Never { lack: lack(id, Scope::Day, resource, amount) })
+            }
         }
     }
+}
+
+/// That a bound of the node has no room for `amount`.
+fn lack(budget: BudgetId, scope: Scope, resource: Resource, amount: &Spend) -> Lack {
+    Lack { budget, scope, resource, amount: amount.of(resource) }
 }
 
 /// What of `all` is beyond the bounds of the whole.

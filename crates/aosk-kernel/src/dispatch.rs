@@ -2,8 +2,8 @@
 //! policy, the devices and the budgets.
 
 use aosk_abi::{
-    BudgetId, Error, ErrorCode, Fact, Failure, Form, Millis, Notice, Pid, Release, RowKey, Spend,
-    Timestamp, Tokens,
+    BudgetId, Error, ErrorCode, Fact, Failure, Form, Lack, Millis, Notice, Pid, Release, Resource,
+    RowKey, Scope, Spend, Timestamp, Tokens,
 };
 
 use crate::budget::{Shortage, is_worse};
@@ -62,25 +62,25 @@ impl Kernel {
         let Chosen { call, amount, device, room } = chosen;
         match room {
             Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
-            Err(Shortage::Wait { node, until }) => {
+            Err(Shortage::Wait { lack, until }) => {
                 if let Some(until) = until {
-                    self.budgets.set_room_at(node, until);
+                    self.budgets.set_room_at(lack.budget, until);
                 }
-                self.wait_for_room(pid, call, node, /*asks*/ false);
+                self.wait_for_room(pid, call, lack, /*asks*/ false);
             }
-            Err(Shortage::Ask { node, resource }) => {
-                cx.fact(pid, Fact::BudgetAsked { budget: node, resource });
-                self.wait_for_room(pid, call, node, /*asks*/ true);
+            Err(Shortage::Ask { lack }) => {
+                cx.fact(pid, Fact::BudgetAsked { lack });
+                self.wait_for_room(pid, call, lack, /*asks*/ true);
                 // Whoever waits there behind it may need less, or asks too.
-                self.budgets.release_only(node);
+                self.budgets.release_only(lack.budget);
             }
-            Err(Shortage::Never { resource }) => match &call.summary {
+            Err(Shortage::Never { lack }) => match &call.summary {
                 Some(summary) => {
                     let (code, what) =
-                        (ErrorCode::BudgetExceeded, format!("out of budget: {resource:?}"));
+                        (ErrorCode::BudgetExceeded, format!("out of budget: {lack}"));
                     self.summary_failed(cx, pid, &call, summary, code, &what);
                 }
-                None => self.refuse_budget(cx, pid, &call, resource),
+                None => self.refuse_budget(cx, pid, &call, lack),
             },
         }
         true
@@ -88,11 +88,11 @@ impl Kernel {
 
     /// Has a process wait for room in a node. If it was let go at another, it is the turn of the next one
     /// there.
-    fn wait_for_room(&mut self, pid: Pid, mut call: ModelCall, node: BudgetId, asks: bool) {
-        if let Some(woken_at) = call.woken_at.take().filter(|at| *at != node) {
+    fn wait_for_room(&mut self, pid: Pid, mut call: ModelCall, lack: Lack, asks: bool) {
+        if let Some(woken_at) = call.woken_at.take().filter(|at| *at != lack.budget) {
             self.budgets.release_only(woken_at);
         }
-        self.set_state(pid, State::Waiting { on: Wait::Quota { call, budget: node, asks } });
+        self.set_state(pid, State::Waiting { on: Wait::Quota { call, lack, asks } });
     }
 
     /// For whom of the queue a slot of the device was given up, if it still waits there and nobody came
@@ -243,10 +243,9 @@ impl Kernel {
         };
         let budget = process.spec.budget;
         // If this call takes all that it may, is there room for another one like it?
-        let notice = match self.budgets.fits_in_total(budget, &held.plus(&held)) {
-            Err(Shortage::Never { resource }) => Some(Notice::LastStep { resource }),
-            Ok(()) | Err(Shortage::Wait { .. } | Shortage::Ask { .. }) => process.guard.notice(),
-        };
+        let last = self.budgets.runs_out(budget, &held.plus(&held), cx.now);
+        let last = last.map(|resource| Notice::LastStep { resource });
+        let notice = last.or_else(|| process.guard.notice());
         // Who makes a summary is told nothing of what the process is to do.
         let notice = notice.filter(|_| call.summary.is_none());
         self.budgets.hold(budget, &held, cx.now);
@@ -417,7 +416,9 @@ impl Kernel {
             .filter(|(_, process)| self.budgets.chain(process.spec.budget).contains(&id))
             .map(|(pid, _)| pid)
             .collect();
+        let lack = Lack { budget: id, scope: Scope::All, resource: Resource::Wall, amount: 0 };
         for pid in under {
+            self.note_lack(pid, lack);
             self.terminate(cx, pid, Cause::Wall);
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aosk_abi::{BudgetId, Effects, ErrorCode, Hash, Image, Pid, RowChange, RowKey, RowOp};
+use aosk_abi::{BudgetId, Effects, ErrorCode, Hash, Image, Lack, Pid, RowChange, RowKey, RowOp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,8 @@ struct ProcessRow<S, P, T, M, G> {
     served: M,
     #[serde(default)]
     guard: G,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lack: Option<Lack>,
     log: LogDigest,
     /// Its tasks; none of those that older kernels knew has any.
     #[serde(default, skip_serializing_if = "Arenas::is_unused")]
@@ -196,6 +198,7 @@ impl Kernel {
                 served: row.served,
                 guard: row.guard.unwrap_or_default(),
                 descendants: 0,
+                lack: row.lack,
                 log: row.log,
                 pages: Vec::new(),
                 memory,
@@ -340,6 +343,7 @@ impl Kernel {
                     stats: &process.stats,
                     served: &process.served,
                     guard: Some(&process.guard).filter(|guard| !guard.is_empty()),
+                    lack: process.lack,
                     log: process.log,
                     tasks: process.memory.space().arenas().clone(),
                 })
@@ -396,6 +400,7 @@ impl Kernel {
             served: row.served,
             guard: row.guard.unwrap_or_default(),
             descendants: 0,
+            lack: row.lack,
             log: row.log,
             pages: Vec::new(),
             memory,

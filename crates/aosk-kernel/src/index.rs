@@ -431,10 +431,10 @@ impl Place {
             | State::Zombie { .. } => {}
         }
         // A stopped process does not take part; it looks again after CONT.
-        if let State::Waiting { on: Wait::Quota { call, budget, asks } } = &process.state {
+        if let State::Waiting { on: Wait::Quota { call, lack, asks } } = &process.state {
             // Nobody who asks a person holds up those who do not.
             let queue = devices.queue(&call.options.model);
-            place.quota = Some((*budget, queue, if *asks { ASKS } else { call.since }));
+            place.quota = Some((lack.budget, queue, if *asks { ASKS } else { call.since }));
         }
         place
     }

@@ -146,8 +146,9 @@ impl Kernel {
         match process.state.inner() {
             State::Waiting { on } => match on {
                 Wait::Backoff { .. } | Wait::Timer { .. } => Ok(()),
-                Wait::Quota { budget, asks, .. } => {
-                    ensure(stopped || *asks || self.will_be_released(*budget), || {
+                Wait::Quota { lack, asks, .. } => {
+                    let budget = lack.budget;
+                    ensure(stopped || *asks || self.will_be_released(budget), || {
                         format!("{pid}: waits for room in {budget} that nobody will make")
                     })
                 }

@@ -12,10 +12,18 @@
 //! | `interrupt` | what each completion does: answers, failures, retries |
 //! | `scheduler` | the policies |
 //! | `dispatch` | who stands where and who starts: queues, policy, slots and budgets together |
-//! | `device` | slots and circuit breakers |
+//! | `preempt` | when a running call gives up its slot, and how it goes on |
+//! | `share` | what each process and group was served |
+//! | `group` | tenants and groups, nodes of the budget tree with a name |
+//! | `device` | slots, circuit breakers, routes |
+//! | `rates` | what providers say of their rates, and the bounds of them |
+//! | `runaway` | processes that do the same without end |
 //! | `budget` | reserve, settle, release in the budget tree |
+//! | `bounds` | bounds that change while calls wait and run |
 //! | `index` | queues and deadlines, all derived from the process table |
 //! | [`memory`] | page tables: what of a log is in the model's window, and what leaves it when |
+//! | `config` | what the kernel is told of its surroundings |
+//! | `table` | a table that notes what was borrowed to be changed |
 //! | `boot` | what happens to work in flight after a crash |
 //! | `image` | the durable form: rows out, rows in |
 //! | `view` | budgets and queues as readers of the rows see them |

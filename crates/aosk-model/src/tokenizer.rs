@@ -51,12 +51,6 @@ impl Tokenizer {
         Self { vocabulary: tiktoken::model_to_encoding(&name) }
     }
 
-    /// Whether text is counted with the model's own vocabulary.
-    #[must_use]
-    pub fn is_exact(self) -> bool {
-        self.vocabulary.is_some()
-    }
-
     /// The tokens of a text. Markers such as `<|endoftext|>` are counted as the text they are.
     #[must_use]
     pub fn of_text(self, text: &str) -> Tokens {

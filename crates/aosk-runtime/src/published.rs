@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aosk_abi::{BudgetId, ExitStatus, Hash, Pid};
+use aosk_abi::{ExitStatus, Hash, Lack, Pid};
 use aosk_kernel::{Process, Spec, State, Stats, Wait};
 use tokio::sync::{oneshot, watch};
 
@@ -28,8 +28,10 @@ pub struct Snapshot {
     pub result: Option<Hash>,
     /// Whether it waits for a message or a child, with no time limit.
     pub waits_for_others: bool,
-    /// The node of the budget tree that it waits for a person to raise, if it does.
-    pub asks: Option<BudgetId>,
+    /// The bound that it waits for a person to raise, if it does.
+    pub asks: Option<Lack>,
+    /// The bound that had no room for what it asked last, if one had none.
+    pub lack: Option<Lack>,
     /// The model it waits for or is being answered by.
     pub model: Option<String>,
     /// Its priority.
@@ -64,7 +66,7 @@ impl Snapshot {
             | State::Stopped { .. } => (None, None),
         };
         let asks = match process.state {
-            State::Waiting { on: Wait::Quota { budget, asks: true, .. } } => Some(budget),
+            State::Waiting { on: Wait::Quota { lack, asks: true, .. } } => Some(lack),
             State::Program { .. }
             | State::Ready { .. }
             | State::Running { .. }
@@ -88,6 +90,7 @@ impl Snapshot {
                 }
             ),
             asks,
+            lack: process.lack,
             model,
             priority: process.priority,
             stats: process.stats,

@@ -8,9 +8,9 @@ mod spend;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aosk::abi::{Fact, PermissionLevel, Pid};
+use aosk::abi::{Fact, PermissionLevel, Pid, limits};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::control::{KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs, SignalArgs};
 pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Show what is known of models, or ask whether they answer.
     Models(ModelsArgs),
-    /// Measure how the context is kept, on recorded histories.
+    /// Measure how the context is kept and searched, on recorded histories, and how models are shared.
     Bench(BenchArgs),
     /// Check this machine: store, models, tools.
     Doctor(DoctorArgs),
@@ -116,6 +116,21 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         argv: Vec<OsString>,
     },
+}
+
+/// Reads the command line.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    // What follows an option that takes a value is that value, also if it is less than nothing.
+    fn with_negatives(command: clap::Command) -> clap::Command {
+        let negative = |arg: clap::Arg| {
+            let takes = arg.get_action().takes_values() && !arg.is_positional();
+            if takes { arg.allow_negative_numbers(true) } else { arg }
+        };
+        command.mut_args(negative).mut_subcommands(with_negatives)
+    }
+    let mut command = with_negatives(Cli::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 impl Cli {
@@ -278,7 +293,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) bounds: BoundArgs,
     /// The most tokens of one answer.
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = limits::OUTPUT_MAX_DEFAULT.0, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_output: u64,
     /// Print one JSON object at the end.
     #[arg(long)]
@@ -495,8 +510,9 @@ pub(crate) struct BenchSchedArgs {
 #[command(
     after_help = "Policies: priced (the kernel's), fifo-batch, lru, sliding, summarise; to compare \
 with: naive (the oldest is dropped at each call), readme (sorted by use at each call), clairvoyant \
-(priced, and knows the future), and two of the study that priced grew from: cvb:HIGH/LOW/FAULT, \
-rob:HIGH/LOW/FAULT/RENT. fifo-batch:HIGH/LOW and priced:HIGH/KEEP/FAULT/WEIGHT take figures too.\n\n\
+(priced, and knows the future), and three of the study that priced grew from: batch:HIGH/LOW, \
+cvb:HIGH/LOW/FAULT, rob:HIGH/LOW/FAULT/RENT. HIGH, LOW and KEEP are parts of the window, and LOW is \
+below HIGH. priced:HIGH/KEEP/FAULT/WEIGHT takes figures too.\n\n\
 Examples:\n  aosk bench context runs.jsonl --chain --window 32000\n  aosk bench context --pages \
 history.json --policy priced,naive --prefer quality --json"
 )]

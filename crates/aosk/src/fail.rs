@@ -180,10 +180,22 @@ fn command(mut arguments: impl Iterator<Item = OsString>) -> String {
 fn misused(said: &str, command: &str) -> Error {
     let mut paragraphs = said.split("\n\n");
     let wrong = paragraphs.next().unwrap_or_default().trim_start_matches("error:").trim();
+    let wrong = bounded_below(wrong);
     let tips = paragraphs.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("tip:"));
     let help = format!("see `{command} --help`");
     let hint: Vec<_> = tips.map(str::trim).chain([help.as_str()]).collect();
     Error::new(ErrorCode::Usage, format!("reading the command line: {wrong}")).hint(hint.join("; "))
+}
+
+/// The sentence with a range that nothing ends but the size of numbers told by its beginning.
+fn bounded_below(wrong: &str) -> String {
+    let ends = [format!("..{}", u64::MAX), format!("..={}", u32::MAX)];
+    let cut = ends.iter().find_map(|end| wrong.strip_suffix(end.as_str()));
+    let range = cut.and_then(|cut| cut.rsplit_once(" is not in "));
+    range.map_or_else(
+        || wrong.to_owned(),
+        |(figure, least)| format!("{figure} is less than {least}"),
+    )
 }
 
 #[cfg(test)]

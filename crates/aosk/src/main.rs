@@ -9,6 +9,7 @@ mod command;
 mod config;
 mod fail;
 mod grant;
+mod lack;
 mod launch;
 mod paths;
 mod probe;
@@ -17,8 +18,6 @@ mod setup;
 mod stop;
 mod term;
 
-use clap::Parser;
-
 use aosk::abi::Signal;
 use cli::{Cli, Command};
 use fail::Done;
@@ -26,7 +25,7 @@ use stop::Stop;
 
 fn main() -> std::process::ExitCode {
     launch::close_memory();
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return fail::usage(&error),
     };

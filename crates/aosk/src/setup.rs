@@ -44,13 +44,15 @@ pub(crate) fn embedder(
 ) -> Result<Option<Arc<dyn Embedder>>, Error> {
     let url = args.embedder_url.as_deref().or(config.embedder_url.as_deref());
     let Some(spec) = args.embedder.as_deref().or(config.embedder.as_deref()) else {
-        return match args.embedder_url {
-            None => Ok(None),
-            Some(_) => {
-                let text = "choosing an embedder: there is an address of one, and no name";
-                Err(Error::new(ErrorCode::ConfigInvalid, text)
-                    .hint("name it too, such as --embedder llamacpp"))
+        let text = "choosing an embedder: there is an address of one, and no name";
+        let error = Error::new(ErrorCode::ConfigInvalid, text);
+        return match (&args.embedder_url, &config.embedder_url) {
+            (Some(_), _) => Err(error.hint("name it too, such as --embedder llamacpp")),
+            (None, Some(_)) => {
+                let path = config.path.display();
+                Err(error.hint(format!("name it in {path} too, such as embedder: llamacpp")))
             }
+            (None, None) => Ok(None),
         };
     };
     resolve::embedder(spec, url, &|name| std::env::var(name).ok()).map(Some)

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use aosk_abi::{Bounds, Limits, Millis, Resource, Spend, Timestamp, limits};
+use aosk_abi::{Bounds, Limits, Millis, Resource, Scope, Spend, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
 const PARTS: u64 = 120;
@@ -22,8 +22,8 @@ const DAY: Millis = Millis::from_secs(24 * 60 * 60);
 /// Why there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// There will be at that time, if nothing else is used.
-    Until(Timestamp),
+    /// There will be of this at that time, if nothing else is used.
+    Until(Timestamp, Resource),
     /// It is more than there ever is.
     Never(Resource),
 }
@@ -62,14 +62,15 @@ impl Rolling {
             return Err(Full::Never(resource));
         }
         let mut sum = self.sum(now).plus(amount);
-        if bounds.exceeded_by(&sum).is_none() {
+        let Some(mut resource) = bounds.exceeded_by(&sum) else {
             return Ok(());
-        }
+        };
         let counting = self.0.iter().filter(|(leaves, _)| *leaves > now);
         for (leaves, gone) in counting {
             sum = sum.minus(gone);
-            if bounds.exceeded_by(&sum).is_none() {
-                return Err(Full::Until(*leaves));
+            match bounds.exceeded_by(&sum) {
+                Some(still) => resource = still,
+                None => return Err(Full::Until(*leaves, resource)),
             }
         }
         // Nothing counts any more, and the amount alone fits.
@@ -173,22 +174,31 @@ impl Windows {
         self.day.set_right(now, (DAY, DAY));
     }
 
-    /// Whether `amount` fits in every span.
-    pub(crate) fn room(&self, now: Timestamp, limits: &Limits, amount: &Spend) -> Result<(), Full> {
+    /// Whether `amount` fits in every span; if not, the span that keeps it out for longest.
+    pub(crate) fn room(
+        &self,
+        now: Timestamp,
+        limits: &Limits,
+        amount: &Spend,
+    ) -> Result<(), (Scope, Full)> {
         let spans = [
-            (&self.minute, limits.per_minute),
-            (&self.hour, limits.per_hour),
-            (&self.day, limits.per_day),
+            (Scope::Minute, &self.minute, limits.per_minute),
+            (Scope::Hour, &self.hour, limits.per_hour),
+            (Scope::Day, &self.day, limits.per_day),
         ];
-        let mut until = None;
-        for (rolling, bounds) in spans {
+        let mut last: Option<(Timestamp, Scope, Resource)> = None;
+        for (scope, rolling, bounds) in spans {
             match rolling.room(now, &bounds, amount) {
                 Ok(()) => {}
-                Err(Full::Until(at)) => until = until.max(Some(at)),
-                Err(never @ Full::Never(_)) => return Err(never),
+                Err(Full::Until(at, resource)) => {
+                    if last.is_none_or(|(before, ..)| at > before) {
+                        last = Some((at, scope, resource));
+                    }
+                }
+                Err(never @ Full::Never(_)) => return Err((scope, never)),
             }
         }
-        until.map_or(Ok(()), |at| Err(Full::Until(at)))
+        last.map_or(Ok(()), |(at, scope, resource)| Err((scope, Full::Until(at, resource))))
     }
 
     /// Counts what begins now.
@@ -262,7 +272,7 @@ mod tests {
         let mut used = Rolling::default();
         used.add(Timestamp(100), MINUTE, &tokens(80));
         assert_eq!(used.room(Timestamp(60_400), &bound(100), &tokens(20)), Ok(()));
-        let full = Err(Full::Until(Timestamp(60_500)));
+        let full = Err(Full::Until(Timestamp(60_500), Resource::Tokens));
         assert_eq!(used.room(Timestamp(60_400), &bound(100), &tokens(21)), full);
         assert_eq!(used.room(Timestamp(60_500), &bound(100), &tokens(100)), Ok(()));
         let never = Err(Full::Never(Resource::Tokens));
@@ -304,7 +314,7 @@ mod tests {
             let mut now = 0;
             for (later, amount) in asks {
                 now += later;
-                if let Err(Full::Until(at)) =
+                if let Err(Full::Until(at, _)) =
                     used.room(Timestamp(now), &bound(100), &tokens(amount))
                 {
                     prop_assert!(at.0 > now);

@@ -244,15 +244,11 @@ impl Kernel {
             failure.retry_after.is_some_and(|asked| asked > limits::RETRY_AFTER_MAX)
                 && !self.leads_elsewhere(cx.now, &call);
         let (untried, free) = self.pass_on(cx.now, &mut call, failure);
-        let again = match failure.class {
-            FailureClass::Final => untried && call.failures < limits::MODEL_ATTEMPTS_MAX,
-            FailureClass::Transient => {
-                call.failures < limits::MODEL_ATTEMPTS_MAX && !asked_too_long
-            }
-            FailureClass::RateLimited => {
-                call.failures < limits::RATE_LIMITED_ATTEMPTS_MAX && !asked_too_long
-            }
+        let may = match failure.class {
+            FailureClass::Final => untried,
+            FailureClass::Transient | FailureClass::RateLimited => !asked_too_long,
         };
+        let again = may && call.failures < failure.class.attempts_max();
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure, free);

@@ -9,7 +9,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | `page` | a page, its kind, its residency |
-//! | `space` | the page table: static part, log, tail; the order never changes |
+//! | `space` | the page table: static part and log; the order never changes |
 //! | `cache` | the rules by which providers cache prefixes |
 //! | `arena` | the tasks of a process, and which pages are theirs |
 //! | `anchor` | which cache entries of the provider should be alive |

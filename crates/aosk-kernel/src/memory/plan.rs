@@ -225,4 +225,9 @@ pub trait Replacement: Debug + Send + Sync {
 
     /// What is to be done before a call.
     fn plan(&self, situation: &Situation<'_>, memo: &mut Memo) -> Plan;
+
+    /// Whether its plans ever ask for a summary.
+    fn has_summaries_made(&self) -> bool {
+        false
+    }
 }

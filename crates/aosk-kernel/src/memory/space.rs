@@ -1,8 +1,8 @@
 //! The page table of one process.
 //!
-//! What is rendered is the static part, then the log in the order in which it was appended, then the
-//! volatile tail. Pages leave and stubs take their place; nothing is ever moved, and what was evicted
-//! comes back as a copy at the end.
+//! What is rendered is the static part, then the log in the order in which it was appended. Pages
+//! leave and stubs take their place; nothing is ever moved, and what was evicted comes back as a copy
+//! at the end.
 //!
 //! A fork shares the table with its parent until one of them writes. Entries stand in chunks behind
 //! counted pointers: a fork copies a pointer for every 128 pages, and the first write to a chunk
@@ -114,7 +114,6 @@ pub struct AddressSpace {
     total: u64,
     /// What was ever appended.
     appended: u64,
-    tail: u64,
     stub_tokens: u32,
     step: u32,
     turns: u32,
@@ -138,7 +137,6 @@ impl AddressSpace {
             fixed: 0,
             total: 0,
             appended: 0,
-            tail: 0,
             stub_tokens,
             step: 0,
             turns: 0,
@@ -324,11 +322,6 @@ impl AddressSpace {
         }
     }
 
-    /// Sets what stands behind the log and is new at every call.
-    pub fn set_tail(&mut self, tokens: Tokens) {
-        self.tail = tokens.0;
-    }
-
     /// Carries out a plan.
     pub fn apply(&mut self, plan: &Plan) -> Tokens {
         if plan.evict.is_empty() {
@@ -356,7 +349,7 @@ impl AddressSpace {
         self.clone()
     }
 
-    /// What is rendered, in order; the volatile tail is not in it.
+    /// What is rendered, in order.
     pub fn shown(&self) -> impl DoubleEndedIterator<Item = Shown<'_>> + ExactSizeIterator {
         self.shown.iter().map(|id| {
             let page = self.page(*id).unwrap_or(&NOWHERE);
@@ -423,10 +416,10 @@ impl AddressSpace {
         self.fixed
     }
 
-    /// What a request with all that is rendered takes, its volatile tail included.
+    /// What a request with all that is rendered takes.
     #[must_use]
     pub fn total(&self) -> Tokens {
-        Tokens(self.total.saturating_add(self.tail))
+        Tokens(self.total)
     }
 
     /// What was ever appended, copies included.

@@ -36,10 +36,10 @@ impl Kernel {
             spec.group.clone_from(&wanted.group);
         }
         let child = Spend { children: 1, ..Spend::default() };
-        self.budgets.charge(spec.budget, &child).map_err(|resource| {
+        self.budgets.charge(spec.budget, &child).map_err(|lack| {
             Error::new(
                 ErrorCode::BudgetExceeded,
-                format!("starting {}: out of budget: {resource:?}", wanted.name),
+                format!("starting {}: out of budget: {lack}", wanted.name),
             )
         })?;
         if !wanted.limits.is_unbounded() {
@@ -87,6 +87,7 @@ impl Kernel {
                 served: BTreeMap::new(),
                 guard: Guard::default(),
                 descendants: 0,
+                lack: None,
                 log,
                 pages,
                 memory,

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aosk_abi::{
-    BudgetId, Capabilities, ExitStatus, Hash, MessageIndex, PageId, Pid, ProgramSpec, Spend,
+    BudgetId, Capabilities, ExitStatus, Hash, Lack, MessageIndex, PageId, Pid, ProgramSpec, Spend,
     ThinkOptions, Timestamp, Tokens, Usage, Wake,
 };
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub struct Process {
     pub(crate) guard: Guard,
     /// Living processes that descend from it, if the operator started it. Derived.
     pub descendants: u32,
+    /// The bound that had no room for what it asked last, of which it was told.
+    pub lack: Option<Lack>,
     /// What its log must be.
     pub log: LogDigest,
     /// Its log.
@@ -268,8 +270,9 @@ pub enum Wait {
     Quota {
         /// The call.
         call: ModelCall,
-        /// The node without room.
-        budget: BudgetId,
+        /// What has no room.
+        #[serde(flatten)]
+        lack: Lack,
         /// Whether only a person can make room there, by raising its bounds.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         asks: bool,

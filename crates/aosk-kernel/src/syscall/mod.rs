@@ -14,9 +14,7 @@ mod tools;
 pub(crate) use think::limit;
 pub(crate) use tools::failed_result;
 
-use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Fact, Pid, Resource, Step, Syscall, Wake, limits,
-};
+use aosk_abi::{Body, Error, ErrorCode, ExitStatus, Fact, Lack, Pid, Step, Syscall, Wake, limits};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::{ModelCall, State, Wait};
@@ -140,16 +138,29 @@ impl Kernel {
         cx: &mut Ctx<'_>,
         pid: Pid,
         call: &ModelCall,
-        resource: Resource,
+        lack: Lack,
     ) {
         cx.fact(
             pid,
             Fact::ModelFailed {
                 call: Self::call_id(pid, call.number),
                 code: ErrorCode::BudgetExceeded,
-                message: format!("out of budget: {resource:?}"),
+                message: format!("out of budget: {lack}"),
             },
         );
-        self.wake(cx, pid, Wake::OutOfBudget { resource });
+        self.tell_lack(cx, pid, lack);
+    }
+
+    /// Tells the program that a bound has no room for what it asked.
+    pub(crate) fn tell_lack(&mut self, cx: &mut Ctx<'_>, pid: Pid, lack: Lack) {
+        self.note_lack(pid, lack);
+        self.wake(cx, pid, Wake::OutOfBudget { resource: lack.resource });
+    }
+
+    /// Notes the bound, for those who ask why the process ended.
+    pub(crate) fn note_lack(&mut self, pid: Pid, lack: Lack) {
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.lack = Some(lack);
+        }
     }
 }

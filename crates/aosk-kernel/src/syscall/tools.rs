@@ -2,7 +2,7 @@
 
 use aosk_abi::{
     Body, CallId, Error, ErrorCode, Fact, Hash, Message, Pid, Release, Risk, Spend, ToolStart,
-    ToolUse, Wake, limits,
+    ToolUse, limits,
 };
 
 use crate::kernel::{Ctx, Kernel};
@@ -31,16 +31,16 @@ impl Kernel {
         };
         let spend =
             Spend { calls: u64::try_from(wanted.len()).unwrap_or(u64::MAX), ..Spend::default() };
-        if let Err(resource) = self.budgets.charge(process.spec.budget, &spend) {
+        if let Err(lack) = self.budgets.charge(process.spec.budget, &spend) {
             cx.fact(
                 pid,
                 Fact::Refused {
                     syscall: "call_tools".to_owned(),
                     code: ErrorCode::BudgetExceeded,
-                    message: format!("out of budget: {resource:?}"),
+                    message: format!("out of budget: {lack}"),
                 },
             );
-            self.wake(cx, pid, Wake::OutOfBudget { resource });
+            self.tell_lack(cx, pid, lack);
             return Ok(());
         }
         let mut calls = Vec::with_capacity(wanted.len());

@@ -46,7 +46,7 @@ fn what_can_never_fit_is_said_at_once() {
     s.expect(&expect![[r#"
         0s p1#1 think m 10+90
             * p1 model.called p1.c1 m with 1 pages 10+90
-            * p1 model.failed p1.c1 budget.exceeded: out of budget: Tokens
+            * p1 model.failed p1.c1 budget.exceeded: out of budget: tokens
             p1#2 <- out of budget: Tokens
         0s p1#2 think m 10+89
             * p1 model.called p1.c2 m with 1 pages 10+89
@@ -102,7 +102,7 @@ fn a_call_waits_for_room_that_others_will_make() {
             p3#2 <- answered @1 Stop
         0s p2#2 think n 10+90
             * p2 model.called p2.c2 n with 2 pages 10+90
-            * p2 model.failed p2.c2 budget.exceeded: out of budget: Tokens
+            * p2 model.failed p2.c2 budget.exceeded: out of budget: tokens
             p2#3 <- out of budget: Tokens
     "#]]);
 }
@@ -119,7 +119,7 @@ fn a_call_that_waited_in_vain_is_told() {
     s.expect(&expect![[r#"
         0s p2.c1/1 answered
             * p2 model.answered p2.c1 @1 used 10+90 for $0.000000
-            * p3 model.failed p3.c1 budget.exceeded: out of budget: Tokens
+            * p3 model.failed p3.c1 budget.exceeded: out of budget: tokens
             p2#2 <- answered @1 Stop
             p3#2 <- out of budget: Tokens
     "#]]);
@@ -213,14 +213,14 @@ fn a_provider_that_counts_more_than_was_held_makes_an_overdraft() {
             p1#2 <- answered @1 Stop
         0s p1#2 think m 0+0
             * p1 model.called p1.c2 m with 2 pages 0+0
-            * p1 model.failed p1.c2 budget.exceeded: out of budget: Tokens
+            * p1 model.failed p1.c2 budget.exceeded: out of budget: tokens
             p1#3 <- out of budget: Tokens
         0s p1#3 call calc
             * p1 syscall.refused call_tools budget.exceeded
             p1#4 <- out of budget: Tokens
         0s p1#4 spawn b
             * p1 syscall.refused spawn budget.exceeded
-            p1#5 <- refused: starting b: out of budget: Tokens [budget.exceeded]
+            p1#5 <- refused: starting b: out of budget: tokens [budget.exceeded]
     "#]]);
 }
 
@@ -289,11 +289,11 @@ fn wall_time_over_is_term_then_the_end() {
             p1#3 <- out of budget: Wall
         60s p1#3 think m 10+90
             * p1 model.called p1.c1 m with 1 pages 10+90
-            * p1 model.failed p1.c1 budget.exceeded: out of budget: Wall
+            * p1 model.failed p1.c1 budget.exceeded: out of budget: wall time
             p1#4 <- out of budget: Wall
         60s p1#4 spawn c
             * p1 syscall.refused spawn budget.exceeded
-            p1#5 <- refused: starting c: out of budget: Wall [budget.exceeded]
+            p1#5 <- refused: starting c: out of budget: wall time [budget.exceeded]
         60s p1#5 wait any
         60s p2.c1/1 returned
             * p2 tool.returned p2.c1
@@ -457,8 +457,8 @@ proptest! {
                             prop_assert!(until.is_none() && !open.is_empty());
                         }
                         Err(Shortage::Ask { .. }) => prop_assert!(false, "nobody is to be asked"),
-                        Err(Shortage::Never { resource }) => {
-                            prop_assert_eq!(resource, Resource::Tokens);
+                        Err(Shortage::Never { lack }) => {
+                            prop_assert_eq!(lack.resource, Resource::Tokens);
                         }
                     }
                 }

@@ -9,6 +9,7 @@ mod family;
 mod fork;
 mod image;
 mod ipc;
+mod lack;
 mod memory;
 mod memory_calls;
 mod preempt;

@@ -475,3 +475,18 @@ fn what_a_provider_said_of_its_rates_outlives_a_crash() {
     let pids = ready(&mut s, 2);
     assert_eq!((s.word(pids[0]), s.word(pids[1])), ("running", "ready"), "one of two is used");
 }
+
+#[test]
+fn the_last_call_of_a_day_is_told_so_where_the_day_ends_the_process() {
+    for (when_over, told) in [(WhenOver::Stop, true), (WhenOver::Wait, false)] {
+        let mut s = Script::new(model(Rates::default()));
+        let per_day = Bounds { tokens: Some(Tokens(250)), ..Bounds::default() };
+        let limits = Limits { per_day, when_over, ..Limits::default() };
+        let pid = s.spawn(with_limits("a", limits));
+        s.step(pid, think("m"));
+        s.answer(pid, 10, 90);
+        s.take();
+        s.step(pid, think("m"));
+        assert_eq!(s.take().contains("the last by Tokens"), told, "{when_over:?}");
+    }
+}

@@ -781,7 +781,9 @@ fn fact(entry: &Entry) -> String {
         Fact::RunawayFound { what, times, ended } => {
             format!("{what:?} x {times}{}", if *ended { ", ended" } else { "" })
         }
-        Fact::BudgetAsked { budget, resource } => format!("{budget} {resource:?}"),
+        Fact::BudgetAsked { lack } => {
+            format!("{} has no room for {} {lack}", lack.budget, lack.amount)
+        }
         Fact::BudgetSet { budget, .. } => budget.to_string(),
         Fact::ModelPreempted { call, device, by, cause, ran } => {
             format!("{call} on {device} by {by}: {cause:?} after {} ms", ran.0)

@@ -181,7 +181,7 @@ fn the_budget_bounds_how_many_children_are_started() {
     s.expect(&expect![[r#"
         0s p1#4 spawn d
             * p1 syscall.refused spawn budget.exceeded
-            p1#5 <- refused: starting d: out of budget: Children [budget.exceeded]
+            p1#5 <- refused: starting d: out of budget: children [budget.exceeded]
     "#]]);
     // So do children of children; a's own birth was charged above it.
     assert_eq!(node(s.budget(a)), "used 2 children; reserved nothing; overdraft nothing");
@@ -198,7 +198,7 @@ fn bounds_of_the_root_hold_for_the_operator() {
     s.operate("operator spawns b", Command::Spawn(Box::new(spec("b"))));
     s.expect(&expect![[r#"
         0s operator spawns b
-            reply: refused: starting b: out of budget: Children [budget.exceeded]
+            reply: refused: starting b: out of budget: children [budget.exceeded]
     "#]]);
 }
 

@@ -105,7 +105,7 @@ fn a_summary_that_no_budget_allows_is_not_waited_for() {
     s.expect(&expect![[r#"
         0s p1#6 think m 10+90
             * p1 summary.called p1.c6 n for 2 to 9 1328+125
-            * p1 summary.failed p1.c6 budget.exceeded: summarising with n: out of budget: Tokens
+            * p1 summary.failed p1.c6 budget.exceeded: summarising with n: out of budget: tokens
             * p1 memory.cut p1.c7 Pressure 8 pages, 1110 to 435
             * p1 model.called p1.c7 m with 11 pages 435+90
             think p1.c7/1 m with 4 pages, the last by Tokens

@@ -12,7 +12,7 @@ fn models_are_known_by_their_names() {
     assert_eq!(vocabulary("openai/gpt-4o"), Some("o200k_base"));
     assert_eq!(vocabulary("MiniMax-M3"), vocabulary("minimax-m3"));
     for model in ["deepseek-v4-pro", "qwen3.8-max", "kimi-k3", "glm-5", "meta-llama/llama-3.1-8b"] {
-        assert!(Tokenizer::of_model(model).is_exact(), "{model}");
+        assert!(vocabulary(model).is_some(), "{model}");
     }
     for model in ["claude-sonnet-5-5", "nobody-knows", "", "tiny.gguf"] {
         assert_eq!(Tokenizer::of_model(model), Tokenizer::ESTIMATE, "{model}");

@@ -1,6 +1,6 @@
 //! What readers see, and how they wait.
 
-use aosk_abi::{Capabilities, PermissionLevel, ProgramSpec, Timestamp};
+use aosk_abi::{BudgetId, Capabilities, PermissionLevel, ProgramSpec, Timestamp};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::*;
@@ -27,6 +27,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         result: None,
         waits_for_others: false,
         asks: None,
+        lack: None,
         model: None,
         priority: 50,
         stats: Stats::default(),

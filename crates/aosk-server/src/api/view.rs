@@ -85,7 +85,7 @@ impl From<&Snapshot> for Process {
             finished: process.status.map(|status| status.is_finished()),
             model: process.model.clone(),
             budget: spec.budget.0,
-            asks: process.asks.map(|budget| budget.0),
+            asks: process.asks.map(|lack| lack.budget.0),
             priority: process.priority,
             spawned_ms: spec.spawned.0,
             used: Used {

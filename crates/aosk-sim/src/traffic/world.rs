@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use aosk_abi::{
-    Body, Bounds, BudgetId, CallId, Command, Effects, Fact, Hash, Input, Limits, MicroUsd, Millis,
-    ModelOutcome, Pid, Release, RequestId, Resume, Signal, Timestamp, Tokens, WhenOver,
+    Body, Bounds, BudgetId, CallId, Command, Effects, Fact, Hash, Input, Lack, Limits, MicroUsd,
+    Millis, ModelOutcome, Pid, Release, RequestId, Resume, Signal, Timestamp, Tokens, WhenOver,
 };
 use aosk_kernel::{Config, Kernel};
 
@@ -216,7 +216,7 @@ impl World<'_> {
                 if let Fact::ModelPreempted { .. } = entry.fact {
                     self.figures.cut += 1;
                 }
-                if let Fact::BudgetAsked { budget, .. } = entry.fact {
+                if let Fact::BudgetAsked { lack: Lack { budget, .. } } = entry.fact {
                     self.schedule(Millis(20_000), Event::Raise(budget));
                 }
             }

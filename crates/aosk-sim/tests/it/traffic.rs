@@ -7,7 +7,7 @@ use aosk_kernel::Mutant;
 use aosk_sim::traffic::{Traffic, run};
 
 /// Seeds within which every mutant must be found.
-const SEEDS_MAX: u64 = 20;
+const SEEDS_MAX: u64 = 60;
 
 /// What is broken for the judges of traffic to find, and by which rule they do.
 pub(crate) const MUTANTS: [(Mutant, &str); 15] = [

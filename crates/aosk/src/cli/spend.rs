@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 /// What an agent may spend. With `--resume` it bounds those that are left anew.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BoundArgs {
-    /// The most steps: model calls asked for, also those that fail; retries are not counted [default:
-    /// 100].
+    /// The most steps: model calls asked for, also those that fail; retries are not counted. An agent
+    /// that is started has 100 if nothing is said.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_steps: Option<u64>,
     /// The most money, in dollars.

@@ -18,7 +18,7 @@ mod sched;
 mod talk;
 mod vectors;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aosk::abi::{Error, ErrorCode, Tokens};
 use aosk::kernel::STUB_TOKENS;
@@ -31,7 +31,7 @@ use serde_json::Value;
 use crate::cli::{BenchArgs, BenchCommand, BenchContextArgs, BenchNeedsArgs};
 use crate::command::trace::input;
 use crate::fail::Done;
-use crate::term::{json as print_json, line};
+use crate::term::{count, json as print_json, line};
 
 use fit::Oracle;
 use keeper::{Keeper, Knowledge, Paged, STUDY_STUB_TOKENS};
@@ -96,11 +96,38 @@ fn needs(args: &BenchNeedsArgs) -> Result<Done, Error> {
 
 fn histories(args: &BenchContextArgs) -> Result<Vec<History>, Error> {
     if args.pages {
-        return args.files.iter().map(|path| History::read(path)).collect();
+        let room = |path: &PathBuf| {
+            let history = History::read(path)?;
+            let fixed = u64::from(history.fixed);
+            if fixed < args.window {
+                return Ok(history);
+            }
+            let (window, fixed) = (count(args.window), count(fixed));
+            let text = format!(
+                "choosing the window: {window} tokens have no room beside the static part of {fixed} \
+                 tokens of {}",
+                path.display()
+            );
+            Err(Error::new(ErrorCode::Usage, text).hint("allow a larger one with --window"))
+        };
+        return args.files.iter().map(room).collect();
     }
     let (conversations, _) = input::read(&args.files)?;
     let records: Vec<_> = conversations.into_iter().map(|one| one.record).collect();
     Ok(talk::histories(&records, args.chain))
+}
+
+/// The text of a file that was named.
+fn read_text(path: &Path) -> Result<String, Error> {
+    let failed = |code, what: String, hint: &str| {
+        Error::new(code, format!("reading {}: {what}", path.display())).hint(hint)
+    };
+    let bytes = std::fs::read(path).map_err(|error| {
+        failed(ErrorCode::Io, error.to_string(), "give files that are there and can be read")
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        failed(ErrorCode::TraceInvalid, error.to_string(), "a file of this kind is UTF-8")
+    })
 }
 
 fn caches(names: &[String]) -> Result<Vec<&'static CacheRules>, Error> {
@@ -123,7 +150,7 @@ fn read_table(path: &Path) -> Result<NeedTable, Error> {
         Error::new(ErrorCode::ConfigInvalid, format!("reading {}: {what}", path.display()))
             .hint("make a table with `aosk bench needs`")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = read_text(path)?;
     let value: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     if value.is_array() {
         return NeedTable::parse(&text);
@@ -194,12 +221,16 @@ impl Bench {
                 knowledge = Knowledge::Oracle(Box::new(Oracle::of(history)));
                 Box::new(Priced::default())
             }
-            ("fifo-batch", [high, low]) => Box::new(Batch { high: *high, low: *low }),
-            ("cvb", [high, low, fault]) => Box::new(Study::new((*high, *low), *fault, None)),
-            ("rob", [high, low, fault, rent]) => {
+            ("batch", [high, low]) if parts(*high, *low) => {
+                Box::new(Batch { high: *high, low: *low })
+            }
+            ("cvb", [high, low, fault]) if parts(*high, *low) => {
+                Box::new(Study::new((*high, *low), *fault, None))
+            }
+            ("rob", [high, low, fault, rent]) if parts(*high, *low) => {
                 Box::new(Study::new((*high, *low), *fault, Some(*rent)))
             }
-            ("priced", [high, keep, fault, weight]) => {
+            ("priced", [high, keep, fault, weight]) if parts(*high, *keep) => {
                 let thousandths = |part: f64| u64::from(whole((part * 1000.0).clamp(0.0, 1e9)));
                 let setting = Setting {
                     high: thousandths(*high),
@@ -261,7 +292,7 @@ impl Bench {
 
 fn known(name: &str) -> Result<&'static dyn Replacement, Error> {
     replacement(name).map_err(|error| {
-        let here = "naive, readme, clairvoyant, cvb:H/L/Q, rob:H/L/Q/B";
+        let here = "naive, readme, clairvoyant, batch:H/L, cvb:H/L/Q, rob:H/L/Q/B";
         let there = error.hint.clone();
         error.hint(format!("{there}, {here}"))
     })
@@ -269,14 +300,20 @@ fn known(name: &str) -> Result<&'static dyn Replacement, Error> {
 
 fn parse_figures(name: &str, figures: &str) -> Result<Vec<f64>, Error> {
     let figures = figures.split('/').filter(|figure| !figure.is_empty());
-    let parse = |figure: &str| figure.parse::<f64>().ok().filter(|figure| figure.is_finite());
+    let is_figure = |figure: &f64| figure.is_finite() && *figure >= 0.0;
+    let parse = |figure: &str| figure.parse::<f64>().ok().filter(is_figure);
     figures.map(|figure| parse(figure).ok_or_else(|| wrong_figures(name))).collect()
+}
+
+/// Whether both are parts of the window, the lower below the higher.
+fn parts(high: f64, low: f64) -> bool {
+    low < high && high <= 1.0
 }
 
 fn wrong_figures(name: &str) -> Error {
     Error::new(ErrorCode::Usage, format!("choosing a policy of replacement: wrong figures: {name}"))
         .hint(
-            "such as fifo-batch:0.97/0.6, priced:0.99/0/30000/12, cvb:0.98/0.88/10000, \
+            "such as batch:0.97/0.6, priced:0.99/0/30000/12, cvb:0.98/0.88/10000, \
              rob:0.97/0.85/10000/0.5",
         )
 }

@@ -1,16 +1,16 @@
 //! `aosk doctor`: what of this machine the kernel needs, what is there, and what to do about the rest.
 //! It changes nothing, and it never shows a key.
 
+mod models;
+
 use std::env;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
 use aosk::abi::{Error, ErrorCode};
-use aosk::kernel::Route;
 use aosk::model::provider::PROVIDERS;
-use aosk::model::resolve::Surroundings;
-use aosk::model::{How, Resolved, resolve, resolve_in};
+use aosk::model::resolve;
 use aosk::store::sqlite::presence::{self, Holder, find_reader, holder};
 use aosk::store::{Reader, verify};
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ pub(crate) async fn run(place: &Place, args: &DoctorArgs) -> Result<Done, Error>
     checks.push(disk(&dir));
     let config = crate::config::read(place.config.as_ref());
     checks.push(configuration(place, config.as_ref()));
-    checks.push(model(config.as_ref().ok()).await);
+    checks.extend(models::checks(config.as_ref().ok()).await);
     checks.push(embedder(config.as_ref().ok()).await);
     checks.extend(keys());
     checks.push(ollama().await);
@@ -266,64 +266,6 @@ fn configuration(place: &Place, config: Result<&Config, &Error>) -> Check {
     } else {
         Check::new(name, Verdict::Absent, format!("none at {}, and none is needed", path.display()))
     }
-}
-
-/// The model that `aosk run` would ask, and why that one.
-async fn model(config: Option<&Config>) -> Check {
-    let name = "model";
-    let spec = config.and_then(|config| config.default_model.as_deref());
-    let base_url = config.and_then(|config| config.base_url.as_deref());
-    let route = spec.and_then(|spec| Some((spec, config?.routes.get(spec)?)));
-    if let (Some((spec, route)), Some(config)) = (route, config) {
-        return routed(spec, route, config).await;
-    }
-    let catalogue = match config.map(setup::catalogue).transpose() {
-        Ok(catalogue) => catalogue.unwrap_or_default(),
-        Err(error) => return Check::failure(name, &error),
-    };
-    let env = |name: &str| env::var(name).ok();
-    let around = Surroundings { env: &env, catalogue: &catalogue };
-    let Resolved { device, price, how, .. } = match resolve_in(spec, base_url, around).await {
-        Ok(resolved) => resolved,
-        Err(error) => return Check::failure(name, &error),
-    };
-    let why = match how {
-        How::Chosen => "the configuration names it",
-        How::FromEnvironment(variable) => &format!("{variable} is set"),
-        How::LocalOllama => "an Ollama runs on this machine",
-        How::ScriptedDefault => {
-            return Check::new(
-                name,
-                Verdict::Warning,
-                "scripted, offline: no provider is configured",
-            )
-            .hint("set an API key variable, or default_model in the configuration, or --model");
-        }
-    };
-    if price.is_none() {
-        return Check::new(
-            name,
-            Verdict::Warning,
-            format!("{device}: {why}; its price is not known"),
-        )
-        .hint("its calls count as free of charge, so bound them by tokens instead of money");
-    }
-    Check::new(name, Verdict::Good, format!("{device}: {why}"))
-}
-
-/// Whether each model of the route is there.
-async fn routed(name: &str, route: &Route, config: &Config) -> Check {
-    let mut devices = Vec::new();
-    for (model, _) in &route.backends {
-        let own = config.devices.get(model).and_then(|device| device.base_url.as_deref());
-        let base_url = own.or(config.base_url.as_deref());
-        match resolve(Some(model), base_url, &|name| env::var(name).ok()).await {
-            Ok(resolved) => devices.push(resolved.device),
-            Err(error) => return Check::failure("model", &error),
-        }
-    }
-    let devices = devices.join(", ");
-    Check::new("model", Verdict::Good, format!("{name}, a route of the configuration: {devices}"))
 }
 
 /// How long the embedder may take to embed a word.

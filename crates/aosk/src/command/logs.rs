@@ -1,16 +1,18 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Message, MicroUsd, Millis, Pid, Runaway,
-    Spend, Usage,
+    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis, Pid,
+    Runaway, Spend, Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
+use crate::lack;
 use crate::term::{self, count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of an answer, a result or a message on its line.
@@ -129,8 +131,10 @@ fn answered(fact: &Fields<'_>) -> String {
         cached => format!(" ({} cached)", count(cached)),
     };
     let (read, written) = (count(usage.input().0), count(usage.output.0));
-    let call = fact.call();
-    format!("{call} {}, {read} in{cached}, {written} out, {cost}", fact.word("finish"))
+    // A summary has no finish.
+    let finish = Some(fact.word("finish")).filter(|finish| !finish.is_empty());
+    let call = finish.map_or_else(|| fact.call(), |finish| format!("{} {finish}", fact.call()));
+    format!("{call}, {read} in{cached}, {written} out, {cost}")
 }
 
 /// The figures of a fact that matter to a person; none for a kind that this version does not know.
@@ -240,9 +244,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let what = what.map_or("", Runaway::word);
             format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
         }
-        "budget.asked" => {
-            format!("b{} has no {} left", fact.count("budget"), fact.word("resource"))
-        }
+        "budget.asked" => fact.lack(),
         "model.preempted" => {
             let call: Option<CallId> = fact.get("call");
             let call = call.map_or_else(String::new, |call| call.to_string());
@@ -304,6 +306,12 @@ impl Fields<'_> {
 
     fn count(&self, name: &str) -> String {
         count(self.get(name).unwrap_or_default())
+    }
+
+    /// The bound that the fact is about.
+    fn lack(&self) -> String {
+        let no_room = |lack: Lack| format!("{} has no room for {}", lack.budget, lack::need(&lack));
+        Lack::deserialize(self.0).map(no_room).unwrap_or_default()
     }
 
     fn plural(&self, name: &str, noun: &str) -> String {

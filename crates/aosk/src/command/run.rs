@@ -7,20 +7,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aosk::abi::{
-    Error, ErrorCode, ExitStatus, Limits, PermissionLevel, Pid, Resource, Signal, SpawnSpec,
+    Error, ErrorCode, ExitStatus, Fact, Limits, PermissionLevel, Pid, Resource, Signal, SpawnSpec,
     ThinkOptions, Tokens,
 };
 use aosk::agent::{Agent, Granted};
 use aosk::model::provider;
 use aosk::program::react;
-use aosk::store::{Reader, Sqlite, Which};
+use aosk::store::{JournalQuery, Reader, Sqlite, Which};
 use aosk::{Handle, Snapshot, inspect};
 
-use crate::cli::{ModelArgs, Place, Preference, RunArgs};
+use crate::cli::{BoundArgs, ModelArgs, Place, Preference, RunArgs};
 use crate::client::Client;
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant;
+use crate::lack;
 use crate::progress::Progress;
 use crate::setup::{self, Home, Models, Parts};
 use crate::stop::{Stop, stopped};
@@ -49,9 +50,9 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
     let left = left(&home)?;
     let chosen = if args.resume { resumed(&args.model, &left) } else { args.model.clone() };
     let mut models = stop.or(setup::models(&chosen, &home.config)).await?;
-    let summaries = stop.or(models.summaries(&chosen, &home.config)).await?;
     let mut memory = setup::Memory::of(&chosen, &home.config)?;
-    memory.summary_model = summaries;
+    let summaries = models.summaries(&chosen, &home.config, memory.replacement);
+    memory.summary_model = stop.or(summaries).await?;
     let embedder = setup::embedder(&args.embedder, &home.config)?;
     let spec = match &args.task {
         Some(task) => Some(agent(task, args, &home, (&models, &memory), granted, &workspace)?),
@@ -66,6 +67,7 @@ pub(crate) async fn run(place: &Place, args: &RunArgs, mut stop: Stop) -> Result
         memory,
         workspace: workspace.into(),
     };
+    hints(args, &home.config, &models);
     let Home { dir, config, store } = home;
     let mut node = setup::node(&dir, &config, store, parts)?;
     let handle = node.handle();
@@ -235,6 +237,26 @@ pub(crate) fn workspace(named: Option<PathBuf>) -> Result<String, Error> {
     path.into_os_string().into_string().map_err(|_| failed("its path is not UTF-8".to_owned()))
 }
 
+/// Says of bounds that will not hold what is meant why they do not.
+fn hints(args: &RunArgs, config: &Config, models: &Models) {
+    let BoundArgs { budget_usd, usd_per_day, max_call_usd, .. } = &args.bounds;
+    if [budget_usd, usd_per_day, max_call_usd].into_iter().any(Option::is_some) {
+        for name in models.unpriced() {
+            note(&format!(
+                "the price of {name} is not known, so its calls count as free and no bound in dollars \
+                 holds them; --budget-tokens does"
+            ));
+        }
+    }
+    let Some(group) = args.group.as_deref().filter(|_| !config.groups.is_empty()) else { return };
+    let tenant = group.split('/').next().unwrap_or(group);
+    if ![group, tenant].into_iter().any(|name| config.groups.contains_key(name)) {
+        let known: Vec<_> = config.groups.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        note(&format!("the configuration bounds {known}, and not {group}, which is not bounded"));
+    }
+}
+
 /// What the agent may touch: as the command line says, or the configuration, or the usual.
 fn level(args: &RunArgs, config: &Config) -> PermissionLevel {
     let named = args.permission.map(PermissionLevel::from);
@@ -306,7 +328,15 @@ fn report(reader: &dyn Reader, ended: &[Snapshot], model: &str, json: bool) -> R
             None => None,
         };
         let finished = process.status.is_some_and(|status| status.is_finished());
-        failures.extend(failure(process, model, result.as_deref()));
+        let out = exceeded(reader, process)?;
+        // Whom the kernel ended for it had no last word.
+        let said = match (&result, process.status) {
+            (None, Some(ExitStatus::Failed(ErrorCode::Runaway))) => ran_away(reader, process)?,
+            (result, _) => result.clone(),
+        };
+        let failed = failure(process, model, said.as_deref(), out);
+        let code = failed.as_ref().map(|error| error.code);
+        failures.extend(failed);
         let status = process.status.map(|status| status.to_string()).unwrap_or_default();
         let stats = &process.stats;
         if json {
@@ -315,7 +345,7 @@ fn report(reader: &dyn Reader, ended: &[Snapshot], model: &str, json: bool) -> R
                 "steps": stats.spend.steps, "model_calls": stats.model_calls,
                 "tool_calls": stats.tool_calls, "input_tokens": stats.input,
                 "cached_tokens": stats.cached, "output_tokens": stats.output,
-                "cost_micro_usd": stats.spend.micro_usd,
+                "cost_micro_usd": stats.spend.micro_usd, "code": code,
             }));
             continue;
         }
@@ -343,8 +373,53 @@ fn report(reader: &dyn Reader, ended: &[Snapshot], model: &str, json: bool) -> R
     Ok(failures.first().map_or(Done::Well, |failure| Done::AgentFailed(failure.code)))
 }
 
-/// Why an agent did not finish; none if it did. `result` is what it left.
-fn failure(process: &Snapshot, model: &str, result: Option<&str>) -> Option<Error> {
+/// What a process did without end, as it would have said it.
+fn ran_away(reader: &dyn Reader, process: &Snapshot) -> Result<Option<String>, Error> {
+    let mut found = None;
+    let query = JournalQuery { pid: Some(process.pid), ..JournalQuery::default() };
+    inspect::journal(reader, &query, |entry| {
+        if let Some(Fact::RunawayFound { what, times, .. }) = Fact::read(&entry.kind, &entry.data) {
+            found = Some((what, times));
+        }
+        true
+    })?;
+    let pid = process.pid;
+    Ok(found.map(|(what, times)| {
+        let what = what.word();
+        format!("it was ended for {what}, {times} times\nhint: `aosk logs {pid}` shows them")
+    }))
+}
+
+/// What a budget had no room for when it ended a process, and how to allow it; nothing if none did.
+fn exceeded(reader: &dyn Reader, process: &Snapshot) -> Result<(String, String), Error> {
+    let Some(lack) = process.lack else { return Ok(<(String, String)>::default()) };
+    let node = bound::node(reader, lack.budget)?;
+    let bounded = node.as_ref().map_or_else(String::new, |node| lack::bound(&lack, node));
+    let what = match lack.resource {
+        Resource::Wall => String::new(),
+        Resource::Tokens
+        | Resource::Calls
+        | Resource::MicroUsd
+        | Resource::Steps
+        | Resource::Children => {
+            format!(
+                ": {} has no room for {}{bounded}",
+                lack::whose(&lack, node.as_ref()),
+                lack::need(&lack)
+            )
+        }
+    };
+    Ok((what, lack::allow(&lack, node.as_ref())))
+}
+
+/// Why an agent did not finish; none if it did. `result` is what it left, `out` what a budget had no
+/// room for and how to allow it.
+fn failure(
+    process: &Snapshot,
+    model: &str,
+    result: Option<&str>,
+    out: (String, String),
+) -> Option<Error> {
     let attempted = format!("running {} ({})", process.pid, process.spec.name);
     let status = process.status?;
     Some(match status {
@@ -363,15 +438,10 @@ fn failure(process: &Snapshot, model: &str, result: Option<&str>) -> Option<Erro
             };
             Error::new(code, format!("{attempted}: {text}")).hint(hint)
         }
-        ExitStatus::OutOfBudget(resource) => {
-            let raise = match resource {
-                Resource::Tokens => "allow more with --budget-tokens",
-                Resource::MicroUsd => "allow more with --budget-usd",
-                Resource::Steps => "allow more with --max-steps",
-                Resource::Wall => "allow more with --budget-seconds",
-                Resource::Calls | Resource::Children => "",
-            };
-            Error::new(ErrorCode::BudgetExceeded, format!("{attempted}: {status}")).hint(raise)
+        ExitStatus::OutOfBudget(_) => {
+            let (what, allow) = out;
+            Error::new(ErrorCode::BudgetExceeded, format!("{attempted}: {status}{what}"))
+                .hint(allow)
         }
         ExitStatus::Signalled(_) => {
             Error::new(ErrorCode::ProgramFailed, format!("{attempted}: {status}"))

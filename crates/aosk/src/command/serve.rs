@@ -26,7 +26,8 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     let home = setup::home(place, config)?;
     let mut models = stop.or(setup::models(&args.model, &home.config)).await?;
     let mut memory = setup::Memory::of(&args.model, &home.config)?;
-    memory.summary_model = stop.or(models.summaries(&args.model, &home.config)).await?;
+    let summaries = models.summaries(&args.model, &home.config, memory.replacement);
+    memory.summary_model = stop.or(summaries).await?;
     let model = models.name.clone();
     let parts = Parts {
         models,

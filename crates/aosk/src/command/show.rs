@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{logs, ps};
 use crate::cli::{Place, ShowArgs};
 use crate::fail::Done;
+use crate::lack::need;
 use crate::term::{count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of a text from outside on its line.
@@ -223,11 +224,15 @@ fn waits(on: &Wait, now: Timestamp) -> String {
             let failed = plural(u64::from(call.failures), "attempt");
             format!("asks {} again {}, {failed} failed", asked(call), due(*until, now))
         }
-        Wait::Quota { call, budget, asks: false } => {
-            format!("waits for room in {budget} to ask {}", asked(call))
+        Wait::Quota { call, lack, asks: false } => {
+            format!("waits for room in {} for {} to ask {}", lack.budget, need(lack), asked(call))
         }
-        Wait::Quota { call, budget, asks: true } => {
-            format!("waits for a person to raise {budget}, to ask {}", asked(call))
+        Wait::Quota { call, lack, asks: true } => {
+            format!(
+                "waits for a person to raise the {lack} of {}, to ask {}",
+                lack.budget,
+                asked(call)
+            )
         }
         Wait::Tools { calls } => {
             let phase = |phase: ToolPhase| match phase {

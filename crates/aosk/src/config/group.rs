@@ -70,7 +70,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
             limits::GROUP_DEPTH_MAX
         )));
     }
-    if parts.iter().any(|part| part.trim().is_empty() || part.chars().any(char::is_control)) {
+    if name.chars().any(char::is_control) {
+        return Err(wrong("has a control character in it".to_owned()));
+    }
+    if parts.iter().any(|part| part.trim().is_empty()) {
         return Err(wrong("has a part without a name".to_owned()));
     }
     if name.len() > limits::NAME_BYTES_MAX {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aosk::abi::{ErrorCode, Fact, Millis, Pid, Timestamp, limits};
+use aosk::abi::{ErrorCode, Fact, FailureClass, Millis, Pid, Timestamp};
 use aosk::store::{JournalQuery, Reader};
 use aosk::{Snapshot, inspect};
 
@@ -17,6 +17,7 @@ const TEXT_MAX: usize = 300;
 pub(super) struct Retry {
     at: Timestamp,
     failure: u32,
+    class: FailureClass,
     code: ErrorCode,
     message: String,
     wait: Millis,
@@ -25,7 +26,7 @@ pub(super) struct Retry {
 impl Retry {
     /// It in a line, with how long is left at `now` until the next one.
     pub(super) fn line(&self, now: Timestamp) -> String {
-        let (failure, most) = (self.failure, limits::MODEL_ATTEMPTS_MAX);
+        let (failure, most) = (self.failure, self.class.attempts_max());
         let left = self.at.after(self.wait).since(now);
         let message = cut(&self.message, TEXT_MAX);
         format!("attempt {failure} of {most} failed [{}], again in {left}: {message}", self.code)
@@ -65,10 +66,10 @@ impl Retries {
         let query = JournalQuery { from, limit: u32::MAX, pid: Some(process.pid) };
         let read = inspect::journal(self.reader.as_ref(), &query, |entry| {
             next = entry.seq.saturating_add(1);
-            if let Some(Fact::ModelRetried { failure, code, message, wait, .. }) =
+            if let Some(Fact::ModelRetried { failure, class, code, message, wait, .. }) =
                 Fact::read(&entry.kind, &entry.data)
             {
-                found.push(Retry { at: entry.at, failure, code, message, wait });
+                found.push(Retry { at: entry.at, failure, class, code, message, wait });
             }
             true
         });
@@ -89,6 +90,7 @@ mod tests {
         let retry = Retry {
             at: Timestamp(10_000),
             failure: 2,
+            class: FailureClass::Transient,
             code: ErrorCode::ModelServer,
             message: "asking\u{1b}[2J".to_owned(),
             wait: Millis(1_500),
@@ -97,5 +99,19 @@ mod tests {
         let line =
             |left| format!("attempt 2 of 6 failed [model.server], again in {left}: asking [2J");
         assert_eq!(lines, ["1.5 s", "500 ms", "0 ms"].map(line));
+    }
+
+    #[test]
+    fn a_refusal_for_rates_says_how_many_it_may_be() {
+        let retry = Retry {
+            at: Timestamp(0),
+            failure: 7,
+            class: FailureClass::RateLimited,
+            code: ErrorCode::ModelRateLimited,
+            message: "asking".to_owned(),
+            wait: Millis(500),
+        };
+        let line = "attempt 7 of 12 failed [model.rate_limited], again in 500 ms: asking";
+        assert_eq!(retry.line(Timestamp(0)), line);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::ModelDevice;
 use aosk::abi::{Error, ErrorCode, Tokens};
-use aosk::kernel::memory::{CacheRules, rules};
+use aosk::kernel::memory::{CacheRules, Replacement, rules};
 use aosk::kernel::{Choice, Route};
 use aosk::model::resolve::Surroundings;
 use aosk::model::{Catalogue, How, Resolved, resolve_in};
@@ -27,6 +27,10 @@ pub(crate) struct Models {
     pub(crate) routes: BTreeMap<String, Route>,
     /// The devices by the names they are written with.
     written: BTreeMap<String, String>,
+    /// The devices whose prices are not known.
+    unpriced: BTreeSet<String>,
+    /// What of the configuration could not be set up, and has been told.
+    left_out: BTreeSet<String>,
     /// What is known of models.
     catalogue: Catalogue,
 }
@@ -37,20 +41,33 @@ impl Models {
         Self { name: device.name.clone(), devices: vec![device], ..Self::default() }
     }
 
+    /// Those that an agent may be answered by whose price is not known, and which are no scripts.
+    pub(crate) fn unpriced(&self) -> impl Iterator<Item = &str> {
+        let route = self.routes.get(&self.name);
+        let asked = move |name: &str| match route {
+            Some(route) => route.backends.iter().any(|(backend, _)| backend == name),
+            None => name == self.name,
+        };
+        let names = self.unpriced.iter().map(String::as_str);
+        names.filter(move |name| asked(name) && !name.starts_with("scripted"))
+    }
+
     /// Whether agents that ask this name are answered.
     pub(crate) fn answers(&self, name: &str) -> bool {
         self.routes.contains_key(name) || self.devices.iter().any(|device| device.name == name)
     }
 
-    /// Sets up the model that is to make summaries, if the command line or the configuration names
-    /// one, and returns its name. One of the same provider as the model that agents ask is found at the
-    /// same address.
+    /// Sets up the model that is to make summaries, if the command line names one, or the
+    /// configuration for a policy that has any made, and returns its name. One of the same provider as
+    /// the model that agents ask is found at the same address.
     pub(crate) async fn summaries(
         &mut self,
         args: &ModelArgs,
         config: &Config,
+        policy: &dyn Replacement,
     ) -> Result<Option<String>, Error> {
-        let Some(spec) = args.summary_model.as_deref().or(config.summary_model.as_deref()) else {
+        let configured = config.summary_model.as_deref().filter(|_| policy.has_summaries_made());
+        let Some(spec) = args.summary_model.as_deref().or(configured) else {
             return Ok(None);
         };
         if self.answers(spec) {
@@ -59,7 +76,14 @@ impl Models {
         let provider = |name: &str| name.split_once(':').map(|(provider, _)| provider.to_owned());
         let base_url = address(spec, args, config).or(args.base_url.as_deref());
         let base_url = base_url.filter(|_| provider(spec) == provider(&self.name));
-        let (_, name) = self.add(Some(spec), (args, config), base_url).await?;
+        let set_up = self.add(Some(spec), (args, config), base_url).await;
+        let (_, name) = set_up.map_err(|mut error| {
+            if args.summary_model.is_none() {
+                let path = config.path.display();
+                error.message = format!("{} (the summary_model of {path})", error.message);
+            }
+            error
+        })?;
         note(&format!("summaries: {name}"));
         Ok(Some(name))
     }
@@ -85,11 +109,48 @@ impl Models {
             let said = written.and_then(|written| config.devices.get(written));
             let said = said.or_else(|| config.devices.get(&name)).cloned().unwrap_or_default();
             let slots = args.slots.or(said.slots).or(config.slots);
+            if resolved.price.is_none() {
+                self.unpriced.insert(name.clone());
+            }
             let mut device = device(resolved, slots, args.window.or(config.window));
             device.rates = said.rates;
             self.devices.push(device);
         }
         Ok((how, name))
+    }
+
+    /// Sets up the models of the chosen route. One that cannot be is left out with a note, as long as
+    /// another is there.
+    async fn route(
+        &mut self,
+        (name, route): (&str, &Route),
+        args: &ModelArgs,
+        config: &Config,
+    ) -> Result<(), Error> {
+        let mut failed = Vec::new();
+        for (written, _) in &route.backends {
+            let base_url = address(written, args, config);
+            if let Err(error) = self.add(Some(written), (args, config), base_url).await {
+                failed.push((written, error));
+            }
+        }
+        if failed.len() == route.backends.len()
+            && let Some((_, error)) = failed.first()
+        {
+            let mut error = error.clone();
+            error.message = format!("{} (a model of the route {name})", error.message);
+            return Err(error);
+        }
+        for (written, error) in &failed {
+            self.leave_out(written, error);
+        }
+        Ok(())
+    }
+
+    /// Says that a model of the configuration is not there.
+    fn leave_out(&mut self, written: &str, error: &Error) {
+        note(&format!("{written} of the configuration is left out: {}", error.message));
+        self.left_out.insert(written.to_owned());
     }
 }
 
@@ -101,15 +162,7 @@ pub(crate) async fn models(args: &ModelArgs, config: &Config) -> Result<Models, 
     let spec = args.model.as_deref().or(config.default_model.as_deref());
     match spec.and_then(|spec| Some((spec, config.routes.get(spec)?))) {
         Some((name, route)) => {
-            for (written, _) in &route.backends {
-                let set_up =
-                    models.add(Some(written), (args, config), address(written, args, config));
-                set_up.await.map_err(|mut error| {
-                    let text = format!("{} (a model of the route {name})", error.message);
-                    error.message = text;
-                    error
-                })?;
-            }
+            models.route((name, route), args, config).await?;
             name.clone_into(&mut models.name);
         }
         None => {
@@ -143,9 +196,12 @@ async fn others(models: &mut Models, args: &ModelArgs, config: &Config) {
     let routed = config.routes.values().flat_map(|route| &route.backends).map(|(name, _)| name);
     let named: BTreeSet<&String> = config.devices.keys().chain(routed).collect();
     for written in named {
+        if models.left_out.contains(written) {
+            continue;
+        }
         let set_up = models.add(Some(written), (args, config), address(written, args, config));
         if let Err(error) = set_up.await {
-            note(&format!("{written} of the configuration is left out: {}", error.message));
+            models.leave_out(written, &error);
         }
     }
 }

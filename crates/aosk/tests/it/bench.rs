@@ -50,7 +50,7 @@ fn a_bench_ends_with_one_json_object() {
     let again = machine.aosk(&args).expect(0).json();
     assert_eq!(again["policies"]["priced"]["hit_rate"], json["policies"]["priced"]["hit_rate"]);
     let table = machine.aosk(&["bench", "context", "--pages", &file]).expect(0);
-    assert!(table.stdout.contains("clairvoyant"), "{table:#?}");
+    assert!(table.stdout.contains("CLAIRVOYANT"), "{table:#?}");
 }
 
 #[test]
@@ -68,16 +68,36 @@ fn wrong_input_is_refused() {
     let machine = Machine::new();
     let bad = machine.write("bad.json", "{\"static\": 1, \"pages\": []}");
     let good = machine.write("trace.json", trace());
+    let wide = "{\"static\": 900, \"pages\": [{\"r\": \"u\", \"n\": 9, \"g\": 0}]}";
+    let wide = machine.write("wide.json", wide);
     for (args, word) in [
         (vec!["--pages", bad.as_str()], "no page"),
-        (vec!["--pages", "/nowhere"], "/nowhere"),
         (vec!["--pages", good.as_str(), "--policy", "lottery"], "lottery"),
         (vec!["--pages", good.as_str(), "--policy", "cvb:1"], "cvb:1"),
+        (vec!["--pages", good.as_str(), "--policy", "priced:-1/0/0/0"], "wrong figures"),
+        (vec!["--pages", good.as_str(), "--policy", "batch:0.6/0.97"], "wrong figures"),
+        (vec!["--pages", good.as_str(), "--policy", "fifo-batch:0.97/0.6"], "batch:0.97/0.6"),
+        (vec!["--pages", wide.as_str(), "--window", "300"], "static part of 900 tokens"),
         (vec!["--pages", good.as_str(), "--cache", "abacus"], "abacus"),
-        (vec!["--pages", good.as_str(), "--need-table", "/nowhere"], "/nowhere"),
     ] {
         let ran = machine.aosk(&[&["bench", "context"][..], &args[..]].concat()).expect(2);
         assert!(ran.stderr.contains(word), "{args:?}: {ran:#?}");
+    }
+    let bytes = machine.write("bytes.json", b"\xff\xfe");
+    for args in [
+        &["context", "--pages", "/nowhere"][..],
+        &["context", "--pages", &good, "--need-table", "/nowhere"],
+        &["context", "/nowhere"],
+        &["needs", "/nowhere"],
+        &["recall", "/nowhere"],
+    ] {
+        let ran = machine.aosk(&[&["bench"], args].concat()).expect(4);
+        let line = ran.error("io.failed");
+        assert!(line.contains("/nowhere") && line.contains("; hint: "), "{args:?}: {line}");
+    }
+    for args in [&["context", "--pages"][..], &["needs"], &["recall"]] {
+        let ran = machine.aosk(&[&["bench"], args, &[bytes.as_str()]].concat()).expect(2);
+        assert!(ran.error("trace.invalid").contains("; hint: "), "{args:?}: {ran:#?}");
     }
 }
 
@@ -97,7 +117,7 @@ const CACHES: [(&str, &str); 4] = [
 
 /// The policies of the study, as they are called there and here.
 const POLICIES: [(&str, &str); 3] = [
-    ("FIFO batch H=0.97 L=0.6", "fifo-batch:0.97/0.6"),
+    ("FIFO batch H=0.97 L=0.6", "batch:0.97/0.6"),
     ("CVB tight H.98 L.88 Q=1e4", "cvb:0.98/0.88/10000"),
     ("ROB cost mode Q=1e4 b=.5", "rob:0.97/0.85/10000/0.5"),
 ];

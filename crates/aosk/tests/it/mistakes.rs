@@ -346,3 +346,58 @@ fn nothing_to_resume_makes_nothing() {
     check(&ran, "store.io", &["no kernel has run here"]);
     assert!(!machine.data_dir().exists());
 }
+
+/// A figure that is less than nothing is one that is too small, and no option.
+#[test]
+fn a_figure_that_is_too_small_says_the_least() {
+    let machine = Machine::new();
+    for (option, least) in [
+        ("--window", "256"),
+        ("--slots", "1"),
+        ("--budget-tokens", "1"),
+        ("--calls-per-minute", "1"),
+        ("--max-output", "1"),
+    ] {
+        let ran = machine.aosk(&["run", "hi", option, "0"]).expect(2);
+        check(&ran, "cli.usage", &[option, &format!("0 is less than {least};")]);
+        let ran = machine.aosk(&["run", "hi", option, "-5"]).expect(2);
+        check(&ran, "cli.usage", &[option, "'-5'"]);
+        assert!(!ran.stderr.contains("-- -5"), "{ran:#?}");
+    }
+    let ran = machine.aosk(&["run", "hi", "--priority", "-5"]).expect(2);
+    check(&ran, "cli.usage", &["--priority", "0..=100"]);
+    let ran = machine.aosk(&["run", "hi", "--group", "a\nb"]).expect(2);
+    check(&ran, "cli.usage", &["a control character"]);
+    let file = machine.write("c.yaml", "embedder_url: http://127.0.0.1:1/v1\n");
+    let ran = machine.aosk(&["run", "hi", "--config", &file]).expect(2);
+    check(&ran, "config.invalid", &["no name", "c.yaml"]);
+}
+
+/// Bounds that hold nothing are told of.
+#[test]
+fn bounds_that_do_not_hold_are_told_of() {
+    let scene = crate::run::Scene::script(vec![crate::model_server::Reply::say("done")]);
+    let file = scene.machine.write("c.yaml", "groups: {acme: {tokens: 9000000}}\n");
+    let ran = scene.run(&["hi", "--budget-usd", "1", "--group", "acmee", "--config", &file]);
+    let ran = ran.expect(0);
+    assert!(ran.stderr.contains("the price of openai:test-model is not known"), "{ran:#?}");
+    assert!(ran.stderr.contains("bounds acme, and not acmee"), "{ran:#?}");
+}
+
+/// An agent that does the same without end says what it was ended for.
+#[test]
+fn a_runaway_says_what_it_did() {
+    let machine = Machine::new();
+    let say = json!({"say": "again", "calls": [
+        {"tool": "calculator", "arguments": {"expression": "1+1"}, "id": "sum"}]});
+    let script = json!({"agents": {"*": vec![say; 20]}});
+    let script = machine.write("s.json", script.to_string());
+    let model = format!("scripted:{script}");
+    let ran = machine.aosk(&["run", "hi", "--model", &model, "--json"]).expect(1);
+    check(
+        &ran,
+        "kernel.runaway",
+        &["the same tool calls with the same results, 8 times", "logs p1"],
+    );
+    assert_eq!(ran.json()["code"], "kernel.runaway");
+}

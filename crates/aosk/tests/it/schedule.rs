@@ -251,6 +251,8 @@ fn an_agent_beyond_its_minute_waits_and_says_until_when() {
         (why.status.success() && why.json()["reason"] == "budget").then(|| why.json())
     });
     assert!(why["until_ms"].as_u64().is_some(), "{why:#}");
+    let says = why["why"].as_str().expect("a sentence");
+    assert!(says.contains("which has none for 1 call in a minute (1 at most) until"), "{says}");
     assert_eq!(why["kernel_runs"], true);
     let locked = scene.machine.aosk(&["budget", "set", "1", "--max-steps", "9"]).expect(4);
     assert!(locked.error("store.locked").contains("aosk run --resume"), "{locked:#?}");
@@ -285,20 +287,131 @@ fn a_route_goes_on_to_the_provider_that_answers() {
     assert_eq!((refuses.requests().len(), answers.requests().len()), (1, 1));
 }
 
-/// A model of a route that cannot be set up is told with the route; one that nobody asked for is left
-/// out.
+/// A model that cannot be set up is left out with one note, whether its route is asked or not. Only a
+/// route of which none is left is an error.
 #[test]
 fn a_model_that_cannot_be_set_up() {
     let machine = Machine::new();
-    let file = machine.write("config.yaml", "routes:\n  fast: [scripted, openai:gpt-5.4-mini]\n");
-    let ran = machine.aosk(&["run", "hello", "--config", &file, "--model", "fast"]).expect(3);
+    let routes = "routes:\n  fast: [scripted, openai:gpt-5.4-mini]\n  none: [openai, anthropic]\n";
+    let file = machine.write("config.yaml", routes);
+    let ran = machine.aosk(&["run", "hello", "--config", &file, "--model", "none"]).expect(3);
     let line = ran.error("model.key_missing");
-    assert!(line.contains("a model of the route fast"), "{line}");
-    let ran = machine.aosk(&["run", "hello", "--config", &file]).expect(0);
-    assert!(
-        ran.stderr.contains("openai:gpt-5.4-mini of the configuration is left out"),
-        "{ran:#?}"
-    );
+    assert!(line.contains("a model of the route none"), "{line}");
+    for args in [&["--model", "fast"][..], &[]] {
+        let run = ["run", "hello", "--config", &file];
+        let ran = machine.aosk(&[&run[..], args].concat()).expect(0);
+        let note = "openai:gpt-5.4-mini of the configuration is left out";
+        assert_eq!(ran.stderr.matches(note).count(), 1, "{ran:#?}");
+    }
     let ran = machine.aosk(&["run", "hello", "--config", &file, "--model", "fats"]).expect(2);
     assert!(ran.error("model.unknown").contains("routes: fast"), "{ran:#?}");
+}
+
+/// Who makes summaries is looked for only where any are made.
+#[test]
+fn a_summary_model_without_a_key_stops_only_who_needs_it() {
+    let machine = Machine::new();
+    let file = machine.write("config.yaml", "summary_model: openai:gpt-5.4-mini\n");
+    let run = ["run", "hello", "--config", &file, "--model", "scripted"];
+    machine.aosk(&run).expect(0);
+    let summarise = [&run[..], &["--replacement", "summarise"]].concat();
+    let ran = machine.aosk(&summarise).expect(3);
+    let line = ran.error("model.key_missing");
+    assert!(line.contains("(the summary_model of ") && line.contains("config.yaml"), "{line}");
+    let named = [&run[..], &["--summary-model", "openai:gpt-5.4-mini"]].concat();
+    machine.aosk(&named).expect(3).error("model.key_missing");
+}
+
+/// `doctor` says of every model that the configuration names whether it is there.
+#[test]
+fn doctor_looks_for_every_model_of_the_configuration() {
+    let machine = Machine::new();
+    let config = "default_model: fast
+summary_model: mistral
+devices:
+  groq: {slots: 2}
+routes:
+  fast: [scripted, openai:gpt-5.4-mini]
+  slow: [scripted]
+  none: [openai:gpt-5.4-mini]
+";
+    let file = machine.write("config.yaml", config);
+    let verdicts = |code| {
+        let doctor = machine.aosk(&["doctor", "--config", &file, "--json"]).expect(code).json();
+        let checks = doctor["checks"].as_array().expect("checks").clone();
+        let of = |check: &Value| (check["check"].clone(), check["verdict"].clone());
+        checks.iter().map(of).collect::<Vec<_>>()
+    };
+    let checks = verdicts(0);
+    for (check, verdict) in [
+        ("model", "warn"),
+        ("model groq", "warn"),
+        ("model openai:gpt-5.4-mini", "warn"),
+        ("model scripted", "ok"),
+        ("route slow", "ok"),
+        ("route none", "warn"),
+        ("summary model", "warn"),
+    ] {
+        assert!(checks.contains(&(json!(check), json!(verdict))), "{check}: {checks:#?}");
+    }
+    machine.write("config.yaml", format!("{config}replacement: summarise\n"));
+    assert!(verdicts(3).contains(&(json!("summary model"), json!("fail"))));
+    machine.write("config.yaml", config.replace("default_model: fast", "default_model: none"));
+    assert!(verdicts(3).contains(&(json!("model"), json!("fail"))));
+}
+
+/// What has no room is told with the option or the key that bounds it, whoever is told and how.
+#[test]
+fn what_has_no_room_is_told_with_what_makes_room() {
+    let model =
+        "default_model: 'scripted:SCRIPT'\ngroups:\n  few: {calls: 2}\n  little: {tokens: 4000}\n";
+    for (bounds, parts) in [
+        (
+            &["--tokens-per-minute", "4500", "--when-over", "ask"][..],
+            &["in a minute (4,500 at most), and asks", "`aosk run --resume --tokens-per-minute N`"]
+                [..],
+        ),
+        (
+            &["--tokens-per-minute", "4500"],
+            &[
+                "budget (tokens): its budget b",
+                "in a minute",
+                "allow more with --tokens-per-minute N",
+            ],
+        ),
+        (
+            &["--calls-per-minute", "1", "--when-over", "stop"],
+            &["--calls-per-minute N", "1 call in a"],
+        ),
+        (&["--max-steps", "1"], &["1 step", "allow more with --max-steps N"]),
+        (&["--group", "few"], &["the group few", "(2 of 2 used)", "raise calls of the group few"]),
+        (&["--group", "little"], &["(0 of 4,000 used)", "raise tokens of the group little"]),
+    ] {
+        let machine = Machine::new();
+        let ran = run(&machine, model, &[&["--max-output", "4096"], bounds].concat()).expect(1);
+        let line = ran.error("budget.exceeded");
+        for part in parts {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+        let why = machine.aosk(&["why", "1"]).expect(0).stdout;
+        if let [_, raise] = parts
+            && raise.starts_with('`')
+        {
+            assert!(why.contains(raise), "{raise:?} is not in {why:?}");
+            let asked = machine.aosk(&["logs", "1"]).expect(0).stdout;
+            assert!(asked.contains(" tokens in a minute"), "{asked}");
+        }
+    }
+}
+
+/// The option that the hint names is the one that helps.
+#[test]
+fn following_the_hint_makes_room() {
+    let machine = Machine::new();
+    let model = "default_model: 'scripted:SCRIPT'\n";
+    let few = ["--tokens-per-minute", "4500", "--max-output", "4096", "--when-over", "ask"];
+    run(&machine, model, &few).expect(1).error("budget.exceeded");
+    let config = machine.path("config.yaml").display().to_string();
+    let more = ["run", "--resume", "--config", &config, "--tokens-per-minute", "90000"];
+    assert_eq!(machine.aosk(&more).expect(0).stdout, "done\n");
 }

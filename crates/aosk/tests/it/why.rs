@@ -205,7 +205,7 @@ fn a_budget_without_room() {
         timed,
         "budget",
         &expect![
-            "p1 (timed) waits for room in budget b2, which has none for a call of up to 100 tokens to m until [WHEN]."
+            "p1 (timed) waits to ask m for room in budget b2, which has none for 100 tokens in a minute (150 at most) until [WHEN]."
         ],
     );
     let ask = Limits { tokens: Some(Tokens(150)), when_over: WhenOver::Ask, ..Limits::default() };
@@ -218,7 +218,7 @@ fn a_budget_without_room() {
         asks,
         "person",
         &expect![
-            "p2 (asks) waits for a person to raise budget b3, which has no room for more tokens: `aosk run --resume --budget-tokens N`."
+            "p2 (asks) waits for a person to raise budget b3, which has no room for 100 tokens (100 of 150 used): `aosk run --resume --budget-tokens N`."
         ],
     );
     let held = Limits { tokens: Some(Tokens(150)), ..Limits::default() };
@@ -252,7 +252,7 @@ fn a_budget_whose_room_is_held_by_others() {
         second,
         "budget",
         &expect![
-            "p2 (second) waits for room in budget b2 of the group acme for a call of up to 100 tokens to m: 100 tokens are held for calls under way, and what they do not use comes back."
+            "p2 (second) waits to ask m for room in budget b2 of the group acme, which has none for 100 tokens (0 of 150 used): 100 tokens are held for calls under way, and what they do not use comes back."
         ],
     );
 }

@@ -42,6 +42,10 @@ impl Replacement for Summarise {
         let end = situation.space.shown().nth(end).map_or(last.page, |one| one.id);
         summarising(situation, memo, (first.page, end))
     }
+
+    fn has_summaries_made(&self) -> bool {
+        true
+    }
 }
 
 /// The plan by which a summary takes the place of a range.

@@ -120,17 +120,6 @@ fn a_fork_is_of_its_own() {
 }
 
 #[test]
-fn the_tail_is_counted_and_never_part_of_the_log() {
-    let mut space = space(&[50]);
-    space.set_tail(Tokens(30));
-    space.set_tail(Tokens(35));
-    assert_eq!(space.total(), Tokens(185));
-    assert_eq!(space.entries(), 2);
-    space.sent();
-    assert_eq!(space.unchanged().tokens, Tokens(150));
-}
-
-#[test]
 fn an_entry_is_small() {
     assert!(size_of::<super::super::Page>() <= 100, "{}", size_of::<super::super::Page>());
 }

@@ -39,7 +39,7 @@ pub(super) struct Asked {
 }
 
 /// What a process was shown last in this life of the kernel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Last {
     frames: Vec<Frame>,
     /// Something of it has changed since.
@@ -87,6 +87,13 @@ impl Checker {
         for entry in facts {
             if let (Fact::ModelCalled { call, .. }, true) = (&entry.fact, entry.pid != about) {
                 self.note_unawaited(kernel, *call);
+            }
+            // What was sent for its parent is in the cache for one that is forked.
+            if let (Fact::Spawned { parent: Some(parent), forked: Some(_), .. }, Some(pid)) =
+                (&entry.fact, entry.pid)
+                && let Some(last) = self.last.get(parent).cloned()
+            {
+                self.last.insert(pid, last);
             }
         }
         for release in releases {

@@ -76,7 +76,7 @@ impl History {
                 "a page trace is {\"static\", \"pages\": [{\"r\", \"n\", \"g\", \"k\", \"ids\"}]}",
             )
         };
-        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let text = super::read_text(path)?;
         let mut history: Self =
             serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
         // A page trace does not say which results belong to which calls.

@@ -22,7 +22,7 @@ impl Replacement for Naive {
     }
 }
 
-/// The oldest pages go in batches, without a stub.
+/// The oldest pages go in batches, without a stub, as the study had them go.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) high: f64,
@@ -31,7 +31,7 @@ pub(crate) struct Batch {
 
 impl Replacement for Batch {
     fn name(&self) -> &'static str {
-        "fifo-batch"
+        "batch"
     }
 
     fn plan(&self, situation: &Situation<'_>, _: &mut Memo) -> Plan {

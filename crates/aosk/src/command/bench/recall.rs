@@ -59,9 +59,7 @@ const FORM: &str = "each line is {\"id\", \"turns\": [{\"id\", \"session\", \"ti
                     \"text\"}], \"questions\": [{\"question\", \"evidence\", \"category\"}]}";
 
 fn read(file: &Path) -> Result<Vec<Conversation>, Error> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Error::new(ErrorCode::Io, format!("reading {}: {error}", file.display()))
-    })?;
+    let text = super::read_text(file)?;
     evaluate::read(&text).map_err(|error| {
         let what = format!("reading {}: {error}", file.display());
         Error::new(ErrorCode::TraceInvalid, what).hint(FORM)

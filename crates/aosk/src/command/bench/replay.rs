@@ -54,8 +54,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn occupancy(&self) -> f64 {
-        self.filled / (self.full_calls.max(1) as f64)
+    /// The part of the window that was filled when something had left it; none if nothing did.
+    pub(crate) fn occupancy(&self) -> Option<f64> {
+        (self.full_calls > 0).then(|| self.filled / self.full_calls as f64)
     }
 
     /// The part of the input that was read from a cache.

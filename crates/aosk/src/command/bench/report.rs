@@ -31,7 +31,7 @@ fn policy(account: &Account) -> Value {
     json!({
         "hit_rate": by_cache(&|at| account.hit_rate(at)),
         "cost_ratio": by_cache(&|at| account.cost_ratio(at)),
-        "occupancy": rounded(account.occupancy()),
+        "occupancy": account.occupancy().map(rounded),
         "ncr": rounded(account.resident()),
         "faults": account.faults,
         "evictions": account.evicted,
@@ -51,29 +51,32 @@ fn rounded(figure: f64) -> f64 {
     (figure * 1e5).round() / 1e5
 }
 
-/// The same for people.
+/// The same for people: a line for each figure, a column for each policy.
 pub(crate) fn lines(policies: &[(String, Account)]) -> String {
     let caches: Vec<&str> = policies
         .first()
         .map(|(_, account)| account.providers.iter().map(|one| one.rules.name).collect())
         .unwrap_or_default();
-    let hits = caches.iter().map(|name| format!("hit {name}"));
-    let costs = caches.iter().map(|name| format!("cost {name}"));
-    let rest = ["occupancy", "ncr", "faults", "cuts", "evicted", "plan p99"].map(str::to_owned);
-    let head: Vec<String> = hits.chain(costs).chain(rest).collect();
-    let figures: Vec<&str> = head.iter().map(String::as_str).collect();
-    let all: Vec<&str> = std::iter::once("policy").chain(figures.iter().copied()).collect();
-    let rows = policies.iter().map(|(name, account)| row(name, account, caches.len())).collect();
-    table(&all, &figures, rows)
-}
-
-fn row(name: &str, account: &Account, caches: usize) -> Vec<String> {
-    let mut row = vec![name.to_owned()];
-    row.extend((0..caches).map(|at| format!("{:.3}", account.hit_rate(at))));
-    row.extend((0..caches).map(|at| format!("{:.3}", account.cost_ratio(at))));
-    row.push(format!("{:.3}", account.occupancy()));
-    row.push(format!("{:.4}", account.resident()));
-    row.extend([account.faults, account.cuts, account.evicted].map(count));
-    row.push(format!("{:.0} µs", account.thought(99)));
-    row
+    let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
+    let head: Vec<&str> = std::iter::once("").chain(names.iter().copied()).collect();
+    let mut rows = Vec::new();
+    let mut add = |name: String, figure: &dyn Fn(&Account) -> String| {
+        let figures = policies.iter().map(|(_, account)| figure(account));
+        rows.push(std::iter::once(name).chain(figures).collect());
+    };
+    for (at, cache) in caches.iter().enumerate() {
+        add(format!("hit {cache}"), &|account| format!("{:.3}", account.hit_rate(at)));
+    }
+    for (at, cache) in caches.iter().enumerate() {
+        add(format!("cost {cache}"), &|account| format!("{:.3}", account.cost_ratio(at)));
+    }
+    add("occupancy".to_owned(), &|account| {
+        account.occupancy().map_or_else(|| "-".to_owned(), |part| format!("{part:.3}"))
+    });
+    add("ncr".to_owned(), &|account| format!("{:.4}", account.resident()));
+    add("faults".to_owned(), &|account| count(account.faults));
+    add("cuts".to_owned(), &|account| count(account.cuts));
+    add("evicted".to_owned(), &|account| count(account.evicted));
+    add("plan p99".to_owned(), &|account| format!("{:.0} µs", account.thought(99)));
+    table(&head, &names, rows)
 }

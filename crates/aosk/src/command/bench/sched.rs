@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{BenchSchedArgs, SchedPart};
 use crate::fail::Done;
-use crate::term::{json as print_json, line, note, table};
+use crate::term::{count, json as print_json, line, note, table};
 
 use live::Live;
 use shares::{Scale, Shares};
@@ -103,14 +103,14 @@ fn rows_of(shares: &Shares, scale: Scale) -> Vec<Vec<String>> {
         (
             "1,000 agents on one budget".to_owned(),
             "tokens beyond it".to_owned(),
-            shares.overshoot.to_string(),
+            count(shares.overshoot),
             "0",
         ),
         (
-            format!("one decision, {} ready", shares.ready),
+            format!("one decision, {} ready", count(shares.ready)),
             "p50, p99".to_owned(),
-            format!("{:.1} us, {:.1} us", shares.decision_us_p50, shares.decision_us_p99),
-            "10 us",
+            format!("{:.1} µs, {:.1} µs", shares.decision_us_p50, shares.decision_us_p99),
+            "10 µs",
         ),
     ];
     rows.into_iter().map(|(what, of, got, wanted)| vec![what, of, got, wanted.into()]).collect()
@@ -158,7 +158,7 @@ fn live_rows(live: &Live) -> Vec<Vec<String>> {
         (
             "1,000 children on one budget, real calls",
             "tokens beyond it",
-            live.overshoot.to_string(),
+            count(live.overshoot),
             "0",
         ),
     ];

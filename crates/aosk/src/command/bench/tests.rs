@@ -285,7 +285,9 @@ fn figures_of_a_policy_are_read_or_refused() {
         stub: STUDY_STUB_TOKENS,
     };
     let history = forgetful();
-    for wrong in ["lottery", "naive:1", "cvb", "fifo-batch:0.9", "rob:1/2/3"] {
+    for wrong in
+        ["lottery", "naive:1", "cvb", "batch:0.9", "rob:1/2/3", "batch:2/1", "rob:0.9/0.8/-1/0"]
+    {
         assert!(bench.account(wrong, &history).is_err(), "{wrong}");
     }
     for right in ["readme", "lru", "priced:0.99/0/100/1", "cvb:0.98/0.88/1e4"] {

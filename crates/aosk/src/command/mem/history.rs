@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::abi::{
-    ArenaId, CutCause, Evicted, Fact, Hash, MessageIndex, MissReason, PageId, Tokens, Usage,
+    ArenaId, CutCause, ErrorCode, Evicted, Fact, Hash, MessageIndex, MissReason, PageId, Tokens,
+    Usage,
 };
 
 use aosk::kernel::Memory;
@@ -208,6 +209,10 @@ impl History {
                     asked.usage = Some(usage);
                     self.rate = Memory::corrected(self.rate, asked.shown, &usage);
                 }
+            }
+            // No budget had room for it, so it was not made.
+            Fact::ModelFailed { call, code: ErrorCode::BudgetExceeded, .. } => {
+                self.calls.pop_if(|asked| asked.number == call.number);
             }
             Fact::MemoryCut { .. } => self.note_cut(fact),
             Fact::PageFaulted { page, tokens } => {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use aosk::abi::{BudgetId, Error, ErrorCode, Fact, Pid, Resource, RowKey};
+use aosk::abi::{BudgetId, Error, ErrorCode, Lack, Pid, RowKey};
 use aosk::kernel::{BudgetView, Kernel};
-use aosk::store::{JournalQuery, Reader};
-use aosk::{Handle, Snapshot, inspect};
+use aosk::store::Reader;
+use aosk::{Handle, Snapshot};
 
 use super::LOOK;
 use crate::cli::BoundArgs;
 use crate::command::budget::is_own;
-use crate::term::{count, cut, money, note};
+use crate::lack;
+use crate::term::{cut, note};
 
 /// Bounds the node of an agent that is taken up as the command line says, if it says anything.
 pub(super) async fn anew(
@@ -32,7 +33,7 @@ pub(super) async fn anew(
     handle.set_limits(id, limits).await
 }
 
-fn node(reader: &dyn Reader, id: BudgetId) -> Result<Option<BudgetView>, Error> {
+pub(super) fn node(reader: &dyn Reader, id: BudgetId) -> Result<Option<BudgetView>, Error> {
     let text = reader.row(RowKey::Budget(id))?;
     Ok(text.map(|text| Kernel::read_budget(id, &text)).transpose()?)
 }
@@ -53,16 +54,16 @@ pub(super) async fn asked(handle: &Handle) -> Error {
         said.retain(|pid| asking.iter().any(|(process, _)| process.pid == *pid));
         let idle = live.iter().all(|process| process.asks.is_some() || process.waits_for_others);
         let now: Vec<_> = live.iter().map(|p| (p.pid, p.stats, p.mail_count)).collect();
-        if let Some((process, node)) = asking.first()
+        if let Some((process, lack)) = asking.first()
             && idle
             && now == before
         {
-            return error(handle, process, *node);
+            return error(handle, process, lack);
         }
         before = now;
-        for (process, node) in asking {
+        for (process, lack) in asking {
             if !idle && said.insert(process.pid) {
-                let Error { message, hint, .. } = error(handle, process, node);
+                let Error { message, hint, .. } = error(handle, process, &lack);
                 note(&format!("{}; {hint}", message.trim_start_matches("running ")));
             }
         }
@@ -70,67 +71,19 @@ pub(super) async fn asked(handle: &Handle) -> Error {
 }
 
 /// That an agent waits for a person, and what that person can do.
-fn error(handle: &Handle, process: &Snapshot, id: BudgetId) -> Error {
-    let reader = handle.reader();
-    let resource = resource(reader.as_ref(), process.pid);
+fn error(handle: &Handle, process: &Snapshot, lack: &Lack) -> Error {
+    let id = lack.budget;
     let (pid, name) = (process.pid, cut(&process.spec.name, 64));
-    let node = node(reader.as_ref(), id).ok().flatten();
-    let part = node.as_ref().and_then(|node| used(node, resource?));
-    let part = part.map_or_else(String::new, |part| format!(" ({part} used)"));
-    let group = node.and_then(|node| node.group);
-    let (word, option, key) = match resource {
-        Some(Resource::Tokens) => ("tokens", "--budget-tokens N", "tokens"),
-        Some(Resource::MicroUsd) => ("money", "--budget-usd USD", "usd"),
-        Some(Resource::Steps) => ("steps", "--max-steps N", "steps"),
-        Some(Resource::Wall) => ("time", "--budget-seconds S", "wall"),
-        Some(Resource::Calls) => ("calls", "with larger bounds", "calls"),
-        Some(Resource::Children) => ("children", "with larger bounds", "children"),
-        None => ("anything", "with larger bounds", "the bounds"),
+    let node = node(handle.reader().as_ref(), id).ok().flatten();
+    let is_agents_own = |other: &Snapshot| {
+        !other.has_ended && other.spec.parent.is_none() && other.spec.budget == id
     };
-    let (whose, raise) = match group {
-        Some(group) => (
-            format!("the group {}", group.name),
-            format!(
-                "raise {key} of the group {} in the configuration, then `aosk run --resume`",
-                group.name
-            ),
-        ),
-        None => (format!("its budget {id}"), format!("`aosk run --resume {option}`")),
-    };
-    let text = format!(
-        "running {pid} ({name}): {whose} has no room for more {word}{part}, and asks a person"
-    );
+    let is_agents_own = handle.processes().iter().any(is_agents_own);
+    let bound = node.as_ref().map_or_else(String::new, |node| lack::bound(lack, node));
+    let (need, whose) = (lack::need(lack), lack::whose(lack, node.as_ref()));
+    let text =
+        format!("running {pid} ({name}): {whose} has no room for {need}{bound}, and asks a person");
+    let raise = lack::raise(lack, node.as_ref(), is_agents_own);
     Error::new(ErrorCode::BudgetExceeded, text)
         .hint(format!("{raise} goes on with it; `aosk budget` shows what is used"))
-}
-
-/// What the process asked for last.
-fn resource(reader: &dyn Reader, pid: Pid) -> Option<Resource> {
-    let mut last = None;
-    let query = JournalQuery { pid: Some(pid), ..JournalQuery::default() };
-    let read = inspect::journal(reader, &query, |entry| {
-        if let Some(Fact::BudgetAsked { resource, .. }) = Fact::read(&entry.kind, &entry.data) {
-            last = Some(resource);
-        }
-        true
-    });
-    read.ok().and(last)
-}
-
-/// How much of a bound is used.
-fn used(node: &BudgetView, resource: Resource) -> Option<String> {
-    let (limits, spend) = (&node.limits, &node.used);
-    let of = |limit: Option<u64>, used: u64| {
-        limit.map(|limit| format!("{} of {}", count(used), count(limit)))
-    };
-    match resource {
-        Resource::Tokens => of(limits.tokens.map(|tokens| tokens.0), spend.tokens.0),
-        Resource::MicroUsd => {
-            limits.micro_usd.map(|usd| format!("{} of {}", money(spend.micro_usd), money(usd)))
-        }
-        Resource::Steps => of(limits.steps, spend.steps),
-        Resource::Calls => of(limits.calls, spend.calls),
-        Resource::Children => of(limits.children, spend.children),
-        Resource::Wall => None,
-    }
 }

@@ -1,10 +1,11 @@
 //! Why a process waits that waits for something other than a slot.
 
-use aosk::abi::{BudgetId, Error, Fact, Pid, Resource, Timestamp};
+use aosk::abi::{BudgetId, Error, Fact, Lack, Pid, Timestamp};
 use aosk::kernel::{ModelCall, ToolPhase, ToolWait, Wait};
 
 use super::past::of_process;
 use super::{NAME_MAX, Scene, Why};
+use crate::lack;
 use crate::term::{cut, plural};
 
 impl Scene<'_> {
@@ -15,8 +16,8 @@ impl Scene<'_> {
         };
         Ok(match on {
             Wait::Backoff { call, until } => self.backoff(pid, call, *until)?,
-            Wait::Quota { call, budget, asks: true } => self.asks(pid, call, *budget)?,
-            Wait::Quota { call, budget, asks: false } => self.no_room(call, *budget),
+            Wait::Quota { call, lack, asks: true } => self.asks(call, lack),
+            Wait::Quota { call, lack, asks: false } => self.no_room(call, lack),
             Wait::Tools { calls } => self.tools(pid, calls)?,
             Wait::Child { child, until } => {
                 let who = child.map_or_else(|| "any child".to_owned(), |child| self.named(child));
@@ -52,66 +53,50 @@ impl Scene<'_> {
     }
 
     /// Nobody but a person can make room.
-    fn asks(&self, pid: Pid, call: &ModelCall, budget: BudgetId) -> Result<Why, Error> {
-        let mut last = None;
-        of_process(self.reader, pid, |_, fact| {
-            if let Fact::BudgetAsked { resource, .. } = fact {
-                last = Some(resource);
-            }
-        })?;
-        let more = last.map_or("anything", Resource::word);
-        let group = self.budgets.get(&budget).and_then(|node| node.group.as_ref());
-        let how = match group {
-            Some(group) => {
-                format!("raise groups.{} in the configuration and `aosk run --resume`", group.name)
-            }
-            None => {
-                let option = match last {
-                    Some(Resource::Tokens) => "--budget-tokens N",
-                    Some(Resource::MicroUsd) => "--budget-usd USD",
-                    Some(Resource::Steps) => "--max-steps N",
-                    Some(Resource::Calls | Resource::Children | Resource::Wall) | None => {
-                        "with larger bounds"
-                    }
-                };
-                format!("`aosk run --resume {option}`")
-            }
-        };
+    fn asks(&self, call: &ModelCall, lack: &Lack) -> Why {
+        let node = self.budgets.get(&lack.budget);
+        let mut agents = self.live.values().filter(|process| process.spec.parent.is_none());
+        let is_agents_own = agents.any(|agent| agent.spec.budget == lack.budget);
         let says = format!(
-            "waits for a person to raise {}, which has no room for more {more}: {how}",
-            self.budget(budget)
+            "waits for a person to raise {}, which has no room for {}{}: {}",
+            self.budget(lack.budget),
+            lack::need(lack),
+            node.map_or_else(String::new, |node| lack::bound(lack, node)),
+            lack::raise(lack, node, is_agents_own),
         );
         let device = Some(call.device().to_owned());
-        Ok(Why { budget: Some(budget), device, ..Why::new("person", says) })
+        Why { budget: Some(lack.budget), device, ..Why::new("person", says) }
     }
 
     /// Time, or calls that are under way, will make room.
-    fn no_room(&self, call: &ModelCall, id: BudgetId) -> Why {
-        let node = self.budgets.get(&id);
+    fn no_room(&self, call: &ModelCall, lack: &Lack) -> Why {
+        let node = self.budgets.get(&lack.budget);
         let until = node.and_then(|node| node.room_at);
-        let worst = plural(call.input.0.saturating_add(call.options.output_max.0), "token");
-        let name = self.budget(id);
-        let device = call.device();
+        let (name, need, device) = (self.budget(lack.budget), lack::need(lack), call.device());
         let says = match (until, node) {
-            (Some(at), _) => format!(
-                "waits for room in {name}, which has none for a call of up to {worst} to {device} \
-                 until {}",
+            (Some(at), Some(node)) => format!(
+                "waits to ask {device} for room in {name}, which has none for {need}{} until {}",
+                lack::bound(lack, node),
                 self.when(at).trim_start_matches("at ")
             ),
             (None, Some(node)) => format!(
-                "waits for room in {name} for a call of up to {worst} to {device}: {} are held for \
-                 calls under way, and what they do not use comes back",
-                plural(node.reserved.tokens.0, "token")
+                "waits to ask {device} for room in {name}, which has none for {need}{}: {} are held \
+                 for calls under way, and what they do not use comes back",
+                lack::bound(lack, node),
+                lack::amount(lack.resource, node.reserved.of(lack.resource))
             ),
-            (None, None) => format!("waits for room in {name}"),
+            (_, None) => format!("waits to ask {device} for room in {name}"),
         };
         let device = Some(device.to_owned());
-        Why { until, budget: Some(id), device, ..Why::new("budget", says) }
+        Why { until, budget: Some(lack.budget), device, ..Why::new("budget", says) }
     }
 
     /// A node for a person.
     fn budget(&self, id: BudgetId) -> String {
         let Some(node) = self.budgets.get(&id) else { return format!("budget {id}") };
+        if let Some(device) = &node.device {
+            return format!("budget {id} of the device {device}");
+        }
         match (&node.group, node.parent) {
             (Some(group), _) => format!("budget {id} of the group {}", group.name),
             (None, None) => format!("budget {id} of everything"),

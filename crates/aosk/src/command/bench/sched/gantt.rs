@@ -65,7 +65,11 @@ pub(super) fn draw(stretches: &[Stretch]) -> String {
     }
     for second in (0..=SPAN / 1_000).step_by(20) {
         let x = LEFT + second * 1_000 * WIDTH / SPAN;
-        let _written = write!(svg, "<text x=\"{x}\" y=\"{}\">{second} s</text>", height - 15);
+        // The last one ends where the picture does.
+        let anchor = if second == SPAN / 1_000 { "end" } else { "start" };
+        let y = height - 15;
+        let _written =
+            write!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{second} s</text>");
     }
     svg.push_str("</svg>\n");
     svg
@@ -91,6 +95,7 @@ mod tests {
         assert_eq!(svg.matches("class=\"run\"").count(), 3, "two bars and the legend");
         assert_eq!(svg.matches("class=\"cut\"").count(), 2);
         assert!(svg.contains(">p1<") && svg.contains(">p2<"));
+        assert!(svg.contains("text-anchor=\"end\">120 s<"), "the last label is inside: {svg}");
         assert_eq!(svg.matches('<').count(), svg.matches('>').count());
     }
 

@@ -245,3 +245,19 @@ fn every_cause_is_said_in_words() {
     cut.cause = CutCause::Pressure;
     assert_eq!(why(&cut), "pressure: how much fits is not known");
 }
+
+#[test]
+fn a_call_that_no_budget_allows_is_none() {
+    let failed = |number, code| Fact::ModelFailed {
+        call: CallId { pid: PID, number },
+        code,
+        message: String::new(),
+    };
+    let mut history = History::default();
+    history.note(called(1, 2, 100));
+    history.note(failed(1, ErrorCode::ModelServer));
+    history.note(called(2, 3, 200));
+    history.note(failed(2, ErrorCode::BudgetExceeded));
+    let numbers: Vec<_> = history.calls.iter().map(|call| call.number).collect();
+    assert_eq!(numbers, [1]);
+}
