@@ -10,7 +10,7 @@ mod models;
 mod tool;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use aosk_abi::{
     Pid, ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
 use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Replay, Request, Tokenizer};
-use aosk_tools::{Invocation, Registry, Workspace};
+use aosk_tools::{Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 

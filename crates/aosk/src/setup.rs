@@ -16,6 +16,7 @@ use aosk::{Node, NodeConfig, Programs};
 
 use crate::cli::{EmbedderArgs, LogFormat, ModelArgs, Place, Preference};
 use crate::config::Config;
+use crate::term;
 
 pub(crate) use self::catalogue::catalogue;
 pub(crate) use self::models::{Models, models};
@@ -167,6 +168,7 @@ pub(crate) fn log_to_stderr(form: Option<LogFormat>) {
             drop(tracing::subscriber::set_global_default(subscriber.finish()));
         }
         Some(LogFormat::Json) => {
+            term::log_notes();
             let json = subscriber.json().flatten_event(true).with_current_span(false);
             drop(tracing::subscriber::set_global_default(json.with_span_list(false).finish()));
         }

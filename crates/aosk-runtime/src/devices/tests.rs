@@ -1,6 +1,7 @@
 //! What devices keep between calls is bounded.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::tool::WORKSPACES_MAX;
 use super::*;

@@ -20,7 +20,7 @@ impl Exposition {
         let mut helped = BTreeSet::new();
         let mut series = BTreeMap::new();
         let mut buckets: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-        let (body, end) = text.rsplit_once("# EOF\n").expect("it has an end");
+        let (body, end) = text.rsplit_once("# EOF\n").unwrap();
         assert_eq!(end, "");
         let mut current = "";
         for line in body.lines() {

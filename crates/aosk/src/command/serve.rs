@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aosk::abi::Error;
 use aosk_server::{Server, Setup};
 
-use crate::cli::{LogFormat, Place, ServeArgs};
+use crate::cli::{Place, ServeArgs};
 use crate::config;
 use crate::fail::Done;
 use crate::setup::{self, Home, Parts};
@@ -49,7 +49,7 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
             return Err(error);
         }
     };
-    tell(&server, args);
+    tell(&server, args.json);
     tokio::select! {
         failed = node.failed() => {
             server.finish().await;
@@ -57,11 +57,7 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
         }
         () = stop.requested() => {}
     }
-    if is_json(args) {
-        tracing::info!("stopping");
-    } else {
-        note("stopping: calls in flight may end; once more to end at once");
-    }
+    note("stopping: calls in flight may end; once more to end at once");
     stop.end_at_once_on_next();
     server.close();
     node.shutdown().await?;
@@ -88,27 +84,14 @@ fn raise_files() {
     }
 }
 
-fn tell(server: &Server, args: &ServeArgs) {
+fn tell(server: &Server, json: bool) {
     let listening = server.listening();
-    let (socket, tcp) = (listening.socket.display(), listening.tcp);
-    let tcp = tcp.map(|address| format!("http://{address}"));
-    if args.json {
+    let tcp = listening.tcp.map(|address| format!("http://{address}"));
+    if json {
         term::json(&serde_json::json!({ "socket": listening.socket, "tcp": tcp }));
     }
-    if is_json(args) {
-        tracing::info!(%socket, tcp, "listening");
-        return;
-    }
-    note(&format!("listening on {socket}"));
+    note(&format!("listening on {}", listening.socket.display()));
     if let Some(tcp) = tcp {
         note(&format!("listening on {tcp}"));
-    }
-}
-
-/// Whether stderr is one JSON object a line.
-fn is_json(args: &ServeArgs) -> bool {
-    match args.log_format {
-        Some(LogFormat::Json) => true,
-        Some(LogFormat::Text) | None => false,
     }
 }
