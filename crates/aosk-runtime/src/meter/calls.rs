@@ -130,3 +130,76 @@ impl Calls {
         self.running.get(&call).map_or(UNKNOWN, |running| &running.device)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap as Map;
+
+    use aosk_abi::{MicroUsd, ModelOutcome, PreemptCause, Spend, Tokens};
+    use aosk_tools::Registry as Tools;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    fn calls() -> Calls {
+        let meter = Meter::new(&[], &Map::new(), &Tools::new(), Clock::start());
+        Calls { meter, running: HashMap::new(), waited: Map::new(), circuits: Map::new() }
+    }
+
+    /// The lines of one counter that are not at zero.
+    fn counted(calls: &Calls, name: &str) -> Vec<String> {
+        let mut registry = Registry::default();
+        calls.meter.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(name) && !line.ends_with(" 0"));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_call_is_charged_to_the_device_that_it_went_to() {
+        let mut calls = calls();
+        let call = CallId { pid: Pid(1), number: 2 };
+        let running = Running { attempt: 2, device: "m".to_owned(), has_ended: false };
+        calls.running.insert(call, running);
+        let done = |attempt| Input::ModelDone {
+            call,
+            attempt,
+            outcome: ModelOutcome::Cancelled { output: Tokens::ZERO },
+        };
+        let has_ended = |calls: &Calls| calls.running[&call].has_ended;
+        calls.hear(&done(1));
+        assert!(!has_ended(&calls), "that was an earlier attempt");
+        calls.hear(&done(2));
+        assert!(has_ended(&calls));
+        let charged = |pid, micro_usd| Fact::ModelCharged {
+            call: CallId { pid: Pid(pid), ..call },
+            spend: Spend { micro_usd: MicroUsd(micro_usd), ..Spend::default() },
+        };
+        calls.count(&charged(1, 7));
+        calls.count(&charged(1, 4));
+        calls.count(&charged(9, 5));
+        let mut lines = counted(&calls, "aosk_model_cost_micro_usd_total");
+        lines.sort_unstable();
+        let expected = [
+            "aosk_model_cost_micro_usd_total{device=\"m\"} 11",
+            "aosk_model_cost_micro_usd_total{device=\"unknown\"} 5",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_preemption_is_counted_by_its_cause() {
+        let calls = calls();
+        calls.count(&Fact::ModelPreempted {
+            call: CallId { pid: Pid(1), number: 2 },
+            device: "m".to_owned(),
+            by: Pid(3),
+            cause: PreemptCause::Slice,
+            ran: Millis(9),
+        });
+        let line = "aosk_model_preemptions_total{device=\"m\",cause=\"slice\"} 1";
+        assert_eq!(counted(&calls, "aosk_model_preemptions_total"), [line]);
+    }
+}
