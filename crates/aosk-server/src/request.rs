@@ -76,18 +76,18 @@ mod tests {
 
     #[test]
     fn an_id_is_short_and_plain() {
-        let given = |text: &[u8]| {
+        let is_taken = |text: &[u8]| {
             let headers =
                 HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(text).unwrap())]);
-            super::given(&headers).is_some()
+            given(&headers).is_some()
         };
-        assert!(given(b"0193-af:B_c.9"));
-        assert!(given(&[b'a'; REQUEST_ID_BYTES_MAX]));
+        assert!(is_taken(b"0193-af:B_c.9"));
+        assert!(is_taken(&[b'a'; REQUEST_ID_BYTES_MAX]));
         for bad in
             [&b""[..], b"a b", b"a\"b", b"a\tb", "ä".as_bytes(), &[b'a'; REQUEST_ID_BYTES_MAX + 1]]
         {
-            assert!(!given(bad), "{bad:?}");
+            assert!(!is_taken(bad), "{bad:?}");
         }
-        assert_eq!(super::given(&HeaderMap::new()), None);
+        assert_eq!(given(&HeaderMap::new()), None);
     }
 }
