@@ -212,6 +212,11 @@ impl Kernel {
         std::mem::take(&mut self.ended)
     }
 
+    /// The devices with the states of their circuit breakers: `closed`, `open` or `half_open`.
+    pub fn circuits(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.devices.iter().map(|(_, device)| (device.name.as_str(), device.circuit.word()))
+    }
+
     /// Counts an input that comes too late, twice or from nowhere.
     pub(crate) fn ignore(&mut self) {
         self.ignored = self.ignored.saturating_add(1);

@@ -29,6 +29,12 @@ impl Clock {
         Timestamp(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
+    /// The time since the clock was made, finer than [`Clock::now`]; for measuring how long a thing takes.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// How long until `at`; nothing if it is past.
     #[must_use]
     pub fn until(&self, at: Timestamp) -> Duration {

@@ -4,26 +4,32 @@
 //! when that has happened is the kernel told that the call no longer runs.
 
 mod answer;
+mod first;
 mod heard;
 mod models;
+mod tool;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Notice,
     Pid, ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
 use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Replay, Request, Tokenizer};
-use aosk_tools::{Invocation, Registry, Workspace};
+use aosk_tools::{Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::memory::{Searched, Shown};
+use crate::meter::{Meter, ToolEnd};
 
 use self::answer::{Growing, left_of, outcome};
+use self::first::FirstToken;
 use self::heard::Heard;
+use self::tool::end_of;
 
 pub(crate) use self::models::Models;
 
@@ -35,10 +41,6 @@ pub struct Growth {
     /// The piece.
     pub delta: Delta,
 }
-
-/// Workspaces kept open between calls. Each holds a file descriptor, and every process may name its
-/// own.
-const WORKSPACES_MAX: usize = 64;
 
 /// Sets of tools that are remembered. Models choose the tools of the agents they start.
 const OFFERED_MAX: usize = 1_024;
@@ -83,7 +85,8 @@ pub(crate) struct Devices {
     running: HashMap<Key, AbortHandle>,
     /// What ends model calls before they are done.
     stops: HashMap<Key, Arc<Stops>>,
-    by_task: HashMap<Id, (Key, Kind)>,
+    by_task: HashMap<Id, Task>,
+    meter: Meter,
 }
 
 /// How a call ended.
@@ -109,10 +112,20 @@ struct Offered {
     counted: Option<(Tokenizer, Tokens)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A call at work.
+struct Task {
+    key: Key,
+    kind: Kind,
+    /// When it began, by the meter.
+    began: Duration,
+}
+
+/// What is called.
 enum Kind {
-    Model,
-    Tool,
+    /// The device of this name.
+    Model(String),
+    /// The tool of this name.
+    Tool(String),
 }
 
 impl Devices {
@@ -122,6 +135,7 @@ impl Devices {
         recorded: Option<Arc<Replay>>,
         workspace: PathBuf,
         growth: broadcast::Sender<Growth>,
+        meter: Meter,
     ) -> Self {
         Self {
             models,
@@ -136,6 +150,7 @@ impl Devices {
             running: HashMap::new(),
             stops: HashMap::new(),
             by_task: HashMap::new(),
+            meter,
         }
     }
 
@@ -178,7 +193,8 @@ impl Devices {
             // The kernel knows the same devices, so this does not happen; the call must end all the
             // same.
             let failure = internal(format!("asking {device}: no such device"));
-            self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
+            let kind = Kind::Model(device.to_owned());
+            self.spawn((call, attempt), kind, async move { failed(call, attempt, failure) });
             return;
         };
         let cache = CacheHints {
@@ -208,9 +224,11 @@ impl Devices {
         let summarises = shown.summarises;
         let stops = Arc::<Stops>::default();
         self.stops.insert((call, attempt), stops.clone());
-        self.spawn((call, attempt), Kind::Model, async move {
+        let first = FirstToken::new(self.meter.clone(), device);
+        self.spawn((call, attempt), Kind::Model(device.to_owned()), async move {
             let growing = Growing::default();
             let on_delta = |delta| {
+                first.came();
                 growing.take(&delta);
                 // What is not said to anybody is nothing to watch.
                 if summarises || matches!(delta, Delta::Arguments(_)) {
@@ -243,7 +261,12 @@ impl Devices {
     }
 
     /// Ends a model call that cannot even be made.
-    pub(crate) fn fail_model(&mut self, call: CallId, attempt: u32, error: &Error) {
+    pub(crate) fn fail_model(
+        &mut self,
+        (call, attempt): (CallId, u32),
+        device: &str,
+        error: &Error,
+    ) {
         let failure = Failure {
             class: FailureClass::Final,
             code: error.code,
@@ -252,124 +275,8 @@ impl Devices {
             retry_after: None,
             usage: None,
         };
-        self.spawn((call, attempt), Kind::Model, async move { failed(call, attempt, failure) });
-    }
-
-    /// Starts a tool call.
-    pub(crate) fn call_tool(&mut self, start: &ToolStart, asker: Asker) {
-        let (call, attempt) = (start.call, start.attempt);
-        if let Some(body) = self.recorded_result(start, &asker) {
-            self.spawn((call, attempt), Kind::Tool, async move { returned(call, attempt, body) });
-            return;
-        }
-        match self.invocation(start.clone(), asker) {
-            Ok(invocation) => {
-                let tools = self.tools.clone();
-                self.spawn((call, attempt), Kind::Tool, async move {
-                    returned(call, attempt, tools.call(&invocation).await)
-                });
-            }
-            Err(error) => {
-                let body = tool_error(start, error.code, &error.message);
-                self.spawn(
-                    (call, attempt),
-                    Kind::Tool,
-                    async move { returned(call, attempt, body) },
-                );
-            }
-        }
-    }
-
-    /// Makes an inline tool call at once.
-    pub(crate) fn call_inline(&mut self, start: &ToolStart, asker: Asker) -> Input {
-        let (call, attempt) = (start.call, start.attempt);
-        let body = match self.recorded_result(start, &asker) {
-            Some(body) => body,
-            None => match self.invocation(start.clone(), asker) {
-                Ok(invocation) => self.tools.call_inline(&invocation).unwrap_or_else(|| {
-                    // The kernel has unknown tools called inline; the registry knows near names.
-                    let text = match self.tools.specs(&[&start.tool]) {
-                        Err(unknown) => unknown.to_string(),
-                        Ok(_) => format!("no tool is named {:?}", start.tool),
-                    };
-                    tool_error(start, ErrorCode::ToolUnknown, &text)
-                }),
-                Err(error) => tool_error(start, error.code, &error.message),
-            },
-        };
-        returned(call, attempt, body)
-    }
-
-    /// Starts a search of a log, which is a tool call to the kernel.
-    pub(crate) fn search(
-        &mut self,
-        start: ToolStart,
-        search: Result<impl Future<Output = Searched> + Send + 'static, Error>,
-    ) {
-        let key = (start.call, start.attempt);
-        match search {
-            Ok(search) => {
-                self.enter(key, Kind::Tool, async move {
-                    let searched = search.await;
-                    Ended::Searched(start, searched)
-                });
-            }
-            Err(error) => {
-                let body = tool_error(&start, error.code, &error.message);
-                self.spawn(key, Kind::Tool, async move { returned(key.0, key.1, body) });
-            }
-        }
-    }
-
-    /// What the record of the process has for the call, if the process plays one.
-    fn recorded_result(&self, start: &ToolStart, asker: &Asker) -> Option<Body> {
-        let recorded = self.recorded.as_ref()?;
-        recorded.record(&asker.label)?;
-        Some(match recorded.tool_result(&asker.label, start.ordinal as usize) {
-            Some((wanted, result)) if wanted.name == start.tool => Body::new(result.clone()),
-            Some((wanted, _)) => {
-                let text = format!("the record calls {} here, not {}", wanted.name, start.tool);
-                tool_error(start, ErrorCode::ReplayDiffers, &text)
-            }
-            None => tool_error(start, ErrorCode::ReplayDiffers, "the record has no such call"),
-        })
-    }
-
-    fn invocation(&mut self, start: ToolStart, asker: Asker) -> Result<Invocation, Error> {
-        let workspace = self.workspace_of(&asker.param)?;
-        Ok(Invocation {
-            call: start.call,
-            attempt: start.attempt,
-            process: asker.name,
-            label: asker.label,
-            use_id: start.use_id,
-            tool: start.tool,
-            arguments: start.arguments,
-            ordinal: start.ordinal,
-            workspace,
-        })
-    }
-
-    fn workspace_of(&mut self, param: &str) -> Result<Arc<Workspace>, Error> {
-        #[derive(serde::Deserialize)]
-        struct Wanted {
-            workspace: Option<PathBuf>,
-        }
-        let wanted = serde_json::from_str::<Wanted>(param).ok().and_then(|wanted| wanted.workspace);
-        let root: &Path = wanted.as_deref().unwrap_or(&self.workspace);
-        if let Some(workspace) = self.workspaces.get(root) {
-            return Ok(workspace.clone());
-        }
-        let workspace = Arc::new(Workspace::create(root).map_err(|error| {
-            let text = format!("opening the workspace {}: {error}", root.display());
-            Error::new(ErrorCode::Io, text)
-        })?);
-        if self.workspaces.len() >= WORKSPACES_MAX {
-            // Calls that use one keep it open.
-            self.workspaces.clear();
-        }
-        self.workspaces.insert(root.to_owned(), workspace.clone());
-        Ok(workspace)
+        let kind = Kind::Model(device.to_owned());
+        self.spawn((call, attempt), kind, async move { failed(call, attempt, failure) });
     }
 
     fn spawn(&mut self, key: Key, kind: Kind, call: impl Future<Output = Input> + Send + 'static) {
@@ -377,8 +284,12 @@ impl Devices {
     }
 
     fn enter(&mut self, key: Key, kind: Kind, call: impl Future<Output = Ended> + Send + 'static) {
+        if let Kind::Model(device) = &kind {
+            self.meter.model_began(device);
+        }
+        let began = self.meter.now();
         let handle = self.tasks.spawn(call);
-        self.by_task.insert(handle.id(), (key, kind));
+        self.by_task.insert(handle.id(), Task { key, kind, began });
         self.running.insert(key, handle);
     }
 
@@ -420,26 +331,51 @@ impl Devices {
             Ok((id, ended)) => (id, Ok(ended)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some((key, kind)) = self.by_task.remove(&id) else {
+        let Some(task) = self.by_task.remove(&id) else {
             // Every task is entered when it is spawned.
             return Ended::Done(Input::Tick);
         };
-        self.running.remove(&key);
-        self.stops.remove(&key);
-        let (call, attempt) = key;
-        let error = match ended {
-            Ok(ended) => return ended,
-            Err(error) => error,
-        };
-        Ended::Done(match kind {
-            Kind::Model if error.is_cancelled() => Input::ModelDone {
-                call,
-                attempt,
-                outcome: ModelOutcome::Cancelled { output: Tokens::ZERO },
-            },
-            Kind::Model => failed(call, attempt, internal(format!("the driver failed: {error}"))),
-            Kind::Tool => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
-        })
+        self.running.remove(&task.key);
+        self.stops.remove(&task.key);
+        let (call, attempt) = task.key;
+        let ended = ended.unwrap_or_else(|error| {
+            Ended::Done(match &task.kind {
+                Kind::Model(_) if error.is_cancelled() => Input::ModelDone {
+                    call,
+                    attempt,
+                    outcome: ModelOutcome::Cancelled { output: Tokens::ZERO },
+                },
+                Kind::Model(_) => {
+                    failed(call, attempt, internal(format!("the driver failed: {error}")))
+                }
+                Kind::Tool(_) => Input::ToolDone { call, attempt, outcome: ToolOutcome::Cancelled },
+            })
+        });
+        self.measure(&task, &ended);
+        ended
+    }
+
+    /// Counts how a call ended and how long it took.
+    fn measure(&self, task: &Task, ended: &Ended) {
+        let took = self.meter.now().saturating_sub(task.began);
+        match &task.kind {
+            Kind::Model(device) => {
+                if let Ended::Done(Input::ModelDone { outcome, .. }) = ended {
+                    self.meter.model_ended(device, outcome, took);
+                }
+            }
+            Kind::Tool(tool) => {
+                let end = match ended {
+                    Ended::Done(Input::ToolDone {
+                        outcome: ToolOutcome::Returned(body), ..
+                    }) => end_of(body),
+                    Ended::Done(_) => ToolEnd::Cancelled,
+                    Ended::Searched(_, searched) if searched.found.is_ok() => ToolEnd::Returned,
+                    Ended::Searched(..) => ToolEnd::Failed,
+                };
+                self.meter.tool_ended(tool, end, took);
+            }
+        }
     }
 
     /// Cuts off everything and waits until it has ended.
@@ -448,6 +384,7 @@ impl Devices {
         self.running.clear();
         self.stops.clear();
         self.by_task.clear();
+        self.meter.none_running();
     }
 }
 
@@ -474,10 +411,6 @@ fn failed(call: CallId, attempt: u32, failure: Failure) -> Input {
     Input::ModelDone { call, attempt, outcome: ModelOutcome::Failed(failure) }
 }
 
-fn returned(call: CallId, attempt: u32, body: Body) -> Input {
-    Input::ToolDone { call, attempt, outcome: ToolOutcome::Returned(body) }
-}
-
 fn internal(message: String) -> Failure {
     Failure {
         class: FailureClass::Final,
@@ -487,10 +420,6 @@ fn internal(message: String) -> Failure {
         retry_after: None,
         usage: None,
     }
-}
-
-fn tool_error(start: &ToolStart, code: ErrorCode, text: &str) -> Body {
-    Body::new(Message::failed(&start.use_id, &start.tool, code, text))
 }
 
 #[cfg(test)]

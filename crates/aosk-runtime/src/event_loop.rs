@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aosk_abi::{
     Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
@@ -23,6 +24,7 @@ use crate::commits::Commits;
 use crate::devices::{Asked, Asker, Devices, Ended};
 use crate::flight::{Flight, Seen};
 use crate::memory::{Done, Log, render};
+use crate::meter::{Calls, Meter};
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
 use crate::turns::{self, Turns};
@@ -46,6 +48,8 @@ pub(crate) struct EventLoop {
     pub(crate) committer: Committer,
     pub(crate) commits: Arc<Commits>,
     pub(crate) published: Arc<Published>,
+    pub(crate) meter: Meter,
+    pub(crate) calls: Calls,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) drain: Millis,
     pub(crate) flight: Flight,
@@ -67,6 +71,8 @@ pub(crate) struct Committing {
     changed: Vec<Snapshot>,
     /// The policy in force after it.
     policy: &'static str,
+    /// When it was handed over.
+    since: Duration,
 }
 
 /// What the loop woke up for.
@@ -242,7 +248,10 @@ impl EventLoop {
 
     fn completion(&mut self, ended: Ended) -> Result<(), End> {
         match ended {
-            Ended::Done(done) => self.apply(&done),
+            Ended::Done(done) => {
+                self.calls.hear(&done);
+                self.apply(&done)
+            }
             Ended::Searched(start, found) => {
                 self.apply(&turns::searched(&self.kernel, &start, found))
             }
@@ -275,6 +284,7 @@ impl EventLoop {
             .collect();
         for (pid, process) in self.kernel.take_ended() {
             self.turns.forget(pid);
+            self.calls.forget(pid);
             changed.push(Snapshot::of(pid, &process));
         }
         self.guarded(|this| {
@@ -287,11 +297,13 @@ impl EventLoop {
         std::mem::swap(&mut fx.inline, &mut self.fx.inline);
         std::mem::swap(&mut fx.resumes, &mut self.fx.resumes);
         self.bytes_waiting = 0;
+        self.calls.commit(&self.kernel, &fx.journal);
         let batch = Batch { rows: fx.rows, journal: fx.journal, bodies: fx.bodies };
         // A committer that has failed says so through `commits`; nothing is released then.
+        let since = self.meter.now();
         let _failed = self.committer.submit(batch);
-        self.committing =
-            Some(Committing { releases: fx.releases, changed, policy: self.policy.name() });
+        let policy = self.policy.name();
+        self.committing = Some(Committing { releases: fx.releases, changed, policy, since });
         Ok(())
     }
 
@@ -302,7 +314,8 @@ impl EventLoop {
             return Ok(());
         };
         self.bodies.committed();
-        let Committing { changed, policy, releases } = committing;
+        let Committing { changed, policy, releases, since } = committing;
+        self.meter.committed(since);
         self.published.publish(changed, policy, head.length);
         for release in releases {
             self.release(release);
@@ -316,6 +329,7 @@ impl EventLoop {
                 let Some(mut asker) = self.asker(call.pid) else {
                     return;
                 };
+                self.calls.began(&self.kernel, (call, attempt), &device);
                 if window.summarise.is_some() {
                     let process = self.kernel.process(call.pid);
                     asker.answers = process.map_or(0, |process| process.stats.summaries);
@@ -328,7 +342,7 @@ impl EventLoop {
                         let asked = Asked { asker, options, shown, begun, notice };
                         self.devices.think((call, attempt), &device, asked);
                     }
-                    Err(error) => self.devices.fail_model(call, attempt, &error),
+                    Err(error) => self.devices.fail_model((call, attempt), &device, &error),
                 }
             }
             Release::Tool(start) if start.tool == kernel_calls::SEARCH_MEMORY => {

@@ -15,7 +15,8 @@ use crate::config::ModelDevice;
 use crate::devices::Growth;
 use crate::event_loop::{REQUESTS_MAX, Request};
 use crate::inspect;
-use crate::published::{Published, Snapshot};
+use crate::meter::Meter;
+use crate::published::{Census, Published, Snapshot};
 
 /// A handle on a running kernel. Cheap to clone. Whatever returns `Ok` is committed.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub struct Handle {
     growth: broadcast::Sender<Growth>,
     reader: Arc<dyn Reader>,
     equipment: Arc<Equipment>,
+    meter: Meter,
 }
 
 /// What a kernel was started with, for whoever asks what there is.
@@ -53,8 +55,9 @@ impl Handle {
         growth: broadcast::Sender<Growth>,
         reader: Arc<dyn Reader>,
         equipment: Arc<Equipment>,
+        meter: Meter,
     ) -> Self {
-        Self { requests, published, growth, reader, equipment }
+        Self { requests, published, growth, reader, equipment, meter }
     }
 
     /// Starts a process without a parent.
@@ -158,6 +161,18 @@ impl Handle {
     #[must_use]
     pub fn live_count(&self) -> usize {
         self.published.live_count()
+    }
+
+    /// How many processes live, by what they do.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        self.published.census()
+    }
+
+    /// What is counted while the kernel runs.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Pieces of answers while they are written, of models that stream. A watcher that is too slow

@@ -10,6 +10,7 @@
 //! | `turns` | events in, system calls out |
 //! | `devices` | model and tool calls in flight |
 //! | `memory` | pages as content: cut, found again, made into messages |
+//! | [`meter`] | what is counted while a kernel runs |
 //! | `bodies` | content in memory, in front of the store |
 //! | `published` | what readers see, without entering the loop |
 //! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
@@ -32,6 +33,7 @@ mod flight;
 mod handle;
 pub mod inspect;
 mod memory;
+pub mod meter;
 mod node;
 pub mod program;
 mod published;
@@ -49,6 +51,7 @@ pub use clock::Clock;
 pub use config::{ModelDevice, NodeConfig};
 pub use devices::Growth;
 pub use handle::{Equipment, Handle};
+pub use meter::Meter;
 pub use node::Node;
 pub use program::{Action, Call, Event, ProcessView, Program, Programs};
-pub use published::Snapshot;
+pub use published::{Census, Snapshot};

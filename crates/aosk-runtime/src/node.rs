@@ -21,6 +21,7 @@ use crate::flight::Flight;
 use crate::handle::{Equipment, Handle};
 use crate::inspect;
 use crate::memory::{Background, Embedding};
+use crate::meter::{Calls, Meter};
 use crate::program::Programs;
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
@@ -58,6 +59,7 @@ struct Supervisor {
     growth: broadcast::Sender<Growth>,
     stop: watch::Receiver<bool>,
     clock: Clock,
+    meter: Meter,
     /// Panics so far, by the process whose input it was.
     panics: HashMap<Option<Pid>, u32>,
 }
@@ -109,10 +111,18 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
         let tools = Arc::new(tools);
+        let clock = Clock::start();
+        let meter = Meter::new(&models, &routes, &tools, clock);
         let equipment =
             Arc::new(Equipment { models: models.clone(), routes, tools: tools.clone() });
-        let handle =
-            Handle::new(requests, published.clone(), growth.clone(), reader.clone(), equipment);
+        let handle = Handle::new(
+            requests,
+            published.clone(),
+            growth.clone(),
+            reader.clone(),
+            equipment,
+            meter.clone(),
+        );
         let supervisor = Supervisor {
             config: kernel_config,
             models,
@@ -127,7 +137,8 @@ impl Node {
             published,
             growth,
             stop: stopped,
-            clock: Clock::start(),
+            clock,
+            meter,
             panics: HashMap::new(),
         };
         #[expect(
@@ -229,7 +240,9 @@ impl Supervisor {
             Ok(committer) => committer,
             Err(error) => return (End::Failed(error.public()), Err(error)),
         };
+        let meter = self.meter.clone();
         let mut event_loop = EventLoop {
+            calls: Calls::new(meter.clone(), &kernel),
             shadow,
             kernel,
             clock: self.clock,
@@ -244,7 +257,9 @@ impl Supervisor {
                 self.recorded.clone(),
                 self.workspace.clone(),
                 self.growth.clone(),
+                meter.clone(),
             ),
+            meter,
             committer,
             commits,
             published: self.published.clone(),

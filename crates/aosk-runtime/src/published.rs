@@ -42,6 +42,15 @@ pub struct Snapshot {
     pub mail_count: u64,
 }
 
+/// How many processes live.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Census {
+    /// By what they do, in the words of [`Snapshot::state`].
+    pub states: BTreeMap<&'static str, u64>,
+    /// Those whose calls wait for a slot, by the model they ask.
+    pub waiting: BTreeMap<String, u64>,
+}
+
 impl Snapshot {
     /// The process as it is.
     #[must_use]
@@ -188,6 +197,24 @@ impl Published {
 
     pub(crate) fn live_count(&self) -> usize {
         self.lock().live.len()
+    }
+
+    /// How many live, by what they do.
+    pub(crate) fn census(&self) -> Census {
+        let mut census = Census::default();
+        for snapshot in self.lock().live.values() {
+            let count = census.states.entry(snapshot.state).or_default();
+            *count = count.saturating_add(1);
+            if snapshot.state == "ready"
+                && let Some(model) = &snapshot.model
+            {
+                match census.waiting.get_mut(model) {
+                    Some(count) => *count = count.saturating_add(1),
+                    None => drop(census.waiting.insert(model.clone(), 1)),
+                }
+            }
+        }
+        census
     }
 
     /// The end of a process: at once if it has ended, otherwise when it does; none if it is unknown.

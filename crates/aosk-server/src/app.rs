@@ -12,7 +12,9 @@ use tokio::sync::watch;
 
 use crate::access::{self, Pace, Tokens};
 use crate::api;
+use crate::metrics::{self, Metrics};
 use crate::problem;
+use crate::request;
 
 /// What the server is told about the kernel that it serves.
 #[derive(Debug, Clone)]
@@ -35,6 +37,7 @@ struct Inner {
     dir: PathBuf,
     clock: Clock,
     pace: Pace,
+    metrics: Metrics,
     tokens: Tokens,
     stop: watch::Receiver<bool>,
 }
@@ -44,7 +47,8 @@ impl App {
         let clock = Clock::start();
         let tokens = Tokens::of(dir);
         let (dir, pace) = (dir.to_owned(), Pace::default());
-        Self(Arc::new(Inner { setup, dir, clock, pace, tokens, stop }))
+        let metrics = Metrics::new(&setup.handle, clock);
+        Self(Arc::new(Inner { setup, dir, clock, pace, metrics, tokens, stop }))
     }
 
     /// The kernel.
@@ -89,6 +93,10 @@ impl App {
         &self.0.pace
     }
 
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
     }
@@ -108,8 +116,11 @@ pub(crate) fn router(app: &App) -> Router {
     let (rest, _) = api::router().split_for_parts();
     Router::new()
         .merge(rest)
+        .merge(metrics::router())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn_with_state(app.clone(), access::check))
+        // Outermost, so that what is refused has an id and is counted too.
+        .layer(from_fn_with_state(app.clone(), request::observe))
         .with_state(app.clone())
 }

@@ -6,6 +6,8 @@
 //! | [`app`] | what every request can reach, and the router that joins the parts |
 //! | [`api`] | the REST interface under `/api/v1`, and its description |
 //! | [`access`] | who asks: tokens, roles, tenants, and how often |
+//! | `metrics` | what is counted, as Prometheus reads it |
+//! | `request` | what happens to every request: its id, its line in the log |
 //! | [`problem`] | errors as RFC 9457 has them, and the one table of HTTP statuses |
 //! | [`limits`] | every bound of the server, with its reason |
 //!
@@ -19,9 +21,12 @@ mod connection;
 mod extract;
 pub mod limits;
 mod listen;
+mod metrics;
 pub mod problem;
+mod request;
 mod server;
 
 pub use app::{App, Setup};
 pub use listen::{ADDRESS_FILE, SOCKET};
+pub use request::REQUEST_ID;
 pub use server::{Listening, Server};

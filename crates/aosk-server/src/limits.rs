@@ -13,6 +13,9 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the head of a request may take, and how long a connection may be idle between two.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Bytes of an id that a client gives its request. Every way to write one that is in use is shorter.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
 /// Connections of the unix socket at once, event streams included. Those beyond wait unaccepted.
 pub const SOCKET_CONNECTIONS_MAX: usize = 4_096;
 

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::request;
+
 /// Where every code is explained.
 const PAGES: &str =
     "https://github.com/agent-os-kernel/agent-os-kernel/blob/main/docs/errors/README.md";
@@ -31,6 +33,9 @@ pub struct Problem {
     /// What can be done about it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
+    /// The id of the request, as the header `x-request-id` has it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub request_id: String,
 }
 
 impl From<Error> for Problem {
@@ -44,6 +49,7 @@ impl From<Error> for Problem {
             detail: error.message,
             code: code.to_owned(),
             hint: error.hint,
+            request_id: request::current(),
         }
     }
 }

@@ -16,7 +16,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub(crate) use self::config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
 pub(crate) use self::control::{KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs, SignalArgs};
 pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
-pub(crate) use self::serve::{ServeArgs, TokenArgs, TokenCommand};
+pub(crate) use self::serve::{LogFormat, ServeArgs, TokenArgs, TokenCommand};
 use self::spend::group;
 pub(crate) use self::spend::{
     BoundArgs, BudgetArgs, BudgetCommand, BudgetSetArgs, Over, Target, dollars,

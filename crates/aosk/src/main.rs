@@ -48,7 +48,10 @@ fn main() -> std::process::ExitCode {
         Command::Audit(args) => command::audit::run(&cli.place, &args),
         Command::Token(args) => command::token::run(&cli.place, &args),
         Command::Serve(args) if args.print_openapi => Ok(command::serve::print_openapi()),
-        Command::Serve(args) => on_threads(|stop| command::serve::run(&cli.place, &args, stop)),
+        Command::Serve(args) => {
+            setup::log_to_stderr(args.log_format);
+            on_threads(|stop| command::serve::run(&cli.place, &args, stop))
+        }
         Command::Kill(args) => {
             let signal = if args.now { Signal::Kill } else { Signal::Term };
             asking(command::control::signal(&cli.place, args.pid, signal))
@@ -150,7 +153,7 @@ where
         let _context = runtime.enter();
         Stop::listen()?
     };
-    setup::log_to_stderr();
+    setup::log_to_stderr(None);
     let outcome = runtime.block_on(command(stop));
     // A blocking read of a terminal or a name look-up must not hold up the end.
     runtime.shutdown_background();

@@ -14,8 +14,9 @@ use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
 use aosk::{Node, NodeConfig, Programs};
 
-use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
+use crate::cli::{EmbedderArgs, LogFormat, ModelArgs, Place, Preference};
 use crate::config::Config;
+use crate::term;
 
 pub(crate) use self::catalogue::catalogue;
 pub(crate) use self::models::{Models, models};
@@ -152,14 +153,24 @@ pub(crate) fn node(
     })
 }
 
-/// Logs go to stderr, as `AOSK_LOG` says; errors only if it says nothing.
-pub(crate) fn log_to_stderr() {
-    let filter = std::env::var("AOSK_LOG").unwrap_or_else(|_| "error".to_owned());
+/// Logs go to stderr, as `AOSK_LOG` says. If it says nothing they are errors only, or what a daemon has
+/// to tell if a form was asked for. Only the first call counts.
+pub(crate) fn log_to_stderr(form: Option<LogFormat>) {
+    let usual = if form.is_some() { "info" } else { "error" };
+    let filter = std::env::var("AOSK_LOG").unwrap_or_else(|_| usual.to_owned());
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .finish();
-    // Only the first one counts.
-    drop(tracing::subscriber::set_global_default(subscriber));
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter));
+    // One that is set already stays.
+    match form {
+        None | Some(LogFormat::Text) => {
+            drop(tracing::subscriber::set_global_default(subscriber.finish()));
+        }
+        Some(LogFormat::Json) => {
+            term::log_notes();
+            let json = subscriber.json().flatten_event(true).with_current_span(false);
+            drop(tracing::subscriber::set_global_default(json.with_span_list(false).finish()));
+        }
+    }
 }

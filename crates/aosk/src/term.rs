@@ -2,6 +2,7 @@
 
 use std::io::{Error, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aosk::abi::{MicroUsd, Timestamp};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -64,8 +65,20 @@ pub(crate) fn json(value: &Value) {
     line(&value.to_string());
 }
 
+/// Whether stderr is a log of one JSON object a line.
+static NOTES_ARE_LOGGED: AtomicBool = AtomicBool::new(false);
+
+/// From now on conversation is part of the log, since a line of text among objects is none.
+pub(crate) fn log_notes() {
+    NOTES_ARE_LOGGED.store(true, Ordering::Relaxed);
+}
+
 /// Writes a line of conversation to stderr.
 pub(crate) fn note(text: &str) {
+    if NOTES_ARE_LOGGED.load(Ordering::Relaxed) {
+        tracing::info!(text, "note");
+        return;
+    }
     // Nobody may be listening.
     drop(writeln!(std::io::stderr(), "{text}"));
 }

@@ -38,6 +38,15 @@ impl Circuit {
         }
     }
 
+    /// One word for readers.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Closed { .. } => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+
     pub(super) fn succeeded(self) -> Self {
         Self::Closed { failures: 0 }
     }

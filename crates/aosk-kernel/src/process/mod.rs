@@ -523,6 +523,12 @@ impl State {
         matches!(self, Self::Exiting { .. } | Self::Zombie { .. })
     }
 
+    /// What [`State::word`] says of processes that live.
+    pub const WORDS: [&'static str; 11] = [
+        "program", "ready", "running", "backoff", "quota", "tool", "child", "message", "timer",
+        "stopped", "exiting",
+    ];
+
     /// One word for tables.
     #[must_use]
     pub fn word(&self) -> &'static str {

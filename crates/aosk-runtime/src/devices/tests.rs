@@ -1,13 +1,18 @@
 //! What devices keep between calls is bounded.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::tool::WORKSPACES_MAX;
 use super::*;
+use crate::clock::Clock;
 
 fn devices(workspace: &Path) -> Devices {
     let (growth, _) = broadcast::channel(1);
     let models = Models::new(Vec::new(), BTreeMap::new());
-    Devices::new(models, Arc::new(Registry::new()), None, workspace.to_owned(), growth)
+    let tools = Arc::new(Registry::new());
+    let meter = Meter::new(&[], &BTreeMap::new(), &tools, Clock::start());
+    Devices::new(models, tools, None, workspace.to_owned(), growth, meter)
 }
 
 #[test]

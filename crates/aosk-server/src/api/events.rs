@@ -119,7 +119,7 @@ pub(super) async fn events(
     }
     let source = Watcher {
         pid: process.pid,
-        app,
+        app: app.clone(),
         filter,
         growth,
         change: None,
@@ -129,7 +129,7 @@ pub(super) async fn events(
         ended: false,
         alive: sse::keep_alive(),
     };
-    Ok(sse::stream(source))
+    Ok(sse::stream(&app, source))
 }
 
 struct Watcher {

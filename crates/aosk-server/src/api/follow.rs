@@ -65,7 +65,8 @@ pub(super) async fn follow(
     let next = last.map_or(query.from, |last| Some(last.saturating_add(1)));
     let next = next.unwrap_or_else(|| head.saturating_add(1));
     let (alive, ready) = (sse::keep_alive(), VecDeque::new());
-    Ok(sse::stream(Follower { app, filter, journal, next, more: true, ready, alive }))
+    let source = Follower { app: app.clone(), filter, journal, next, more: true, ready, alive };
+    Ok(sse::stream(&app, source))
 }
 
 struct Follower {

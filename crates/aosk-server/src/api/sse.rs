@@ -17,7 +17,9 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use aosk_abi::{Error, ErrorCode};
 
+use crate::app::App;
 use crate::limits::KEEP_ALIVE_EVERY;
+use crate::metrics::Open;
 
 /// The header with the id of the last event that a client saw.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -61,8 +63,9 @@ pub(super) fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
 }
 
 /// The answer that streams what a source gives.
-pub(super) fn stream(source: impl Source) -> Response {
-    let events = Events { next: None, source: Some(source) };
+pub(super) fn stream(app: &App, source: impl Source) -> Response {
+    let open = app.metrics().stream();
+    let events = Events { next: None, source: Some(source), _open: open };
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     (headers, Body::from_stream(events)).into_response()
 }
@@ -73,6 +76,7 @@ type Next<S> = Pin<Box<dyn Future<Output = (Option<Bytes>, S)> + Send>>;
 struct Events<S> {
     next: Option<Next<S>>,
     source: Option<S>,
+    _open: Open,
 }
 
 // The source moves only into the box that is pinned.

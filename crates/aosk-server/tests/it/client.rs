@@ -105,6 +105,15 @@ impl Client {
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
+    /// An answer that is no JSON.
+    pub(crate) async fn text(&mut self, path: &str) -> (HeaderMap, String) {
+        let response = self.send(("GET", path), &[], "").await;
+        assert_eq!(response.status(), 200);
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
     async fn json(&mut self, to: (&str, &str), body: &Value) -> Answer {
         self.raw(to, &[("content-type", "application/json")], body.to_string()).await
     }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aosk_runtime::abi::{
-    Body, Failure, FinishReason, Limits, Message, Millis, ModelReply, Timestamp, Tokens, ToolUse,
-    Usage,
+    Body, ErrorCode, Failure, FailureClass, FinishReason, Limits, Message, Millis, ModelReply,
+    Timestamp, Tokens, ToolUse, Usage,
 };
 use aosk_runtime::kernel::memory::{self, Prefer};
 use aosk_runtime::model::{Delta, Driver, OnDelta, Request};
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::client::{Answer, Client};
 
 /// The model. What it does stands in the task: `say TEXT`, `stream N`, `calculate N` times and then
-/// `done`, `hold` until it is let go.
+/// `done`, `invent TOOL` that is not there and then `done`, `hold` until it is let go, `break`.
 struct Model {
     gate: watch::Receiver<bool>,
 }
@@ -57,6 +57,26 @@ impl Driver for Model {
                 }],
             },
             "calculate" => Message::assistant("done"),
+            "invent" if asked.answers == 0 => Message::Assistant {
+                content: None,
+                reasoning: None,
+                tool_calls: vec![ToolUse {
+                    id: asked.use_id(0),
+                    name: rest.to_owned(),
+                    arguments: "{}".to_owned(),
+                }],
+            },
+            "invent" => Message::assistant("done"),
+            "break" => {
+                return Err(Failure {
+                    class: FailureClass::Transient,
+                    code: ErrorCode::ModelServer,
+                    message: "as the task says".to_owned(),
+                    hint: String::new(),
+                    retry_after: None,
+                    usage: None,
+                });
+            }
             "hold" => {
                 self.gate.clone().wait_for(|open| *open).await.unwrap();
                 Message::assistant("let go")
@@ -83,13 +103,23 @@ impl Scene {
 
     /// On a store and in a folder that may have been used before.
     pub(crate) async fn on(store: Memory, dir: TempDir) -> Self {
+        Self::with_device(store, dir, |device| device).await
+    }
+
+    /// The same with the model's device as the test wants it.
+    pub(crate) async fn with_device(
+        store: Memory,
+        dir: TempDir,
+        change: impl FnOnce(ModelDevice) -> ModelDevice,
+    ) -> Self {
         let (gate, opened) = watch::channel(false);
         let driver = Arc::new(Model { gate: opened });
+        let device = ModelDevice { slots: 64, stream: true, ..ModelDevice::new("m", driver) };
         let mut tools = Registry::new();
         tools.add(Arc::new(Calculator::new())).unwrap();
         let node = Node::start(NodeConfig {
             store: Box::new(store),
-            models: vec![ModelDevice { slots: 64, stream: true, ..ModelDevice::new("m", driver) }],
+            models: vec![change(device)],
             routes: std::collections::BTreeMap::new(),
             groups: std::collections::BTreeMap::new(),
             slice: None,

@@ -27,12 +27,25 @@ pub(crate) struct ServeArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) embedder: EmbedderArgs,
+    /// Log requests and what else happens, in this form; AOSK_LOG says how much [default: errors only, as
+    /// text].
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) log_format: Option<LogFormat>,
     /// Print the description of the interface, as OpenAPI 3.1, and end.
     #[arg(long)]
     pub(crate) print_openapi: bool,
     /// Print one JSON object that says where it listens.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How lines of the log are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Args)]

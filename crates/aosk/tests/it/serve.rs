@@ -290,6 +290,45 @@ fn over_tcp_a_token_says_who_asks() {
     assert_eq!(ended.json()["tcp"], said["tcp"]);
 }
 
+/// What a daemon with these options has said on stderr that was asked for `/api/v1/version` as `order-17`.
+fn logged(options: &[&str]) -> String {
+    let machine = Machine::new();
+    let daemon = machine.start(&[&["serve", "--model", "scripted"], options].concat());
+    daemon.says("listening");
+    let stream = UnixStream::connect(machine.data_dir().join("aosk.sock")).expect("connects");
+    let (status, _) = http(stream, &get("/api/v1/version", "x-request-id: order-17\r\n"));
+    assert_eq!(status, 200);
+    daemon.signal(Signal::TERM);
+    daemon.finish().expect(0).stderr
+}
+
+#[test]
+fn a_request_leaves_one_line_in_the_log() {
+    let json = logged(&["--log-format", "json"]);
+    let lines: Vec<Value> =
+        json.lines().map(|line| serde_json::from_str(line).expect("each is JSON")).collect();
+    let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+    assert_eq!(requests.len(), 1, "{json}");
+    let line = requests[0];
+    assert_eq!(line["level"], "INFO");
+    assert_eq!((&line["method"], &line["route"]), (&json!("GET"), &json!("/api/v1/version")));
+    assert_eq!((&line["status"], &line["request_id"]), (&json!(200), &json!("order-17")));
+    assert!(line["duration_ms"].is_number(), "{line}");
+    assert!(
+        lines.iter().any(|line| line["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("listening on "))),
+        "{json}"
+    );
+
+    let text = logged(&["--log-format", "text"]);
+    let line = text.lines().find(|line| line.contains("order-17")).expect("a line");
+    assert!(line.contains("route=\"/api/v1/version\"") && line.contains("status=200"), "{line}");
+    assert_eq!(logged(&[]).matches("order-17").count(), 0, "nobody asked for a log");
+    let machine = Machine::new();
+    machine.aosk(&["serve", "--log-format", "xml"]).expect(2).error("cli.usage");
+}
+
 #[test]
 fn the_description_is_printed() {
     let printed = Machine::new().aosk(&["serve", "--print-openapi"]).expect(0).stdout;
