@@ -15,7 +15,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Peer;
-use crate::limits::{ACCEPT_PAUSE, HEAD_TIMEOUT, SOCKET_CONNECTIONS_MAX, TCP_CONNECTIONS_MAX};
+use crate::limits::{
+    ACCEPT_PAUSE, HEAD_BYTES_MAX, HEAD_TIMEOUT, SOCKET_CONNECTIONS_MAX, TCP_CONNECTIONS_MAX,
+};
 
 /// What connections come in on.
 pub(crate) enum Door {
@@ -117,7 +119,7 @@ async fn one(
         routes.call(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -16,6 +16,10 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of an id that a client gives its request. Every way to write one that is in use is shorter.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// Bytes of the head of a request, and of what is read ahead of a body. A head that is in use has some
+/// thousand, and each connection may hold so much before anybody knows who it is.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// Connections of the unix socket at once, event streams included. Those beyond wait unaccepted.
 pub const SOCKET_CONNECTIONS_MAX: usize = 4_096;
 

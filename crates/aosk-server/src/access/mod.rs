@@ -7,6 +7,7 @@ mod caller;
 mod check;
 mod pace;
 mod token;
+pub mod workspace;
 
 pub use caller::{Caller, Peer, Role};
 pub(crate) use check::check;

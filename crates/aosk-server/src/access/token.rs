@@ -1,15 +1,15 @@
 //! Tokens: made once, shown once, kept as hashes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aosk_abi::{Error, ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Role};
+use super::{Caller, Role, workspace};
 
 /// The file in the data directory.
 const FILE: &str = "tokens.json";
@@ -112,6 +112,13 @@ impl Tokens {
         check_name("token", name)?;
         if let Some(tenant) = tenant {
             check_name("tenant", tenant)?;
+            if tenant == workspace::DEFAULT {
+                let text = format!(
+                    "making a token: the tenant {tenant}: it has the name of the \
+                    directory of those without a tenant"
+                );
+                return Err(Error::new(ErrorCode::Usage, text).hint("choose another name"));
+            }
         }
         let _lock = self.lock()?;
         let mut content = self.content()?;
@@ -227,7 +234,8 @@ impl Tokens {
 
     fn lock(&self) -> Result<File, Error> {
         let lock = || {
-            fs::create_dir_all(&self.dir)?;
+            // The state of the kernel comes into it too.
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(false).mode(0o600);
             let file = options.open(self.dir.join(LOCK))?;

@@ -1,6 +1,6 @@
 //! Starting an agent.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 
 use aosk_abi::{Error, ErrorCode, Limits, PermissionLevel, ThinkOptions, Tokens};
 use aosk_runtime::agent::{self, Agent, GrantError};
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::process;
 use super::view::{Bound, Process};
-use crate::access::{Caller, Role};
+use crate::access::{self, Caller, Role};
 use crate::app::App;
 use crate::extract::Json;
 use crate::problem::Problem;
@@ -224,7 +224,13 @@ fn workspace(app: &App, caller: &Caller, named: Option<String>) -> Result<String
         (None, None) => Ok(setup.workspace.clone()),
         (None, Some(named)) => {
             caller.must(Role::Admin)?;
-            directory(FilePath::new(&named))
+            let named = directory(FilePath::new(&named))?;
+            let data = app.dir().canonicalize().map_err(|error| {
+                let text = format!("opening {}: {error}", app.dir().display());
+                Error::new(ErrorCode::Io, text)
+            })?;
+            access::workspace::check(&data, FilePath::new(&named))?;
+            Ok(named)
         }
         (Some(_), Some(_)) => {
             caller.must_be_of_all()?;
@@ -232,7 +238,7 @@ fn workspace(app: &App, caller: &Caller, named: Option<String>) -> Result<String
         }
         (Some(tenant), None) => {
             // The name of a tenant is one of a file; see `Tokens::create`.
-            let dir: PathBuf = app.dir().join("workspaces").join(tenant);
+            let dir = access::workspace::of(app.dir(), tenant);
             std::fs::create_dir_all(&dir).map_err(|error| {
                 let text = format!("making the workspace {}: {error}", dir.display());
                 Error::new(ErrorCode::Io, text)

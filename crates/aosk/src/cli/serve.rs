@@ -20,7 +20,7 @@ pub(crate) struct ServeArgs {
     /// Listen on this address too; port 0 takes one that is free.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// The directory in which agents work that name none [default: the current one].
+    /// The directory in which agents work that name none [default: one in the data directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
     #[command(flatten)]

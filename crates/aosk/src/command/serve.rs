@@ -1,8 +1,9 @@
 //! `aosk serve`: a kernel that others speak to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aosk::abi::Error;
+use aosk::abi::{Error, ErrorCode};
+use aosk_server::access::workspace;
 use aosk_server::{Server, Setup};
 
 use crate::cli::{Place, ServeArgs};
@@ -11,6 +12,26 @@ use crate::fail::Done;
 use crate::setup::{self, Home, Parts};
 use crate::stop::{Stop, stopped};
 use crate::term::{self, note};
+
+/// The directory of agents that are given no other: one in the data directory if none is named. None
+/// may reach what is kept there.
+fn workspace(data: &Path, named: Option<PathBuf>) -> Result<String, Error> {
+    let failed = |dir: &Path, error: &std::io::Error| {
+        Error::new(ErrorCode::Io, format!("making the workspace {}: {error}", dir.display()))
+    };
+    let wanted = match named {
+        Some(named) => named,
+        None => {
+            let own = workspace::of(data, workspace::DEFAULT);
+            std::fs::create_dir_all(&own).map_err(|error| failed(&own, &error))?;
+            own
+        }
+    };
+    let found = super::run::workspace(Some(wanted))?;
+    let data = data.canonicalize().map_err(|error| failed(data, &error))?;
+    workspace::check(&data, Path::new(&found))?;
+    Ok(found)
+}
 
 /// Prints the description of the interface.
 pub(crate) fn print_openapi() -> Done {
@@ -21,9 +42,9 @@ pub(crate) fn print_openapi() -> Done {
 pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Result<Done, Error> {
     let config = config::read(place.config.as_ref())?;
     raise_files();
-    let workspace = super::run::workspace(args.workspace.clone())?;
     let registry = setup::tools()?;
     let home = setup::home(place, config)?;
+    let workspace = workspace(&home.dir, args.workspace.clone())?;
     let mut models = stop.or(setup::models(&args.model, &home.config)).await?;
     let mut memory = setup::Memory::of(&args.model, &home.config)?;
     let summaries = models.summaries(&args.model, &home.config, memory.replacement);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
@@ -333,4 +334,27 @@ fn a_request_leaves_one_line_in_the_log() {
 fn the_description_is_printed() {
     let printed = Machine::new().aosk(&["serve", "--print-openapi"]).expect(0).stdout;
     assert_eq!(printed, include_str!("../../../../docs/openapi.json"));
+}
+
+/// Agents who could write the tokens would be whoever they like.
+#[test]
+fn no_agent_works_where_the_tokens_are() {
+    let scene = Scene::script(vec![]);
+    let machine = &scene.machine;
+    machine.aosk(&["token", "create", "--role", "viewer", "--tenant", "default"]).expect(2);
+    machine.aosk(&["token", "create", "--role", "viewer"]).expect(0);
+    let mode = std::fs::metadata(machine.data_dir()).expect("is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "the journal comes into it too");
+    let data = machine.data_dir();
+    let above = data.parent().expect("a parent");
+    for bad in [above, &data] {
+        let bad = bad.to_str().expect("UTF-8");
+        let refused = machine.aosk(&["serve", "--model", "scripted", "--workspace", bad]).expect(2);
+        let refused = refused.error("config.invalid");
+        assert!(refused.contains("they could change the tokens"), "{refused}");
+    }
+    let daemon = serve(&scene, &[]);
+    assert!(data.join("workspaces").join("default").is_dir());
+    daemon.signal(Signal::INT);
+    daemon.finish().expect(0);
 }
