@@ -43,14 +43,12 @@ mod tests {
 
     #[test]
     fn no_agent_is_given_what_holds_the_tokens() {
-        let data = Path::new("/home/a/.local/share/aosk");
-        for bad in
-            ["/", "/home/a", "/home/a/.local/share/aosk", "/home/a/.local/share/aosk/reports"]
-        {
+        let data = Path::new("/var/a/.local/share/aosk");
+        for bad in ["/", "/var/a", "/var/a/.local/share/aosk", "/var/a/.local/share/aosk/reports"] {
             assert!(check(data, Path::new(bad)).is_err(), "{bad}");
         }
         assert!(check(data, &data.join(WORKSPACES)).is_err(), "tenants' directories are in it");
-        for good in ["/home/a/project", "/home/ab", "/home/a/.local/share/aosk-2"] {
+        for good in ["/var/a/project", "/var/ab", "/var/a/.local/share/aosk-2"] {
             assert!(check(data, Path::new(good)).is_ok(), "{good}");
         }
         assert!(check(data, &of(data, DEFAULT)).is_ok());
