@@ -302,7 +302,8 @@ impl Budgets {
         })
     }
 
-    /// The same of what is bounded in all. Where time or a person can do nothing, that is the answer.
+    /// Whether the worst case of a call fits in what is bounded in all, at the node and everywhere above
+    /// it. Where time or a person can do nothing, that is the answer.
     pub(crate) fn fits_in_total(&self, node: BudgetId, amount: &Spend) -> Result<(), Shortage> {
         let mut wait = Ok(());
         for id in self.chain(node) {

@@ -229,7 +229,8 @@ fn workspace(app: &App, caller: &Caller, named: Option<String>) -> Result<String
                 let text = format!("opening {}: {error}", app.dir().display());
                 Error::new(ErrorCode::Io, text)
             })?;
-            access::workspace::check(&data, FilePath::new(&named))?;
+            access::workspace::check(&data, FilePath::new(&named))
+                .map_err(|error| wrong(error.message))?;
             Ok(named)
         }
         (Some(_), Some(_)) => {

@@ -1,6 +1,6 @@
 //! Whatever makes no sense is answered as a problem, and says what is wrong.
 
-use aosk_server::limits::BODY_BYTES_MAX;
+use aosk_server::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX};
 use serde_json::json;
 
 use crate::scene::Scene;
@@ -41,6 +41,32 @@ async fn bodies_that_are_no_request() {
     let priority = client.post(spawn.1, &json!({ "task": "say a", "priority": 101 })).await;
     assert_eq!(priority.status, 400, "{priority:?}");
     assert_eq!(scene.handle().processes().len(), 0, "nothing was started");
+}
+
+#[tokio::test]
+async fn not_even_the_owner_has_agents_work_where_the_tokens_are() {
+    let scene = Scene::new().await;
+    let mut client = scene.client().await;
+    let other = tempfile::TempDir::new().unwrap();
+    let spawn = |dir: &std::path::Path| json!({ "task": "say a", "workspace": dir });
+    for bad in [scene.dir.path(), scene.dir.path().parent().unwrap()] {
+        let answer = client.post("/api/v1/processes", &spawn(bad)).await;
+        answer.is_problem(400, "api.bad_request");
+    }
+    let answer = client.post("/api/v1/processes", &spawn(other.path())).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_head_may_be_so_long_and_no_longer() {
+    let scene = Scene::new().await;
+    // A read may bring somewhat more than the bound before it is looked at.
+    for (bytes, status) in [(HEAD_BYTES_MAX / 2, 200), (HEAD_BYTES_MAX * 3, 431)] {
+        let mut client = scene.client().await;
+        let long = "a".repeat(bytes);
+        let answer = client.raw(("GET", "/api/v1/version"), &[("x-long", &long)], "").await;
+        assert_eq!(answer.status, status, "{bytes} bytes");
+    }
 }
 
 #[tokio::test]
