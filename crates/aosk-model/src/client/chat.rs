@@ -36,7 +36,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         is_bound |= message(&Object::read(json)?, &mut talk)?;
         Ok(())
     })?;
-    let messages = talk.finish();
+    let (messages, translated) = talk.finish();
     if !has_messages || messages.is_empty() {
         return Err(Wrong::new("it is missing or empty").within("messages"));
     }
@@ -78,6 +78,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         provider_tools: is_bound || talk::is_bound_to_its_format(&messages),
         messages,
         tools,
+        translated,
         output_max: output_max.or(body.count("max_tokens")?).map(Tokens),
         stream: body.flag("stream")?.unwrap_or_default(),
         stream_usage: stream_usage.flatten().unwrap_or_default(),
@@ -168,7 +169,7 @@ fn assistant(object: &Object<'_>, content: Option<Content>, talk: &mut Talk) -> 
         let id = format!("call_{}", talk.len());
         answer.call(called(id, &function).map_err(|wrong| wrong.within("function_call"))?);
     }
-    talk.take(answer.finish());
+    talk.take_answer(answer);
     Ok(is_bound)
 }
 

@@ -53,7 +53,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         return Err(Wrong::new("it is missing or empty").within("input"));
     }
     let Input { talk, mut is_bound, .. } = input;
-    let messages = talk.finish();
+    let (messages, translated) = talk.finish();
     let (mut tools, mut strict_tools) = (Vec::new(), Vec::new());
     body.each("tools", |json| {
         let tool = Object::read(json)?;
@@ -92,6 +92,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         provider_tools: is_bound || talk::is_bound_to_its_format(&messages),
         messages,
         tools,
+        translated,
         output_max: body.count("max_output_tokens")?.map(Tokens),
         stream: body.flag("stream")?.unwrap_or_default(),
         stream_usage: true,
@@ -229,7 +230,7 @@ impl Input {
     fn close(&mut self) {
         let answer = std::mem::take(&mut self.answer);
         if answer.has_begun() {
-            self.talk.take(answer.finish());
+            self.talk.take_answer(answer);
         }
     }
 }

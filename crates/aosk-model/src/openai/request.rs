@@ -9,7 +9,7 @@ use serde_json::{Value, to_writer};
 use super::inline;
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
-use super::{Breakpoints, Dialect, LengthField, ReasoningField};
+use super::{Breakpoints, Dialect, LengthField, ReasoningField, wishes};
 use crate::arguments;
 use crate::cache_hints::openai_key;
 use crate::continuing::Continuation;
@@ -39,6 +39,13 @@ pub(super) fn render(
     out.extend_from_slice(b"{\"model\":");
     to_writer(&mut out, model)?;
     out.extend_from_slice(b",\"messages\":[");
+    if let Some(text) = wishes::instruction(request, dialect.words) {
+        // What stands first is the same from call to call, as long as the wish is.
+        to_writer(&mut out, &WireInstruction { role: "system", content: &text })?;
+        if !request.messages.is_empty() {
+            out.push(b',');
+        }
+    }
     let marked = marks::places(request, dialect.breakpoints);
     let write = |body: &Body, is_marked: bool, out: &mut Vec<u8>| {
         let mark = if is_marked { Mark::of(dialect.breakpoints) } else { None };
@@ -57,7 +64,10 @@ pub(super) fn render(
         LengthField::MaxCompletionTokens => b"],\"max_completion_tokens\":".as_slice(),
     });
     to_writer(&mut out, &request.options.output_max)?;
-    if let Some(milli) = request.options.temperature_milli {
+    if let Some(temperature) = request.wishes.temperature {
+        out.extend_from_slice(b",\"temperature\":");
+        to_writer(&mut out, &temperature)?;
+    } else if let Some(milli) = request.options.temperature_milli {
         let text = format!(",\"temperature\":{}.{:03}", milli / 1000, milli % 1000);
         out.extend_from_slice(text.as_bytes());
     }
@@ -76,10 +86,12 @@ pub(super) fn render(
                 name: &tool.name,
                 description: &tool.description,
                 parameters: &tool.parameters,
+                strict: dialect.words.is_strict(request, &tool.name),
             },
         });
         to_writer(&mut out, &tools.collect::<Vec<_>>())?;
     }
+    wishes::append(request, dialect.words, &mut out)?;
     if !begun.is_empty() && dialect.continuing.how == Continuation::FinalMessage {
         out.extend_from_slice(b",\"add_generation_prompt\":false,\"continue_final_message\":true");
     }
@@ -162,6 +174,13 @@ struct WireMessage<'a> {
     tool_calls: Vec<WireCall<'a>>,
 }
 
+/// What the model is told beside the conversation.
+#[derive(Serialize)]
+struct WireInstruction<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
 /// The last message of a request that is gone on from.
 #[derive(Serialize)]
 struct WireBegun<'a> {
@@ -211,6 +230,8 @@ struct WireFunction<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     parameters: &'a Value,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
 }
 
 impl<'a> WireCall<'a> {

@@ -145,8 +145,13 @@ impl Answer {
     }
 
     fn close(&mut self, frames: &mut Vec<Frame>) {
-        if self.open.take().is_some() {
-            frames.push(event(&Event::ContentBlockStop { index: self.blocks.saturating_sub(1) }));
+        let index = self.blocks.saturating_sub(1);
+        let open = self.open.take();
+        if open == Some(Open::Thinking) {
+            frames.push(self.piece(WireDelta::SignatureDelta { signature: carried::UNSIGNED }));
+        }
+        if open.is_some() {
+            frames.push(event(&Event::ContentBlockStop { index }));
         }
     }
 
@@ -175,7 +180,7 @@ fn blocks<'a>(parts: &'a Parts<'a>, thought: &'a str) -> Vec<Block<'a>> {
         let items = order::of(parts.reasoning, text, parts.calls, is_own);
         return items.iter().filter_map(Block::of).collect();
     }
-    let thinking = Known::Thinking { thinking: thought, signature: "" };
+    let thinking = Known::Thinking { thinking: thought, signature: carried::UNSIGNED };
     let signed = carried::close(parts.reasoning).map(Cow::Owned);
     let known = [
         (!thought.is_empty()).then_some(thinking),
@@ -234,8 +239,9 @@ impl<'a> Block<'a> {
                 known(Known::Text { text: "" }, WireDelta::TextDelta { text })
             }
             Self::Known(Known::Thinking { thinking, signature }) => {
-                let begun = Known::Thinking { thinking: "", signature };
-                known(begun, WireDelta::ThinkingDelta { thinking })
+                let begun = Block::Known(Known::Thinking { thinking: "", signature: "" });
+                let signed = WireDelta::SignatureDelta { signature };
+                (begun, vec![WireDelta::ThinkingDelta { thinking }, signed])
             }
             Self::Known(Known::ToolUse { id, name, input }) => {
                 let begun = Known::ToolUse { id, name, input: Arguments::of("") };
@@ -284,6 +290,7 @@ impl Event<'_> {
 enum WireDelta<'a> {
     TextDelta { text: &'a str },
     ThinkingDelta { thinking: &'a str },
+    SignatureDelta { signature: &'a str },
     InputJsonDelta { partial_json: String },
 }
 
