@@ -7,6 +7,7 @@ use aosk_abi::{
 };
 use reqwest::header::HeaderMap;
 
+use crate::client::Asked;
 use crate::driver::{OnDelta, OnRates, Request};
 use crate::endpoint::{Bounds, Endpoint};
 use crate::exchange::{self, Assembly, Context};
@@ -33,6 +34,15 @@ pub(crate) fn asked(messages: Vec<Message>) -> Request {
         answers: 0,
         on_rates: OnRates::default(),
     }
+}
+
+/// A request of what a client asked.
+pub(crate) fn request_of(asked: Asked) -> Request {
+    let request = self::asked(asked.messages);
+    let mut options = request.options.as_ref().clone();
+    options.output_max = asked.output_max.unwrap_or(options.output_max);
+    let (options, tools) = (Arc::new(options), asked.tools.into());
+    Request { options, tools, wishes: Arc::new(asked.wishes), ..request }
 }
 
 /// A tool of one argument.

@@ -145,3 +145,6 @@ struct WireForm<'a> {
     kind: &'static str,
     schema: &'a RawValue,
 }
+
+#[cfg(test)]
+mod tests;

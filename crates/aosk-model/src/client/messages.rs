@@ -234,3 +234,6 @@ fn thinking(json: &RawValue) -> Read<Option<Thinking>> {
         _ => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,3 +275,6 @@ fn form(json: &RawValue) -> Read<Option<AnswerForm>> {
         other => Err(Wrong::new(format!("there is no form {other:?}")).within("type")),
     }
 }
+
+#[cfg(test)]
+mod tests;

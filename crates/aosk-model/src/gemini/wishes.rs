@@ -149,3 +149,6 @@ impl<'a> WireToolConfig<'a> {
         Some(Self { function_calling_config: WireCalling { mode, allowed_function_names: only } })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,6 @@ impl<'a> WireForm<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

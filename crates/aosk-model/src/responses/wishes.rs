@@ -102,3 +102,6 @@ impl<'a> WireForm<'a> {
 struct WireReasoning<'a> {
     effort: &'a str,
 }
+
+#[cfg(test)]
+mod tests;
