@@ -9,6 +9,7 @@ use aosk_abi::{
 use async_trait::async_trait;
 
 use crate::cache_hints::CacheHints;
+use crate::wishes::Wishes;
 
 /// One attempt of a model call.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Request {
     pub begun: Option<Body>,
     /// The tools offered, in the order in which the model sees them.
     pub tools: Arc<[ToolSpec]>,
+    /// What is asked beside the conversation and the tools.
+    pub wishes: Arc<Wishes>,
     /// What to tell the provider's prefix cache.
     pub cache: CacheHints,
     /// How many answers the process has had before, shown or not.

@@ -10,6 +10,8 @@
 //! | [`gemini`] | Gemini's own wire format |
 //! | `order`, `arguments` | what of an answer goes back to its provider, and in which order |
 //! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
+//! | [`client`] | the same formats as clients speak them: what is asked, and the answer written |
+//! | `wishes` | what is asked beside the conversation and the tools |
 //! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
 //! | [`provider`] | what is known of each provider |
@@ -34,6 +36,7 @@ mod arguments;
 mod cache_hints;
 mod caching;
 pub mod catalogue;
+pub mod client;
 pub mod continuing;
 mod counted;
 pub mod driver;
@@ -66,6 +69,7 @@ mod testing;
 mod text;
 pub mod tokenizer;
 pub mod tokens;
+mod wishes;
 
 pub use cache_hints::CacheHints;
 pub use catalogue::Catalogue;
@@ -78,3 +82,4 @@ pub use resolve::{How, Resolved, resolve, resolve_in};
 pub use script::Script;
 pub use scripted::Scripted;
 pub use tokenizer::Tokenizer;
+pub use wishes::{AnswerForm, Schema, Thinking, ToolChoice, Wishes};
