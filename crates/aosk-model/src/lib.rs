@@ -11,6 +11,7 @@
 //! | `order`, `arguments` | what of an answer goes back to its provider, and in which order |
 //! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
 //! | [`client`] | the same formats as clients speak them: what is asked, and the answer written |
+//! | [`passage`] | what clients ask, passed on as they wrote it |
 //! | `wishes` | what is asked beside the conversation and the tools |
 //! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
@@ -50,6 +51,7 @@ pub mod gemini;
 pub mod openai;
 mod order;
 mod own_server;
+pub mod passage;
 mod picture;
 pub mod price;
 pub mod provider;
@@ -76,6 +78,7 @@ pub use catalogue::Catalogue;
 pub use driver::{Delta, Driver, OnDelta, OnRates, Request};
 pub use embedder::Embedder;
 pub use embeddings::Embeddings;
+pub use passage::{OnPassed, Passage, Passed};
 pub use record::{Record, parse_line};
 pub use replay::Replay;
 pub use resolve::{How, Resolved, resolve, resolve_in};
