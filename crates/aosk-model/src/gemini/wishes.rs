@@ -75,7 +75,7 @@ impl WireThinking {
         let (thinking_level, thinking_budget) = if dialect.wants_signatures {
             (effort.map(Effort::level), None)
         } else {
-            (None, budget.or(effort.map(Effort::tokens)))
+            (None, budget.or_else(|| effort.map(Effort::tokens)))
         };
         dialect.shows_thoughts.then_some(Self {
             include_thoughts: true,

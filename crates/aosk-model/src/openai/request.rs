@@ -9,7 +9,7 @@ use serde_json::{Value, to_writer};
 use super::inline;
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
-use super::{Breakpoints, Dialect, LengthField, ReasoningField, wishes};
+use super::{Breakpoints, Dialect, LengthField, ReasoningField, Words, wishes};
 use crate::arguments;
 use crate::cache_hints::openai_key;
 use crate::continuing::Continuation;
@@ -64,13 +64,7 @@ pub(super) fn render(
         LengthField::MaxCompletionTokens => b"],\"max_completion_tokens\":".as_slice(),
     });
     to_writer(&mut out, &request.options.output_max)?;
-    if let Some(temperature) = request.wishes.temperature {
-        out.extend_from_slice(b",\"temperature\":");
-        to_writer(&mut out, &temperature)?;
-    } else if let Some(milli) = request.options.temperature_milli {
-        let text = format!(",\"temperature\":{}.{:03}", milli / 1000, milli % 1000);
-        out.extend_from_slice(text.as_bytes());
-    }
+    wishes::temperature(request, &mut out)?;
     if dialect.cache_key && !request.cache.key.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_key\":");
         to_writer(&mut out, &openai_key(&request.cache.key))?;
@@ -78,19 +72,7 @@ pub(super) fn render(
     if dialect.breakpoints == Breakpoints::PromptCache && !marked.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_options\":{\"mode\":\"explicit\"}");
     }
-    if !request.tools.is_empty() {
-        out.extend_from_slice(b",\"tools\":");
-        let tools = request.tools.iter().map(|tool| WireTool {
-            kind: "function",
-            function: WireFunction {
-                name: &tool.name,
-                description: &tool.description,
-                parameters: &tool.parameters,
-                strict: dialect.words.is_strict(request, &tool.name),
-            },
-        });
-        to_writer(&mut out, &tools.collect::<Vec<_>>())?;
-    }
+    render_tools(request, dialect.words, &mut out)?;
     wishes::append(request, dialect.words, &mut out)?;
     if !begun.is_empty() && dialect.continuing.how == Continuation::FinalMessage {
         out.extend_from_slice(b",\"add_generation_prompt\":false,\"continue_final_message\":true");
@@ -103,6 +85,24 @@ pub(super) fn render(
     }
     out.push(b'}');
     Ok(out)
+}
+
+/// Appends the tools, if there are any.
+fn render_tools(request: &Request, words: Words, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    if request.tools.is_empty() {
+        return Ok(());
+    }
+    out.extend_from_slice(b",\"tools\":");
+    let tools = request.tools.iter().map(|tool| WireTool {
+        kind: "function",
+        function: WireFunction {
+            name: &tool.name,
+            description: &tool.description,
+            parameters: &tool.parameters,
+            strict: words.is_strict(request, &tool.name),
+        },
+    });
+    to_writer(out, &tools.collect::<Vec<_>>())
 }
 
 /// Appends one message to `out`. Depends on nothing but its arguments.

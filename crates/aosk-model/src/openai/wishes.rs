@@ -43,6 +43,19 @@ pub(super) fn instruction(request: &Request, words: Words) -> Option<String> {
     }
 }
 
+/// Appends the temperature: the client's or, if it wishes none, that of the process.
+pub(super) fn temperature(request: &Request, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    if let Some(temperature) = request.wishes.temperature {
+        out.extend_from_slice(b",\"temperature\":");
+        return to_writer(out, &temperature);
+    }
+    if let Some(milli) = request.options.temperature_milli {
+        let text = format!(",\"temperature\":{}.{:03}", milli / 1000, milli % 1000);
+        out.extend_from_slice(text.as_bytes());
+    }
+    Ok(())
+}
+
 /// Appends the wishes but the temperature, which has its place elsewhere.
 pub(super) fn append(request: &Request, words: Words, out: &mut Vec<u8>) -> serde_json::Result<()> {
     let wishes = &request.wishes;

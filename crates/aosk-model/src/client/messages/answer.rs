@@ -56,12 +56,12 @@ impl Answer {
             Delta::Text(text) => {
                 self.told.text.push_str(text);
                 self.open(Open::Text, &mut frames);
-                frames.push(self.piece(WireDelta::TextDelta { text }));
+                frames.push(self.piece(WireDelta::Text { text }));
             }
             Delta::Reasoning(thinking) => {
                 self.told.reasoning.push_str(thinking);
                 self.open(Open::Thinking, &mut frames);
-                frames.push(self.piece(WireDelta::ThinkingDelta { thinking }));
+                frames.push(self.piece(WireDelta::Thinking { thinking }));
             }
             Delta::ToolCall { .. } | Delta::Arguments(_) => {}
         }
@@ -148,7 +148,7 @@ impl Answer {
         let index = self.blocks.saturating_sub(1);
         let open = self.open.take();
         if open == Some(Open::Thinking) {
-            frames.push(self.piece(WireDelta::SignatureDelta { signature: carried::UNSIGNED }));
+            frames.push(self.piece(WireDelta::Signature { signature: carried::UNSIGNED }));
         }
         if open.is_some() {
             frames.push(event(&Event::ContentBlockStop { index }));
@@ -236,16 +236,16 @@ impl<'a> Block<'a> {
         let known = |known, delta| (Block::Known(known), vec![delta]);
         match self {
             Self::Known(Known::Text { text }) => {
-                known(Known::Text { text: "" }, WireDelta::TextDelta { text })
+                known(Known::Text { text: "" }, WireDelta::Text { text })
             }
             Self::Known(Known::Thinking { thinking, signature }) => {
                 let begun = Block::Known(Known::Thinking { thinking: "", signature: "" });
-                let signed = WireDelta::SignatureDelta { signature };
-                (begun, vec![WireDelta::ThinkingDelta { thinking }, signed])
+                let signed = WireDelta::Signature { signature };
+                (begun, vec![WireDelta::Thinking { thinking }, signed])
             }
             Self::Known(Known::ToolUse { id, name, input }) => {
                 let begun = Known::ToolUse { id, name, input: Arguments::of("") };
-                known(begun, WireDelta::InputJsonDelta { partial_json: json(input) })
+                known(begun, WireDelta::Input { partial_json: json(input) })
             }
             Self::Known(Known::RedactedThinking { data }) => {
                 let data = Cow::Borrowed(data.as_ref());
@@ -286,12 +286,16 @@ impl Event<'_> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum WireDelta<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'a str },
-    InputJsonDelta { partial_json: String },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: String },
 }
 
 #[derive(Serialize)]

@@ -192,8 +192,20 @@ fn a_streamed_answer() {
     ];
     let expected: Vec<String> = expected.iter().map(ToString::to_string).chain(end).collect();
     assert_eq!(streamed(writer(), &pieces, &reply), expected);
-    // An answer that was not streamed is the same but for where pieces end.
-    let joined = |lines: Vec<String>| lines.concat().replace(r#""h""#, r#""hm""#);
-    let late = joined(streamed(writer(), &[], &reply));
-    assert!(late.contains(r#""thinking":"hm""#) && late.contains(r#""text":"Hello""#), "{late}");
+}
+
+#[test]
+fn an_answer_that_was_not_streamed_is_told_at_the_end() {
+    let reply = answered("Hello", Some("hm"), vec![], FinishReason::Stop);
+    let told = streamed(writer(), &[], &reply);
+    let deltas = told.iter().filter_map(|line| line.split_once(r#""delta":"#));
+    let deltas: Vec<&str> = deltas.map(|(_, delta)| delta.trim_end_matches('}')).collect();
+    let end = format!(r#"{{"stop_reason":"end_turn","stop_sequence":null}},{USAGE}"#);
+    let expected = [
+        r#"{"type":"thinking_delta","thinking":"hm""#,
+        r#"{"type":"signature_delta","signature":"aosk1:""#,
+        r#"{"type":"text_delta","text":"Hello""#,
+        end.trim_end_matches('}'),
+    ];
+    assert_eq!(deltas, expected);
 }
