@@ -26,7 +26,7 @@ use crate::budget::ROOT;
 use crate::device::{Circuit, DeviceId, QueueId};
 use crate::kernel::Kernel;
 use crate::memory::Residency;
-use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
+use crate::process::{CancelKind, ModelCall, Process, State, ToolPhase, ToolWait, Wait};
 
 /// Something that must never be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,7 +327,8 @@ fn check_memory(pid: Pid, process: &Process) -> Check {
     })?;
     // A call of a kernel that had no page tables is made with the whole log.
     let none = memory.taken() == MessageIndex(0);
-    ensure(process.state.call().is_none() || memory.taken() == log || none, || {
+    let relayed = |call: &ModelCall| call.relayed;
+    ensure(process.state.call().is_none_or(relayed) || memory.taken() == log || none, || {
         format!("{pid}: it asks a model, and its table has {} messages of {log}", memory.taken())
     })
 }

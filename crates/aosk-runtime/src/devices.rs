@@ -217,6 +217,7 @@ impl Devices {
             begun: begun.clone(),
             tools,
             cache,
+            wishes: Arc::default(),
             answers: asker.answers,
             on_rates: OnRates::new(move |report| heard.take(&name, report)),
         };
