@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aosk_abi::{Error, ErrorCode};
+use aosk_abi::Error;
 use aosk_runtime::store::Reader;
 use aosk_runtime::{Clock, Handle};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::sync::watch;
 
-use crate::access::{self, Pace, Tokens};
+use crate::access::{self, Pace, Shares, Tokens};
 use crate::api;
 use crate::metrics::{self, Metrics};
 use crate::problem;
+use crate::reads::Reads;
 use crate::request;
 
 /// What the server is told about the kernel that it serves.
@@ -37,6 +38,8 @@ struct Inner {
     dir: PathBuf,
     clock: Clock,
     pace: Pace,
+    shares: Shares,
+    reads: Reads,
     metrics: Metrics,
     tokens: Tokens,
     stop: watch::Receiver<bool>,
@@ -46,9 +49,10 @@ impl App {
     pub(crate) fn new(setup: Setup, dir: &Path, stop: watch::Receiver<bool>) -> Self {
         let clock = Clock::start();
         let tokens = Tokens::of(dir);
-        let (dir, pace) = (dir.to_owned(), Pace::default());
+        let (dir, pace, shares) = (dir.to_owned(), Pace::default(), Shares::default());
+        let reads = Reads::of(setup.handle.reader());
         let metrics = Metrics::new(&setup.handle, clock);
-        Self(Arc::new(Inner { setup, dir, clock, pace, metrics, tokens, stop }))
+        Self(Arc::new(Inner { setup, dir, clock, pace, shares, reads, metrics, tokens, stop }))
     }
 
     /// The kernel.
@@ -76,11 +80,18 @@ impl App {
         &self,
         read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let reader = self.handle().reader();
-        let done = tokio::task::spawn_blocking(move || read(reader.as_ref())).await;
-        done.unwrap_or_else(|error| {
-            Err(Error::new(ErrorCode::KernelPanic, format!("reading the store: {error}")))
-        })
+        self.0.reads.asked(read).await
+    }
+
+    /// The same for those who follow what happens, of whom many read at once.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) async fn read_on<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.0.reads.followed(read).await
     }
 
     /// The time.
@@ -91,6 +102,10 @@ impl App {
 
     pub(crate) fn pace(&self) -> &Pace {
         &self.0.pace
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.0.shares
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -32,7 +32,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             }),
         };
         if !is_json {
-            return Err(bad("its body must be JSON")
+            let text = "reading the request: its body must be JSON";
+            return Err(Error::new(ErrorCode::ApiMediaType, text)
                 .hint("send the header `Content-Type: application/json`")
                 .into());
         }
@@ -47,7 +48,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     .into());
             }
             Ok(Err(error)) => return Err(bad(error).into()),
-            Err(_) => return Err(bad("its body does not arrive").into()),
+            Err(_) => {
+                let text = "reading the request: its body does not arrive";
+                return Err(Error::new(ErrorCode::ApiTimeout, text).hint("send it at once").into());
+            }
         };
         serde_json::from_slice(&bytes).map(Self).map_err(|error| bad(error).into())
     }

@@ -8,6 +8,7 @@
 //! | [`access`] | who asks: tokens, roles, tenants, and how often |
 //! | `metrics` | what is counted, as Prometheus reads it |
 //! | `request` | what happens to every request: its id, its line in the log |
+//! | `reads` | reads of the store, so many at once |
 //! | [`problem`] | errors as RFC 9457 has them, and the one table of HTTP statuses |
 //! | [`limits`] | every bound of the server, with its reason |
 //!
@@ -19,10 +20,12 @@ pub mod api;
 pub mod app;
 mod connection;
 mod extract;
+mod file;
 pub mod limits;
 mod listen;
 mod metrics;
 pub mod problem;
+mod reads;
 mod request;
 mod server;
 

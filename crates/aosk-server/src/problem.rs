@@ -91,6 +91,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         }
         ErrorCode::ApiMethod => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::ApiTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::ApiMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::ApiTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::ApiRateLimited | ErrorCode::ModelRateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::BudgetExceeded | ErrorCode::ModelQuota => StatusCode::PAYMENT_REQUIRED,
         ErrorCode::Deadlock

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::app::{self, App, Setup};
 use crate::connection::{self, Door};
 use crate::limits::DRAIN;
-use crate::listen;
+use crate::listen::{self, Own};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub struct Listening {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    dir: PathBuf,
+    /// What says that it listens.
+    signs: Vec<Own>,
     listening: Listening,
     stop: watch::Sender<bool>,
     doors: JoinSet<()>,
@@ -47,11 +48,11 @@ impl Server {
             bound = Some(at);
             doors.spawn(through(Door::Tcp(listener), &router, &stopped));
         }
-        let socket = listen::socket(dir)?;
+        let (socket, sign) = listen::socket(dir)?;
         doors.spawn(through(Door::Socket(socket), &router, &stopped));
-        listen::announce(dir, bound)?;
+        let signs = vec![sign, listen::announce(dir, bound)?];
         let listening = Listening { socket: listen::socket_path(dir), tcp: bound };
-        Ok(Self { dir: dir.to_owned(), listening, stop, doors })
+        Ok(Self { signs, listening, stop, doors })
     }
 
     /// Where it listens.
@@ -64,7 +65,9 @@ impl Server {
     /// with the answer that is under way. The kernel can be shut down next; what it still answers
     /// leaves.
     pub fn close(&self) {
-        listen::withdraw(&self.dir);
+        for sign in &self.signs {
+            sign.withdraw();
+        }
         self.stop.send_replace(true);
     }
 
