@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use aosk_abi::{
     Body, Error, ErrorCode, ExitStatus, Failure, Message, Millis, ModelReply, Pid, Signal,
@@ -50,6 +51,8 @@ pub struct Ask {
     pub wishes: Arc<Wishes>,
     /// The request as the client wrote it.
     pub passage: Passage,
+    /// Whether models that are asked in its format are asked in the client's own words.
+    pub passes: bool,
     /// Whether it asks for what only a model in its own format can do.
     pub own_format_only: bool,
     /// Whether the kernel keeps the conversation within the window: the model is then shown what the
@@ -87,10 +90,17 @@ pub struct Answers {
 
 impl Answers {
     /// What comes next; none when all has come, or the client was left because it fell behind.
-    pub async fn next(&mut self) -> Option<Said> {
-        let said = self.out.recv().await?;
-        self.waiting.fetch_sub(size(&said), Ordering::Relaxed);
-        Some(said)
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        let said = self.out.poll_recv(cx);
+        if let Poll::Ready(Some(said)) = &said {
+            self.waiting.fetch_sub(size(said), Ordering::Relaxed);
+        }
+        said
+    }
+
+    /// What has come, if anything has.
+    pub fn try_next(&mut self) -> Option<Said> {
+        self.out.try_recv().ok()
     }
 }
 

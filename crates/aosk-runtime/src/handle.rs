@@ -7,6 +7,7 @@ use aosk_abi::{
     Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
 };
 use aosk_kernel::Route;
+use aosk_model::OnPassed;
 use aosk_store::Reader;
 use aosk_tools::Registry;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -14,7 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::config::ModelDevice;
 use crate::devices::Growth;
 use crate::event_loop::{REQUESTS_MAX, Request};
-use crate::foreign::{Answers, Ask, Asker, Outlet, Relay};
+use crate::foreign::{Answers, Ask, Asker, Outlet, Relay, Said};
 use crate::inspect;
 use crate::meter::Meter;
 use crate::published::{Census, Published, Snapshot};
@@ -120,8 +121,10 @@ impl Handle {
     ///
     /// # Errors
     /// If too many requests wait already, or the kernel is gone.
-    pub fn relay(&self, asker: Asker, ask: Ask) -> Result<Answers, Error> {
+    pub fn relay(&self, asker: Asker, ask: impl FnOnce(OnPassed) -> Ask) -> Result<Answers, Error> {
         let (outlet, answers) = Outlet::new();
+        let told = outlet.clone();
+        let ask = ask(OnPassed::new(move |passed| told.tell(Said::Passed(passed))));
         self.submit(Request::Relay(Box::new(Relay { asker, ask, outlet })))?;
         Ok(answers)
     }

@@ -7,6 +7,7 @@ mod determinism;
 mod fair;
 mod family;
 mod fork;
+mod groups;
 mod image;
 mod ipc;
 mod lack;

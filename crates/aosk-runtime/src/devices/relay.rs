@@ -89,7 +89,7 @@ async fn answer(
 ) -> Result<ModelReply, Failure> {
     let (ask, outlet) = (&live.ask, &live.outlet);
     let passage = &ask.passage;
-    let reply = if model.driver.passes(passage.format) {
+    let reply = if ask.passes && model.driver.passes(passage.format) {
         model.driver.pass_on(request, passage, Some(on_delta)).await?
     } else if ask.own_format_only {
         return Err(Failure {
