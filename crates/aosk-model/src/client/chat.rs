@@ -14,13 +14,12 @@ use crate::wishes::{AnswerForm, ToolChoice, Wishes};
 pub(super) use answer::Answer;
 
 /// Fields that only a provider of this format can do something with: the older form of tools, tools of
-/// its own, other forms of answers, figures about tokens.
+/// its own, other forms of answers, figures about tokens. What would only spare time is not among them.
 const BOUND: &[&str] = &[
     "functions",
     "function_call",
     "web_search_options",
     "audio",
-    "prediction",
     "logit_bias",
     "logprobs",
     "top_logprobs",

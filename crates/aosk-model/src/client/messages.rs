@@ -14,8 +14,9 @@ use crate::wishes::{AnswerForm, Thinking, ToolChoice, Wishes};
 
 pub(super) use answer::Answer;
 
-/// Fields that only a provider of this format can do something with.
-const BOUND: &[&str] = &["mcp_servers", "container", "context_management"];
+/// Fields that only a provider of this format can do something with. What would only spare tokens or time,
+/// such as `context_management`, is not among them.
+const BOUND: &[&str] = &["mcp_servers", "container"];
 
 /// What was thought and signed, as it goes back.
 #[derive(Serialize)]

@@ -17,17 +17,10 @@ use crate::wishes::{AnswerForm, ToolChoice, Wishes};
 pub(super) use answer::Answer;
 
 /// Fields that only a provider of this format can do something with: conversations and instructions that
-/// it keeps, work that it does by itself, figures about tokens.
-const BOUND: &[&str] = &[
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "background",
-    "context_management",
-    "moderation",
-    "max_tool_calls",
-    "top_logprobs",
-];
+/// it keeps, work that it does by itself, figures about tokens. What would only spare tokens is not among
+/// them.
+const BOUND: &[&str] =
+    &["previous_response_id", "conversation", "prompt", "background", "moderation", "top_logprobs"];
 
 /// Reasoning as it goes back.
 #[derive(Serialize)]

@@ -105,7 +105,12 @@ fn what_only_the_provider_can_do_is_told() {
         r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"x"}}"#;
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{document}]}}]}}"#);
     assert!(asked(&body).provider_tools);
-    assert!(!with(r#""mcp_servers":[],"cache_control":{"type":"ephemeral"}"#).provider_tools);
+    for free in [
+        r#""mcp_servers":[],"cache_control":{"type":"ephemeral"}"#,
+        r#""context_management":{"edits":[{"type":"clear_thinking_20251015"}]}"#,
+    ] {
+        assert!(!with(free).provider_tools, "{free}");
+    }
 }
 
 #[test]
