@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::Asked;
 use super::read::{self, Object, Read, Wrong};
 use super::talk::{self, Talk};
-use super::wished;
+use super::{carried, told, wished};
 use crate::wishes::{AnswerForm, ToolChoice, Wishes};
 
 pub(super) use answer::Answer;
@@ -178,7 +178,9 @@ impl Input {
     }
 
     fn reasoning(&mut self, item: &Object<'_>) -> Read<()> {
-        if let Some(encrypted) = item.text("encrypted_content")? {
+        let encrypted = item.text("encrypted_content")?;
+        let is_translated = encrypted.as_deref() == Some(carried::UNSIGNED);
+        if let Some(encrypted) = encrypted.filter(|_| !is_translated) {
             if !self.answer.carried(&encrypted) {
                 let id = item.text("id")?.unwrap_or_default();
                 let summary = item.get("summary");
@@ -188,7 +190,7 @@ impl Input {
                     summary,
                     encrypted_content: &encrypted,
                 };
-                self.answer.own(super::told::json(&thought));
+                self.answer.own(told::json(&thought));
             }
             return Ok(());
         }
@@ -200,7 +202,11 @@ impl Input {
         if !item.each("content", &mut take)? {
             item.each("summary", &mut take)?;
         }
-        self.answer.thought(&thought);
+        if is_translated {
+            self.answer.thought_translated(&thought);
+        } else {
+            self.answer.thought(&thought);
+        }
         Ok(())
     }
 

@@ -219,7 +219,7 @@ impl Answer {
         let text = text.as_str();
         let (item, done, part) = match kind {
             Kind::Reasoning => (
-                Item::reasoning(&item_id, Some(text), None),
+                Item::reasoning(&item_id, Some(text), Some(carried::UNSIGNED)),
                 Wire::ReasoningDone { place, summary_index: 0, text },
                 Wire::SummaryDone { place, summary_index: 0, part: SummaryText::of(text) },
             ),
@@ -327,7 +327,7 @@ impl Piece<'_> {
         match self {
             Self::Thought { text, signed } => {
                 let text = Some(*text).filter(|text| !text.is_empty());
-                Item::reasoning(id, text, signed.as_deref())
+                Item::reasoning(id, text, signed.as_deref().or(Some(carried::UNSIGNED)))
             }
             Self::Own(json) => Item::Own(json),
             Self::Said(text) => Item::message(id, status, Some(text)),

@@ -108,6 +108,23 @@ fn what_only_the_provider_can_do_is_told() {
     assert_eq!(unknown.messages, [Message::User { content, name: None }]);
 }
 
+#[test]
+fn thoughts_that_were_given_out_here_are_known_again() {
+    let thought = |encrypted: &str| {
+        let body = format!(
+            r#"{{"model":"m","input":[{{"type":"reasoning","id":"rs_1","summary":[{{"type":"summary_text","text":"hm"}}]{encrypted}}},{{"role":"assistant","content":"a"}}]}}"#
+        );
+        let asked = asked(&body);
+        let reasoning = match asked.messages.into_iter().next() {
+            Some(Message::Assistant { reasoning, .. }) => reasoning,
+            other => panic!("{other:?}"),
+        };
+        (reasoning, asked.translated)
+    };
+    assert_eq!(thought(""), (Some("hm".into()), false));
+    assert_eq!(thought(r#","encrypted_content":"aosk1:""#), (Some("hm".into()), true));
+}
+
 /// A response with this status and output, as everything is said of it that was not asked.
 fn response(status: &str, why: &str, output: &str, usage: &str) -> String {
     format!(
@@ -145,7 +162,7 @@ fn a_whole_answer() {
     let calls = vec![call("c1", "{\"at\":1}"), call("c2", "")];
     let called = whole(answered("", Some("hm"), calls, FinishReason::ToolCalls));
     let output = concat!(
-        r#"{"type":"reasoning","id":"rs_1_0","summary":[{"type":"summary_text","text":"hm"}]},"#,
+        r#"{"type":"reasoning","id":"rs_1_0","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"aosk1:"},"#,
         r#"{"type":"function_call","id":"fc_1_1","status":"completed","call_id":"c1","name":"look","arguments":"{\"at\":1}"},"#,
         r#"{"type":"function_call","id":"fc_1_2","status":"completed","call_id":"c2","name":"look","arguments":"{}"}"#,
     );
@@ -169,8 +186,7 @@ fn a_streamed_answer() {
     ];
     let reply = answered("Hello", Some("hm"), vec![call("c1", "{}")], FinishReason::ToolCalls);
     let begun = response("in_progress", "null", "", "null");
-    let thought =
-        r#"{"type":"reasoning","id":"rs_1_0","summary":[{"type":"summary_text","text":"hm"}]}"#;
+    let thought = r#"{"type":"reasoning","id":"rs_1_0","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"aosk1:"}"#;
     let part = r#"{"type":"output_text","text":"Hello","annotations":[],"logprobs":[]}"#;
     let said = format!(
         r#"{{"type":"message","id":"msg_1_1","status":"completed","role":"assistant","content":[{part}]}}"#
