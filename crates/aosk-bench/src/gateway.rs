@@ -101,7 +101,8 @@ impl Gateway {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let said: serde_json::Value = serde_json::from_str(&line).context("reading its address")?;
-        let address = said.get("tcp").and_then(serde_json::Value::as_str).context("it does not listen")?;
+        let address =
+            said.get("tcp").and_then(serde_json::Value::as_str).context("it does not listen")?;
         let address = address.trim_start_matches("http://").to_owned();
         Ok(Self { child, address, token, _dir: dir })
     }

@@ -95,7 +95,12 @@ impl Under {
     /// What writes the answer in the client's format.
     pub(crate) fn writer(&self) -> Writer {
         let seconds = self.app.clock().now().0 / 1_000;
-        let id = aosk_server::request_id();
+        let of_format = match self.format {
+            Format::Chat => "chatcmpl",
+            Format::Responses => "resp",
+            Format::Messages => "msg",
+        };
+        let id = format!("{of_format}_{}", aosk_server::request_id());
         Writer::new(self.format, &self.asked.model, &id, seconds, &self.asked)
     }
 

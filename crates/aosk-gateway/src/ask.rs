@@ -89,7 +89,9 @@ fn ask(
         stream_usage: asked.stream_usage,
         on_passed,
     };
-    begin(app, kept, &session, (format, /*passes*/ true), asked.clone(), passage_of)
+    // Thoughts that another provider signed are not for this one.
+    let passes = !asked.translated;
+    begin(app, kept, &session, (format, passes), asked.clone(), passage_of)
 }
 
 /// The same of a request that is understood. Whether it `passes` says whether a model may be asked in the

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use aosk_abi::{Hash, Message, Pid, Tokens};
 use aosk_server::App;
+use serde_json::{Map, Value};
 
 use crate::limits::{IDLE, SWEEP_EVERY, WAITING_MAX, WAITING_OF_SESSION_MAX};
 
@@ -37,12 +38,16 @@ impl Thread {
     }
 }
 
-/// What was said in a message. An answer is what was said and called: in which form its text comes and
-/// what the model thought before is not sent back as it was.
+/// What was said in a message. An answer is what was said and called: in which form its text comes, what
+/// the model thought before, and how the JSON of arguments is written is not sent back as it was.
 fn said(message: &Message) -> Hash {
     let text = match message {
         Message::Assistant { tool_calls, .. } => {
-            serde_json::to_string(&(message.text(), tool_calls))
+            let calls: Vec<_> = tool_calls
+                .iter()
+                .map(|call| (&call.id, &call.name, arguments(&call.arguments)))
+                .collect();
+            serde_json::to_string(&(message.text(), calls))
         }
         Message::System { .. } | Message::User { .. } | Message::Tool { .. } => {
             serde_json::to_string(message)
@@ -50,6 +55,14 @@ fn said(message: &Message) -> Hash {
     };
     // A message always has a JSON form.
     Hash::of(text.unwrap_or_default().as_bytes())
+}
+
+/// The arguments of a call, however they are written. Clients are given an empty object for none.
+fn arguments(text: &str) -> Value {
+    if text.trim().is_empty() {
+        return Value::Object(Map::new());
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 /// A conversation whose process waits for its client.

@@ -6,6 +6,7 @@ use axum::http::header::{AUTHORIZATION, CONNECTION};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::{Caller, Peer, Place, lasting};
 use crate::app::App;
@@ -53,7 +54,7 @@ fn caller(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> Result<Caller, 
     };
     match (token(headers), peer) {
         (Token::Given(token), _) => {
-            app.tokens().find(token)?.ok_or_else(|| refused("this token is not known"))
+            app.tokens().find(&token)?.ok_or_else(|| refused("this token is not known"))
         }
         (Token::Unreadable, _) => Err(refused("the header Authorization is not a bearer token")),
         (Token::Absent, Some(Peer::Socket)) => Ok(Caller::owner()),
@@ -61,24 +62,37 @@ fn caller(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> Result<Caller, 
     }
 }
 
-enum Token<'a> {
+enum Token {
     Absent,
-    Given(&'a str),
+    Given(String),
     Unreadable,
 }
 
-/// The token of a request: a bearer token, or the key header that Anthropic's clients send.
-fn token(headers: &HeaderMap) -> Token<'_> {
+/// The token of a request: a bearer token, the key header that Anthropic's clients send, or the password
+/// of an address such as `http://agent:TOKEN@host`, which is all that clients of AIOS can be told.
+fn token(headers: &HeaderMap) -> Token {
     if let Some(value) = headers.get(AUTHORIZATION) {
-        let bearer = value.to_str().ok().and_then(|text| {
-            let (scheme, token) = text.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        let said = value.to_str().ok().and_then(|text| {
+            let (scheme, said) = text.split_once(' ')?;
+            if scheme.eq_ignore_ascii_case("bearer") {
+                Some(said.trim().to_owned())
+            } else if scheme.eq_ignore_ascii_case("basic") {
+                password(said.trim())
+            } else {
+                None
+            }
         });
-        return bearer.map_or(Token::Unreadable, Token::Given);
+        return said.map_or(Token::Unreadable, Token::Given);
     }
     match headers.get("x-api-key").map(|value| value.to_str()) {
         None => Token::Absent,
-        Some(Ok(token)) => Token::Given(token.trim()),
+        Some(Ok(token)) => Token::Given(token.trim().to_owned()),
         Some(Err(_)) => Token::Unreadable,
     }
+}
+
+/// The password of a name and a password, as RFC 7617 has them.
+fn password(said: &str) -> Option<String> {
+    let text = String::from_utf8(BASE64_STANDARD.decode(said).ok()?).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
 }
