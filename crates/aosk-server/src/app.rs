@@ -1,6 +1,7 @@
 //! What every request can reach, and the one place where the parts of the server are joined.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aosk_abi::Error;
@@ -124,18 +125,39 @@ impl App {
     }
 }
 
+/// A part that is joined to a server's own routes, such as a gateway.
+pub struct Further {
+    /// Its routes. They are behind the same check as all others.
+    pub routes: Router<App>,
+    /// What it does with all answers, those of the check included.
+    pub wrap: fn(Router<App>) -> Router<App>,
+    /// What it does while the server runs. It must end when [`App::stopping`] does.
+    pub run: Box<dyn FnOnce(App) -> Running + Send>,
+}
+
+/// Something that runs while the server does.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl std::fmt::Debug for Further {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Further").finish_non_exhaustive()
+    }
+}
+
 /// All routes: those of each part, behind one check of who asks.
-///
-/// A further part, such as a gateway, is a router of its own that is merged here.
-pub(crate) fn router(app: &App) -> Router {
+pub(crate) fn router(
+    app: &App,
+    routes: Router<App>,
+    wrap: fn(Router<App>) -> Router<App>,
+) -> Router {
     let (rest, _) = api::router().split_for_parts();
-    Router::new()
+    let checked = Router::new()
         .merge(rest)
         .merge(metrics::router())
+        .merge(routes)
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), access::check))
-        // Outermost, so that what is refused has an id and is counted too.
-        .layer(from_fn_with_state(app.clone(), request::observe))
-        .with_state(app.clone())
+        .layer(from_fn_with_state(app.clone(), access::check));
+    // Outermost, so that what is refused has an id and is counted too.
+    wrap(checked).layer(from_fn_with_state(app.clone(), request::observe)).with_state(app.clone())
 }

@@ -29,7 +29,8 @@ mod reads;
 mod request;
 mod server;
 
-pub use app::{App, Setup};
+pub use app::{App, Further, Setup};
+pub use extract::body;
 pub use listen::{ADDRESS_FILE, SOCKET};
-pub use request::REQUEST_ID;
+pub use request::{REQUEST_ID, current as request_id};
 pub use server::{Listening, Server};

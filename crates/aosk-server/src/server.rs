@@ -8,7 +8,7 @@ use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::{self, App, Setup};
+use crate::app::{self, App, Further, Setup};
 use crate::connection::{self, Door};
 use crate::limits::DRAIN;
 use crate::listen::{self, Own};
@@ -33,15 +33,27 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens in the data directory `dir`, whose lock the caller has, and at `tcp` if it is given.
+    /// Listens in the data directory `dir`, whose lock the caller has, and at `tcp` if it is given. A
+    /// `further` part is joined to what it serves.
     ///
     /// # Errors
     /// If it cannot listen.
-    pub async fn start(setup: Setup, dir: &Path, tcp: Option<SocketAddr>) -> Result<Self, Error> {
+    pub async fn start(
+        setup: Setup,
+        dir: &Path,
+        tcp: Option<SocketAddr>,
+        further: Option<Further>,
+    ) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(false);
         let app = App::new(setup, dir, stopped.clone());
-        let router = app::router(&app);
         let mut doors = JoinSet::new();
+        let router = match further {
+            None => app::router(&app, Router::new(), |routes| routes),
+            Some(Further { routes, wrap, run }) => {
+                doors.spawn(run(app.clone()));
+                app::router(&app, routes, wrap)
+            }
+        };
         let mut bound = None;
         if let Some(address) = tcp {
             let (listener, at) = listen::tcp(address).await?;
