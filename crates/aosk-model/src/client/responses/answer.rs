@@ -261,7 +261,7 @@ impl Answer {
             }
             Piece::Call(call) => {
                 let place = Place { item_id: &item_id, output_index };
-                let (name, arguments) = (call.name.as_str(), call.arguments.as_str());
+                let (name, arguments) = (call.name.as_str(), carried::arguments(call));
                 let begun = Item::call(&item_id, "in_progress", call, "");
                 self.push(Wire::ItemAdded { output_index, item: &begun }, frames);
                 self.push(Wire::ArgumentsDelta { place, delta: arguments }, frames);
@@ -331,7 +331,7 @@ impl Piece<'_> {
             }
             Self::Own(json) => Item::Own(json),
             Self::Said(text) => Item::message(id, status, Some(text)),
-            Self::Call(call) => Item::call(id, status, call, &call.arguments),
+            Self::Call(call) => Item::call(id, status, call, carried::arguments(call)),
         }
     }
 }
