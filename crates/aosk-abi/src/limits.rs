@@ -5,6 +5,12 @@ use crate::unit::{Millis, Tokens};
 /// Live processes on one node. The core keeps about 2 KB for each.
 pub const PROCESSES_MAX: usize = 100_000;
 
+/// Of these places the last, which only tenants get that have few processes, so that none takes all.
+pub const PROCESSES_RESERVED: usize = PROCESSES_MAX / 10;
+
+/// Processes of a tenant that has few.
+pub const PROCESSES_FEW: usize = 1_000;
+
 /// Depth of the process tree. A deeper one is a runaway, and walks up the tree stay short.
 pub const PROCESS_DEPTH_MAX: u32 = 32;
 

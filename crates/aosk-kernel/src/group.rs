@@ -35,6 +35,19 @@ impl Kernel {
         Ok(self.make_group(cx, name, parent))
     }
 
+    /// Whether one more process of this group may live. When few places are left they are for tenants
+    /// that have few processes, and for those that are of no tenant.
+    pub(crate) fn has_place_in(&self, group: &str) -> bool {
+        let tenant = tenant_of(group);
+        let left = limits::PROCESSES_MAX.saturating_sub(self.processes.len());
+        if tenant.is_empty() || left > limits::PROCESSES_RESERVED {
+            return true;
+        }
+        // One that has many is found to have them soon.
+        let own = self.processes.iter().filter(|(_, one)| tenant_of(&one.spec.group) == tenant);
+        own.take(limits::PROCESSES_FEW).count() < limits::PROCESSES_FEW
+    }
+
     fn make_group(&mut self, cx: &Ctx<'_>, name: &str, parent: BudgetId) -> BudgetId {
         let told = self.config.groups.get(name).copied().unwrap_or_default();
         let id = BudgetId(self.counters.next_budget);
@@ -136,6 +149,11 @@ impl Kernel {
             }
         }
     }
+}
+
+/// The tenant of a group; empty if it is of none.
+fn tenant_of(group: &str) -> &str {
+    group.split('/').next().unwrap_or_default()
 }
 
 fn refused(name: &str, why: &impl std::fmt::Display) -> Error {

@@ -157,6 +157,13 @@ impl Kernel {
                 spec.capabilities = parent.spec.capabilities.attenuate(&wanted.capabilities);
             }
         }
+        let group = if spec.parent.is_some() { &spec.group } else { &wanted.group };
+        if !self.has_place_in(group) {
+            return Err(busy(format!(
+                "few places are left, and {} or more processes of its tenant live",
+                limits::PROCESSES_FEW
+            )));
+        }
         Ok((spec, priority))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Command, ErrorCode, Limits, Reply, RowKey, SpawnSpec, limits};
+use aosk_abi::{Command, ErrorCode, Limits, Pid, Reply, RowKey, SpawnSpec, limits};
 
 use super::script::*;
 use crate::{Config, GroupConfig};
@@ -49,6 +49,49 @@ fn who_is_refused_leaves_no_group() {
     let mut s = Script::new(Config { limits: childless(), ..config() });
     assert_eq!(refused(&mut s, "t/x"), ErrorCode::BudgetExceeded);
     assert_eq!(names(&s), Vec::<String>::new());
+}
+
+#[test]
+fn the_last_places_are_for_tenants_that_have_few_processes() {
+    let mut s = Script::new(config());
+    let [many, few] = ["many/x", "few"].map(|group| s.spawn(in_group(group)));
+    let of = |pid| s.process(pid).clone();
+    let (many_more, few_more) = (of(many), of(few));
+    let whole = limits::PROCESSES_MAX - limits::PROCESSES_RESERVED;
+    let mut kernel = s.kernel.clone();
+    let lives = |kernel: &mut crate::Kernel, number: usize, process: &crate::Process| {
+        let pid = Pid(1_000 + u64::try_from(number).expect("small"));
+        kernel.processes.insert(pid, process.clone());
+    };
+    // Two live already.
+    for number in 3..whole {
+        lives(&mut kernel, number, &many_more);
+    }
+    let places = |kernel: &crate::Kernel| {
+        ["many", "many/y", "few", "few/y", "new", ""].map(|group| kernel.has_place_in(group))
+    };
+    assert_eq!(places(&kernel), [true; 6]);
+    lives(&mut kernel, whole, &many_more);
+    assert_eq!(places(&kernel), [false, false, true, true, true, true]);
+    for number in 2..limits::PROCESSES_FEW {
+        lives(&mut kernel, whole + number, &few_more);
+    }
+    assert_eq!(places(&kernel), [false, false, true, true, true, true]);
+    lives(&mut kernel, whole + limits::PROCESSES_FEW, &few_more);
+    assert_eq!(places(&kernel), [false, false, false, false, true, true]);
+    // The operator is told, and an agent that starts another.
+    s.kernel = kernel;
+    let request = aosk_abi::RequestId(1);
+    let command = Command::Spawn(Box::new(in_group("many")));
+    let mut fx = aosk_abi::Effects::default();
+    let input = aosk_abi::Input::Operator { request, command };
+    s.kernel.apply(s.now, &input, &mut fx);
+    assert!(format!("{:?}", fx.releases).contains("few places are left"), "{:?}", fx.releases);
+    let turn = s.kernel.process(many).expect("lives").turn;
+    let step = aosk_abi::Step { append: Vec::new(), call: spawn(spec("b")), state: "null".into() };
+    s.kernel.apply(s.now, &aosk_abi::Input::Syscall { pid: many, turn, step }, &mut fx);
+    let told = format!("{:?}", s.kernel.process(many).expect("lives").state);
+    assert!(told.contains("few places are left"), "{told}");
 }
 
 #[test]

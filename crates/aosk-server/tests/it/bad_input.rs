@@ -117,9 +117,8 @@ async fn paths_and_parameters_that_are_none() {
     let last = [("last-event-id", "1000000")];
     let pid = scene.spawn("say a").await;
     for path in ["/api/v1/journal/follow", &format!("/api/v1/processes/{pid}/events")] {
-        let answer = client.raw(("GET", path), &last, "").await;
-        answer.is_problem(400, "api.bad_request");
-        assert!(answer.body["detail"].as_str().unwrap().contains("1000000"), "{answer:?}");
+        let answer = scene.client().await.send(("GET", path), &last, "").await;
+        assert_eq!((answer.status().as_u16(), path), (400, path));
     }
     let bound = client.put("/api/v1/budgets/77/limits", &json!({})).await;
     bound.is_problem(404, "api.not_found");
