@@ -170,6 +170,13 @@ impl Index {
         }
     }
 
+    /// Forgets where a group stood that is gone.
+    pub(crate) fn forget_rank(&mut self, group: BudgetId, queues: impl Iterator<Item = QueueId>) {
+        for queue in queues {
+            self.ranks.remove(&(queue, group));
+        }
+    }
+
     fn way(&self, ready: &Ready) -> Way {
         let rank = |node| self.ranks.get(&(ready.queue, node)).copied().unwrap_or_default();
         ready.under.iter().map(|node| (*node, rank(*node))).collect()

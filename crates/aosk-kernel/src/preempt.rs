@@ -14,7 +14,8 @@
 //! on with it takes. Where the model can go on from what was written, nothing else is lost: the prefix
 //! is read again from the provider's cache. Where it cannot, what was generated is lost, so a call is
 //! cut off for an urgent process only while less has passed than is left, and never for a slice. And a
-//! call is cut off a bounded number of times.
+//! call is cut off a bounded number of times, and one that somebody outside asks never: they may have
+//! heard a part of the answer.
 
 use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, limits};
 
@@ -91,7 +92,9 @@ impl Kernel {
         };
         let ran = now.since(call.started);
         let remaining = device.pace.remaining(ran, expected_output(call, &process.stats));
-        (call.preempted < limits::PREEMPTIONS_MAX || broken!(self, PreemptionsUnbounded))
+        let is_heard = call.relayed && !broken!(self, RelayBegunAnew);
+        !is_heard
+            && (call.preempted < limits::PREEMPTIONS_MAX || broken!(self, PreemptionsUnbounded))
             && remaining >= limits::PREEMPT_REMAINING_MIN
             && (device.continues || ran <= remaining)
     }
