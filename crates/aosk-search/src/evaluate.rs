@@ -4,7 +4,7 @@
 //! and the mean over questions is reported: over all that have evidence, and over the categories 1
 //! to 4, without those whose question names the wrong speaker on purpose (category 5).
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::budget;
 use crate::date::Day;
@@ -18,6 +18,7 @@ use crate::search::CANDIDATES_MAX;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Conversation {
     /// Its name.
+    #[serde(default, deserialize_with = "name")]
     pub id: String,
     /// What was said, in order.
     pub turns: Vec<Turn>,
@@ -35,14 +36,16 @@ pub struct Conversation {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Turn {
     /// Its name.
+    #[serde(deserialize_with = "name")]
     pub id: String,
     /// The session it belongs to.
+    #[serde(default, deserialize_with = "session")]
     pub session: u64,
-    /// When the session was, as text.
-    #[serde(default)]
+    /// When the session was, as text; empty if that is not known.
+    #[serde(default, deserialize_with = "name")]
     pub time: String,
-    /// Who speaks.
-    #[serde(default)]
+    /// Who speaks; empty if that is not known.
+    #[serde(default, deserialize_with = "name")]
     pub speaker: String,
     /// What is said.
     pub text: String,
@@ -54,11 +57,65 @@ pub struct Question {
     /// The question.
     pub question: String,
     /// The names of the turns that hold the answer.
+    #[serde(default, deserialize_with = "names")]
     pub evidence: Vec<String>,
-    /// Its kind, from 1.
-    #[serde(default)]
+    /// Its kind, from 1; 0 if it is not known or no number.
+    #[serde(default, deserialize_with = "category")]
     pub category: u32,
 }
+
+/// A name as files have it: a text, a number or nothing.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a text or a number")]
+enum Name {
+    Text(String),
+    Number(u64),
+    Nothing(()),
+}
+
+impl Name {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+            Self::Nothing(()) => String::new(),
+        }
+    }
+}
+
+/// One name or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the name of a turn, or a list of them")]
+enum Names {
+    Many(Vec<Name>),
+    One(Name),
+}
+
+fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Name::deserialize(from)?.into_text())
+}
+
+fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = match Names::deserialize(from)? {
+        Names::Many(names) => names,
+        Names::One(name) => vec![name],
+    };
+    Ok(names.into_iter().map(Name::into_text).filter(|name| !name.is_empty()).collect())
+}
+
+/// A session: a number, or the digits of a name such as `session_12`.
+fn session<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let digits: String =
+        name(from)?.chars().filter(char::is_ascii_digit).take(SESSION_DIGITS_MAX).collect();
+    Ok(digits.parse().unwrap_or_default())
+}
+
+fn category<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    Ok(name(from)?.parse().unwrap_or_default())
+}
+
+/// Digits of a session that are read, so that every number of so many is one.
+const SESSION_DIGITS_MAX: usize = 18;
 
 /// Why conversations could not be read.
 #[derive(Debug, thiserror::Error)]

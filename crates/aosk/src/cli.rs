@@ -534,14 +534,12 @@ pub(crate) struct BenchContextArgs {
     /// Tokens that a request may take.
     #[arg(long, value_name = "N", default_value_t = 32_000, value_parser = clap::value_parser!(u64).range(256..))]
     pub(crate) window: u64,
-    /// The policies, separated by commas.
-    #[arg(
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        default_value = "priced,naive,readme,clairvoyant"
-    )]
+    /// The policies, separated by commas. Beside them stand naive, readme and clairvoyant.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "priced")]
     pub(crate) policy: Vec<String>,
+    /// Replay no policies beside those that are named.
+    #[arg(long)]
+    pub(crate) alone: bool,
     /// The caches, separated by commas. Cuts are planned for the first that wants breakpoints, or
     /// else for the first: anthropic5m, anthropic1h, openai56, openai, deepseek, gemini, vllm16.
     #[arg(

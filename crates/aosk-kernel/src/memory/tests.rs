@@ -1,5 +1,6 @@
 //! Tests of memory: what holds of the page table, of plans, and of the table of needs.
 
+mod lifetime;
 mod plans;
 mod space;
 mod table;

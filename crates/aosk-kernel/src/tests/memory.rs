@@ -429,6 +429,27 @@ fn a_cache_that_is_missed_is_told_with_the_reason() {
 }
 
 #[test]
+fn a_process_that_waits_has_its_prefix_kept_for_longer() {
+    let mut config = config();
+    let model = config.models.get_mut("n").expect("there is one");
+    model.cache = rules("anthropic5m").expect("there are some");
+    model.long_cache = rules("anthropic1h");
+    let mut s = Script::new(config);
+    let a = s.spawn(spec("a"));
+    let mut asks = |wait: Millis, messages: &[Pages<'_>]| {
+        s.after(wait.0);
+        ask(&mut s, a, "n", messages.len().saturating_sub(1), messages);
+        let long_lived = window(&s).long_lived;
+        answered(&mut s, a);
+        long_lived
+    };
+    let (soon, late) = (Millis(1), Millis::from_secs(301));
+    let turn: &[Pages<'_>] = &[&[(ANSWER, 100)], &[(USER, 100)]];
+    assert!(!asks(soon, &[&[(USER, 40_000)]]));
+    assert_eq!([asks(soon, turn), asks(late, turn), asks(soon, turn)], [false, true, true]);
+}
+
+#[test]
 fn behind_a_route_a_miss_is_of_the_device_that_was_asked() {
     let mut config = config();
     for model in config.models.values_mut() {

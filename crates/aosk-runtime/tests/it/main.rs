@@ -11,10 +11,12 @@
 
 mod control;
 mod crash;
+mod elsewhere;
 mod embedding;
 mod failure;
 mod llama;
 mod memory;
+mod misfits;
 mod order;
 mod programs;
 mod provider;

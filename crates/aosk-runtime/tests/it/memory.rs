@@ -21,9 +21,9 @@ const CONTEXT: u64 = 4_000;
 const OUTPUT: u64 = 300;
 
 /// Everything that was asked, in order.
-type Asked = Arc<Mutex<Vec<Vec<Message>>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<Vec<Message>>>>;
 
-fn tokens(request: &Request) -> u64 {
+pub(crate) fn tokens(request: &Request) -> u64 {
     let count = Tokenizer::ESTIMATE;
     let messages = request.messages.iter().map(|body| count.of_message(body.message()).0);
     messages.sum::<u64>() + count.of_tools(&request.tools).0
@@ -53,14 +53,14 @@ fn check(request: &Request) {
 }
 
 /// The result of call number `n`: long, with a name of its own in it.
-fn result(n: u32) -> String {
+pub(crate) fn result(n: u32) -> String {
     let (before, after) =
         ("words that say nothing\n".repeat(9), "and some more of them\n".repeat(24));
     format!("{before}file_{n}.rs holds secret_{n}x\n{after}")
 }
 
 /// A node whose one model has a small window. `answer` is given the number of the call, from 0.
-fn scene(
+pub(crate) fn scene(
     memory: &Memory,
     asked: &Asked,
     answer: impl Fn(usize, &Request) -> Say + Send + Sync + 'static,
@@ -90,7 +90,7 @@ fn scene(
 }
 
 /// An agent that may answer in so many tokens; with `chat`, it waits for more after an answer.
-fn reader(chat: bool) -> SpawnSpec {
+pub(crate) fn reader(chat: bool) -> SpawnSpec {
     let options = ThinkOptions { output_max: Tokens(OUTPUT), ..options() };
     let param = react::Param {
         options,
@@ -103,13 +103,13 @@ fn reader(chat: bool) -> SpawnSpec {
     process("reader", "react", &serde_json::to_string(&param).unwrap())
 }
 
-async fn run(node: &Running) -> (Pid, ExitStatus, String) {
+pub(crate) async fn run(node: &Running) -> (Pid, ExitStatus, String) {
     let pid = node.handle.spawn(reader(false)).await.unwrap();
     let (status, said) = node.end(pid).await;
     (pid, status, said)
 }
 
-fn kinds(memory: &Memory, kind: &str) -> Vec<serde_json::Value> {
+pub(crate) fn kinds(memory: &Memory, kind: &str) -> Vec<serde_json::Value> {
     let mut found = Vec::new();
     let each = |entry: StoredEntry| {
         if entry.kind == kind {

@@ -52,3 +52,21 @@ fn what_is_no_conversation_is_refused_with_its_line() {
     let text = format!("\n{}\n{{\"id\":1}}", TWO.replace('\n', ""));
     assert_eq!(read(&text).expect_err("refused").line, 3);
 }
+
+#[test]
+fn names_may_be_numbers_and_what_is_not_known_may_be_missing() {
+    let text = r#"{"id":7,"turns":[{"id":1,"session":"session_3","speaker":null,"text":"plums"},
+        {"id":"b","text":"stones"}],"questions":[{"question":"plums?","evidence":1,"category":"single"},
+        {"question":"stones?","evidence":["b",null]},{"question":"nothing?"}]}"#;
+    let read = read(&text.replace('\n', "")).expect("reads");
+    let [conversation] = &read[..] else { panic!("one conversation") };
+    let turns: Vec<_> = conversation.turns.iter().map(|turn| (&*turn.id, turn.session)).collect();
+    assert_eq!((&*conversation.id, &turns[..]), ("7", &[("1", 3), ("b", 0)][..]));
+    assert_eq!(conversation.asked(), [(0, vec![0]), (1, vec![1])]);
+    let categories: Vec<u32> = conversation.questions.iter().map(|one| one.category).collect();
+    assert_eq!(categories, [0, 0, 0]);
+    for wrong in [r#"{"id":"1","turns":[{"text":"x"}],"questions":[]}"#, r#"{"id":"1","turns":[]}"#]
+    {
+        assert_eq!(super::read(wrong).expect_err("refused").line, 1, "{wrong}");
+    }
+}

@@ -54,7 +54,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Done, Error> {
 }
 
 fn context(args: &BenchContextArgs) -> Result<Done, Error> {
-    let histories = histories(args)?;
+    let (histories, skipped) = histories(args)?;
+    let calls = histories.iter().map(History::calls).sum();
+    if calls == 0 {
+        let what = "replaying the conversations: no model answers in them";
+        return Err(Error::new(ErrorCode::TraceInvalid, what)
+            .hint("each message of the role assistant is a call that is replayed"));
+    }
     let caches = caches(&args.cache)?;
     let table = args.need_table.as_deref().map(read_table).transpose()?;
     let bench = Bench {
@@ -73,18 +79,32 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
         stub: if args.pages { STUDY_STUB_TOKENS } else { STUB_TOKENS },
     };
     let mut policies: Vec<(String, Account)> = Vec::new();
-    for name in &args.policy {
+    for name in compared(args) {
         let accounts: Result<Vec<Account>, Error> =
             histories.iter().map(|history| bench.account(name, history)).collect();
-        policies.push((name.clone(), report::joined(accounts?)));
+        policies.push((name.to_owned(), report::joined(accounts?)));
     }
     if args.json {
-        let calls = histories.iter().map(History::calls).sum();
-        print_json(&report::object(args.window, calls, &policies));
+        print_json(&report::object(args.window, calls, skipped, &policies));
     } else {
         line(&report::lines(&policies));
     }
     Ok(Done::Well)
+}
+
+/// What every policy is compared with: two that clients have, and one that knows the future.
+const RIVALS: [&str; 3] = ["naive", "readme", "clairvoyant"];
+
+/// The policies that are replayed, each once.
+fn compared(args: &BenchContextArgs) -> Vec<&str> {
+    let rivals = if args.alone { &[][..] } else { &RIVALS };
+    let mut names: Vec<&str> = Vec::new();
+    for name in args.policy.iter().map(String::as_str).chain(rivals.iter().copied()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn needs(args: &BenchNeedsArgs) -> Result<Done, Error> {
@@ -94,7 +114,8 @@ fn needs(args: &BenchNeedsArgs) -> Result<Done, Error> {
     Ok(Done::Well)
 }
 
-fn histories(args: &BenchContextArgs) -> Result<Vec<History>, Error> {
+/// What is replayed, and how many lines of the files were left out.
+fn histories(args: &BenchContextArgs) -> Result<(Vec<History>, usize), Error> {
     if args.pages {
         let room = |path: &PathBuf| {
             let history = History::read(path)?;
@@ -110,11 +131,12 @@ fn histories(args: &BenchContextArgs) -> Result<Vec<History>, Error> {
             );
             Err(Error::new(ErrorCode::Usage, text).hint("allow a larger one with --window"))
         };
-        return args.files.iter().map(room).collect();
+        let histories: Result<Vec<History>, Error> = args.files.iter().map(room).collect();
+        return Ok((histories?, 0));
     }
-    let (conversations, _) = input::read(&args.files)?;
+    let (conversations, skipped) = input::read(&args.files)?;
     let records: Vec<_> = conversations.into_iter().map(|one| one.record).collect();
-    Ok(talk::histories(&records, args.chain))
+    Ok((talk::histories(&records, args.chain), skipped))
 }
 
 /// The text of a file that was named.

@@ -46,6 +46,17 @@ fn a_bench_ends_with_one_json_object() {
     }
     let hit = |policy: &str| json["policies"][policy]["hit_rate"]["vllm16"].as_f64().unwrap();
     assert!(hit("priced") > 0.85 && hit("priced") > hit("naive") + 0.2, "{json}");
+    // Whichever policy is asked for, those it is compared with stand beside it, unless it is alone.
+    let names = |more: &[&str]| {
+        let ran = machine.aosk(&[&args[..], more].concat()).expect(0);
+        let last = ran.stdout.lines().last().expect("a line");
+        let json: Value = serde_json::from_str(last).expect("JSON");
+        let policies = json["policies"].as_object().expect("an object");
+        policies.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["--policy", "lru"]), ["clairvoyant", "lru", "naive", "readme"]);
+    assert_eq!(names(&["--policy", "naive,naive"]), ["clairvoyant", "naive", "readme"]);
+    assert_eq!(names(&["--policy", "lru,naive", "--alone"]), ["lru", "naive"]);
     // The same again gives the same, but for the clock.
     let again = machine.aosk(&args).expect(0).json();
     assert_eq!(again["policies"]["priced"]["hit_rate"], json["policies"]["priced"]["hit_rate"]);
@@ -83,6 +94,15 @@ fn wrong_input_is_refused() {
         let ran = machine.aosk(&[&["bench", "context"][..], &args[..]].concat()).expect(2);
         assert!(ran.stderr.contains(word), "{args:?}: {ran:#?}");
     }
+    let silent = machine.write(
+        "silent.jsonl",
+        conversation("a", &[serde_json::json!({ "role": "user", "content": "hello?" })]),
+    );
+    let nothing = machine.write("nothing.jsonl", "\n");
+    for (file, word) in [(&silent, "no model answers"), (&nothing, "no conversation in it")] {
+        let ran = machine.aosk(&["bench", "context", file, "--json"]).expect(2);
+        assert!(ran.error("trace.invalid").contains(word), "{ran:#?}");
+    }
     let bytes = machine.write("bytes.json", b"\xff\xfe");
     for args in [
         &["context", "--pages", "/nowhere"][..],
@@ -98,6 +118,68 @@ fn wrong_input_is_refused() {
     for args in [&["context", "--pages"][..], &["needs"], &["recall"]] {
         let ran = machine.aosk(&[&["bench"], args, &[bytes.as_str()]].concat()).expect(2);
         assert!(ran.error("trace.invalid").contains("; hint: "), "{args:?}: {ran:#?}");
+    }
+}
+
+/// A line of a file with one conversation.
+fn conversation(id: &str, messages: &[Value]) -> String {
+    serde_json::json!({ "id": id, "messages": messages }).to_string() + "\n"
+}
+
+/// A conversation in Chinese whose answers each make five calls, returned in another order.
+fn in_chinese(turns: u32) -> Vec<Value> {
+    use serde_json::json;
+    let call = |turn: u32, at: u32| {
+        let arguments = json!({ "path": format!("/srv/数据_{turn}_{at}.csv") }).to_string();
+        let function = json!({ "name": "read_file", "arguments": arguments });
+        json!({ "id": format!("{turn}-{at}"), "type": "function", "function": function })
+    };
+    let result = |turn: u32, at: u32| {
+        let text = format!("第{turn}页的航班号是CA{turn}00{at}，从北京到上海。").repeat(20);
+        json!({ "role": "tool", "tool_call_id": format!("{turn}-{at}"), "content": text })
+    };
+    let mut messages = vec![
+        json!({ "role": "developer", "content": "你是一个助手。" }),
+        json!({ "role": "user", "content": [{ "type": "text", "text": "请查一下航班。" }] }),
+    ];
+    for turn in 0..turns {
+        let calls: Vec<Value> = (0..5).map(|at| call(turn, at)).collect();
+        messages.push(json!({ "role": "assistant", "content": null, "tool_calls": calls }));
+        messages.extend((0..5).rev().map(|at| result(turn, at)));
+    }
+    messages.push(json!({ "role": "assistant", "content": "查完了。" }));
+    messages
+}
+
+#[test]
+fn conversations_of_any_kind_are_replayed() {
+    use serde_json::json;
+    let machine = Machine::new();
+    let huge = [
+        json!({ "role": "user", "content": "read it" }),
+        json!({ "role": "tool", "tool_call_id": "nobody", "content": "a result of no call" }),
+        json!({ "role": "assistant", "content": "", "function_call": { "name": "read", "arguments": "{}" } }),
+        json!({ "role": "function", "name": "read", "content": "row 4711 of the table\n".repeat(20_000) }),
+        json!({ "role": "assistant", "content": "it has row 4711" }),
+        json!({ "role": "assistant", "content": "and no other" }),
+    ];
+    let text = conversation("zh", &in_chinese(30))
+        + "\n"
+        + &conversation("wrong", &[json!({ "role": "critic", "content": "no" })])
+        + &conversation("huge", &huge)
+        + "{\"id\": 1\n";
+    let file = machine.write("runs.jsonl", text);
+    for chain in [&[][..], &["--chain"]] {
+        let args = ["bench", "context", &file, "--window", "4000", "--json"];
+        let ran = machine.aosk(&[&args[..], chain].concat()).expect(0);
+        let json = ran.json();
+        assert_eq!((&json["calls"], &json["lines_skipped"]), (&34.into(), &2.into()), "{chain:?}");
+        assert!(ran.stderr.contains("critic is not known"), "{ran:#?}");
+        let priced = &json["policies"]["priced"];
+        let figures = ["overruns", "unplanned_breaks"].map(|name| &priced[name]);
+        assert_eq!(figures, [&Value::from(0); 2], "{chain:?}: {priced}");
+        assert!(priced["evictions"].as_u64() > Some(20), "{chain:?}: {priced}");
+        assert!(priced["requests"].as_u64() >= Some(34), "{chain:?}: {priced}");
     }
 }
 
@@ -138,6 +220,7 @@ fn the_results_of_the_study_are_met() {
             "context",
             "--pages",
             &file,
+            "--alone",
             "--policy",
             &names,
             "--need-table",

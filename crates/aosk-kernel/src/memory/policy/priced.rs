@@ -55,7 +55,7 @@ impl Setting {
                 Self { high: 990, keep: 200, fault: 300_000, weight: 6_000, early: true }
             }
             Prefer::Utilisation => {
-                Self { high: 997, keep: 892, fault: 6_000, weight: 1_300, early: false }
+                Self { high: 999, keep: 915, fault: 6_000, weight: 1_600, early: false }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{CutCause, replacement, rules};
+use super::super::{CutCause, Need, Needs, Page, replacement, rules};
 use super::*;
 
 const POLICIES: [&str; 5] = ["priced", "fifo-batch", "lru", "sliding", "summarise"];
@@ -277,4 +277,42 @@ fn after_a_pause_what_is_dead_goes() {
     let (usual, rewritten) = first_cut(0).unwrap();
     assert!(rewritten > Tokens(0));
     assert_eq!(first_cut(usual), Some((usual, Tokens(0))));
+}
+
+/// A table of needs that counts how often it is asked.
+#[derive(Debug)]
+struct Counted<'a> {
+    table: &'a NeedTable,
+    asked: std::cell::Cell<usize>,
+}
+
+impl Needs for Counted<'_> {
+    fn need(&self, page: &Page, step: u32, turns: u32) -> Need {
+        self.asked.set(self.asked.get() + 1);
+        self.table.need(page, step, turns)
+    }
+}
+
+/// Another system of this kind looked at every page again for each page that left.
+#[test]
+fn a_batch_leaves_after_one_scan_and_not_one_for_each_page() {
+    for prefer in [Prefer::Cost, Prefer::Quality, Prefer::Utilisation] {
+        let pages = 2_000_u32;
+        let space = space(&vec![100; 2_000]);
+        let needs = Counted { table: NeedTable::seeded(), asked: std::cell::Cell::new(0) };
+        let situation = Situation {
+            space: &space,
+            window: Tokens(100 * u64::from(pages) / 2),
+            rules: rules("anthropic5m").unwrap(),
+            needs: &needs,
+            prefer,
+            now: Timestamp(0),
+        };
+        let plan = replacement("priced").unwrap().plan(&situation, &mut Memo::default());
+        assert!(plan.evict.len() > 1_000, "{prefer:?}: {}", plan.evict.len());
+        // Once to weigh it, and once more to say why it left.
+        let most = 2 * usize::try_from(pages).unwrap() + 2;
+        let asked = needs.asked.get();
+        assert!((2_000..=most).contains(&asked), "{prefer:?}: {asked} times for {pages} pages");
+    }
 }

@@ -15,11 +15,16 @@ pub(crate) fn joined(accounts: Vec<Account>) -> Account {
     all
 }
 
-/// The last line of stdout.
-pub(crate) fn object(window: u64, calls: usize, policies: &[(String, Account)]) -> Value {
+/// The last line of stdout, after so many lines of the files were left out.
+pub(crate) fn object(
+    window: u64,
+    calls: usize,
+    skipped: usize,
+    policies: &[(String, Account)],
+) -> Value {
     let policies: Map<String, Value> =
         policies.iter().map(|(name, account)| (name.clone(), policy(account))).collect();
-    json!({ "window": window, "calls": calls, "policies": policies })
+    json!({ "window": window, "calls": calls, "lines_skipped": skipped, "policies": policies })
 }
 
 fn policy(account: &Account) -> Value {
@@ -77,6 +82,9 @@ pub(crate) fn lines(policies: &[(String, Account)]) -> String {
     add("faults".to_owned(), &|account| count(account.faults));
     add("cuts".to_owned(), &|account| count(account.cuts));
     add("evicted".to_owned(), &|account| count(account.evicted));
+    if policies.iter().any(|(_, account)| account.overruns > 0) {
+        add("too large".to_owned(), &|account| count(account.overruns));
+    }
     add("plan p99".to_owned(), &|account| format!("{:.0} µs", account.thought(99)));
     table(&head, &names, rows)
 }

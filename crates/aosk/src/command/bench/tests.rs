@@ -48,6 +48,17 @@ fn blocks_are_matched_as_far_as_they_are_the_same() {
     assert_eq!(cached("openai", &requests, &[]), [0, 1408, 0]);
 }
 
+/// Another system of this kind took the words that two requests share for what was cached, in whatever
+/// order they came.
+#[test]
+fn the_same_entries_in_another_order_are_no_hit() {
+    let first = entries(0, &[1000, 2000, 3000]);
+    let [a, b, c] = first[..] else { panic!("three entries") };
+    let requests = [first, vec![b, c, a], vec![a, c, b]];
+    assert_eq!(cached("vllm16", &requests, &[]), [0, 0, 992]);
+    assert_eq!(cached("anthropic5m", &requests, &[0]), [0, 0, 0]);
+}
+
 #[test]
 fn of_the_same_request_again_the_last_token_is_computed() {
     let same = entries(0, &[1600]);
