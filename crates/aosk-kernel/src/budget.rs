@@ -200,6 +200,21 @@ impl Budgets {
         above
     }
 
+    /// The groups below `top` that the node is or lies in, from the nearest up, and `top`. Who waits at
+    /// the node of a device stands under the root; who waits in a group's own subtree stands right
+    /// under `top`.
+    pub(crate) fn groups_between(&self, node: BudgetId, top: BudgetId) -> Vec<BudgetId> {
+        let mut above = self.groups_above(node);
+        if self.nodes.get(top).is_some_and(|top| top.device.is_some()) {
+            return above;
+        }
+        match above.iter().position(|id| *id == top) {
+            Some(at) => above.truncate(at.saturating_add(1)),
+            None => above = vec![top],
+        }
+        above
+    }
+
     /// Puts a group where it stands in every queue in which it was ever served.
     pub(crate) fn rank(&self, id: BudgetId, devices: &Devices, index: &mut Index) {
         let Some(Budget { parent: Some(parent), group: Some(_), standing, .. }) =
@@ -207,9 +222,12 @@ impl Budgets {
         else {
             return;
         };
+        // Where those wait among whom it stands.
+        let mut nodes = self.groups_above(*parent);
+        nodes.extend(self.devices.values());
         for (pool, standing) in standing {
             for queue in devices.queues_of(pool) {
-                index.set_rank(*queue, id, *parent, Rank(standing.served, id.0));
+                index.set_rank(*queue, (id, *parent), Rank(standing.served, id.0), &nodes);
             }
         }
     }

@@ -25,4 +25,5 @@ mod summary;
 mod tasks;
 mod think;
 mod tools;
+mod waiters;
 mod watch;
