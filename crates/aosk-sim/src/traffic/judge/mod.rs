@@ -230,10 +230,16 @@ impl<'a> Judge<'a> {
                 _ => self.leave(*pid),
             }
         }
-        let starts = |release: &&Release| matches!(release, Release::Think { .. });
-        let starts = fx.releases.iter().filter(starts).count();
+        let starts = fx.releases.iter().filter_map(|release| match release {
+            Release::Think { call, .. } => Some(call.pid),
+            Release::Tool(_)
+            | Release::Yield { .. }
+            | Release::Cancel { .. }
+            | Release::Reply { .. } => None,
+        });
+        let starts: Vec<_> = starts.collect();
         for pid in changed {
-            self.check_let_go(kernel, *pid, (changed, starts))?;
+            self.check_let_go(kernel, *pid, (changed, &starts))?;
         }
         for release in &fx.releases {
             match release {

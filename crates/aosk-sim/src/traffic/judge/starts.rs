@@ -133,13 +133,13 @@ impl Judge<'_> {
     /// Of those who wait for room in one node, nobody is let go before one whom the policy has first.
     /// Who was looked at in between is not held against it: there may have been no room for that one.
     ///
-    /// Where groups stand changes with every start, so those of two groups are compared only where not
-    /// more than one call `starts`.
+    /// Where groups stand changes with every start, so those of two groups are compared only where no
+    /// other call starts.
     pub(super) fn check_let_go(
         &mut self,
         kernel: &Kernel,
         pid: Pid,
-        (changed, starts): (&[Pid], usize),
+        (changed, starts): (&[Pid], &[Pid]),
     ) -> Result<(), Rule> {
         let state = kernel.process(pid).map(|process| &process.state);
         let goes = matches!(state, Some(State::Ready { .. } | State::Running { .. }));
@@ -149,11 +149,11 @@ impl Judge<'_> {
         let (Some(proc), Some(place @ Place::Quota(_, false))) = (proc, place) else {
             return Ok(());
         };
-        let mut among_others = false;
+        let (mut among_others, alone) = (false, starts.iter().all(|one| *one == pid));
         for other in self.quota.iter().filter(|other| !changed.contains(other)) {
             let Some(second) = self.procs.get(other) else { continue };
             let waits_too = second.call.as_ref().is_some_and(|call| call.place == place);
-            if !waits_too || (starts > 1 && proc.group != second.group) {
+            if !waits_too || (!alone && proc.group != second.group) {
                 continue;
             }
             among_others = true;
@@ -219,6 +219,9 @@ impl Judge<'_> {
         let Some(call) = call.filter(|call| call.flight.is_some()) else {
             return Err(Rule("only what runs is cut off", what()));
         };
+        let sliced = cause == PreemptCause::Slice;
+        let keeps = self.devices.get(&device).is_some_and(|device| device.continues);
+        ensure(!sliced || keeps, "a call is sliced only where it can be gone on from", what)?;
         let rule = "a call is cut off a bounded number of times";
         ensure(call.cut < limits::PREEMPTIONS_MAX, rule, what)?;
         let Some(flight) = &mut call.flight else { return Ok(()) };
