@@ -128,7 +128,11 @@ codes! {
     ApiMethod = "api.method_not_allowed",
     /// The body of a request is too large.
     ApiTooLarge = "api.too_large",
-    /// An address sends more requests than the server takes.
+    /// The body of a request is of a type that the server does not read.
+    ApiMediaType = "api.media_type",
+    /// A request does not arrive whole in time.
+    ApiTimeout = "api.request_timeout",
+    /// An address sends more requests, or a token has more connections, than the server takes.
     ApiRateLimited = "api.rate_limited",
     /// A command needs a kernel that runs, and none does.
     ApiNoDaemon = "api.no_daemon",

@@ -65,8 +65,13 @@ pub const PROGRAM_STATE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a process's name and of its label.
 pub const NAME_BYTES_MAX: usize = 256;
 
-/// Tenants and groups of one data directory. Each is a row that stays.
+/// Tenants and groups of one data directory. Each is a row; beyond it those make room that nobody is in
+/// and nobody configured.
 pub const GROUPS_MAX: usize = 10_000;
+
+/// Groups of one tenant that nobody configured. Beyond it those make room that nobody is in, so that
+/// one tenant does not take what all share.
+pub const GROUPS_PER_TENANT_MAX: usize = 100;
 
 /// How many levels of groups there are: a tenant, and groups of it.
 pub const GROUP_DEPTH_MAX: usize = 2;

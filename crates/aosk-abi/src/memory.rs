@@ -133,6 +133,8 @@ pub struct Window {
     pub unchanged: usize,
     /// What is shown is to be put in so many tokens, and nothing else is asked.
     pub summarise: Option<Tokens>,
+    /// What is shown is what somebody outside sent: there are no frames.
+    pub relayed: bool,
 }
 
 /// A frame of the window: a page of the process, or what stands in its place.

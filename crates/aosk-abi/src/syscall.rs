@@ -76,6 +76,15 @@ pub enum Syscall {
         /// Pages that the newest answer used.
         uses: Vec<PageId>,
     },
+    /// Ask the model what somebody outside asks it, in their own words: what is shown is what they sent,
+    /// and nothing of the log. The call is admitted, counted and written down like any other. It is not
+    /// begun anew when they were told a part of an answer, nor after a crash: nobody would hear it.
+    Relay {
+        /// What to ask of the model.
+        options: ThinkOptions,
+        /// What they sent takes so many tokens by estimate.
+        input: Tokens,
+    },
     /// Have pages brought back. They come with the wake, and enter the log as the program appends
     /// them.
     Recall {
@@ -157,6 +166,7 @@ impl Syscall {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Think { .. } => "think",
+            Self::Relay { .. } => "relay",
             Self::Recall { .. } => "recall",
             Self::Pin { .. } => "pin",
             Self::Forget { .. } => "forget",

@@ -1,8 +1,8 @@
 //! What happens to work that was in flight when the kernel died.
 //!
 //! A model call is asked again, unless its process was asked to end: an answer that nobody committed
-//! never was. A tool call that is
-//! idempotent is made again under the same call id. Of any other tool call nobody knows whether it
+//! never was. One that somebody outside asked has failed, since nobody would hear the answer. A tool
+//! call that is idempotent is made again under the same call id. Of any other tool call nobody knows whether it
 //! happened, so its process is told that and decides. A process that waits for a model this
 //! configuration does not have keeps waiting: a later boot may have it.
 
@@ -71,6 +71,16 @@ impl Kernel {
         match process.state.inner().clone() {
             State::Program { wake } if !stopped => {
                 cx.fx.resumes.push(Resume { pid, turn: process.turn, wake });
+            }
+            State::Ready { call }
+            | State::Waiting { on: Wait::Backoff { call, .. } | Wait::Quota { call, .. } }
+                if call.relayed && !broken!(self, RelayBegunAnew) =>
+            {
+                self.relay_lost(cx, pid, &call);
+            }
+            State::Running { call, held, .. } if call.relayed && !broken!(self, RelayBegunAnew) => {
+                self.give_back(pid, &call, &held);
+                self.relay_lost(cx, pid, &call);
             }
             State::Running { mut call, held, .. } => {
                 if broken!(self, ModelCallForgotten) {

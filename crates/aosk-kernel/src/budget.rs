@@ -6,6 +6,7 @@
 //!
 //! Beside the tree, every device whose rates are bounded has a node without parent or members.
 
+mod group;
 mod rolling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,61 +159,6 @@ impl Budgets {
         self.devices.insert(name.to_owned(), id);
         let node = Budget { device: Some(name.to_owned()), ..Budget::new(None, limits, now) };
         self.nodes.insert(id, node);
-    }
-
-    /// The node of the group of this name.
-    pub(crate) fn group(&self, name: &str) -> Option<BudgetId> {
-        self.groups.get(name).copied()
-    }
-
-    /// How many groups there are.
-    pub(crate) fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
-    /// Adds a group under `parent`.
-    pub(crate) fn add_group(
-        &mut self,
-        id: BudgetId,
-        parent: BudgetId,
-        group: Group,
-        limits: Limits,
-        now: Timestamp,
-    ) {
-        self.groups.insert(group.name.clone(), id);
-        self.nodes
-            .insert(id, Budget { group: Some(group), ..Budget::new(Some(parent), limits, now) });
-        self.join(parent);
-    }
-
-    /// The groups that the node is or lies in, from the nearest up, and the root.
-    pub(crate) fn groups_above(&self, node: BudgetId) -> Vec<BudgetId> {
-        let mut above = Vec::with_capacity(3);
-        let mut next = Some(node);
-        while let Some(id) = next
-            && let Some(budget) = self.nodes.get(id)
-        {
-            if budget.group.is_some() || id == ROOT {
-                above.push(id);
-            }
-            next = budget.parent;
-        }
-        above
-    }
-
-    /// The groups below `top` that the node is or lies in, from the nearest up, and `top`. Who waits at
-    /// the node of a device stands under the root; who waits in a group's own subtree stands right
-    /// under `top`.
-    pub(crate) fn groups_between(&self, node: BudgetId, top: BudgetId) -> Vec<BudgetId> {
-        let mut above = self.groups_above(node);
-        if self.nodes.get(top).is_some_and(|top| top.device.is_some()) {
-            return above;
-        }
-        match above.iter().position(|id| *id == top) {
-            Some(at) => above.truncate(at.saturating_add(1)),
-            None => above = vec![top],
-        }
-        above
     }
 
     /// Puts a group where it stands in every queue in which it was ever served.
@@ -404,22 +350,26 @@ impl Budgets {
         self.release(node);
     }
 
-    /// Charges `amount` of something other than a model call now, if it fits.
-    pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Lack> {
+    /// Whether something other than a model call fits now.
+    pub(crate) fn has_room(&self, node: BudgetId, amount: &Spend) -> Result<(), Lack> {
         match self.fits_in_total(node, amount) {
-            Ok(()) => {
-                for id in self.chain(node) {
-                    if let Some(budget) = self.nodes.get_mut(id) {
-                        budget.used = budget.used.plus(amount);
-                    }
-                }
-                self.release(node);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(
                 Shortage::Never { lack } | Shortage::Ask { lack } | Shortage::Wait { lack, .. },
             ) => Err(lack),
         }
+    }
+
+    /// Charges `amount` of something other than a model call now, if it fits.
+    pub(crate) fn charge(&mut self, node: BudgetId, amount: &Spend) -> Result<(), Lack> {
+        self.has_room(node, amount)?;
+        for id in self.chain(node) {
+            if let Some(budget) = self.nodes.get_mut(id) {
+                budget.used = budget.used.plus(amount);
+            }
+        }
+        self.release(node);
+        Ok(())
     }
 
     /// Notes that there may be room at the node and above it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aosk_abi::{
     BudgetId, Error, ErrorCode, Fact, Failure, Form, Lack, Millis, Notice, Pid, Release, Resource,
-    RowKey, Scope, Spend, ThinkOptions, Timestamp, Tokens, limits,
+    RowKey, Scope, Spend, ThinkOptions, Timestamp, Tokens, Window, limits,
 };
 
 use crate::budget::{Shortage, is_worse};
@@ -254,6 +254,7 @@ impl Kernel {
                 let tokens = call.options.output_max;
                 process.memory.to_summarise(summary.pages, tokens, &process.pages)
             }
+            None if call.relayed => Window { relayed: true, ..Window::default() },
             None => process.memory.shown(&call, &process.pages),
         };
         if broken!(self, StubForgotten) {
@@ -277,7 +278,7 @@ impl Kernel {
         });
         let rules = self.config.cache(call.device(), call.long_lived);
         let limit = limit(&self.config, &call.options);
-        if call.summary.is_none() {
+        if call.summary.is_none() && !call.relayed {
             process.memory.sent(&call, rules, limit, cx.now);
         }
         process.state = State::Running {
@@ -309,8 +310,10 @@ impl Kernel {
         held: Spend,
     ) -> (Option<Notice>, Arc<ThinkOptions>, Spend) {
         let untold = (None, call.options.clone(), held);
-        // Who makes a summary is told nothing of what the process is to do.
-        let Some(process) = self.processes.get(pid).filter(|_| call.summary.is_none()) else {
+        // Who makes a summary is told nothing of what the process is to do, and nothing is put into the
+        // words of somebody outside.
+        let is_told = call.summary.is_none() && !call.relayed;
+        let Some(process) = self.processes.get(pid).filter(|_| is_told) else {
             return untold;
         };
         let budget = process.spec.budget;

@@ -197,6 +197,13 @@ impl Index {
         }
     }
 
+    /// Forgets where a group stood that is gone.
+    pub(crate) fn forget_rank(&mut self, group: BudgetId, queues: impl Iterator<Item = QueueId>) {
+        for queue in queues {
+            self.ranks.remove(&(queue, group));
+        }
+    }
+
     fn way(&self, queue: Option<QueueId>, under: &[BudgetId]) -> Way {
         let rank = |node| queue.and_then(|queue| self.ranks.get(&(queue, node)).copied());
         under.iter().map(|node| (*node, rank(*node).unwrap_or_default())).collect()

@@ -8,7 +8,7 @@
 //! 4. Slots: no device has more calls in flight than slots; none has a free slot, a circuit that
 //!    admits a call and somebody ready.
 //! 5. Queues and deadlines are what the tables say.
-//! 6. Bounds: mailboxes, depth.
+//! 6. Bounds: mailboxes, depth, groups, each of which is found by its name.
 //! 7. Memory: a page table takes what it shows takes, shows pages in their order and only those that
 //!    are there, and has as much of the log as there is; all of it while the process waits for a model.
 //!    Tasks stand within one another, and only of those that have ended did pages leave with them.
@@ -26,7 +26,7 @@ use crate::budget::ROOT;
 use crate::device::{Circuit, DeviceId, QueueId};
 use crate::kernel::Kernel;
 use crate::memory::Residency;
-use crate::process::{CancelKind, Process, State, ToolPhase, ToolWait, Wait};
+use crate::process::{CancelKind, ModelCall, Process, State, ToolPhase, ToolWait, Wait};
 
 /// Something that must never be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl Kernel {
     /// The first violation found.
     pub fn check(&self) -> Result<(), Violation> {
         self.check_budgets()?;
+        self.check_groups()?;
         for (pid, process) in self.processes.iter() {
             self.check_family(pid, process)?;
             self.check_waiting(pid, process)?;
@@ -66,6 +67,21 @@ impl Kernel {
         ensure(self.index == self.index_from_nothing(), || {
             "queues or deadlines are not what the process table says".to_owned()
         })
+    }
+
+    fn check_groups(&self) -> Check {
+        let count = self.budgets.group_count();
+        ensure(count <= limits::GROUPS_MAX, || format!("there are {count} groups"))?;
+        let mut named = 0_usize;
+        for (id, budget) in self.budgets.iter() {
+            if let Some(group) = &budget.group {
+                named = named.saturating_add(1);
+                ensure(self.budgets.group(&group.name) == Some(id), || {
+                    format!("{id}: is the group {} and is not found by it", group.name)
+                })?;
+            }
+        }
+        ensure(named == count, || format!("{count} names of groups lead to {named}"))
     }
 
     fn check_budgets(&self) -> Check {
@@ -311,7 +327,8 @@ fn check_memory(pid: Pid, process: &Process) -> Check {
     })?;
     // A call of a kernel that had no page tables is made with the whole log.
     let none = memory.taken() == MessageIndex(0);
-    ensure(process.state.call().is_none() || memory.taken() == log || none, || {
+    let relayed = |call: &ModelCall| call.relayed;
+    ensure(process.state.call().is_none_or(relayed) || memory.taken() == log || none, || {
         format!("{pid}: it asks a model, and its table has {} messages of {log}", memory.taken())
     })
 }

@@ -111,6 +111,9 @@ pub enum Mutant {
     YieldChargedTwice,
     /// A route leads to its first device, whatever that is like.
     RouteSticks,
+    /// A call that somebody outside asked is begun anew although they were told a part of its answer, or
+    /// the kernel died meanwhile.
+    RelayBegunAnew,
     /// A device that refuses is asked on.
     PatienceIgnored,
     /// A call is cut off as often as somebody more urgent comes.
@@ -181,6 +184,7 @@ impl Mutant {
         Self::BegunDropped,
         Self::YieldChargedTwice,
         Self::RouteSticks,
+        Self::RelayBegunAnew,
         Self::PatienceIgnored,
         Self::PreemptionsUnbounded,
         Self::MarginIgnored,

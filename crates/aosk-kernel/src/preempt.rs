@@ -16,7 +16,8 @@
 //! cut off for an urgent process only while less has passed than is left, and for a slice only if the
 //! operator said that calls of this device are. A device that lost what a call of it wrote, as one does
 //! whose answers begin with thoughts, counts from then on as one that cannot. And a call is cut off a
-//! bounded number of times.
+//! bounded number of times, and one that somebody outside asks never: they may have heard a part of the
+//! answer.
 
 use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, limits};
 
@@ -100,7 +101,9 @@ impl Kernel {
         };
         let ran = now.since(call.started);
         let remaining = device.pace.remaining(ran, expected_output(call, &process.stats));
-        (call.preempted < limits::PREEMPTIONS_MAX || broken!(self, PreemptionsUnbounded))
+        let is_heard = call.relayed && !broken!(self, RelayBegunAnew);
+        !is_heard
+            && (call.preempted < limits::PREEMPTIONS_MAX || broken!(self, PreemptionsUnbounded))
             && remaining >= limits::PREEMPT_REMAINING_MIN
             && match cause {
                 PreemptCause::Urgent => device.keeps_begun() || ran <= remaining,

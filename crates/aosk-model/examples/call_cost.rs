@@ -122,6 +122,7 @@ fn request() -> Request {
         begun: None,
         tools: Arc::new([tool]),
         cache: aosk_model::CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: aosk_model::OnRates::default(),
     }

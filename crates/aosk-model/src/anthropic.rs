@@ -7,10 +7,12 @@ mod request;
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
+use crate::client::Format;
 use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::Endpoint;
 use crate::exchange;
+use crate::passage::{self, Additions, Passage};
 
 use reply::Assembly;
 
@@ -76,6 +78,22 @@ impl Driver for Anthropic {
         let body = request::render(&request, &self.model, self.dialect, on_delta.is_some());
         let continuing = self.dialect.continuing;
         exchange::complete::<Assembly>(&self.endpoint, &request, body, continuing, on_delta).await
+    }
+
+    fn passes(&self, format: Format) -> bool {
+        format == Format::Messages
+    }
+
+    async fn pass_on(
+        &self,
+        request: Request,
+        passage: &Passage,
+        on_delta: OnDelta<'_>,
+    ) -> Result<ModelReply, Failure> {
+        let cache_mark = self.dialect.cache_marks;
+        let additions = Additions { cache_mark, ..Additions::default() };
+        let (endpoint, model) = (&self.endpoint, &self.model);
+        passage::pass_on::<Assembly>(endpoint, model, additions, &request, passage, on_delta).await
     }
 }
 

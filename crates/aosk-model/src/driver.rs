@@ -4,11 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, CallId, Content, Failure, Message, ModelReply, RateReport, ThinkOptions, ToolSpec,
+    Body, CallId, Content, ErrorCode, Failure, FailureClass, Message, ModelReply, RateReport,
+    ThinkOptions, ToolSpec,
 };
 use async_trait::async_trait;
 
 use crate::cache_hints::CacheHints;
+use crate::client::Format;
+use crate::failure::failed;
+use crate::passage::Passage;
+use crate::wishes::Wishes;
 
 /// One attempt of a model call.
 #[derive(Debug, Clone)]
@@ -30,6 +35,8 @@ pub struct Request {
     pub begun: Option<Body>,
     /// The tools offered, in the order in which the model sees them.
     pub tools: Arc<[ToolSpec]>,
+    /// What is asked beside the conversation and the tools.
+    pub wishes: Arc<Wishes>,
     /// What to tell the provider's prefix cache.
     pub cache: CacheHints,
     /// How many answers the process has had before, shown or not.
@@ -125,4 +132,28 @@ pub trait Driver: Send + Sync {
         request: Request,
         on_delta: OnDelta<'_>,
     ) -> Result<ModelReply, Failure>;
+
+    /// Whether what clients ask in this format can be passed on as they wrote it.
+    fn passes(&self, format: Format) -> bool {
+        let _ = format;
+        false
+    }
+
+    /// Passes on what a client asks, in a format that it [passes](Self::passes). What comes back is told
+    /// the passage, and the answer is what of it could be understood. Of the request only the call, the
+    /// key of the cache and who wants to hear of rates matter.
+    ///
+    /// # Errors
+    /// As of [`complete`](Self::complete). The failure tells of output if, and only if, the passage was
+    /// told a part of an answer.
+    async fn pass_on(
+        &self,
+        request: Request,
+        passage: &Passage,
+        on_delta: OnDelta<'_>,
+    ) -> Result<ModelReply, Failure> {
+        let _ = (passage, on_delta);
+        let message = format!("passing {} on: its format is another", request.call);
+        Err(failed(FailureClass::Final, ErrorCode::ModelBadRequest, message))
+    }
 }

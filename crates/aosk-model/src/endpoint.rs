@@ -182,11 +182,27 @@ impl Endpoint {
         is_stream: bool,
         on_rates: &OnRates,
     ) -> Result<Answer<'_>, Failure> {
+        let sent = self.post_with(body, is_stream, &HeaderMap::new(), on_rates).await?;
+        sent.map_err(|refusal| refusal.failure)
+    }
+
+    /// The same with further headers, which go before the endpoint's own but for its key. A refusal comes
+    /// as it was said.
+    pub(crate) async fn post_with(
+        &self,
+        body: Vec<u8>,
+        is_stream: bool,
+        headers: &HeaderMap,
+        on_rates: &OnRates,
+    ) -> Result<Result<Answer<'_>, Refusal>, Failure> {
         let body = Bytes::from(body);
         let accept = if is_stream { "text/event-stream" } else { "application/json" };
         let request = || {
             let mut request = reqwest::Request::new(Method::POST, self.url.clone());
             *request.headers_mut() = self.headers.clone();
+            for (name, value) in headers {
+                request.headers_mut().insert(name, value.clone());
+            }
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
             *request.body_mut() = Some(body.clone().into());
             request
@@ -209,9 +225,9 @@ impl Endpoint {
             is_over: false,
         };
         if answer.response.status() == StatusCode::OK {
-            Ok(answer)
+            Ok(Ok(answer))
         } else {
-            Err(answer.refusal().await)
+            Ok(Err(answer.refusal().await))
         }
     }
 
@@ -259,6 +275,15 @@ impl Endpoint {
         self.malformed(FailureClass::Final, format_args!("it is longer than {bytes_max} bytes"))
     }
 
+    /// The body of a refusal without the key, which some servers repeat.
+    fn struck_out(&self, body: Vec<u8>) -> Bytes {
+        let secret = self.key.as_ref().map(|key| key.expose_secret());
+        match (secret.filter(|key| key.len() >= KEY_BYTES_MIN), str::from_utf8(&body)) {
+            (Some(key), Ok(text)) if text.contains(key) => text.replace(key, "[redacted]").into(),
+            _ => body.into(),
+        }
+    }
+
     /// Strikes out the key, which some servers repeat when they refuse it.
     fn censored(&self, mut failure: Failure) -> Failure {
         if let Some(key) = &self.key
@@ -269,6 +294,15 @@ impl Endpoint {
         }
         failure
     }
+}
+
+/// An answer with another status than 200.
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// What was said, without the key.
+    pub(crate) body: Bytes,
+    /// What it means.
+    pub(crate) failure: Failure,
 }
 
 /// An answer whose head has come.
@@ -359,7 +393,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The failure that an answer with another status than 200 stands for.
-    async fn refusal(mut self) -> Failure {
+    async fn refusal(mut self) -> Refusal {
         let mut body = Vec::new();
         let idle = self.endpoint.bounds.idle;
         // A body that breaks off still tells what it told.
@@ -370,6 +404,7 @@ impl<'a> Answer<'a> {
         }
         body.truncate(ERROR_BYTES_MAX);
         let status = self.response.status().as_u16();
-        self.endpoint.refused(status, self.response.headers(), &body)
+        let failure = self.endpoint.refused(status, self.response.headers(), &body);
+        Refusal { status, body: self.endpoint.struck_out(body), failure }
     }
 }

@@ -184,6 +184,19 @@ pub(crate) fn conclude<A: Assembly>(
     }
 }
 
+/// What comes of an answer that is passed on to a client: it may be empty, for that is theirs to judge.
+pub(crate) fn conclude_passed<A: Assembly>(
+    assembly: A,
+    came: (Result<(), Failure>, &[u8]),
+    sent: usize,
+    endpoint: &Endpoint,
+    request: &Request,
+) -> Result<ModelReply, Failure> {
+    // An answer that goes on from nothing joins it without a seam.
+    let seam = Seam::new("", Continuing::NEVER);
+    conclude(assembly, came, sent, endpoint, request, Some(seam))
+}
+
 async fn read_stream<A: Assembly>(
     mut answer: Answer<'_>,
     assembly: &mut A,

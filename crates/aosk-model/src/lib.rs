@@ -10,6 +10,9 @@
 //! | [`gemini`] | Gemini's own wire format |
 //! | `order`, `arguments` | what of an answer goes back to its provider, and in which order |
 //! | [`embedder`], [`embeddings`] | from texts to vectors: the trait, and the wire format |
+//! | [`client`] | the same formats as clients speak them: what is asked, and the answer written |
+//! | [`passage`] | what clients ask, passed on as they wrote it |
+//! | `wishes` | what is asked beside the conversation and the tools |
 //! | [`scripted`], [`script`] | a model that plays a script, for work without a provider |
 //! | [`replay`], [`record`] | a model that plays a recorded conversation |
 //! | [`provider`] | what is known of each provider |
@@ -34,6 +37,7 @@ mod arguments;
 mod cache_hints;
 mod caching;
 pub mod catalogue;
+pub mod client;
 pub mod continuing;
 mod counted;
 pub mod driver;
@@ -47,6 +51,7 @@ pub mod gemini;
 pub mod openai;
 mod order;
 mod own_server;
+pub mod passage;
 mod picture;
 pub mod price;
 pub mod provider;
@@ -66,15 +71,18 @@ mod testing;
 mod text;
 pub mod tokenizer;
 pub mod tokens;
+mod wishes;
 
 pub use cache_hints::CacheHints;
 pub use catalogue::Catalogue;
 pub use driver::{Delta, Driver, OnDelta, OnRates, Request};
 pub use embedder::Embedder;
 pub use embeddings::Embeddings;
+pub use passage::{OnPassed, Passage, Passed};
 pub use record::{Record, parse_line};
 pub use replay::Replay;
 pub use resolve::{How, Resolved, resolve, resolve_in};
 pub use script::Script;
 pub use scripted::Scripted;
 pub use tokenizer::Tokenizer;
+pub use wishes::{AnswerForm, Schema, Thinking, ToolChoice, Wishes};

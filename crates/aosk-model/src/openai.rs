@@ -12,13 +12,16 @@ mod request;
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
+use crate::client::Format;
 use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::Endpoint;
 use crate::exchange;
+use crate::passage::{self, Additions, Passage};
+use crate::responses;
 
 use prefix::Prefixes;
-use reply::Assembly;
+pub(crate) use reply::Assembly;
 
 /// The path under the base URL.
 pub const PATH: &str = "/chat/completions";
@@ -81,6 +84,8 @@ pub struct OpenAi {
     endpoint: Endpoint,
     /// Where answers are gone on with, if that is elsewhere.
     continued_at: Option<Endpoint>,
+    /// Where the same model is asked in the format of Responses, if it is.
+    responses_at: Option<Endpoint>,
     model: String,
     dialect: Dialect,
     prefixes: Prefixes,
@@ -91,7 +96,15 @@ impl OpenAi {
     #[must_use]
     pub fn new(endpoint: Endpoint, model: impl Into<String>, dialect: Dialect) -> Self {
         let prefixes = Prefixes::default();
-        Self { endpoint, continued_at: None, model: model.into(), dialect, prefixes }
+        let (continued_at, responses_at) = (None, None);
+        Self { endpoint, continued_at, responses_at, model: model.into(), dialect, prefixes }
+    }
+
+    /// The same driver, which passes on what clients ask in the format of Responses to another endpoint.
+    #[must_use]
+    pub fn responses_at(mut self, endpoint: Endpoint) -> Self {
+        self.responses_at = Some(endpoint);
+        self
     }
 
     /// The same driver with another endpoint for answers that were begun.
@@ -115,6 +128,34 @@ impl Driver for OpenAi {
         let endpoint = elsewhere.unwrap_or(&self.endpoint);
         let continuing = self.dialect.continuing;
         exchange::complete::<Assembly>(endpoint, &request, body, continuing, on_delta).await
+    }
+
+    fn passes(&self, format: Format) -> bool {
+        format == Format::Chat || (format == Format::Responses && self.responses_at.is_some())
+    }
+
+    async fn pass_on(
+        &self,
+        request: Request,
+        passage: &Passage,
+        on_delta: OnDelta<'_>,
+    ) -> Result<ModelReply, Failure> {
+        let Dialect { stream_usage, cache_key, .. } = self.dialect;
+        let additions = Additions { stream_usage, cache_key, cache_mark: false };
+        let (model, request) = (&self.model, &request);
+        match &self.responses_at {
+            Some(there) if passage.format == Format::Responses => {
+                passage::pass_on::<responses::Assembly>(
+                    there, model, additions, request, passage, on_delta,
+                )
+                .await
+            }
+            Some(_) | None => {
+                let here = &self.endpoint;
+                passage::pass_on::<Assembly>(here, model, additions, request, passage, on_delta)
+                    .await
+            }
+        }
     }
 }
 

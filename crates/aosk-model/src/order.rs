@@ -75,6 +75,11 @@ impl Order {
         }
     }
 
+    /// Whether a block of the provider's own, or anything signed, has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.needed > 0
+    }
+
     /// The list; none if nothing was signed.
     pub(crate) fn finish(mut self) -> Option<String> {
         self.blocks.truncate(self.needed);

@@ -8,12 +8,15 @@ mod request;
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
 
+use crate::client::Format;
 use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
 use crate::endpoint::Endpoint;
 use crate::exchange;
+use crate::openai;
+use crate::passage::{self, Additions, Passage};
 
-use reply::Assembly;
+pub(crate) use reply::Assembly;
 
 /// The path under the base URL.
 pub const PATH: &str = "/responses";
@@ -32,6 +35,8 @@ pub struct Dialect {
 #[derive(Debug)]
 pub struct Responses {
     endpoint: Endpoint,
+    /// Where the same model is asked in the format of chat completions, if it is.
+    chat_at: Option<Endpoint>,
     model: String,
     dialect: Dialect,
 }
@@ -40,7 +45,15 @@ impl Responses {
     /// The driver of `model`, named as the provider names it.
     #[must_use]
     pub fn new(endpoint: Endpoint, model: impl Into<String>, dialect: Dialect) -> Self {
-        Self { endpoint, model: model.into(), dialect }
+        Self { endpoint, chat_at: None, model: model.into(), dialect }
+    }
+
+    /// The same driver, which passes on what clients ask in the format of chat completions to another
+    /// endpoint.
+    #[must_use]
+    pub fn chat_at(mut self, endpoint: Endpoint) -> Self {
+        self.chat_at = Some(endpoint);
+        self
     }
 }
 
@@ -54,6 +67,34 @@ impl Driver for Responses {
         let body = request::render(&request, &self.model, self.dialect, on_delta.is_some());
         let never = Continuing::NEVER;
         exchange::complete::<Assembly>(&self.endpoint, &request, body, never, on_delta).await
+    }
+
+    fn passes(&self, format: Format) -> bool {
+        format == Format::Responses || (format == Format::Chat && self.chat_at.is_some())
+    }
+
+    async fn pass_on(
+        &self,
+        request: Request,
+        passage: &Passage,
+        on_delta: OnDelta<'_>,
+    ) -> Result<ModelReply, Failure> {
+        let cache_key = self.dialect.cache_key;
+        let additions = Additions { stream_usage: true, cache_key, cache_mark: false };
+        let (model, request) = (&self.model, &request);
+        match &self.chat_at {
+            Some(there) if passage.format == Format::Chat => {
+                passage::pass_on::<openai::Assembly>(
+                    there, model, additions, request, passage, on_delta,
+                )
+                .await
+            }
+            Some(_) | None => {
+                let here = &self.endpoint;
+                passage::pass_on::<Assembly>(here, model, additions, request, passage, on_delta)
+                    .await
+            }
+        }
     }
 }
 

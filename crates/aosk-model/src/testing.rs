@@ -29,6 +29,7 @@ pub(crate) fn asked(messages: Vec<Message>) -> Request {
         begun: None,
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: OnRates::default(),
     }

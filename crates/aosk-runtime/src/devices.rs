@@ -7,6 +7,7 @@ mod answer;
 mod first;
 mod heard;
 mod models;
+mod relay;
 mod tool;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use aosk_tools::{Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
+use crate::foreign::{Live, Said};
 use crate::memory::{Searched, Shown};
 use crate::meter::{Meter, ToolEnd};
 
@@ -68,6 +70,8 @@ pub(crate) struct Asked {
     pub(crate) begun: Option<Body>,
     /// What the model is told beside the conversation.
     pub(crate) notice: Option<Notice>,
+    /// The request of a client that is answered with it.
+    pub(crate) live: Option<Arc<Live>>,
 }
 
 /// All devices of a node.
@@ -187,8 +191,12 @@ impl Devices {
 
     /// Starts a model call.
     pub(crate) fn think(&mut self, (call, attempt): (CallId, u32), device: &str, asked: Asked) {
-        let Asked { asker, options, shown, begun, notice } = asked;
-        let tools = self.offered(&options.tools).specs.clone();
+        let Asked { asker, options, shown, begun, notice, live } = asked;
+        // A client brings its own tools.
+        let tools = match &live {
+            Some(live) => live.ask.tools.clone(),
+            None => self.offered(&options.tools).specs.clone(),
+        };
         let Some(model) = self.models.get(device).cloned() else {
             // The kernel knows the same devices, so this does not happen; the call must end all the
             // same.
@@ -217,6 +225,7 @@ impl Devices {
             begun: begun.clone(),
             tools,
             cache,
+            wishes: live.as_ref().map(|live| live.ask.wishes.clone()).unwrap_or_default(),
             answers: asker.answers,
             on_rates: OnRates::new(move |report| heard.take(&name, report)),
         };
@@ -243,7 +252,12 @@ impl Devices {
                 biased;
                 () = stops.cancel.notified() => growing.cut_off(model.tokenizer),
                 answer = model.driver.complete(request, on_delta) => {
-                    outcome(begun.as_ref(), answer)
+                    let outcome = outcome(begun.as_ref(), answer);
+                    // It is told in one piece: it may have been broken off and begun anew before.
+                    if let (Some(live), ModelOutcome::Answered(reply)) = (&live, &outcome) {
+                        live.outlet.tell(Said::Answered(reply.clone()));
+                    }
+                    outcome
                 }
                 () = stops.give_up.notified() => {
                     growing.broken_off(begun.as_ref(), model.tokenizer, model.continues)

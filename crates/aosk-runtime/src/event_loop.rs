@@ -4,6 +4,8 @@
 //! commit is in flight at a time; what comes meanwhile shares the next one. Nothing leaves before
 //! its commit is confirmed.
 
+mod relay;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::commits::Commits;
 use crate::devices::{Asked, Asker, Devices, Ended};
 use crate::flight::{Flight, Seen};
+use crate::foreign::Relay;
 use crate::memory::{Done, Log, render};
 use crate::meter::{Calls, Meter};
 use crate::published::{Published, Snapshot};
@@ -32,10 +35,14 @@ use crate::turns::{self, Turns};
 /// Requests that may wait for the loop; more get `busy`.
 pub(crate) const REQUESTS_MAX: usize = 1_024;
 
-/// A request of an operator and where the reply goes.
-pub(crate) struct Request {
-    pub(crate) command: Command,
-    pub(crate) reply: oneshot::Sender<Reply>,
+/// What somebody outside wants of the kernel.
+pub(crate) enum Request {
+    /// What an operator asks, and where the reply goes.
+    Command { command: Command, reply: oneshot::Sender<Reply> },
+    /// What a client asks a model.
+    Relay(Box<Relay>),
+    /// The client of a process asks no more.
+    Leave(Pid),
 }
 
 /// The loop and all it owns.
@@ -265,10 +272,20 @@ impl EventLoop {
     }
 
     fn request(&mut self, request: Request) -> Result<(), End> {
+        match request {
+            Request::Command { command, reply } => {
+                let id = self.request_id();
+                self.replies.insert(id, reply);
+                self.apply(&Input::Operator { request: id, command })
+            }
+            Request::Relay(relay) => self.relay(*relay),
+            Request::Leave(pid) => self.leave(pid),
+        }
+    }
+
+    fn request_id(&mut self) -> RequestId {
         self.next_request = self.next_request.saturating_add(1);
-        let id = RequestId(self.next_request);
-        self.replies.insert(id, request.reply);
-        self.apply(&Input::Operator { request: id, command: request.command })
+        RequestId(self.next_request)
     }
 
     /// Hands everything that came of inputs to the store, unless a commit is under way.
@@ -330,6 +347,11 @@ impl EventLoop {
                     return;
                 };
                 self.calls.began(&self.kernel, (call, attempt), &device);
+                let live = self.turns.foreign.live(call.pid);
+                if window.relayed {
+                    self.devices.relay((call, attempt), &device, (asker, options), live);
+                    return;
+                }
                 if window.summarise.is_some() {
                     let process = self.kernel.process(call.pid);
                     asker.answers = process.map_or(0, |process| process.stats.summaries);
@@ -339,7 +361,7 @@ impl EventLoop {
                 let mut log = Log { bodies, process: kernel.process(call.pid) };
                 match begun.and_then(|begun| Ok((begun, render(&window, &mut log)?))) {
                     Ok((begun, shown)) => {
-                        let asked = Asked { asker, options, shown, begun, notice };
+                        let asked = Asked { asker, options, shown, begun, notice, live };
                         self.devices.think((call, attempt), &device, asked);
                     }
                     Err(error) => self.devices.fail_model((call, attempt), &device, &error),

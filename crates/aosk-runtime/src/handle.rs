@@ -7,6 +7,7 @@ use aosk_abi::{
     Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
 };
 use aosk_kernel::Route;
+use aosk_model::OnPassed;
 use aosk_store::Reader;
 use aosk_tools::Registry;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -14,6 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::config::ModelDevice;
 use crate::devices::Growth;
 use crate::event_loop::{REQUESTS_MAX, Request};
+use crate::foreign::{Answers, Ask, Asker, Outlet, Relay, Said};
 use crate::inspect;
 use crate::meter::Meter;
 use crate::published::{Census, Published, Snapshot};
@@ -112,6 +114,38 @@ impl Handle {
     /// If there is no such policy, or the kernel is gone.
     pub async fn set_policy(&self, policy: &str) -> Result<(), Error> {
         self.done(Command::SetPolicy { policy: policy.to_owned() }).await
+    }
+
+    /// Has a client ask a model, through a process of its own. The answers tell of everything that comes
+    /// of it, and of failures too; whoever drops them before they end should end the process.
+    ///
+    /// # Errors
+    /// If too many requests wait already, or the kernel is gone.
+    pub fn relay(&self, asker: Asker, ask: impl FnOnce(OnPassed) -> Ask) -> Result<Answers, Error> {
+        let (outlet, answers) = Outlet::new();
+        let told = outlet.clone();
+        let ask = ask(OnPassed::new(move |passed| told.tell(Said::Passed(passed))));
+        self.submit(Request::Relay(Box::new(Relay { asker, ask, outlet })))?;
+        Ok(answers)
+    }
+
+    /// Says that the client of a process went away in the middle of an answer: the process is killed, and
+    /// its call cut off.
+    ///
+    /// # Errors
+    /// If too many requests wait already, or the kernel is gone. The call then ends by itself.
+    pub fn abandon(&self, pid: Pid) -> Result<(), Error> {
+        let (reply, _) = oneshot::channel();
+        let command = Command::Signal { pid, signal: Signal::Kill };
+        self.submit(Request::Command { command, reply })
+    }
+
+    /// Says that the client of a process asks no more; it ends in order if it waits for its client.
+    ///
+    /// # Errors
+    /// If too many requests wait already, or the kernel is gone.
+    pub fn leave(&self, pid: Pid) -> Result<(), Error> {
+        self.submit(Request::Leave(pid))
     }
 
     /// Waits until a process has ended.
@@ -217,15 +251,19 @@ impl Handle {
 
     async fn ask(&self, command: Command) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request { command, reply }).map_err(|error| match error {
+        self.submit(Request::Command { command, reply })?;
+        answer.await.map_err(|_| gone())
+    }
+
+    fn submit(&self, request: Request) -> Result<(), Error> {
+        self.requests.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::new(
                 ErrorCode::Busy,
                 format!("asking the kernel: {REQUESTS_MAX} requests wait already"),
             )
             .hint("try again"),
             mpsc::error::TrySendError::Closed(_) => gone(),
-        })?;
-        answer.await.map_err(|_| gone())
+        })
     }
 }
 

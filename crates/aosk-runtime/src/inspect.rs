@@ -107,14 +107,26 @@ pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
     }
 }
 
-/// Messages of the log of a process from one on, with their addresses, and how many it has.
+/// Which messages of a log are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPart {
+    /// The first, counted from 0.
+    pub from: usize,
+    /// At most so many.
+    pub limit: usize,
+    /// None more when those read have so many bytes.
+    pub bytes: usize,
+}
+
+/// Messages of the log of a process from one on, with their addresses, and how many it has. There is
+/// at least one if the log has it.
 ///
 /// # Errors
 /// As [`log`], but for bodies that are not asked for.
 pub fn log_part(
     reader: &dyn Reader,
     pid: Pid,
-    (from, limit): (usize, usize),
+    wanted: LogPart,
 ) -> Result<(Vec<Body>, usize), Error> {
     let (pages, flaw) = log_pages(reader, pid)?;
     if let Some(flaw) = flaw {
@@ -122,8 +134,16 @@ pub fn log_part(
         return Err(Error::new(ErrorCode::StoreCorrupt, text)
             .hint("`aosk audit verify` says what else is damaged"));
     }
-    let part = pages.iter().skip(from).take(limit).map(|hash| body(reader, *hash));
-    Ok((part.collect::<Result<_, _>>()?, pages.len()))
+    let (mut part, mut bytes) = (Vec::new(), 0_usize);
+    for hash in pages.iter().skip(wanted.from).take(wanted.limit.max(1)) {
+        let body = body(reader, *hash)?;
+        bytes = bytes.saturating_add(body.bytes().len());
+        part.push(body);
+        if bytes >= wanted.bytes {
+            break;
+        }
+    }
+    Ok((part, pages.len()))
 }
 
 /// The addresses of the pages of a log, and what is wrong with it by what the process's row says.

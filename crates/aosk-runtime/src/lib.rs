@@ -8,6 +8,7 @@
 //! | [`program`] | what drives a process; `react` and `replay` are built in |
 //! | `event_loop` | decide, commit, act |
 //! | `turns` | events in, system calls out |
+//! | [`foreign`] | processes whose program is a client outside |
 //! | `devices` | model and tool calls in flight |
 //! | `memory` | pages as content: cut, found again, made into messages |
 //! | [`meter`] | what is counted while a kernel runs |
@@ -30,6 +31,7 @@ mod config;
 mod devices;
 mod event_loop;
 mod flight;
+pub mod foreign;
 mod handle;
 pub mod inspect;
 mod memory;

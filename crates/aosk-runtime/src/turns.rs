@@ -13,6 +13,7 @@ use aosk_tools::kernel_calls::{self, KernelCall, SearchMemory};
 
 use crate::bodies::Bodies;
 use crate::devices::Devices;
+use crate::foreign::{Ask, FOREIGN, Foreign, Live, Woken};
 use crate::memory::{
     Background, Contents, Done, FOUND, FOUND_MAX, Searched, Told, Waiting, at, brought_back,
     calls_back, told, unasked,
@@ -26,13 +27,16 @@ pub(crate) struct Turns {
     contents: HashMap<Pid, Contents>,
     /// What is done with logs beside the loop.
     pub(crate) background: Background,
+    /// Processes whose program is outside.
+    pub(crate) foreign: Foreign,
     /// Turns taken in this batch.
     taken: HashMap<Pid, u32>,
 }
 
 impl Turns {
     pub(crate) fn new(programs: Programs, background: Background) -> Self {
-        Self { programs, contents: HashMap::new(), background, taken: HashMap::new() }
+        let foreign = Foreign::default();
+        Self { programs, contents: HashMap::new(), background, foreign, taken: HashMap::new() }
     }
 
     /// A new batch begins.
@@ -43,6 +47,7 @@ impl Turns {
     /// A process is gone.
     pub(crate) fn forget(&mut self, pid: Pid) {
         self.contents.remove(&pid);
+        self.foreign.forget(pid);
     }
 
     /// Runs the program and gives the step it takes; none if it was stopped or ended meanwhile, or if
@@ -58,6 +63,15 @@ impl Turns {
         let process = kernel.process(pid)?;
         if process.turn != turn || !matches!(process.state, State::Program { .. }) {
             return None;
+        }
+        if process.spec.program.name == FOREIGN {
+            let state = process.program_state.clone();
+            let step = match self.foreign.woken(pid, turn, wake) {
+                Woken::Waits => return None,
+                Woken::Ends(call) => Step { append: Vec::new(), call, state },
+                Woken::Asks(live) => self.asks(bodies, devices, (pid, process), &live),
+            };
+            return Some(Input::Syscall { pid, turn, step });
         }
         let taken = self.taken.entry(pid).or_default();
         *taken = taken.saturating_add(1);
@@ -122,6 +136,59 @@ impl Turns {
             }
         };
         Ok(Some(Step { append, call, state }))
+    }
+
+    /// Takes a request of the client of a process. Gives the step in which it asks; none if it cannot,
+    /// which the client hears.
+    pub(crate) fn asked(
+        &mut self,
+        kernel: &Kernel,
+        bodies: &mut Bodies,
+        devices: &mut Devices,
+        (pid, live): (Pid, Live),
+    ) -> Option<Input> {
+        let live = Arc::new(live);
+        match (self.foreign.ask(pid, live.clone()), kernel.process(pid)) {
+            (Ok(turn), Some(process)) => {
+                let step = self.asks(bodies, devices, (pid, process), &live);
+                Some(Input::Syscall { pid, turn, step })
+            }
+            // Who has a seat lives.
+            (Ok(_), None) => None,
+            (Err(error), _) => {
+                live.outlet.fail(error);
+                None
+            }
+        }
+    }
+
+    /// The step in which a process asks what its client asks.
+    fn asks(
+        &mut self,
+        bodies: &mut Bodies,
+        devices: &mut Devices,
+        (pid, process): (Pid, &Process),
+        live: &Live,
+    ) -> Step {
+        let Ask { options, input, append, .. } = &live.ask;
+        let (append, options, state) =
+            (append.clone(), options.clone(), process.program_state.clone());
+        if !live.ask.paged {
+            return Step { append, call: Syscall::Relay { options, input: *input }, state };
+        }
+        let step = self.think(bodies, devices, (pid, process), append, options, state);
+        match step {
+            Ok(mut step) => {
+                if let Syscall::Think { tools, .. } = &mut step.call {
+                    *tools = live.ask.tool_tokens;
+                }
+                step
+            }
+            Err(error) => {
+                live.outlet.fail(error.clone());
+                give_up(process, &error)
+            }
+        }
     }
 
     /// The step that asks the model.

@@ -1,19 +1,21 @@
 //! What every request can reach, and the one place where the parts of the server are joined.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
-use aosk_abi::{Error, ErrorCode};
+use aosk_abi::Error;
 use aosk_runtime::store::Reader;
 use aosk_runtime::{Clock, Handle};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::sync::watch;
 
-use crate::access::{self, Pace, Tokens};
+use crate::access::{self, Pace, Shares, Tokens};
 use crate::api;
 use crate::metrics::{self, Metrics};
 use crate::problem;
+use crate::reads::Reads;
 use crate::request;
 
 /// What the server is told about the kernel that it serves.
@@ -37,6 +39,8 @@ struct Inner {
     dir: PathBuf,
     clock: Clock,
     pace: Pace,
+    shares: Shares,
+    reads: Reads,
     metrics: Metrics,
     tokens: Tokens,
     stop: watch::Receiver<bool>,
@@ -46,9 +50,10 @@ impl App {
     pub(crate) fn new(setup: Setup, dir: &Path, stop: watch::Receiver<bool>) -> Self {
         let clock = Clock::start();
         let tokens = Tokens::of(dir);
-        let (dir, pace) = (dir.to_owned(), Pace::default());
+        let (dir, pace, shares) = (dir.to_owned(), Pace::default(), Shares::default());
+        let reads = Reads::of(setup.handle.reader());
         let metrics = Metrics::new(&setup.handle, clock);
-        Self(Arc::new(Inner { setup, dir, clock, pace, metrics, tokens, stop }))
+        Self(Arc::new(Inner { setup, dir, clock, pace, shares, reads, metrics, tokens, stop }))
     }
 
     /// The kernel.
@@ -76,11 +81,18 @@ impl App {
         &self,
         read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let reader = self.handle().reader();
-        let done = tokio::task::spawn_blocking(move || read(reader.as_ref())).await;
-        done.unwrap_or_else(|error| {
-            Err(Error::new(ErrorCode::KernelPanic, format!("reading the store: {error}")))
-        })
+        self.0.reads.asked(read).await
+    }
+
+    /// The same for those who follow what happens, of whom many read at once.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) async fn read_on<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.0.reads.followed(read).await
     }
 
     /// The time.
@@ -91,6 +103,10 @@ impl App {
 
     pub(crate) fn pace(&self) -> &Pace {
         &self.0.pace
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.0.shares
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -109,18 +125,39 @@ impl App {
     }
 }
 
+/// A part that is joined to a server's own routes, such as a gateway.
+pub struct Further {
+    /// Its routes. They are behind the same check as all others.
+    pub routes: Router<App>,
+    /// What it does with all answers, those of the check included.
+    pub wrap: fn(Router<App>) -> Router<App>,
+    /// What it does while the server runs. It must end when [`App::stopping`] does.
+    pub run: Box<dyn FnOnce(App) -> Running + Send>,
+}
+
+/// Something that runs while the server does.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl std::fmt::Debug for Further {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Further").finish_non_exhaustive()
+    }
+}
+
 /// All routes: those of each part, behind one check of who asks.
-///
-/// A further part, such as a gateway, is a router of its own that is merged here.
-pub(crate) fn router(app: &App) -> Router {
+pub(crate) fn router(
+    app: &App,
+    routes: Router<App>,
+    wrap: fn(Router<App>) -> Router<App>,
+) -> Router {
     let (rest, _) = api::router().split_for_parts();
-    Router::new()
+    let checked = Router::new()
         .merge(rest)
         .merge(metrics::router())
+        .merge(routes)
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), access::check))
-        // Outermost, so that what is refused has an id and is counted too.
-        .layer(from_fn_with_state(app.clone(), request::observe))
-        .with_state(app.clone())
+        .layer(from_fn_with_state(app.clone(), access::check));
+    // Outermost, so that what is refused has an id and is counted too.
+    wrap(checked).layer(from_fn_with_state(app.clone(), request::observe)).with_state(app.clone())
 }

@@ -1,6 +1,8 @@
 //! Connections: accepted while there is room, served, and ended in order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use hyper::Request;
@@ -14,10 +16,15 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::access::Peer;
+use crate::access::{Peer, Place, Unknown};
 use crate::limits::{
-    ACCEPT_PAUSE, HEAD_BYTES_MAX, HEAD_TIMEOUT, SOCKET_CONNECTIONS_MAX, TCP_CONNECTIONS_MAX,
+    ACCEPT_PAUSE, FIRST_HEAD_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, SOCKET_CONNECTIONS_MAX,
+    TCP_CONNECTIONS_MAX,
 };
+
+mod patient;
+
+use patient::Patient;
 
 /// What connections come in on.
 pub(crate) enum Door {
@@ -44,6 +51,7 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let room = Arc::new(Semaphore::new(connections_max));
+    let unknown = Unknown::default();
     let mut connections = JoinSet::new();
     loop {
         let permit = tokio::select! { biased;
@@ -60,13 +68,16 @@ pub(crate) async fn serve(
         match accepted {
             Ok(Accepted::Socket(stream)) => {
                 connections.spawn(async move {
-                    one(stream, Peer::Socket, router, stop).await;
+                    let from = (Peer::Socket, Place::on_socket());
+                    one(stream, from, router, stop).await;
                     drop(permit);
                 });
             }
-            Ok(Accepted::Tcp(stream, peer)) => {
+            Ok(Accepted::Tcp(stream, address)) => {
+                // Whoever has as many as it may is told by the end of this one.
+                let Some(place) = unknown.place(address) else { continue };
                 connections.spawn(async move {
-                    one(stream, peer, router, stop).await;
+                    one(stream, (Peer::Tcp(address), place), router, stop).await;
                     drop(permit);
                 });
             }
@@ -89,7 +100,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 enum Accepted {
     Socket(tokio::net::UnixStream),
-    Tcp(tokio::net::TcpStream, Peer),
+    Tcp(tokio::net::TcpStream, IpAddr),
 }
 
 async fn accept(door: &Door) -> std::io::Result<Accepted> {
@@ -101,7 +112,7 @@ async fn accept(door: &Door) -> std::io::Result<Accepted> {
             let (stream, address) = listener.accept().await?;
             // Events are small, and each is to leave at once.
             stream.set_nodelay(true)?;
-            Ok(Accepted::Tcp(stream, Peer::Tcp(address.ip())))
+            Ok(Accepted::Tcp(stream, address.ip()))
         }
     }
 }
@@ -109,21 +120,28 @@ async fn accept(door: &Door) -> std::io::Result<Accepted> {
 /// Serves one connection. When told to stop it ends with the answer that is under way.
 async fn one(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: Peer,
+    (peer, place): (Peer, Place),
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
     let routes = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let asked = AtomicBool::new(false);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(place.clone());
         routes.call(request)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(Patient::new(stream)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = first_head_is_late(peer, &asked) => {
+            tracing::debug!("a connection ended that asked nothing");
+            return;
+        }
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -132,6 +150,18 @@ async fn one(
     if let Err(error) = ended {
         // A client that went away; nobody is left to be told.
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Waits until a connection should have asked something, and has not.
+async fn first_head_is_late(peer: Peer, asked: &AtomicBool) {
+    match peer {
+        // Its places are the owner's alone.
+        Peer::Socket => std::future::pending().await,
+        Peer::Tcp(_) => tokio::time::sleep(FIRST_HEAD_TIMEOUT).await,
+    }
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

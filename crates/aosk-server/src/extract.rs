@@ -1,5 +1,7 @@
 //! What handlers take from a request. Whatever is wrong with it is answered as a problem.
 
+use std::time::Duration;
+
 use aosk_abi::{Error, ErrorCode};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -11,9 +13,31 @@ use serde::de::DeserializeOwned;
 
 use crate::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 use crate::problem::Problem;
+use bytes::Bytes;
 
 fn bad(what: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ApiBadRequest, format!("reading the request: {what}"))
+}
+
+/// The body of a request, of so many bytes at most, which must arrive within the time.
+///
+/// # Errors
+/// If it has more, or does not.
+pub async fn body(request: Request, bytes_max: usize, within: Duration) -> Result<Bytes, Error> {
+    let read = axum::body::to_bytes(request.into_body(), bytes_max);
+    match tokio::time::timeout(within, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => {
+            let text = format!("reading the request: its body has more than {bytes_max} bytes");
+            Err(Error::new(ErrorCode::ApiTooLarge, text)
+                .hint("put long texts into files of the workspace"))
+        }
+        Ok(Err(error)) => Err(bad(error)),
+        Err(_) => {
+            let text = "reading the request: its body does not arrive";
+            Err(Error::new(ErrorCode::ApiTimeout, text).hint("send it at once"))
+        }
+    }
 }
 
 /// A body of JSON; of an answer, too.
@@ -32,23 +56,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             }),
         };
         if !is_json {
-            return Err(bad("its body must be JSON")
+            let text = "reading the request: its body must be JSON";
+            return Err(Error::new(ErrorCode::ApiMediaType, text)
                 .hint("send the header `Content-Type: application/json`")
                 .into());
         }
-        let read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
-        let bytes = match tokio::time::timeout(BODY_TIMEOUT, read).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) if is_too_long(&error) => {
-                let text =
-                    format!("reading the request: its body has more than {BODY_BYTES_MAX} bytes");
-                return Err(Error::new(ErrorCode::ApiTooLarge, text)
-                    .hint("put long texts into files of the workspace")
-                    .into());
-            }
-            Ok(Err(error)) => return Err(bad(error).into()),
-            Err(_) => return Err(bad("its body does not arrive").into()),
-        };
+        let bytes = body(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| bad(error).into())
     }
 }

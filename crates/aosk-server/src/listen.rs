@@ -1,13 +1,15 @@
 //! Where the server listens: the unix socket of the data directory, and TCP if asked for.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aosk_abi::{Error, ErrorCode};
 use tokio::net::{TcpListener, UnixListener, UnixSocket};
+
+use crate::file;
 
 /// The socket's name in the data directory.
 pub const SOCKET: &str = "aosk.sock";
@@ -18,12 +20,42 @@ pub const ADDRESS_FILE: &str = "server.json";
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1_024;
 
+/// Something of ours at a path. Others may have put something else there since.
+#[derive(Debug)]
+pub(crate) struct Own {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    /// While it is open, its number is no other's. A socket is open as long as somebody listens.
+    _open: Option<File>,
+}
+
+impl Own {
+    fn new(path: PathBuf, found: &Metadata, open: Option<File>) -> Self {
+        Self { path, device: found.dev(), inode: found.ino(), _open: open }
+    }
+
+    /// Takes it away, if it is still there.
+    pub(crate) fn withdraw(&self) {
+        let path = self.path.display();
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => {
+                if let Err(error) = fs::remove_file(&self.path) {
+                    tracing::warn!(%path, %error, "could not be removed");
+                }
+            }
+            Ok(_) => tracing::warn!(%path, "it is another's now, and is left there"),
+            Err(error) => tracing::warn!(%path, %error, "it is gone already"),
+        }
+    }
+}
+
 /// Listens on the socket of this data directory. Whoever calls has the lock of the directory, so a
 /// socket that is there is one that a dead server left.
 ///
 /// # Errors
 /// If the socket cannot be made.
-pub(crate) fn socket(dir: &Path) -> Result<UnixListener, Error> {
+pub(crate) fn socket(dir: &Path) -> Result<(UnixListener, Own), Error> {
     let (path, new) = (dir.join(SOCKET), dir.join(format!("{SOCKET}.new")));
     let listen = || {
         match fs::remove_file(&new) {
@@ -34,8 +66,9 @@ pub(crate) fn socket(dir: &Path) -> Result<UnixListener, Error> {
         socket.bind(&new)?;
         // Nobody can connect before it listens, so nobody does before the mode is right.
         fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+        let own = Own::new(path.clone(), &fs::symlink_metadata(&new)?, None);
         fs::rename(&new, &path)?;
-        socket.listen(BACKLOG)
+        Ok((socket.listen(BACKLOG)?, own))
     };
     listen().map_err(|error| {
         let text = format!("listening on the socket {}: {error}", path.display());
@@ -59,27 +92,31 @@ pub(crate) async fn tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr)
 }
 
 /// Says in the data directory where the server listens.
-pub(crate) fn announce(dir: &Path, tcp: Option<SocketAddr>) -> Result<(), Error> {
-    let value = serde_json::json!({
-        "pid": std::process::id(),
-        "socket": dir.join(SOCKET),
-        "tcp": tcp.map(|address| format!("http://{address}")),
-    });
-    let (path, new) = (dir.join(ADDRESS_FILE), dir.join(format!("{ADDRESS_FILE}.new")));
-    let write = fs::write(&new, format!("{value}\n")).and_then(|()| fs::rename(&new, &path));
-    write.map_err(|error| Error::new(ErrorCode::Io, format!("writing {}: {error}", path.display())))
-}
-
-/// Takes away what says that a server listens here.
-pub(crate) fn withdraw(dir: &Path) {
-    for path in [dir.join(SOCKET), dir.join(ADDRESS_FILE)] {
-        if let Err(error) = fs::remove_file(&path) {
-            tracing::warn!(path = %path.display(), %error, "could not be removed");
-        }
-    }
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn announce(dir: &Path, tcp: Option<SocketAddr>) -> Result<Own, Error> {
+    let path = dir.join(ADDRESS_FILE);
+    let write = || {
+        let value = serde_json::json!({
+            "pid": std::process::id(),
+            // Whoever reads it may be elsewhere.
+            "socket": std::path::absolute(socket_path(dir))?,
+            "tcp": tcp.map(|address| format!("http://{address}")),
+        });
+        let file = file::replace(&path, &format!("{value}\n"), 0o644)?;
+        let found = file.metadata()?;
+        Ok(Own::new(path.clone(), &found, Some(file)))
+    };
+    write().map_err(|error: io::Error| {
+        Error::new(ErrorCode::Io, format!("writing {}: {error}", path.display()))
+    })
 }
 
 /// The path of the socket of a data directory.
 pub(crate) fn socket_path(dir: &Path) -> PathBuf {
     dir.join(SOCKET)
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, body).into_response();
+        response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         if status == StatusCode::UNAUTHORIZED {
@@ -91,6 +92,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         }
         ErrorCode::ApiMethod => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::ApiTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::ApiMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::ApiTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::ApiRateLimited | ErrorCode::ModelRateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::BudgetExceeded | ErrorCode::ModelQuota => StatusCode::PAYMENT_REQUIRED,
         ErrorCode::Deadlock

@@ -46,7 +46,8 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
 }
 
 /// The id of the request that is being answered; empty where none is.
-pub(crate) fn current() -> String {
+#[must_use]
+pub fn current() -> String {
     let text = CURRENT.try_with(|id| id.to_str().map(str::to_owned).unwrap_or_default());
     text.unwrap_or_default()
 }

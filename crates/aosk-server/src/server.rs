@@ -8,10 +8,10 @@ use axum::Router;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::{self, App, Setup};
+use crate::app::{self, App, Further, Setup};
 use crate::connection::{self, Door};
 use crate::limits::DRAIN;
-use crate::listen;
+use crate::listen::{self, Own};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,33 +25,46 @@ pub struct Listening {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    dir: PathBuf,
+    /// What says that it listens.
+    signs: Vec<Own>,
     listening: Listening,
     stop: watch::Sender<bool>,
     doors: JoinSet<()>,
 }
 
 impl Server {
-    /// Listens in the data directory `dir`, whose lock the caller has, and at `tcp` if it is given.
+    /// Listens in the data directory `dir`, whose lock the caller has, and at `tcp` if it is given. A
+    /// `further` part is joined to what it serves.
     ///
     /// # Errors
     /// If it cannot listen.
-    pub async fn start(setup: Setup, dir: &Path, tcp: Option<SocketAddr>) -> Result<Self, Error> {
+    pub async fn start(
+        setup: Setup,
+        dir: &Path,
+        tcp: Option<SocketAddr>,
+        further: Option<Further>,
+    ) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(false);
         let app = App::new(setup, dir, stopped.clone());
-        let router = app::router(&app);
         let mut doors = JoinSet::new();
+        let router = match further {
+            None => app::router(&app, Router::new(), |routes| routes),
+            Some(Further { routes, wrap, run }) => {
+                doors.spawn(run(app.clone()));
+                app::router(&app, routes, wrap)
+            }
+        };
         let mut bound = None;
         if let Some(address) = tcp {
             let (listener, at) = listen::tcp(address).await?;
             bound = Some(at);
             doors.spawn(through(Door::Tcp(listener), &router, &stopped));
         }
-        let socket = listen::socket(dir)?;
+        let (socket, sign) = listen::socket(dir)?;
         doors.spawn(through(Door::Socket(socket), &router, &stopped));
-        listen::announce(dir, bound)?;
+        let signs = vec![sign, listen::announce(dir, bound)?];
         let listening = Listening { socket: listen::socket_path(dir), tcp: bound };
-        Ok(Self { dir: dir.to_owned(), listening, stop, doors })
+        Ok(Self { signs, listening, stop, doors })
     }
 
     /// Where it listens.
@@ -64,7 +77,9 @@ impl Server {
     /// with the answer that is under way. The kernel can be shut down next; what it still answers
     /// leaves.
     pub fn close(&self) {
-        listen::withdraw(&self.dir);
+        for sign in &self.signs {
+            sign.withdraw();
+        }
         self.stop.send_replace(true);
     }
 

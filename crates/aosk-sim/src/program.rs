@@ -77,6 +77,7 @@ pub fn next(view: &View<'_>, wake: &Wake) -> Step {
     }
     let mut call = agent.choose(&mut rng, view.pid);
     agent.use_memory(view, &mut call);
+    let call = agent.relayed(view.pid, call);
     let state = serde_json::to_string(&agent).unwrap_or_default();
     Step { append, call, state: state.into() }
 }
@@ -224,7 +225,8 @@ impl Agent {
             {
                 *call = pages.call(&mut rng);
             }
-            Syscall::Recall { .. }
+            Syscall::Relay { .. }
+            | Syscall::Recall { .. }
             | Syscall::Pin { .. }
             | Syscall::Forget { .. }
             | Syscall::BeginTask { .. }
@@ -237,6 +239,18 @@ impl Agent {
             | Syscall::Sleep { .. }
             | Syscall::Exit { .. } => {}
         }
+    }
+
+    /// Now and then somebody outside asks what it would ask. Chance of its own.
+    fn relayed(&self, pid: Pid, call: Syscall) -> Syscall {
+        let mut rng = Rng::of(self.seed, About::Relay, &[pid.0, u64::from(self.step)]);
+        if let Syscall::Think { options, .. } = &call
+            && rng.chance(80)
+        {
+            let input = Tokens(rng.between(0, 2_000));
+            return Syscall::Relay { options: options.clone(), input };
+        }
+        call
     }
 
     fn choose(&self, rng: &mut Rng, pid: Pid) -> Syscall {

@@ -48,6 +48,8 @@ pub enum About {
     Token,
     /// When a provider refuses, is gone, or lies.
     Provider,
+    /// Whether a call is one that somebody outside asks.
+    Relay,
 }
 
 impl Rng {

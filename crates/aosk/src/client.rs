@@ -1,6 +1,7 @@
 //! A client of the interface of a kernel that runs, over the socket in its data directory.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aosk::abi::{Error, ErrorCode};
 use aosk_server::SOCKET;
@@ -15,6 +16,10 @@ use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 use crate::cli::Place;
+
+/// How long the kernel may take to accept a connection, and to answer what does not wait for an agent.
+/// It needs milliseconds, and some seconds on a disk that is slow; one that is stopped never answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of an answer. The longest are pages of logs; one that is longer comes from something else.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -50,7 +55,7 @@ impl Client {
     pub(crate) async fn find(dir: &Path) -> Result<Option<Self>, Error> {
         use std::io::ErrorKind::{ConnectionRefused, InvalidInput, NotADirectory, NotFound};
         let path = dir.join(SOCKET);
-        let stream = match UnixStream::connect(&path).await {
+        let stream = match in_time(UnixStream::connect(&path)).await? {
             Ok(stream) => stream,
             // Nobody can listen where no path is, or one that is too long.
             Err(error)
@@ -63,7 +68,8 @@ impl Client {
             }
             Err(error) => return Err(failed(error)),
         };
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        let shaken = in_time(http1::handshake(TokioIo::new(stream))).await?;
+        let (sender, connection) = shaken.map_err(failed)?;
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // Whoever waits for an answer is told by the sender.
@@ -72,35 +78,38 @@ impl Client {
         Ok(Some(Self { sender, _connection: tasks }))
     }
 
-    /// Asks, and gives what is answered; null if nothing is.
+    /// Asks what is answered at once, and gives what is; null if nothing is.
     ///
     /// # Errors
-    /// What the kernel says is wrong, or that it is gone.
+    /// What the kernel says is wrong, or that it is gone or does not answer.
     pub(crate) async fn ask(
         &mut self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
-        let answer = self.send(method, path, body).await?;
-        let status = answer.status();
-        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let bytes = bytes.map_err(failed)?.to_bytes();
+        let answer = in_time(async {
+            let answer = self.send(method, path, body).await?;
+            let status = answer.status();
+            let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            Ok::<_, Error>((status, bytes.map_err(failed)?.to_bytes()))
+        });
+        let (status, bytes) = answer.await??;
         let value = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
         if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
     }
 
-    /// The events at this path, as they come.
+    /// The events at this path, as they come; the next may take any time.
     ///
     /// # Errors
-    /// What the kernel says is wrong, or that it is gone.
+    /// What the kernel says is wrong, or that it is gone or does not answer.
     pub(crate) async fn events(mut self, path: &str) -> Result<Events, Error> {
-        let answer = self.send(Method::GET, path, None).await?;
+        let answer = in_time(self.send(Method::GET, path, None)).await??;
         let status = answer.status();
         if status.is_success() {
             return Ok(Events { body: answer.into_body(), bytes: Vec::new(), _client: self });
         }
-        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let bytes = in_time(Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect()).await?;
         Err(refused(status, &parse(&bytes.map_err(failed)?.to_bytes())?))
     }
 
@@ -161,6 +170,17 @@ impl Events {
     }
 }
 
+/// What comes of it, if it does in time.
+async fn in_time<T>(done: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout(ANSWER_TIMEOUT, done).await.map_err(|_| {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        let text = format!("asking the kernel: it has not answered for {seconds} s");
+        Error::new(ErrorCode::ApiNoDaemon, text).hint(
+            "it may be stopped or busy, and may yet do what it was asked; `aosk ps` says what there is",
+        )
+    })
+}
+
 fn parse(bytes: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(bytes).map_err(failed)
 }
@@ -177,5 +197,57 @@ fn refused(status: StatusCode, problem: &Value) -> Error {
     match serde_json::from_value::<ErrorCode>(code) {
         Ok(code) => Error::new(code, text("detail")).hint(text("hint")),
         Err(_) => failed(format!("it answers {status}: {}", text("detail"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn silent() -> (TempDir, UnixListener) {
+        let dir = TempDir::new().expect("a temporary directory");
+        let listener = UnixListener::bind(dir.path().join(SOCKET)).expect("binds");
+        (dir, listener)
+    }
+
+    #[tokio::test]
+    async fn a_kernel_that_does_not_answer_is_not_waited_for() {
+        let (dir, _listener) = silent();
+        let mut client = Client::find(dir.path()).await.expect("connects").expect("is there");
+        tokio::time::pause();
+        let before = Instant::now();
+        let asked = client.ask(Method::GET, "/api/v1/health", None).await.expect_err("is silent");
+        assert_eq!(asked.code, ErrorCode::ApiNoDaemon);
+        assert!(asked.message.contains("30 s"), "{}", asked.message);
+        assert!(before.elapsed() >= ANSWER_TIMEOUT && before.elapsed() < ANSWER_TIMEOUT * 2);
+        let client = Client::find(dir.path()).await.expect("connects").expect("is there");
+        assert!(client.events("/api/v1/journal/follow").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_event_may_take_any_time() {
+        let (dir, listener) = silent();
+        let client = Client::find(dir.path()).await.expect("connects").expect("is there");
+        let (mut stream, _) = listener.accept().await.expect("accepts");
+        let answer = async {
+            let mut head = [0; 1024];
+            assert!(stream.read(&mut head).await.expect("reads") > 0);
+            let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+            stream.write_all(head).await.expect("writes");
+        };
+        let (events, ()) = tokio::join!(client.events("/"), answer);
+        let mut events = events.expect("are there");
+        tokio::time::pause();
+        let (next, ()) = tokio::join!(events.next(), async {
+            tokio::time::advance(ANSWER_TIMEOUT * 10).await;
+            stream.write_all(b"event: end\ndata: 1\n\n").await.expect("writes");
+        });
+        let (name, data) = next.expect("comes").expect("is one");
+        assert_eq!((name.as_str(), data), ("end", Value::from(1)));
     }
 }

@@ -66,6 +66,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::ApiNotFound
         | ErrorCode::ApiMethod
         | ErrorCode::ApiTooLarge
+        | ErrorCode::ApiMediaType
         | ErrorCode::ModelUnknown => 2,
         ErrorCode::ModelKeyMissing
         | ErrorCode::ModelUnauthorized
@@ -86,6 +87,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::StoreFull
         | ErrorCode::StoreIo
         | ErrorCode::ApiNoDaemon
+        | ErrorCode::ApiTimeout
         | ErrorCode::Io => 4,
         ErrorCode::StoreCorrupt | ErrorCode::JournalBroken => 5,
         ErrorCode::KernelPanic => 70,

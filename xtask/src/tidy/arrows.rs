@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 const RULE: &str = "arrows";
 
 /// What each crate may depend on. The contract is for everyone and is not named.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("aosk-abi", &[]),
     ("aosk-kernel", &[]),
     ("aosk-store", &[]),
@@ -19,7 +19,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("aosk-runtime", &["aosk-kernel", "aosk-store", "aosk-model", "aosk-search", "aosk-tools"]),
     ("aosk-insight", &["aosk-store", "aosk-runtime"]),
     ("aosk-server", &["aosk-runtime", "aosk-insight"]),
-    ("aosk", &["aosk-server", "aosk-runtime"]),
+    ("aosk-gateway", &["aosk-server", "aosk-runtime"]),
+    ("aosk", &["aosk-gateway", "aosk-server", "aosk-runtime"]),
     ("aosk-sim", &["aosk-kernel", "aosk-store"]),
     ("aosk-bench", &[ANYTHING]),
     ("xtask", &[]),

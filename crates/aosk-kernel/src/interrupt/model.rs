@@ -113,7 +113,9 @@ impl Kernel {
         let rules = self.config.cache(call.device(), call.long_lived);
         let missed = self.processes.get_mut(pid).and_then(|process| {
             process.memory.counted(call.estimate, &reply.usage);
-            process.memory.missed(&reply.usage, rules)
+            // What somebody outside sends is theirs to keep as it was.
+            let missed = process.memory.missed(&reply.usage, rules);
+            missed.filter(|_| !call.relayed)
         });
         let page = self.append_page(cx, pid, &reply.body);
         cx.fact(
@@ -248,14 +250,20 @@ impl Kernel {
             FailureClass::Final => untried,
             FailureClass::Transient | FailureClass::RateLimited => !asked_too_long,
         };
-        let again = may && call.failures < failure.class.attempts_max();
+        // Who asked from outside has been told what came of the answer.
+        let is_told = call.relayed && usage.output > Tokens::ZERO;
+        let is_told = is_told && !broken!(self, RelayBegunAnew);
+        let again = may && !is_told && call.failures < failure.class.attempts_max();
         if again {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.back_off(cx, pid, call, failure, free);
         } else if let Some(summary) = &call.summary {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 1);
             self.summary_failed(cx, pid, &call, summary, failure.code, &failure.message);
-        } else if failure.code == ErrorCode::ModelContextLength && self.shrink(cx, pid, &mut call) {
+        } else if failure.code == ErrorCode::ModelContextLength
+            && !call.relayed
+            && self.shrink(cx, pid, &mut call)
+        {
             self.settle_unanswered(cx, pid, &call, &held, usage, /*calls*/ 0);
             self.enqueue(pid, call);
             self.interrupt(cx, pid);

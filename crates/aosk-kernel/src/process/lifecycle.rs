@@ -26,16 +26,16 @@ impl Kernel {
         wanted: &SpawnSpec,
     ) -> Result<Pid, Error> {
         check_spec(wanted)?;
+        let child = Spend { children: 1, ..Spend::default() };
         let (mut spec, priority) = self.inherit(cx, parent, wanted)?;
         if !wanted.group.is_empty() {
             if parent.is_some() {
                 let what = format!("starting {}: only the operator chooses a group", wanted.name);
                 return Err(Error::new(ErrorCode::BadSyscall, what));
             }
-            spec.budget = self.group(cx, &wanted.group)?;
+            spec.budget = self.group_for(cx, &wanted.group, &child)?;
             spec.group.clone_from(&wanted.group);
         }
-        let child = Spend { children: 1, ..Spend::default() };
         self.budgets.charge(spec.budget, &child).map_err(|lack| {
             Error::new(
                 ErrorCode::BudgetExceeded,

@@ -327,6 +327,9 @@ pub struct ModelCall {
     /// What it is, if it asks for a summary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Box<SummaryCall>>,
+    /// Whether somebody outside asks it, in their own words.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relayed: bool,
     /// The attempt that runs or ran last; tells a late answer from a good one.
     pub attempt: u32,
     /// How many attempts failed.
@@ -455,6 +458,39 @@ pub enum CancelKind {
 }
 
 impl ModelCall {
+    /// A call that has not been made yet and asks for an answer; it became ready at `since`. Its input
+    /// takes `estimate`, and `input` is reserved for it.
+    pub(crate) fn new(
+        number: u32,
+        options: Arc<ThinkOptions>,
+        (estimate, input): (Tokens, Tokens),
+        since: u64,
+    ) -> Self {
+        Self {
+            number,
+            options,
+            estimate,
+            input,
+            breakpoints: Vec::new(),
+            long_lived: false,
+            shrunk: false,
+            summary: None,
+            relayed: false,
+            attempt: 0,
+            failures: 0,
+            failed_on: Vec::new(),
+            woken_at: None,
+            since,
+            device: None,
+            start: 0,
+            service: 0,
+            started: Timestamp::ZERO,
+            begun: None,
+            begun_output: Tokens::ZERO,
+            preempted: 0,
+        }
+    }
+
     /// The device that was asked last, or what was asked for if none was yet.
     #[must_use]
     pub fn device(&self) -> &str {

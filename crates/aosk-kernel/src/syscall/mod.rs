@@ -6,6 +6,7 @@ mod ipc;
 mod memory;
 mod peer;
 mod permission;
+mod relay;
 mod summary;
 mod tasks;
 mod think;
@@ -46,6 +47,7 @@ impl Kernel {
                 let asked = think::Asked { options, tools: *tools, pieces, uses };
                 self.think(cx, pid, &asked)
             }
+            Syscall::Relay { options, input } => self.relay(cx, pid, options, *input),
             Syscall::Recall { pages } => self.recall(cx, pid, pages),
             Syscall::Pin { page, pinned } => self.pin(cx, pid, *page, *pinned),
             Syscall::Forget { page } => self.forget(cx, pid, *page),

@@ -19,7 +19,9 @@ impl Kernel {
                 .hint("its parent or the operator did not grant it this capability"))
         };
         match call {
-            Syscall::Think { options, .. } if !may.models.allows(&options.model) => {
+            Syscall::Think { options, .. } | Syscall::Relay { options, .. }
+                if !may.models.allows(&options.model) =>
+            {
                 denied(format!("may not use the model: {}", options.model))
             }
             Syscall::Spawn { .. } if !may.spawn => denied("may not start processes".to_owned()),
@@ -27,6 +29,7 @@ impl Kernel {
                 denied(format!("may send to its parent, children and siblings only: {to}"))
             }
             Syscall::Think { .. }
+            | Syscall::Relay { .. }
             | Syscall::Recall { .. }
             | Syscall::Pin { .. }
             | Syscall::Forget { .. }

@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Error, ErrorCode, Fact, FinishReason, ModelReply, Pid, Spend, ThinkOptions, Timestamp, Tokens,
-    Wake,
+    Error, ErrorCode, Fact, FinishReason, ModelReply, Pid, Spend, ThinkOptions, Tokens, Wake,
 };
 
 use super::think::limit;
@@ -81,26 +80,8 @@ impl Kernel {
             return Ok(());
         }
         let call = ModelCall {
-            number,
-            options: options.clone(),
-            estimate,
-            input,
-            breakpoints: Vec::new(),
-            long_lived: false,
-            shrunk: false,
             summary: Some(Box::new(summary.clone())),
-            attempt: 0,
-            failures: 0,
-            failed_on: Vec::new(),
-            woken_at: None,
-            since,
-            device: None,
-            start: 0,
-            service: 0,
-            started: Timestamp::ZERO,
-            begun: None,
-            begun_output: Tokens::ZERO,
-            preempted: 0,
+            ..ModelCall::new(number, options.clone(), (estimate, input), since)
         };
         cx.fact(
             pid,

@@ -71,27 +71,11 @@ impl Kernel {
         };
         let number = process.calls.saturating_add(1);
         let estimate = process.memory.space().total();
+        let tokens = (estimate, process.memory.scaled(estimate));
         let call = ModelCall {
-            number,
-            options: Arc::new(options.clone()),
-            estimate,
-            input: process.memory.scaled(estimate),
             breakpoints: planned.plan.breakpoints.clone(),
             long_lived: planned.long_lived,
-            shrunk: false,
-            summary: None,
-            attempt: 0,
-            failures: 0,
-            failed_on: Vec::new(),
-            woken_at: None,
-            since,
-            device: None,
-            start: 0,
-            service: 0,
-            started: Timestamp::ZERO,
-            begun: None,
-            begun_output: Tokens::ZERO,
-            preempted: 0,
+            ..ModelCall::new(number, Arc::new(options.clone()), tokens, since)
         };
         let pages = process.page_count();
         let room = process.memory.window();

@@ -145,6 +145,11 @@ pub(super) fn think_of(model: &str, input: u64, output_max: u64) -> Syscall {
     Syscall::Think { options, tools: Tokens(input), pieces: Vec::new(), uses: Vec::new() }
 }
 
+pub(super) fn relay(model: &str, input: u64) -> Syscall {
+    let Syscall::Think { options, .. } = think(model) else { panic!("a call of a model") };
+    Syscall::Relay { options, input: Tokens(input) }
+}
+
 pub(super) fn call_tools(tools: &[&str]) -> Syscall {
     let calls = tools
         .iter()
@@ -635,6 +640,9 @@ fn syscall(call: &Syscall) -> String {
         Syscall::Think { options, tools: input, .. } => {
             format!("think {} {input}+{}", options.model, options.output_max)
         }
+        Syscall::Relay { options, input } => {
+            format!("relay {} {input}+{}", options.model, options.output_max)
+        }
         Syscall::CallTools { calls } => {
             let names: Vec<_> = calls.iter().map(|call| call.name.as_str()).collect();
             match names.len() {
@@ -711,7 +719,8 @@ fn release(release: &Release) -> String {
                 None => String::new(),
             };
             let (model, pages) = (&options.model, window.frames.len());
-            format!("think {call}/{attempt} {model}{device} with {pages} pages{begun}{notice}")
+            let shown = if window.relayed { "what was sent" } else { &format!("{pages} pages") };
+            format!("think {call}/{attempt} {model}{device} with {shown}{begun}{notice}")
         }
         Release::Yield { call, attempt } => format!("yield {call}/{attempt}"),
         Release::Tool(start) => format!("tool {}", tool_start(start)),

@@ -26,6 +26,7 @@ fn asked(messages: Vec<Message>) -> Request {
         begun: None,
         tools: Arc::new([]),
         cache: CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: crate::OnRates::default(),
     }

@@ -23,6 +23,7 @@ fn request(messages: Vec<Message>) -> Request {
         begun: None,
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: crate::OnRates::default(),
     }

@@ -19,7 +19,7 @@ use super::inline::{Inline, Piece};
 
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     text: String,
     /// What of the text may be reasoning.
     inline: Inline,

@@ -76,6 +76,10 @@ impl Wiring<'_> {
         let dialect =
             openai::Dialect { length, reasoning, stream_usage, cache_key, breakpoints, continuing };
         let driver = OpenAi::new(self.at(base, openai::PATH, KeyHeader::Bearer)?, model, dialect);
+        let driver = match self.sibling(responses::PATH)? {
+            Some(endpoint) => driver.responses_at(endpoint),
+            None => driver,
+        };
         Ok(Arc::new(match continued_at {
             Some(endpoint) => driver.continued_at(endpoint),
             None => driver,
@@ -99,7 +103,18 @@ impl Wiring<'_> {
         let endpoint = self.at(self.base, responses::PATH, KeyHeader::Bearer)?;
         let keeps_reasoning = is_newer_openai(self.model);
         let dialect = responses::Dialect { keeps_reasoning, cache_key: caching.key };
-        Ok(Arc::new(Responses::new(endpoint, self.model, dialect)))
+        let driver = Responses::new(endpoint, self.model, dialect);
+        Ok(Arc::new(match self.sibling(openai::PATH)? {
+            Some(endpoint) => driver.chat_at(endpoint),
+            None => driver,
+        }))
+    }
+
+    /// Where OpenAI is asked in the other of its two formats. What stands at an address of one's own may
+    /// not know it.
+    fn sibling(&self, path: &str) -> Result<Option<Endpoint>, Error> {
+        let has_both = self.provider.name == "openai" && self.base == self.provider.base_url;
+        has_both.then(|| self.at(self.base, path, KeyHeader::Bearer)).transpose()
     }
 
     fn gemini(self) -> Result<Arc<dyn Driver>, Error> {

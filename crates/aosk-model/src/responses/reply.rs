@@ -19,7 +19,7 @@ use crate::text::Text;
 
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     items: Vec<Item>,
     /// Where the item of each id stands.
     places: BTreeMap<String, usize>,

@@ -28,6 +28,7 @@ fn request(messages: &[Message], tools: &[&str]) -> Request {
         begun: None,
         tools: tools.iter().map(tool).collect(),
         cache: crate::CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: crate::OnRates::default(),
     }

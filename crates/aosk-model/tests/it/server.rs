@@ -137,6 +137,7 @@ pub(crate) fn request(messages: Vec<Message>, tools: Vec<ToolSpec>) -> Request {
         begun: None,
         tools: tools.into(),
         cache: aosk_model::CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: aosk_model::OnRates::default(),
     }

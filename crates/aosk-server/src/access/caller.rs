@@ -52,12 +52,50 @@ pub struct Caller {
     pub tenant: Option<String>,
     /// The name of their token, or `local` for the owner of the data directory.
     pub name: String,
+    /// The hash of the token that was shown; none for the owner.
+    proof: Option<blake3::Hash>,
+}
+
+/// Who shares bounds: all tokens of a tenant, and each token that is of none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Share {
+    Tenant(String),
+    Token(String),
 }
 
 impl Caller {
     /// The owner of the data directory.
     pub(crate) fn owner() -> Self {
-        Self { role: Role::Admin, tenant: None, name: "local".to_owned() }
+        Self { role: Role::Admin, tenant: None, name: "local".to_owned(), proof: None }
+    }
+
+    /// Whoever shows the token of this hash and name.
+    pub(super) fn with_token(
+        proof: blake3::Hash,
+        name: String,
+        (role, tenant): (Role, Option<String>),
+    ) -> Self {
+        Self { role, tenant, name, proof: Some(proof) }
+    }
+
+    /// The hash of the token that was shown; none for the owner.
+    pub(super) fn proof(&self) -> Option<blake3::Hash> {
+        self.proof
+    }
+
+    /// Whose bounds it has; none for the owner, whom nothing is kept from.
+    pub(crate) fn share(&self) -> Option<Share> {
+        self.proof?;
+        Some(match &self.tenant {
+            Some(tenant) => Share::Tenant(tenant.clone()),
+            None => Share::Token(self.name.clone()),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(name: &str, tenant: Option<&str>) -> Self {
+        let proof = blake3::hash(name.as_bytes());
+        Self::with_token(proof, name.to_owned(), (Role::Viewer, tenant.map(str::to_owned)))
     }
 
     /// Checks that the caller has at least this role.
@@ -106,5 +144,32 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         caller.ok_or_else(|| {
             Error::new(ErrorCode::ApiUnauthorized, "asking: nobody knows who asks").into()
         })
+    }
+}
+
+/// A caller who is at least an operator. As part of the head of a request it is judged before the body
+/// is read.
+pub(crate) struct Operator(pub(crate) Caller);
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.must(Role::Operator)?;
+        Ok(Self(caller))
+    }
+}
+
+/// A caller who is an admin, of a tenant or of all; judged as [`Operator`] is.
+pub(crate) struct Admin(pub(crate) Caller);
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.must(Role::Admin)?;
+        Ok(Self(caller))
     }
 }

@@ -2,32 +2,48 @@
 
 use aosk_abi::{Error, ErrorCode};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONNECTION};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
-use super::{Caller, Peer};
+use super::{Caller, Peer, Place, lasting};
 use crate::app::App;
 use crate::limits::REQUESTS_PER_SECOND;
 use crate::problem::Problem;
 
 /// Lets a request pass and notes on it who asks.
-pub(crate) async fn check(
-    State(app): State<App>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match admit(&app, &request) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller.clone());
+            lasting::answer(&app, &caller, next.run(request)).await
+        }
+        Err(error) => refused(error),
+    }
+}
+
+/// Who asks, if they may.
+fn admit(app: &App, request: &Request) -> Result<Caller, Error> {
     let peer = request.extensions().get::<Peer>().copied();
     if let Some(Peer::Tcp(address)) = peer
         && !app.pace().admits(address, app.clock().now())
     {
         let text = format!("asking: more than {REQUESTS_PER_SECOND} requests in a second");
-        return Err(Error::new(ErrorCode::ApiRateLimited, text).hint("send fewer").into());
+        return Err(Error::new(ErrorCode::ApiRateLimited, text).hint("send fewer"));
     }
-    let caller = caller(&app, request.headers(), peer)?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let caller = caller(app, request.headers(), peer)?;
+    if let Some(place) = request.extensions().get::<Place>() {
+        place.pass_to(&caller, app.shares())?;
+    }
+    Ok(caller)
+}
+
+/// The answer to who is not let in. It ends the connection, whose place is for others then.
+pub(super) fn refused(error: Error) -> Response {
+    let mut response = Problem::from(error).into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn caller(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> Result<Caller, Error> {

@@ -5,11 +5,17 @@
 
 mod caller;
 mod check;
+mod lasting;
 mod pace;
+mod place;
+mod share;
 mod token;
 pub mod workspace;
 
+pub(crate) use caller::{Admin, Operator};
 pub use caller::{Caller, Peer, Role};
 pub(crate) use check::check;
 pub(crate) use pace::Pace;
+pub(crate) use place::{Place, Unknown};
+pub(crate) use share::Shares;
 pub use token::{Kept, NewToken, Tokens};

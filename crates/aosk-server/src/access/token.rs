@@ -1,8 +1,8 @@
 //! Tokens: made once, shown once, kept as hashes.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,7 @@ use aosk_abi::{Error, ErrorCode, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, Role, workspace};
+use crate::file;
 
 /// The file in the data directory.
 const FILE: &str = "tokens.json";
@@ -74,7 +75,9 @@ struct Version {
 #[derive(Debug, Default)]
 struct Known {
     version: Option<Version>,
-    tokens: Vec<(blake3::Hash, Caller)>,
+    tokens: Vec<Caller>,
+    /// What is wrong with this version of the file. Then it has no tokens.
+    flaw: Option<Error>,
 }
 
 /// The tokens of a data directory. A change by another program counts from the next request on.
@@ -110,16 +113,7 @@ impl Tokens {
         tenant: Option<&str>,
     ) -> Result<NewToken, Error> {
         check_name("token", name)?;
-        if let Some(tenant) = tenant {
-            check_name("tenant", tenant)?;
-            if tenant == workspace::DEFAULT {
-                let text = format!(
-                    "making a token: the tenant {tenant}: it has the name of the \
-                    directory of those without a tenant"
-                );
-                return Err(Error::new(ErrorCode::Usage, text).hint("choose another name"));
-            }
-        }
+        tenant.map_or(Ok(()), check_tenant)?;
         let _lock = self.lock()?;
         let mut content = self.content()?;
         if content.tokens.iter().any(|kept| kept.name == name) {
@@ -157,22 +151,32 @@ impl Tokens {
     /// Whose token this is, if it is one.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// If the file cannot be read. Why is for the log alone: whoever asks is nobody yet.
     pub(crate) fn find(&self, text: &str) -> Result<Option<Caller>, Error> {
         let hash = blake3::hash(text.as_bytes());
-        let read = self.current()?;
+        let read = self.current();
+        if let Some(error) = &read.flaw {
+            tracing::error!(%error, "no token is known");
+            return Err(Error::new(ErrorCode::Io, "asking: no token can be checked")
+                .hint("the log of the server says why"));
+        }
         // Hashes compare in constant time, and all are compared.
         let mut found = None;
-        for (kept, caller) in &read.tokens {
-            if *kept == hash {
+        for caller in &read.tokens {
+            if caller.proof() == Some(hash) {
                 found = Some(caller);
             }
         }
         Ok(found.cloned())
     }
 
+    /// Whether this caller's token is there, and says the same as when it was shown.
+    pub(crate) fn has(&self, caller: &Caller) -> bool {
+        self.current().tokens.contains(caller)
+    }
+
     /// What the file says now.
-    fn current(&self) -> Result<MutexGuard<'_, Known>, Error> {
+    fn current(&self) -> MutexGuard<'_, Known> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let version = match fs::metadata(self.file()) {
             Ok(found) => Some(Version {
@@ -181,19 +185,35 @@ impl Tokens {
                 size: found.len(),
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(self.failed("reading", &error)),
-        };
-        if read.version != version {
-            let mut tokens = Vec::new();
-            for kept in self.content()?.tokens {
-                let hash = blake3::Hash::from_hex(&kept.hash)
-                    .map_err(|error| self.failed("reading", &io::Error::other(error)))?;
-                let Kept { name, role, tenant, .. } = kept;
-                tokens.push((hash, Caller { role, tenant, name }));
+            Err(error) => {
+                let flaw = Some(self.failed("reading", &error));
+                // No version, so that it is looked at again.
+                *read = Known { version: None, tokens: Vec::new(), flaw };
+                return read;
             }
-            *read = Known { version, tokens };
+        };
+        if read.version != version || (version.is_none() && read.flaw.is_some()) {
+            *read = match self.callers() {
+                Ok(tokens) => Known { version, tokens, flaw: None },
+                Err(error) => Known { version, tokens: Vec::new(), flaw: Some(error) },
+            };
         }
-        Ok(read)
+        read
+    }
+
+    /// Those who have a token.
+    fn callers(&self) -> Result<Vec<Caller>, Error> {
+        let read = |kept: Kept| {
+            let hash = blake3::Hash::from_hex(&kept.hash).map_err(|error| error.to_string())?;
+            let Kept { name, role, tenant, .. } = kept;
+            // People may write the file too, and programs of theirs.
+            check_name("token", &name).map_err(|error| error.message)?;
+            tenant.as_deref().map_or(Ok(()), check_tenant).map_err(|error| error.message)?;
+            Ok(Caller::with_token(hash, name, (role, tenant)))
+        };
+        let all = self.content()?.tokens.into_iter().map(read);
+        all.collect::<Result<_, String>>()
+            .map_err(|error| self.failed("reading", &io::Error::other(error)))
     }
 
     fn file(&self) -> PathBuf {
@@ -201,7 +221,7 @@ impl Tokens {
     }
 
     fn content(&self) -> Result<Content, Error> {
-        let file = match File::open(self.file()) {
+        let file = match file::open(&self.file()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
             Err(error) => return Err(self.failed("reading", &error)),
@@ -219,26 +239,15 @@ impl Tokens {
     /// Puts a new file in the place of the old one, whole or not at all.
     fn replace(&self, content: &Content) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(content).unwrap_or_default();
-        let new = self.dir.join(format!("{FILE}.new"));
-        let write = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, self.file())?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(|error| self.failed("writing", &error))
+        let written = file::replace(&self.file(), &text, 0o600);
+        written.map(drop).map_err(|error| self.failed("writing", &error))
     }
 
     fn lock(&self) -> Result<File, Error> {
         let lock = || {
             // The state of the kernel comes into it too.
             DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
-            let file = options.open(self.dir.join(LOCK))?;
+            let file = file::lockable(&self.dir.join(LOCK))?;
             file.lock()?;
             Ok(file)
         };
@@ -260,6 +269,19 @@ fn check_name(what: &str, name: &str) -> Result<(), Error> {
     let text = format!("making a token: {name:?} cannot be the name of a {what}");
     Err(Error::new(ErrorCode::Usage, text)
         .hint("up to 64 letters, digits, hyphens, underscores and dots, a dot not first"))
+}
+
+/// Checks that a tenant can have this name. Its workspace has the same.
+fn check_tenant(tenant: &str) -> Result<(), Error> {
+    check_name("tenant", tenant)?;
+    if tenant == workspace::DEFAULT {
+        let text = format!(
+            "making a token: the tenant {tenant}: it has the name of the directory of those without \
+            a tenant"
+        );
+        return Err(Error::new(ErrorCode::Usage, text).hint("choose another name"));
+    }
+    Ok(())
 }
 
 fn fill(secret: &mut [u8]) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::process::parse;
 use super::view::{Amount, Bound};
-use crate::access::{Caller, Role};
+use crate::access::{Admin, Caller};
 use crate::app::App;
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
@@ -144,11 +144,10 @@ pub(super) async fn list(
 )]
 pub(super) async fn set(
     State(app): State<App>,
-    caller: Caller,
+    Admin(caller): Admin,
     Path(budget): Path<String>,
     Json(bound): Json<Bound>,
 ) -> Result<Json<Budget>, Problem> {
-    caller.must(Role::Admin)?;
     let id: BudgetId = parse(&budget, "the id of a budget")?;
     let views = app.read(|reader| inspect::budgets(reader)).await?;
     let view = views.get(&id).filter(|_| caller.sees(group_of(&views, id)));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::process::find;
-use crate::access::{Caller, Role};
+use crate::access::Operator;
 use crate::app::App;
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
@@ -61,11 +61,10 @@ impl From<SignalName> for Signal {
 )]
 pub(super) async fn signal(
     State(app): State<App>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(pid): Path<String>,
     Json(wanted): Json<SignalRequest>,
 ) -> Result<StatusCode, Problem> {
-    caller.must(Role::Operator)?;
     let process = find(&app, &caller, &pid).await?;
     app.handle().signal(process.pid, wanted.signal.into()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -97,11 +96,10 @@ pub(super) struct MessageRequest {
 )]
 pub(super) async fn message(
     State(app): State<App>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(pid): Path<String>,
     Json(wanted): Json<MessageRequest>,
 ) -> Result<StatusCode, Problem> {
-    caller.must(Role::Operator)?;
     let process = find(&app, &caller, &pid).await?;
     app.handle().send(process.pid, Message::user(wanted.text)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -132,11 +130,10 @@ pub(super) struct PriorityRequest {
 )]
 pub(super) async fn renice(
     State(app): State<App>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(pid): Path<String>,
     Json(wanted): Json<PriorityRequest>,
 ) -> Result<StatusCode, Problem> {
-    caller.must(Role::Operator)?;
     let process = find(&app, &caller, &pid).await?;
     app.handle().renice(process.pid, wanted.priority).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,6 +1,6 @@
 //! The description of the interface, made from the types and handlers themselves.
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, OpenApi as Document, Ref, RefOr, Response as Answer, ResponseBuilder,
 };
@@ -16,19 +16,21 @@ use crate::extract::Json;
         description = "The processes of a kernel, their past and what they may use.",
         license(name = "MIT")
     ),
-    modifiers(&Bearer),
-    security(("bearer" = []), ())
+    modifiers(&Schemes),
+    security(("bearer" = []), ("key" = []), ())
 )]
 pub(crate) struct Description;
 
 /// Tokens, which the unix socket does not need.
-struct Bearer;
+struct Schemes;
 
-impl Modify for Bearer {
+impl Modify for Schemes {
     fn modify(&self, document: &mut Document) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let key = ApiKey::Header(ApiKeyValue::new("x-api-key"));
+        components.add_security_scheme("key", SecurityScheme::ApiKey(key));
     }
 }
 
@@ -39,7 +41,13 @@ pub fn openapi() -> Document {
     for item in document.paths.paths.values_mut() {
         let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in methods.into_iter().flatten() {
+            let has_body = operation.request_body.is_some();
             let answers = &mut operation.responses.responses;
+            if has_body {
+                answers.insert("408".to_owned(), problem("The body does not arrive"));
+                answers.insert("413".to_owned(), problem("The body is too large"));
+                answers.insert("415".to_owned(), problem("The body is not said to be JSON"));
+            }
             let unknown = problem("Nobody knows who asks: over TCP a token is needed");
             answers.insert("401".to_owned(), unknown);
             answers.insert("default".to_owned(), problem("Any other failure"));

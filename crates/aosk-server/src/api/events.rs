@@ -19,12 +19,12 @@ use utoipa::ToSchema;
 
 use super::journal::Filter;
 use super::process::{find, with_result};
-use super::sse::{self, KEEP_ALIVE, Source, event};
+use super::sse::{self, AT_ONCE, KEEP_ALIVE, Source, event};
 use super::view::Process;
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::{Path, Query};
-use crate::limits::{EVENTS_PER_READ, WAKE_PAUSE};
+use crate::limits::WAKE_PAUSE;
 use crate::problem::Problem;
 
 /// From where on.
@@ -108,11 +108,11 @@ pub(super) async fn events(
     let growth = query.tokens.unwrap_or(true).then(|| app.handle().growth());
     let process = find(&app, &caller, &pid).await?;
     let filter = Filter { pid: Some(process.pid), kind: None, caller };
-    let last = sse::last_id(&headers)?;
+    let last = sse::last_seen(&app, &headers).await?;
     let next = last.map(|last| last.saturating_add(1)).or(query.from).unwrap_or(1);
     if last.is_some() && process.has_ended {
         let left = filter.clone();
-        let left = app.read(move |reader| left.read(reader, next, 1)).await?;
+        let left = app.read(move |reader| left.read(reader, next, (1, 0))).await?;
         if left.entries.is_empty() && !left.more {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
@@ -159,11 +159,11 @@ impl Watcher {
             Some(process) => process,
             // It ended long ago.
             None => {
-                self.app.read(move |reader| aosk_runtime::inspect::process(reader, pid)).await?
+                self.app.read_on(move |reader| aosk_runtime::inspect::process(reader, pid)).await?
             }
         };
         let (filter, from) = (self.filter.clone(), self.next);
-        let part = self.app.read(move |reader| filter.read(reader, from, EVENTS_PER_READ)).await?;
+        let part = self.app.read_on(move |reader| filter.read(reader, from, AT_ONCE)).await?;
         self.next = part.next;
         let facts = part.entries.iter();
         self.ready.extend(facts.map(|entry| event(Some(entry.seq), "fact", entry)));

@@ -15,11 +15,10 @@ use tokio::sync::watch;
 use tokio::time::Interval;
 
 use super::journal::Filter;
-use super::sse::{self, KEEP_ALIVE, Source, event};
+use super::sse::{self, AT_ONCE, KEEP_ALIVE, Source, event};
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::Query;
-use crate::limits::EVENTS_PER_READ;
 use crate::problem::Problem;
 
 /// Which entries.
@@ -61,7 +60,7 @@ pub(super) async fn follow(
     let filter = Filter::of(caller, query.pid.as_deref(), query.kind)?;
     let mut journal = app.handle().journal();
     let head = *journal.borrow_and_update();
-    let last = sse::last_id(&headers)?;
+    let last = sse::last_seen(&app, &headers).await?;
     let next = last.map_or(query.from, |last| Some(last.saturating_add(1)));
     let next = next.unwrap_or_else(|| head.saturating_add(1));
     let (alive, ready) = (sse::keep_alive(), VecDeque::new());
@@ -90,8 +89,8 @@ impl Source for Follower {
             }
             if self.more {
                 let (filter, next) = (self.filter.clone(), self.next);
-                let read = move |reader: &dyn Reader| filter.read(reader, next, EVENTS_PER_READ);
-                match self.app.read(read).await {
+                let read = move |reader: &dyn Reader| filter.read(reader, next, AT_ONCE);
+                match self.app.read_on(read).await {
                     Ok(part) => {
                         (self.next, self.more) = (part.next, part.more);
                         let events = part.entries.iter();

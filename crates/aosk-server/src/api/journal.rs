@@ -13,7 +13,9 @@ use super::process::parse;
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::{Json, Query};
-use crate::limits::{ITEMS_MAX, ITEMS_USUAL, SCAN_MAX, read_at_once};
+use crate::limits::{
+    ENTRIES_AT_ONCE_MAX, ITEMS_MAX, ITEMS_USUAL, PART_BYTES_MAX, SCAN_MAX, read_at_once,
+};
 use crate::problem::Problem;
 
 /// Which entries.
@@ -94,22 +96,32 @@ pub(super) struct Part {
 }
 
 impl Filter {
-    /// Reads entries from `from` on: at most `limit`, and at most [`SCAN_MAX`] that are not meant.
-    pub(super) fn read(&self, reader: &dyn Reader, from: u64, limit: u32) -> Result<Part, Error> {
+    /// Reads entries from `from` on: at most `limit`, none more when they have so many bytes, and at
+    /// most [`SCAN_MAX`] that are not meant.
+    pub(super) fn read(
+        &self,
+        reader: &dyn Reader,
+        from: u64,
+        (limit, bytes_max): (u32, usize),
+    ) -> Result<Part, Error> {
         let mut part = Part { entries: Vec::new(), next: from, more: false };
-        let query = JournalQuery { from: from.max(1), limit: read_at_once(limit), pid: self.pid };
+        let at_once = read_at_once(limit).min(ENTRIES_AT_ONCE_MAX);
+        let query = JournalQuery { from: from.max(1), limit: at_once, pid: self.pid };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut seen: HashMap<Pid, bool> = HashMap::new();
-        let mut scanned = 0_u32;
+        let (mut scanned, mut bytes) = (0_u32, 0_usize);
         let mut failed = None;
         inspect::journal(reader, &query, |entry| {
-            if part.entries.len() >= limit || scanned >= SCAN_MAX {
+            if part.entries.len() >= limit || scanned >= SCAN_MAX || bytes >= bytes_max {
                 part.more = true;
                 return false;
             }
             scanned = scanned.saturating_add(1);
             match self.shows(reader, &entry, &mut seen) {
-                Ok(true) => part.entries.push(JournalEntry::from(&entry)),
+                Ok(true) => {
+                    bytes = bytes.saturating_add(entry.data.len());
+                    part.entries.push(JournalEntry::from(&entry));
+                }
                 Ok(false) => {}
                 Err(error) => {
                     failed = Some(error);
@@ -181,10 +193,13 @@ pub(super) async fn list(
     let from = query.from.unwrap_or(1);
     let (part, length) = app
         .read(move |reader| {
-            let part = filter.read(reader, from, limit)?;
+            let part = filter.read(reader, from, (limit, PART_BYTES_MAX))?;
             Ok((part, reader.head()?.length))
         })
         .await?;
     let Part { entries, next, more } = part;
     Ok(Json(EntryList { entries, length, next: more.then_some(next) }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What a process has in its log, and where the pages of it are.
 
 use aosk_abi::ArenaId;
-use aosk_runtime::inspect::{self, KeptPage};
+use aosk_runtime::inspect::{self, KeptPage, LogPart};
 use aosk_runtime::kernel::memory::Residency;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::process::find;
 use crate::access::Caller;
 use crate::app::App;
 use crate::extract::{Json, Path, Query};
-use crate::limits::{ITEMS_MAX, ITEMS_USUAL};
+use crate::limits::{ITEMS_MAX, ITEMS_USUAL, PART_BYTES_MAX};
 use crate::problem::Problem;
 
 /// Which messages.
@@ -33,7 +33,7 @@ pub(super) struct MessageList {
     messages: Vec<LogMessage>,
     /// How many the log has.
     length: u64,
-    /// The `from` of the next page, if there is more.
+    /// The `from` of the next page, if there is more. A page may have fewer than were asked for.
     next: Option<u64>,
 }
 
@@ -71,8 +71,8 @@ pub(super) async fn messages(
     let from = usize::try_from(query.from).unwrap_or(usize::MAX);
     let limit = query.limit.unwrap_or(ITEMS_USUAL).clamp(1, ITEMS_MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (bodies, length) =
-        app.read(move |reader| inspect::log_part(reader, pid, (from, limit))).await?;
+    let part = LogPart { from, limit, bytes: PART_BYTES_MAX };
+    let (bodies, length) = app.read(move |reader| inspect::log_part(reader, pid, part)).await?;
     let messages = bodies.iter().enumerate().map(|(at, body)| LogMessage {
         index: from.saturating_add(at) as u64,
         hash: body.hash().to_string(),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{Caller, Role};
+use crate::access::Admin;
 use crate::app::App;
 use crate::extract::Json;
 use crate::problem::Problem;
@@ -64,10 +64,9 @@ pub(super) struct PolicyRequest {
 )]
 pub(super) async fn set(
     State(app): State<App>,
-    caller: Caller,
+    Admin(caller): Admin,
     Json(wanted): Json<PolicyRequest>,
 ) -> Result<Json<Policies>, Problem> {
-    caller.must(Role::Admin)?;
     caller.must_be_of_all()?;
     app.handle().set_policy(&wanted.policy).await?;
     Ok(Json(policies(&app)))

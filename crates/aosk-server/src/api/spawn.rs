@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::process;
 use super::view::{Bound, Process};
-use crate::access::{self, Caller, Role};
+use crate::access::{self, Caller, Operator, Role};
 use crate::app::App;
 use crate::extract::Json;
 use crate::problem::Problem;
@@ -104,10 +104,9 @@ impl From<Permission> for PermissionLevel {
 )]
 pub(super) async fn spawn(
     State(app): State<App>,
-    caller: Caller,
+    Operator(caller): Operator,
     Json(wanted): Json<Spawn>,
 ) -> Result<Response, Problem> {
-    caller.must(Role::Operator)?;
     let agent = agent(&app, &caller, wanted)?;
     let pid = app.handle().spawn(agent.spec()).await?;
     let started = process::find(&app, &caller, &pid.to_string()).await?;

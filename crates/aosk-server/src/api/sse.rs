@@ -18,7 +18,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use aosk_abi::{Error, ErrorCode};
 
 use crate::app::App;
-use crate::limits::KEEP_ALIVE_EVERY;
+use crate::limits::{EVENTS_BYTES_MAX, EVENTS_PER_READ, KEEP_ALIVE_EVERY};
 use crate::metrics::Open;
 
 /// The header with the id of the last event that a client saw.
@@ -26,6 +26,9 @@ const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A comment that shows that the connection is there.
 pub(super) const KEEP_ALIVE: &[u8] = b": the connection is alive\n\n";
+
+/// How many facts a stream reads at once, and how many bytes.
+pub(super) const AT_ONCE: (u32, usize) = (EVENTS_PER_READ, EVENTS_BYTES_MAX);
 
 /// When a stream says that it is there, however busy it is otherwise.
 pub(super) fn keep_alive() -> Interval {
@@ -53,13 +56,35 @@ pub(super) fn event(id: Option<u64>, name: &str, data: &impl Serialize) -> Bytes
 ///
 /// # Errors
 /// If what it says is no number.
-pub(super) fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     number.map(Some).ok_or_else(|| {
         let text = "reading the request: the header Last-Event-ID is not the number of an entry";
         Error::new(ErrorCode::ApiBadRequest, text)
     })
+}
+
+/// The same, if the journal has an entry of that number.
+///
+/// # Errors
+/// If it has not: its reader has seen another journal, and would miss what this one gets until it is as
+/// long.
+pub(super) async fn last_seen(app: &App, headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let Some(last) = last_id(headers)? else { return Ok(None) };
+    // Followers are told of a commit after readers can see it.
+    let told = *app.handle().journal().borrow();
+    let length =
+        if last <= told { told } else { app.read(|store| Ok(store.head()?.length)).await? };
+    if last <= length {
+        return Ok(Some(last));
+    }
+    let text = format!(
+        "reading the request: the header Last-Event-ID is {last}, and the journal has {length} \
+        entries"
+    );
+    Err(Error::new(ErrorCode::ApiBadRequest, text)
+        .hint("it is from another journal; begin without it"))
 }
 
 /// The answer that streams what a source gives.

@@ -30,21 +30,22 @@ async fn the_socket_belongs_to_its_owner_and_needs_no_token() {
 #[tokio::test]
 async fn over_tcp_nothing_is_answered_without_a_token() {
     let scene = Scene::new().await;
-    let mut nobody = scene.over_tcp(None).await;
     let document = aosk_server::api::openapi();
     let document = serde_json::to_value(&document).unwrap();
     let mut asked = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase();
-            let answer = nobody.raw((&method, path), &[], "").await;
+            let answer = scene.over_tcp(None).await.raw((&method, path), &[], "").await;
             answer.is_problem(401, "api.unauthorized");
+            // The place is for others.
+            assert_eq!(answer.header("connection"), "close");
             assert_eq!(answer.header("www-authenticate"), "Bearer");
             asked += 1;
         }
     }
     assert!(asked > 20, "{asked}");
-    nobody.get("/nowhere").await.is_problem(401, "api.unauthorized");
+    scene.over_tcp(None).await.get("/nowhere").await.is_problem(401, "api.unauthorized");
 }
 
 #[tokio::test]
@@ -85,6 +86,7 @@ async fn tokens_are_kept_as_hashes_and_a_change_counts_at_once() {
     // One of the same name is another.
     let again = access.create(("one", Timestamp(8)), Role::Viewer, None).unwrap();
     assert_ne!(again.text, made.text);
+    let mut client = scene.over_tcp(Some(&made.text)).await;
     client.get("/api/v1/health").await.is_problem(401, "api.unauthorized");
     assert!(access.create(("one", Timestamp(9)), Role::Viewer, None).is_err(), "the name is taken");
     for bad in ["", "..", ".a", "a/b", "a b", &"a".repeat(65)] {
@@ -109,6 +111,10 @@ async fn every_change_needs_its_role() {
             let path = path.replace("{pid}", &pid.to_string()).replace("{budget}", "2");
             let body: Value = serde_json::from_str(body).unwrap();
             let below = if *role == Role::Admin { &mut operator } else { &mut viewer };
+            // Nobody learns what is wrong with what they may not ask.
+            let nonsense = ("content-type", "application/json");
+            let answer = below.raw((&method.to_uppercase(), &path), &[nonsense], "{").await;
+            answer.is_problem(403, "kernel.forbidden");
             let answer = if method == "post" {
                 below.post(&path, &body).await
             } else {
@@ -138,4 +144,49 @@ async fn commands_and_other_folders_are_for_the_admin() {
     tenant.post("/api/v1/processes", &wanted).await.is_problem(403, "kernel.forbidden");
     let mut admin = scene.with(Role::Admin, None).await;
     assert_eq!(admin.post("/api/v1/processes", &wanted).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_tokens_is_told_to_nobody() {
+    let scene = Scene::new().await;
+    let access = scene.access();
+    let token = access.create(("n", Timestamp(1)), Role::Viewer, None).unwrap().text;
+    let file = scene.dir.path().join("tokens.json");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let tenant = good.replace("\"role\"", "\"tenant\": \"../x\", \"role\"");
+    let own = good.replace("\"role\"", "\"tenant\": \"default\", \"role\"");
+    let name = good.replace("\"n\"", "\"n\\n\"");
+    for bad in ["{\"secret", &tenant, &own, &name, &"x".repeat(2 << 20)] {
+        assert_ne!(bad, good);
+        std::fs::write(&file, bad).unwrap();
+        let answer = scene.over_tcp(Some(&token)).await.get("/api/v1/health").await;
+        answer.is_problem(500, "io.failed");
+        let told = answer.body.to_string();
+        assert!(!told.contains("tokens.json") && !told.contains("line"), "{told}");
+        assert!(access.list().is_err() || bad.len() > 10);
+    }
+    std::fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, 0o600.into()).unwrap();
+    let answer = scene.over_tcp(Some(&token)).await.get("/api/v1/health").await;
+    answer.is_problem(500, "io.failed");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, good).unwrap();
+    assert_eq!(scene.over_tcp(Some(&token)).await.get("/api/v1/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_link_in_the_way_of_the_tokens_is_not_followed() {
+    let scene = Scene::new().await;
+    let other = tempfile::TempDir::new().unwrap();
+    let precious = other.path().join("precious");
+    std::fs::write(&precious, "precious").unwrap();
+    let at = |name: &str| scene.dir.path().join(name);
+    std::os::unix::fs::symlink(&precious, at("tokens.json.new")).unwrap();
+    scene.access().create(("n", Timestamp(1)), Role::Viewer, None).unwrap();
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+    assert!(std::fs::symlink_metadata(at("tokens.json")).unwrap().is_file());
+    std::fs::remove_file(at("tokens.lock")).unwrap();
+    std::os::unix::fs::symlink(other.path().join("made"), at("tokens.lock")).unwrap();
+    assert!(scene.access().revoke("n").is_err());
+    assert!(!other.path().join("made").exists());
 }

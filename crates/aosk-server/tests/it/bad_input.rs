@@ -34,7 +34,7 @@ async fn bodies_that_are_no_request() {
         assert!(detail.contains(says), "{body}: {detail}");
     }
     let no_type = client.raw(spawn, &[], r#"{"task":"say a"}"#).await;
-    no_type.is_problem(400, "api.bad_request");
+    no_type.is_problem(415, "api.media_type");
     let model = client.post(spawn.1, &json!({ "task": "say a", "model": "none:such" })).await;
     model.is_problem(400, "model.unknown");
     assert_eq!(model.body["hint"], "models: m");
@@ -113,6 +113,14 @@ async fn paths_and_parameters_that_are_none() {
     let last = [("last-event-id", "x")];
     let answer = client.raw(("GET", "/api/v1/journal/follow"), &last, "").await;
     answer.is_problem(400, "api.bad_request");
+    // Of another journal: this one would be silent until it is as long.
+    let last = [("last-event-id", "1000000")];
+    let pid = scene.spawn("say a").await;
+    for path in ["/api/v1/journal/follow", &format!("/api/v1/processes/{pid}/events")] {
+        let answer = client.raw(("GET", path), &last, "").await;
+        answer.is_problem(400, "api.bad_request");
+        assert!(answer.body["detail"].as_str().unwrap().contains("1000000"), "{answer:?}");
+    }
     let bound = client.put("/api/v1/budgets/77/limits", &json!({})).await;
     bound.is_problem(404, "api.not_found");
     client.put("/api/v1/budgets/1/limits", &json!({})).await.is_problem(400, "api.bad_request");

@@ -1,9 +1,12 @@
 //! Where the server listens, and how it ends.
 
 use aosk_runtime::store::Memory;
+use aosk_server::access::Role;
+use aosk_server::limits::UNKNOWN_CONNECTIONS_MAX;
 use aosk_server::{ADDRESS_FILE, SOCKET};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::scene::Scene;
@@ -68,4 +71,37 @@ async fn what_lasts_ends_when_the_server_does() {
     waited.unwrap().unwrap().is_problem(503, "cli.interrupted");
     assert_eq!(rest, []);
     assert!(journal.iter().all(|event| event.name == "fact"));
+}
+
+#[tokio::test]
+async fn an_address_that_shows_no_token_leaves_places_to_others() {
+    let scene = Scene::new().await;
+    let tcp = scene.server.listening().tcp.unwrap();
+    let mut known = scene.with(Role::Viewer, None).await;
+    assert_eq!(known.get("/api/v1/health").await.status, 200);
+    let mut idle = Vec::new();
+    for _ in 0..UNKNOWN_CONNECTIONS_MAX {
+        idle.push(TcpStream::connect(tcp).await.unwrap());
+    }
+    let ended = async |mut stream: TcpStream| {
+        let mut answer = Vec::new();
+        // Closed, or reset with what was written to it.
+        drop(stream.read_to_end(&mut answer).await);
+        answer.is_empty()
+    };
+    assert!(ended(TcpStream::connect(tcp).await.unwrap()).await);
+    assert_eq!(known.get("/api/v1/health").await.status, 200, "who is known goes on");
+    for stream in &idle {
+        let open = stream.try_read(&mut [0; 1]);
+        assert_eq!(open.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+    idle.clear();
+    // As soon as the server has seen it.
+    loop {
+        let mut stream = TcpStream::connect(tcp).await.unwrap();
+        let request = "GET / HTTP/1.1\r\nhost: t\r\n\r\n";
+        if stream.write_all(request.as_bytes()).await.is_ok() && !ended(stream).await {
+            break;
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! What is there to be read, page by page.
 
+use aosk_runtime::abi::Timestamp;
+use aosk_server::access::Role;
+use aosk_server::limits::{BODY_BYTES_MAX, PART_BYTES_MAX, UNREAD_BYTES_MAX};
 use serde_json::{Value, json};
 
+use crate::client::Client;
 use crate::scene::{Scene, field, pid};
 
 #[tokio::test]
@@ -119,4 +123,62 @@ async fn what_the_kernel_has_is_told() {
     assert_eq!(calculator["traits"]["risk"], "safe");
     assert_eq!(calculator["parameters"]["type"], "object");
     assert_eq!(client.get("/api/v1/openapi.json").await.body["openapi"], "3.1.0");
+}
+
+/// A process of a tenant whose log has this many messages of a megabyte, two a turn.
+async fn long_log(scene: &Scene, client: &mut Client, turns: u64) -> u64 {
+    let follow = "/api/v1/journal/follow?from=1&kind=model.answered";
+    let mut answers = scene.client().await.events(follow, None).await;
+    let text = format!("say {}", "x".repeat(BODY_BYTES_MAX - 100));
+    let wanted = json!({ "task": "say a", "chat": true });
+    let pid = pid(&client.post("/api/v1/processes", &wanted).await);
+    answers.next().await.unwrap();
+    for _ in 0..turns {
+        let (to, message) = (format!("/api/v1/processes/{pid}/messages"), json!({ "text": text }));
+        assert_eq!(client.post(&to, &message).await.status, 204);
+        answers.next().await.unwrap();
+    }
+    pid
+}
+
+#[tokio::test]
+async fn a_log_of_long_messages_comes_in_pages_that_are_bounded() {
+    let scene = Scene::new().await;
+    let mut client = scene.with(Role::Operator, Some("acme")).await;
+    let pid = long_log(&scene, &mut client, 4).await;
+    let at = |from: u64| format!("/api/v1/processes/{pid}/messages?from={from}&limit=1000");
+    let (mut from, mut pages, mut indices) = (Some(0), 0, Vec::new());
+    while let Some(first) = from {
+        let page = client.get(&at(first)).await;
+        let bytes: u64 = page.header("content-length").parse().unwrap();
+        assert!(bytes < (PART_BYTES_MAX + BODY_BYTES_MAX) as u64 + 10_000, "{bytes}");
+        pages += 1;
+        indices.extend(field(&page.body["messages"], "index"));
+        from = page.body["next"].as_u64();
+    }
+    let length = client.get(&at(0)).await.body["length"].as_u64().unwrap();
+    assert_eq!(indices, (0..length).map(|index| json!(index)).collect::<Vec<_>>());
+    assert_eq!(pages, 2, "eight messages of a megabyte, five of them on the first");
+
+    // Who asks for much and reads nothing of it is told to read first, and keeps no one else waiting.
+    let token = scene.access().create(("slow", Timestamp(0)), Role::Viewer, Some("acme")).unwrap();
+    let mut slow = Vec::new();
+    let refused = loop {
+        let mut client = scene.over_tcp(Some(&token.text)).await;
+        let answer = client.send(("GET", &at(0)), &[], "").await;
+        if answer.status() != 200 {
+            break answer.status();
+        }
+        slow.push((client, answer));
+        assert!(slow.len() * PART_BYTES_MAX <= UNREAD_BYTES_MAX, "there is no bound");
+    };
+    assert_eq!(refused, 503);
+    assert!(slow.len() > 8, "{}", slow.len());
+    client.get(&at(0)).await.is_problem(503, "kernel.busy");
+    assert_eq!(client.get(&format!("/api/v1/processes/{pid}")).await.status, 200);
+    let mut other = scene.with(Role::Viewer, None).await;
+    assert_eq!(other.get(&at(0)).await.status, 200);
+    drop(slow);
+    // As soon as the server has seen it.
+    while client.get(&at(0)).await.status != 200 {}
 }

@@ -143,7 +143,7 @@ impl Scene {
         let workspace = dir.path().to_str().unwrap().to_owned();
         let setup = Setup { handle: node.handle(), model: "m".to_owned(), workspace };
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(setup, dir.path(), Some(tcp)).await.unwrap();
+        let server = Server::start(setup, dir.path(), Some(tcp), None).await.unwrap();
         Self { dir, node, server, gate }
     }
 

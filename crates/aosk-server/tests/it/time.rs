@@ -1,9 +1,14 @@
 //! What happens when nothing does. Time is paused, and runs ahead whenever everybody waits for it.
 
-use aosk_server::limits::{BODY_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_EVERY};
+use aosk_runtime::abi::Timestamp;
+use aosk_server::access::Role;
+use aosk_server::limits::{
+    BODY_TIMEOUT, FIRST_HEAD_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE_EVERY, TOKEN_CHECK_EVERY,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::scene::Scene;
@@ -59,6 +64,48 @@ async fn a_body_that_does_not_come_is_told_of() {
     let head = "POST /api/v1/processes HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\
         content-type: application/json\r\ncontent-length: 20\r\n\r\n{";
     let answer = cut_off(head).await;
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("does not arrive"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("does not arrive"), "{answer}");
     assert!(before.elapsed() >= BODY_TIMEOUT);
+}
+
+#[tokio::test]
+async fn who_says_nothing_over_tcp_has_no_place_for_long() {
+    let scene = Scene::new().await;
+    let mut stream = TcpStream::connect(scene.server.listening().tcp.unwrap()).await.unwrap();
+    // The server has it before time runs ahead.
+    assert_eq!(scene.over_tcp(None).await.get("/").await.status, 401);
+    let before = Instant::now();
+    tokio::time::pause();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer, b"");
+    assert!(before.elapsed() >= FIRST_HEAD_TIMEOUT && before.elapsed() < HEAD_TIMEOUT);
+}
+
+#[tokio::test]
+async fn what_lasts_ends_soon_after_its_token_is_revoked() {
+    let scene = Scene::new().await;
+    let pid = scene.spawn("hold").await;
+    let of = |what: &str| format!("/api/v1/processes/{pid}/{what}");
+    let mut watched = scene.with(Role::Viewer, None).await.events(&of("events"), None).await;
+    while watched.next().await.unwrap().data["state"] != "running" {}
+    let token = scene.access().create(("b", Timestamp(0)), Role::Viewer, None).unwrap().text;
+    let followed = scene.over_tcp(Some(&token)).await;
+    let followed = followed.events("/api/v1/journal/follow", None).await;
+    let mut waiting = scene.over_tcp(Some(&token)).await;
+    // It is a connection that the server has, and the request is the next that it reads.
+    assert_eq!(waiting.get("/api/v1/health").await.status, 200);
+    let path = of("wait?timeout_ms=300000");
+    let mut waited = JoinSet::new();
+    waited.spawn(async move { waiting.get(&path).await });
+    tokio::task::yield_now().await;
+    assert_eq!(scene.client().await.get("/api/v1/health").await.status, 200);
+    scene.access().revoke("b").unwrap();
+    tokio::time::pause();
+    let before = Instant::now();
+    assert_eq!(followed.rest().await, []);
+    waited.join_next().await.unwrap().unwrap().is_problem(401, "api.unauthorized");
+    assert!(before.elapsed() <= TOKEN_CHECK_EVERY * 2);
+    // Another token stands.
+    assert!(watched.piece().await.starts_with(b":"));
 }

@@ -12,6 +12,7 @@ mod calls;
 mod commit;
 mod effects;
 mod memory;
+mod relay;
 mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,6 +30,7 @@ use self::calls::{Device, awaited, in_flight};
 use self::commit::Decided;
 pub(crate) use self::commit::HandedOver;
 use self::memory::{Held, Last};
+use self::relay::Relays;
 use self::shutdown::Shutdown;
 pub(crate) use self::shutdown::leaves_after_cut_off;
 use crate::case::Case;
@@ -85,6 +87,8 @@ pub(crate) struct Before {
     ready: BTreeMap<Pid, u32>,
     /// The page table that the input is about.
     memory: Option<Held>,
+    /// The call that somebody outside asks and of whose answer the input says that a part was heard.
+    heard: Option<CallId>,
 }
 
 /// The checker of one run.
@@ -113,6 +117,7 @@ pub(crate) struct Checker {
     ever_started: BTreeSet<(CallId, u32)>,
     /// What processes were shown last in this life of the kernel.
     last: BTreeMap<Pid, Last>,
+    relays: Relays,
     /// What was seen at least once, to know that the runs are worth something.
     pub(crate) seen: BTreeSet<String>,
 }
@@ -137,6 +142,7 @@ impl Checker {
             started: BTreeSet::new(),
             ever_started: BTreeSet::new(),
             last: BTreeMap::new(),
+            relays: Relays::default(),
             seen: BTreeSet::new(),
             config,
         }
@@ -150,6 +156,7 @@ impl Checker {
             ignored: kernel.ignored(),
             ready: BTreeMap::new(),
             memory: memory::hold(kernel, input),
+            heard: relay::heard(kernel, input),
         };
         for (pid, process) in kernel.processes() {
             if let State::Ready { call } = &process.state {
@@ -273,6 +280,8 @@ impl Checker {
         let releases = fx.releases.get(mark.releases..).unwrap_or_default();
         self.check_releases(kernel, now, before, releases)?;
         self.check_memory(kernel, input, before, (facts, releases))?;
+        self.relays.note(before.heard);
+        self.relays.check(kernel, input, releases)?;
         self.decided.facts.extend_from_slice(facts);
         self.decided.releases.extend_from_slice(releases);
         if *input == Input::Tick {

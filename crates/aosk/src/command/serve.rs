@@ -62,7 +62,7 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     let Home { dir, config, store } = home;
     let mut node = setup::node(&dir, &config, store, parts)?;
     let served = Setup { handle: node.handle(), model, workspace };
-    let server = Server::start(served, &dir, args.listen).await;
+    let server = Server::start(served, &dir, args.listen, Some(aosk_gateway::further())).await;
     let server = match server {
         Ok(server) => server,
         Err(error) => {

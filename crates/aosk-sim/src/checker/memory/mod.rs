@@ -101,6 +101,7 @@ impl Checker {
                 && let Some(process) = kernel.process(call.pid)
             {
                 match window.summarise {
+                    None if window.relayed => {}
                     Some(tokens) => check_summarised(call.pid, process, window, tokens)?,
                     None => self.check_shown(call.pid, process, window)?,
                 }

@@ -170,6 +170,7 @@ fn request(device: &str) -> Request {
         begun: None,
         tools: Arc::new([]),
         cache: CacheHints::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: OnRates::default(),
     }

@@ -116,6 +116,7 @@ async fn client(probe: Arc<Probe>, number: u32) {
                 begun: None,
                 tools: Arc::new([]),
                 cache: CacheHints::default(),
+                wishes: Arc::default(),
                 answers: u64::from(call - 1),
                 on_rates: OnRates::default(),
             };

@@ -1,0 +1,185 @@
+//! A request in any of the formats, until it is answered.
+
+use std::sync::Arc;
+
+use aosk_abi::{
+    Body, Error, ErrorCode, Limits, Message, PermissionLevel, Pid, ProgramSpec, SpawnSpec,
+    ThinkOptions, Tokens,
+};
+use aosk_runtime::agent;
+use aosk_runtime::foreign::{Answers, Ask, Asker, FOREIGN};
+use aosk_runtime::model::client::{self, Asked, Format};
+use aosk_runtime::model::{OnPassed, Passage, Tokenizer, passage};
+use aosk_server::App;
+use aosk_server::access::Caller;
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+
+use crate::answer::{self, Under};
+use crate::caller::Session;
+use crate::conversation::{Conversations, Thread, Waiting};
+use crate::limits::{COUNTED_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_TIMEOUT};
+use crate::{model, refusal};
+
+/// What every request can reach.
+type Kept = Extension<Arc<Conversations>>;
+
+pub(crate) async fn chat(
+    app: State<App>,
+    kept: Kept,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    route(Format::Chat, app, kept, caller, request).await
+}
+
+pub(crate) async fn responses(
+    app: State<App>,
+    kept: Kept,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    route(Format::Responses, app, kept, caller, request).await
+}
+
+pub(crate) async fn messages(
+    app: State<App>,
+    kept: Kept,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    route(Format::Messages, app, kept, caller, request).await
+}
+
+async fn route(
+    format: Format,
+    State(app): State<App>,
+    Extension(kept): Kept,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    let asked = async {
+        let body = aosk_server::body(request, REQUEST_BYTES_MAX, REQUEST_TIMEOUT).await?;
+        ask(&app, &kept, (&caller, &headers), (format, body))
+    };
+    match asked.await {
+        Ok(under) => answer::of(under).await,
+        Err(error) => refusal::answer(format, &error, None),
+    }
+}
+
+/// Hands a request to the kernel.
+fn ask(
+    app: &App,
+    kept: &Arc<Conversations>,
+    (caller, headers): (&Caller, &HeaderMap),
+    (format, body): (Format, Bytes),
+) -> Result<Under, Error> {
+    let asked = client::understand(format, &body)?;
+    let session = Session::of(caller, headers, &asked)?;
+    let passage_of = |on_passed| Passage {
+        format,
+        body: body.clone(),
+        headers: passage::passed_headers(headers),
+        stream: asked.stream,
+        stream_usage: asked.stream_usage,
+        on_passed,
+    };
+    begin(app, kept, &session, (format, /*passes*/ true), asked.clone(), passage_of)
+}
+
+/// The same of a request that is understood. Whether it `passes` says whether a model may be asked in the
+/// words of the passage.
+pub(crate) fn begin(
+    app: &App,
+    kept: &Arc<Conversations>,
+    session: &Session,
+    (format, passes): (Format, bool),
+    mut asked: Asked,
+    passage: impl FnOnce(OnPassed) -> Passage,
+) -> Result<Under, Error> {
+    let equipment = app.handle().equipment();
+    let model = model::resolve(equipment, &asked.model)?;
+    if asked.messages.is_empty() {
+        return Err(Error::new(ErrorCode::ApiBadRequest, "asking the model: there is no message"));
+    }
+    let own_format_only = asked.provider_tools || asked.choices > 1;
+    if session.paged && own_format_only {
+        let text = "asking the model: the request has what only the provider can keep or do, which \
+                    a conversation that the kernel pages cannot have";
+        return Err(Error::new(ErrorCode::ApiBadRequest, text));
+    }
+    let messages = std::mem::take(&mut asked.messages);
+    let mut thread = Thread::begin(&session.key);
+    messages.iter().for_each(|message| thread.say(message));
+    // It may have been killed meanwhile, or stopped.
+    let lives = |one: &Waiting| {
+        app.handle().process(one.pid).is_some_and(|process| process.state == "program")
+    };
+    let waiting = kept.take(&thread).filter(lives);
+    let count = model::behind(equipment, &model).next().map(|device| device.tokenizer);
+    let count = count.unwrap_or_default();
+    let known = waiting.as_ref().map_or(0, |waiting| waiting.messages);
+    let new = messages.get(known..).unwrap_or_default();
+    let tokens = waiting.as_ref().map_or(Tokens::ZERO, |waiting| waiting.tokens)
+        + Tokens(new.iter().map(|message| tokens(count, message).0).sum());
+    let tool_tokens = count.of_tools(&asked.tools);
+    let append: Vec<Body> = new.iter().cloned().map(Body::new).collect();
+    // What is passed on needs no other words for it.
+    let passes_all = passes && model::all_pass(equipment, &model, format);
+    let needs_words = !session.paged && !passes_all;
+    let whole = if needs_words { messages } else { Vec::new() };
+    let options = ThinkOptions {
+        model,
+        output_max: asked.output_max.unwrap_or(agent::OUTPUT_MAX).max(Tokens(1)),
+        tools: Vec::new(),
+        temperature_milli: None,
+        window: session.window,
+    };
+    let asker = match &waiting {
+        Some(Waiting { pid, .. }) => Asker::Process(*pid),
+        None => Asker::New(Box::new(spec(session))),
+    };
+    let ask = |on_passed| Ask {
+        options,
+        input: tokens + tool_tokens,
+        tool_tokens,
+        append,
+        messages: whole.into_iter().map(Body::new).collect(),
+        tools: asked.tools.clone().into(),
+        wishes: Arc::new(asked.wishes.clone()),
+        passage: passage(on_passed),
+        passes,
+        own_format_only,
+        paged: session.paged,
+    };
+    let answers: Answers = app.handle().relay(asker, ask)?;
+    let pid: Option<Pid> = waiting.map(|waiting| waiting.pid);
+    Ok(Under::new(app, kept, (format, asked), (thread, tokens), (answers, pid)))
+}
+
+/// What a message takes, exactly if that is quick to know.
+fn tokens(count: Tokenizer, message: &Message) -> Tokens {
+    let is_short = message.text().len() <= COUNTED_BYTES_MAX;
+    let count = if is_short { count } else { Tokenizer::ESTIMATE };
+    count.of_message(message)
+}
+
+/// The process of a new conversation. It may ask models and nothing else.
+fn spec(session: &Session) -> SpawnSpec {
+    SpawnSpec {
+        name: session.name.clone(),
+        label: "gateway".to_owned(),
+        program: ProgramSpec { name: FOREIGN.to_owned(), param: "{}".into() },
+        priority: session.priority,
+        capabilities: PermissionLevel::Restricted.capabilities(),
+        limits: Limits::default(),
+        group: session.group.clone(),
+        fork: false,
+        pages: Vec::new(),
+    }
+}

@@ -1,0 +1,157 @@
+//! Which process has which conversation.
+//!
+//! A conversation is known by what was said in it. A request brings all of it along; if it begins with what
+//! a process has, that process asks, and its log gets what is new. Reasoning does not count, as clients do
+//! not send it back. A process that asks is not here until it is answered, so two requests at once never
+//! share one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aosk_abi::{Hash, Message, Pid, Tokens};
+use aosk_server::App;
+
+use crate::limits::{IDLE, SWEEP_EVERY, WAITING_MAX, WAITING_OF_SESSION_MAX};
+
+/// What was said in a conversation up to each of its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Thread(Vec<Hash>);
+
+impl Thread {
+    /// Of a session, that nothing was said in.
+    pub(crate) fn begin(session: &str) -> Self {
+        Self(vec![Hash::of(session.as_bytes())])
+    }
+
+    /// Adds a message.
+    pub(crate) fn say(&mut self, message: &Message) {
+        let mut bytes = self.end().0.to_vec();
+        bytes.extend_from_slice(&said(message).0);
+        self.0.push(Hash::of(&bytes));
+    }
+
+    /// All that was said.
+    fn end(&self) -> Hash {
+        self.0.last().copied().unwrap_or(Hash::ZERO)
+    }
+}
+
+/// What was said in a message. An answer is what was said and called: in which form its text comes and
+/// what the model thought before is not sent back as it was.
+fn said(message: &Message) -> Hash {
+    let text = match message {
+        Message::Assistant { tool_calls, .. } => {
+            serde_json::to_string(&(message.text(), tool_calls))
+        }
+        Message::System { .. } | Message::User { .. } | Message::Tool { .. } => {
+            serde_json::to_string(message)
+        }
+    };
+    // A message always has a JSON form.
+    Hash::of(text.unwrap_or_default().as_bytes())
+}
+
+/// A conversation whose process waits for its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// The process.
+    pub(crate) pid: Pid,
+    /// How many messages its log has.
+    pub(crate) messages: usize,
+    /// What they take, by estimate.
+    pub(crate) tokens: Tokens,
+    session: Hash,
+    since: Duration,
+}
+
+/// All that wait, by what was said in them.
+#[derive(Debug, Default)]
+pub(crate) struct Conversations(Mutex<HashMap<Hash, Waiting>>);
+
+impl Conversations {
+    /// Takes the one that `thread` goes on with, if there is one: of several, the one with the most of it.
+    pub(crate) fn take(&self, thread: &Thread) -> Option<Waiting> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = thread.0.iter().skip(1).rev();
+        let known: Vec<&Hash> = said.filter(|said| waiting.contains_key(*said)).collect();
+        known.first().and_then(|said| waiting.remove(*said))
+    }
+
+    /// Has the process that was asked wait for its client. Returns those that are to end in its place.
+    pub(crate) fn put(
+        &self,
+        thread: &Thread,
+        (pid, tokens): (Pid, Tokens),
+        now: Duration,
+    ) -> Vec<Pid> {
+        let session = thread.0.first().copied().unwrap_or(Hash::ZERO);
+        let messages = thread.0.len().saturating_sub(1);
+        let one = Waiting { pid, messages, tokens, session, since: now };
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another process may have come to say the same.
+        let mut left: Vec<Pid> =
+            waiting.insert(thread.end(), one).map(|old| old.pid).into_iter().collect();
+        let of_session = waiting.values().filter(|one| one.session == session).count();
+        if of_session > WAITING_OF_SESSION_MAX {
+            left.extend(take_oldest(&mut waiting, |one| one.session == session));
+        }
+        if waiting.len() > WAITING_MAX {
+            left.extend(take_oldest(&mut waiting, |_| true));
+        }
+        left
+    }
+
+    /// Takes those that have waited for too long.
+    fn take_idle(&self, now: Duration) -> Vec<Pid> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = waiting.extract_if(|_, one| now.saturating_sub(one.since) >= IDLE);
+        idle.map(|(_, one)| one.pid).collect()
+    }
+
+    fn take_all(&self) -> Vec<Pid> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.drain().map(|(_, one)| one.pid).collect()
+    }
+}
+
+fn take_oldest(
+    waiting: &mut HashMap<Hash, Waiting>,
+    among: impl Fn(&Waiting) -> bool,
+) -> Option<Pid> {
+    let oldest = waiting.iter().filter(|(_, one)| among(one)).min_by_key(|(_, one)| one.since);
+    let said = *oldest?.0;
+    waiting.remove(&said).map(|one| one.pid)
+}
+
+/// Ends processes whose clients stay away, and all of them when the server is stopped.
+pub(crate) async fn keep(app: App, conversations: Arc<Conversations>) {
+    loop {
+        let stops = tokio::select! { biased;
+            () = app.stopping() => true,
+            () = tokio::time::sleep(SWEEP_EVERY) => false,
+        };
+        let left = if stops {
+            conversations.take_all()
+        } else {
+            conversations.take_idle(app.clock().elapsed())
+        };
+        leave(&app, &left);
+        if stops {
+            return;
+        }
+    }
+}
+
+/// Ends these processes. What cannot be said now is said at the next start of the kernel, when nobody
+/// knows them.
+pub(crate) fn leave(app: &App, left: &[Pid]) {
+    for pid in left {
+        if let Err(error) = app.handle().leave(*pid) {
+            tracing::debug!(%error, %pid, "a process that its client left goes on waiting");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

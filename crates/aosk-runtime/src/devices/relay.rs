@@ -1,0 +1,130 @@
+//! Calls that clients ask, in their own words: passed on where the model is asked in their format, else
+//! put into the model's and told them in pieces.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aosk_abi::{
+    CallId, ErrorCode, Failure, FailureClass, ModelOutcome, ModelReply, ThinkOptions, Tokens,
+};
+use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Request};
+
+use crate::config::ModelDevice;
+use crate::foreign::{Live, Said};
+
+use super::answer::Growing;
+use super::first::FirstToken;
+use super::{Asker, Devices, Growth, Kind, Stops, failed, internal};
+
+impl Devices {
+    /// Starts a call that a client asks.
+    pub(crate) fn relay(
+        &mut self,
+        (call, attempt): (CallId, u32),
+        device: &str,
+        (asker, options): (Asker, Arc<ThinkOptions>),
+        live: Option<Arc<Live>>,
+    ) {
+        let kind = Kind::Model(device.to_owned());
+        let model = self.models.get(device).cloned();
+        let live = live.filter(|live| !live.outlet.is_gone());
+        let (Some(live), Some(model)) = (live, model) else {
+            // Its client went away while it waited; the kernel knows the same devices.
+            let failure = internal(format!("asking {device} for {call}: nobody would hear it"));
+            self.spawn((call, attempt), kind, async move { failed(call, attempt, failure) });
+            return;
+        };
+        let (heard, name) = (self.heard.clone(), device.to_owned());
+        let request = Request {
+            call,
+            attempt,
+            // What one process sends begins like what it sent before.
+            cache: CacheHints {
+                key: format!("{}-{}", asker.name, call.pid),
+                ..CacheHints::default()
+            },
+            process: asker.name,
+            label: asker.label,
+            options,
+            messages: live.ask.messages.clone(),
+            begun: None,
+            tools: live.ask.tools.clone(),
+            wishes: live.ask.wishes.clone(),
+            answers: asker.answers,
+            on_rates: OnRates::new(move |report| heard.take(&name, report)),
+        };
+        let growth = self.growth.clone();
+        let stops = Arc::<Stops>::default();
+        self.stops.insert((call, attempt), stops.clone());
+        let first = FirstToken::new(self.meter.clone(), device);
+        self.spawn((call, attempt), kind, async move {
+            let growing = Growing::default();
+            let on_delta = |delta: Delta| {
+                first.came();
+                growing.take(&delta);
+                if !matches!(delta, Delta::Arguments(_)) {
+                    // Nobody need be watching.
+                    let _unseen = growth.send(Growth { pid: call.pid, delta });
+                }
+            };
+            let outcome = tokio::select! {
+                biased;
+                () = stops.cancel.notified() => growing.cut_off(model.tokenizer),
+                answer = answer(&model, request, &live, &on_delta) => match answer {
+                    Ok(reply) => ModelOutcome::Answered(Box::new(reply)),
+                    Err(failure) => ModelOutcome::Failed(failure),
+                },
+            };
+            aosk_abi::Input::ModelDone { call, attempt, outcome }
+        });
+    }
+}
+
+/// The answer to what a client asks. The client hears it on the way.
+async fn answer(
+    model: &ModelDevice,
+    request: Request,
+    live: &Live,
+    on_delta: &(dyn Fn(Delta) + Send + Sync),
+) -> Result<ModelReply, Failure> {
+    let (ask, outlet) = (&live.ask, &live.outlet);
+    let passage = &ask.passage;
+    let reply = if ask.passes && model.driver.passes(passage.format) {
+        model.driver.pass_on(request, passage, Some(on_delta)).await?
+    } else if ask.own_format_only {
+        return Err(Failure {
+            class: FailureClass::Final,
+            code: ErrorCode::ModelBadRequest,
+            message: format!(
+                "asking {}: the request has what only a model that is asked in its own format can \
+                 do, and this one is asked in another",
+                model.name
+            ),
+            hint: "leave out tools that the provider runs and what the provider keeps, or ask a \
+                   model of that provider"
+                .to_owned(),
+            retry_after: None,
+            usage: None,
+        });
+    } else {
+        let is_told = AtomicBool::new(false);
+        let told = |delta: Delta| {
+            is_told.store(true, Ordering::Relaxed);
+            on_delta(delta.clone());
+            outlet.tell(Said::Delta(delta));
+        };
+        let told: OnDelta<'_> = Some(&told);
+        let streams = passage.stream && model.stream;
+        let answer = model.driver.complete(request, if streams { told } else { None }).await;
+        answer.map_err(|mut failure| {
+            // The kernel must know that something was heard, whatever was counted.
+            if is_told.load(Ordering::Relaxed) {
+                let usage = failure.usage.get_or_insert_default();
+                usage.output = usage.output.max(Tokens(1));
+            }
+            failure
+        })?
+    };
+    outlet.tell(Said::Answered(Box::new(reply.clone())));
+    Ok(reply)
+}

@@ -1,0 +1,325 @@
+//! Processes whose program is outside: a client that asks models through the kernel.
+//!
+//! Such a process asks for the program [`FOREIGN`], which no [`Programs`](crate::Programs) has. Between
+//! two requests of its client the kernel sees its program run, and the step that it owes is taken when the
+//! next request comes. What is asked and who hears the answer is kept here and nowhere else: after a crash
+//! nobody would hear it, so a process of an earlier kernel ends as soon as it is run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use aosk_abi::{
+    Body, Error, ErrorCode, ExitStatus, Failure, Message, Millis, ModelReply, Pid, Signal,
+    SpawnSpec, Syscall, ThinkOptions, Tokens, ToolSpec, Wake,
+};
+use aosk_model::{Delta, Passage, Passed, Wishes};
+use tokio::sync::mpsc;
+
+/// The program of processes whose program is outside.
+pub const FOREIGN: &str = "foreign";
+
+/// Bytes of an answer that wait for a client that is slow. One that falls further behind is left.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Who asks.
+#[derive(Debug)]
+pub enum Asker {
+    /// A process that is to be started for it.
+    New(Box<SpawnSpec>),
+    /// A process that waits for its client.
+    Process(Pid),
+}
+
+/// What a client asks a model.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is asked.
+    pub options: ThinkOptions,
+    /// What it takes, by estimate: the conversation and the tools.
+    pub input: Tokens,
+    /// The tokens of the tools alone.
+    pub tool_tokens: Tokens,
+    /// What the log does not have yet of the conversation, in order.
+    pub append: Vec<Body>,
+    /// The whole conversation, for models that are not asked in the client's format.
+    pub messages: Vec<Body>,
+    /// The client's own tools.
+    pub tools: Arc<[ToolSpec]>,
+    /// What is asked beside these.
+    pub wishes: Arc<Wishes>,
+    /// The request as the client wrote it.
+    pub passage: Passage,
+    /// Whether models that are asked in its format are asked in the client's own words.
+    pub passes: bool,
+    /// Whether it asks for what only a model in its own format can do.
+    pub own_format_only: bool,
+    /// Whether the kernel keeps the conversation within the window: the model is then shown what the
+    /// log of the process has, and not what the client wrote.
+    pub paged: bool,
+}
+
+/// What a client hears. The last is [`Said::Answered`] or [`Said::Failed`], or nothing more comes
+/// because the kernel is gone.
+#[derive(Debug)]
+pub enum Said {
+    /// The process that asks for it.
+    Process(Pid),
+    /// What the provider wrote, in the client's own format.
+    Passed(Passed),
+    /// A piece of an answer that the client's format is yet to be found for.
+    Delta(Delta),
+    /// The answer is over.
+    Answered(Box<ModelReply>),
+    /// There is no answer, or no more of it.
+    Failed {
+        /// Why.
+        error: Error,
+        /// When it may be asked again, if the provider said so.
+        retry_after: Option<Millis>,
+    },
+}
+
+/// What the answer to a client comes out of.
+#[derive(Debug)]
+pub struct Answers {
+    out: mpsc::UnboundedReceiver<Said>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Answers {
+    /// What comes next; none when all has come, or the client was left because it fell behind.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        let said = self.out.poll_recv(cx);
+        if let Poll::Ready(Some(said)) = &said {
+            self.waiting.fetch_sub(size(said), Ordering::Relaxed);
+        }
+        said
+    }
+
+    /// What has come, if anything has.
+    pub fn try_next(&mut self) -> Option<Said> {
+        self.out.try_recv().ok()
+    }
+}
+
+/// Where the answer to a client goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlet {
+    into: mpsc::UnboundedSender<Said>,
+    waiting: Arc<AtomicUsize>,
+    /// The client fell too far behind and is told nothing more.
+    is_left: Arc<AtomicBool>,
+}
+
+impl Outlet {
+    pub(crate) fn new() -> (Self, Answers) {
+        #[expect(clippy::disallowed_methods, reason = "what waits in it is bounded in bytes")]
+        let (into, out) = mpsc::unbounded_channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        (Self { into, waiting: waiting.clone(), is_left: Arc::default() }, Answers { out, waiting })
+    }
+
+    /// Tells the client. One that is gone hears nothing, and one that has fallen too far behind nothing
+    /// more: there would be a gap in what it hears.
+    pub(crate) fn tell(&self, said: Said) {
+        let before = self.waiting.fetch_add(size(&said), Ordering::Relaxed);
+        if before > WAITING_BYTES_MAX {
+            self.is_left.store(true, Ordering::Relaxed);
+        }
+        if !self.is_left.load(Ordering::Relaxed) {
+            // Whether the client is gone is seen by the server that speaks for it.
+            let _gone = self.into.send(said);
+        }
+    }
+
+    /// Whether nobody hears any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.into.is_closed()
+    }
+
+    /// The same of a failure that is no provider's.
+    pub(crate) fn fail(&self, error: Error) {
+        self.tell(Said::Failed { error, retry_after: None });
+    }
+}
+
+fn size(said: &Said) -> usize {
+    match said {
+        Said::Passed(Passed::Event { name, data }) => name.len().saturating_add(data.len()),
+        Said::Passed(Passed::Whole(body) | Passed::Refused { body, .. }) => body.len(),
+        Said::Delta(Delta::Text(text) | Delta::Reasoning(text) | Delta::Arguments(text)) => {
+            text.len()
+        }
+        Said::Delta(Delta::ToolCall { name, .. }) => name.len(),
+        // The last word is always told.
+        Said::Process(_) | Said::Answered(_) | Said::Failed { .. } => 0,
+    }
+}
+
+/// A request of a client on its way to the loop.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) asker: Asker,
+    pub(crate) ask: Ask,
+    pub(crate) outlet: Outlet,
+}
+
+/// A request that is under way.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) ask: Ask,
+    pub(crate) outlet: Outlet,
+}
+
+/// A process of this kind.
+#[derive(Debug)]
+enum Seat {
+    /// It is being started for this request.
+    Opening(Box<Live>),
+    /// It owes the step of this turn until its client asks again.
+    Waits(u64),
+    /// This request is under way.
+    Asks(Arc<Live>),
+}
+
+/// What a process does that is run.
+#[derive(Debug)]
+pub(crate) enum Woken {
+    /// It waits for its client.
+    Waits,
+    /// It asks what its client asks.
+    Asks(Arc<Live>),
+    /// It ends, by this call.
+    Ends(Syscall),
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Foreign {
+    seats: HashMap<Pid, Seat>,
+}
+
+impl Foreign {
+    /// The request of a process that is under way.
+    pub(crate) fn live(&self, pid: Pid) -> Option<Arc<Live>> {
+        match self.seats.get(&pid)? {
+            Seat::Asks(live) => Some(live.clone()),
+            Seat::Opening(_) | Seat::Waits(_) => None,
+        }
+    }
+
+    /// A process is being started for a request.
+    pub(crate) fn open(&mut self, pid: Pid, live: Live) {
+        live.outlet.tell(Said::Process(pid));
+        self.seats.insert(pid, Seat::Opening(Box::new(live)));
+    }
+
+    /// The process is gone; whoever still waits for it hears so.
+    pub(crate) fn forget(&mut self, pid: Pid) {
+        let outlet = match self.seats.remove(&pid) {
+            Some(Seat::Asks(live)) => live.outlet.clone(),
+            Some(Seat::Opening(live)) => live.outlet,
+            Some(Seat::Waits(_)) | None => return,
+        };
+        let text = format!("asking for {pid}: it has ended");
+        outlet.fail(Error::new(ErrorCode::ModelCancelled, text));
+    }
+
+    /// The process is run.
+    pub(crate) fn woken(&mut self, pid: Pid, turn: u64, wake: Wake) -> Woken {
+        let live = match self.seats.remove(&pid) {
+            Some(Seat::Opening(live)) if wake == Wake::Started => {
+                let live: Arc<Live> = live.into();
+                self.seats.insert(pid, Seat::Asks(live.clone()));
+                return Woken::Asks(live);
+            }
+            Some(Seat::Opening(live)) => Some((*live).into()),
+            Some(Seat::Asks(live)) => Some(live),
+            Some(Seat::Waits(_)) => None,
+            // One of an earlier kernel, or one that was started for nobody.
+            None => {
+                let rests = matches!(wake, Wake::Answered { .. });
+                let status = if rests {
+                    ExitStatus::Finished
+                } else {
+                    ExitStatus::Failed(ErrorCode::Interrupted)
+                };
+                return Woken::Ends(ends(status, "no client of this kernel knows it"));
+            }
+        };
+        let failed = |error, retry_after| {
+            if let Some(live) = &live {
+                let live: &Arc<Live> = live;
+                live.outlet.tell(Said::Failed { error, retry_after });
+            }
+        };
+        match wake {
+            Wake::ModelFailed { failure } => {
+                let Failure { code, message, hint, retry_after, .. } = failure;
+                failed(Error::new(code, message).hint(hint), retry_after);
+            }
+            Wake::Refused { error } => failed(error, None),
+            Wake::OutOfBudget { resource } => {
+                let text = format!("asking the model: out of budget: {}", resource.word());
+                failed(Error::new(ErrorCode::BudgetExceeded, text), None);
+            }
+            Wake::Terminated => {
+                let text = "asking the model: the process was asked to end";
+                failed(Error::new(ErrorCode::ModelCancelled, text), None);
+                let status = ExitStatus::Signalled(Signal::Term);
+                return Woken::Ends(ends(status, "it was asked to end"));
+            }
+            Wake::Started
+            | Wake::Answered { .. }
+            // It asks nothing that ends like these.
+            | Wake::Recalled { .. }
+            | Wake::Pinned
+            | Wake::Forgotten { .. }
+            | Wake::TaskBegun { .. }
+            | Wake::TaskEnded { .. }
+            | Wake::ToolsReturned { .. }
+            | Wake::Spawned { .. }
+            | Wake::ChildExited { .. }
+            | Wake::Sent
+            | Wake::Received { .. }
+            | Wake::Slept
+            | Wake::TimedOut => {}
+        }
+        self.seats.insert(pid, Seat::Waits(turn));
+        Woken::Waits
+    }
+
+    /// Takes a request of the client of a process. Gives the turn in which it asks.
+    ///
+    /// # Errors
+    /// If the process has no client, or its last request is still under way.
+    pub(crate) fn ask(&mut self, pid: Pid, live: Arc<Live>) -> Result<u64, Error> {
+        let refused = |code, what: &str| Error::new(code, format!("asking for {pid}: {what}"));
+        let turn = match self.seats.get(&pid) {
+            Some(Seat::Waits(turn)) => *turn,
+            Some(Seat::Asks(_) | Seat::Opening(_)) => {
+                return Err(refused(ErrorCode::Busy, "its last request is still under way"));
+            }
+            None => {
+                let what = "there is no such process, or it has no client";
+                return Err(refused(ErrorCode::NoSuchProcess, what));
+            }
+        };
+        live.outlet.tell(Said::Process(pid));
+        self.seats.insert(pid, Seat::Asks(live));
+        Ok(turn)
+    }
+
+    /// The client of a process asks no more. Gives the turn in which it ends and the call by which it
+    /// does, if it waits for its client.
+    pub(crate) fn leave(&self, pid: Pid) -> Option<(u64, Syscall)> {
+        let Some(Seat::Waits(turn)) = self.seats.get(&pid) else { return None };
+        Some((*turn, Syscall::Exit { status: ExitStatus::Finished, result: None }))
+    }
+}
+
+fn ends(status: ExitStatus, why: &str) -> Syscall {
+    Syscall::Exit { status, result: Some(Body::new(Message::assistant(why))) }
+}
