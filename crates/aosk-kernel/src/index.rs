@@ -77,6 +77,8 @@ type QueuedTool = (Rank, u64, CallId);
 struct Ready {
     queue: QueueId,
     rank: Rank,
+    /// The node at which it was let go, if it waited for room.
+    woken_at: Option<BudgetId>,
     /// The nodes under which it stands there, up to the root.
     under: Vec<BudgetId>,
 }
@@ -292,8 +294,9 @@ impl Index {
         }
     }
 
-    /// Puts the process where it stands now. Returns true if it has left a queue for slots.
-    pub(crate) fn move_to(&mut self, pid: Pid, new: Place) -> bool {
+    /// Puts the process where it stands now. If it has left a queue for slots, returns the node at which
+    /// it had been let go, if it was.
+    pub(crate) fn move_to(&mut self, pid: Pid, new: Place) -> Option<Option<BudgetId>> {
         let old = self.places.remove(&pid).unwrap_or_default();
         self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
         if old.ready != new.ready {
@@ -388,7 +391,7 @@ impl Index {
                 self.awaited.entry(from).or_default().insert(pid);
             }
         }
-        let left = old.ready.is_some() && new.ready.is_none();
+        let left = old.ready.filter(|_| new.ready.is_none()).map(|ready| ready.woken_at);
         if new != Place::default() {
             self.places.insert(pid, new);
         }
@@ -434,7 +437,8 @@ impl Place {
                 Levels::One => vec![ROOT],
                 Levels::Groups => budgets.groups_above(process.spec.budget),
             };
-            place.ready = Some(Ready { queue, rank, under });
+            let woken_at = call.woken_at;
+            place.ready = Some(Ready { queue, rank, woken_at, under });
         }
         place.competes = competes(process, devices, budgets);
         // A stopped process starts nothing; what it has in flight goes on.

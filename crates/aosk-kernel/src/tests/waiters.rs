@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Command, Limits, Pid, SpawnSpec, Tokens};
+use aosk_abi::{Command, Limits, MicroUsd, Pid, Price, SpawnSpec, Tokens};
 
 use super::script::*;
-use crate::{Config, ModelConfig, policy};
+use crate::{Config, ModelConfig, Rates, policy};
 
 /// One model with a slot for everyone: what is scarce is the budget.
 fn config(name: &str) -> Config {
@@ -107,4 +107,30 @@ fn the_order_of_those_who_wait_outlives_a_crash() {
     assert_eq!(s.running(), Some(pids[2]));
     s.crash();
     assert_eq!(order(&mut s, &pids), [2, 3, 1]);
+}
+
+#[test]
+fn room_at_a_device_is_passed_on_when_the_first_is_refused_elsewhere() {
+    let output = MicroUsd(1_000_000);
+    let mut config = config("fair");
+    config.models.values_mut().for_each(|model| {
+        model.price = Price::flat(aosk_abi::Rates { output, ..Default::default() });
+        model.rates = Rates { per_day: Some(MicroUsd(1_000)), ..Rates::default() };
+    });
+    let mut s = Script::new(config);
+    let spender = s.spawn(spec("spender"));
+    let bounded = s.spawn(with_limits("bounded", tokens(10_000)));
+    let other = s.spawn(spec("other"));
+    s.step(spender, think_of("m", 10, 500));
+    s.answer(spender, 10, 400);
+    for pid in [bounded, other] {
+        s.step(pid, think_of("m", 10, 800));
+    }
+    assert_eq!([bounded, other].map(|pid| s.word(pid)), ["quota"; 2]);
+    let limits = Box::new(tokens(1));
+    let budget = s.process(bounded).spec.budget;
+    s.operate("bound", Command::SetLimits { budget, limits });
+    assert_eq!(s.word(bounded), "quota", "nobody asks whether it would fit elsewhere");
+    s.until_due();
+    assert_eq!([bounded, other].map(|pid| s.word(pid)), ["program", "running"]);
 }
