@@ -2,6 +2,7 @@
 
 mod bare;
 mod fault;
+mod gateway;
 mod idle;
 mod latency;
 mod measure;
@@ -27,6 +28,8 @@ enum Bench {
     Plan(plan::Args),
     /// How long a page takes that left the window and is asked for again.
     Fault(fault::Args),
+    /// What the gateway adds to a request, and how many it answers in a second.
+    Gateway(gateway::Args),
     /// How long a search of a long log takes, and how long the event loop is silent meanwhile.
     Search(search::Args),
     /// The model server that the benchmarks start for themselves.
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
             Bench::Idle(args) => idle::run(&args).await,
             Bench::Plan(args) => plan::run(&args),
             Bench::Fault(args) => fault::run(&args),
+            Bench::Gateway(args) => gateway::run(&args).await,
             Bench::Search(args) => search::run(&args).await,
             Bench::ModelServer { steps, latency_ms } => {
                 model_server::serve(steps, std::time::Duration::from_millis(latency_ms)).await

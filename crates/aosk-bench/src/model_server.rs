@@ -159,6 +159,9 @@ fn reply(request: &[u8], steps: u32) -> String {
     let text = String::from_utf8_lossy(request);
     let results = text.matches(r#""role":"tool""#).count();
     let last = results + 1 >= usize::try_from(steps).unwrap_or(usize::MAX);
+    if text.contains(r#""stream":true"#) {
+        return stream();
+    }
     let message = if last {
         r#"{"role":"assistant","content":"done"},"finish_reason":"stop""#.to_owned()
     } else {
@@ -170,6 +173,26 @@ fn reply(request: &[u8], steps: u32) -> String {
         r#"{{"id":"x","object":"chat.completion","created":0,"model":"bench","choices":[{{"index":0,"message":{message}}}],"usage":{{"prompt_tokens":100,"completion_tokens":10,"total_tokens":110}}}}"#
     );
     http(&body)
+}
+
+/// A streamed answer of three words.
+fn stream() -> String {
+    let mut body = String::new();
+    let words = ["one", " two", " three"].map(|word| format!(r#"{{"content":"{word}"}}"#));
+    for (delta, finish) in
+        words.iter().map(|word| (word.as_str(), "null")).chain([("{}", "\"stop\"")])
+    {
+        body.push_str(&format!(
+            "data: {{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"bench\",\
+             \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+        ));
+    }
+    body.push_str("data: [DONE]\n\n");
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    )
 }
 
 fn http(body: &str) -> String {

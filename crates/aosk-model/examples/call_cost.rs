@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aosk_abi::{Body, CallId, Message, Pid, ThinkOptions, Tokens, ToolSpec};
 use aosk_model::endpoint::{Bounds, Endpoint, KeyHeader};
-use aosk_model::openai::{Breakpoints, Dialect, LengthField, OpenAi, PATH, ReasoningField};
+use aosk_model::openai::{Breakpoints, Dialect, LengthField, OpenAi, PATH, ReasoningField, Words};
 use aosk_model::{Driver, Request};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -87,6 +87,7 @@ fn driver(base_url: &str) -> Outcome<OpenAi> {
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
         continuing: aosk_model::continuing::Continuing::NEVER,
+        words: Words::Common,
     };
     Ok(OpenAi::new(endpoint, "m", dialect))
 }

@@ -3,6 +3,7 @@
 mod marks;
 mod reply;
 mod request;
+mod wishes;
 
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;

@@ -6,6 +6,7 @@
 mod reply;
 mod request;
 mod wire;
+mod wishes;
 
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;

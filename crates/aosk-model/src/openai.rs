@@ -8,6 +8,7 @@ mod marks;
 mod prefix;
 mod reply;
 mod request;
+mod wishes;
 
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;
@@ -41,6 +42,25 @@ pub struct Dialect {
     pub breakpoints: Breakpoints,
     /// How it goes on from an answer that was begun.
     pub continuing: Continuing,
+    /// Which words it knows for wishes.
+    pub words: Words,
+}
+
+/// Which words a provider knows for wishes, beside those that all know: how tokens are drawn, where an
+/// answer ends, which tools are called, an answer that is JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// OpenAI's own: how hard the model thinks, how much it says, answers and tools with schemas.
+    OpenAi,
+    /// Those of servers of one's own and of `OpenRouter`, which take each other's fields: `top_k`, how hard
+    /// the model thinks, answers with schemas.
+    Open,
+    /// How hard the model thinks, and answers with schemas.
+    Common,
+    /// Answers with schemas, and a seed of another name. Fields that it does not know are refused.
+    Mistral,
+    /// No schemas: an answer may only be any JSON object, so the model is told the schema in words.
+    Objects,
 }
 
 /// How breakpoints of the prefix cache are written.

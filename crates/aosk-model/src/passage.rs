@@ -1,6 +1,6 @@
 //! Requests of clients that are passed on: the provider reads what the client wrote, and the client reads
 //! what the provider wrote, byte for byte but for the name of the model and what is listed in
-//! [`Additions`].
+//! `Additions`.
 //!
 //! What comes back is understood on its way, for the accounts and the log, by the assembly of its format.
 //! Nothing is handed to the client before the model has said something, so that an attempt that fails

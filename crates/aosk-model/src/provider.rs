@@ -1,7 +1,7 @@
 //! What is known of each provider: addresses, keys, wire formats, habits.
 
 use crate::anthropic::Version;
-use crate::openai::ReasoningField;
+use crate::openai::{ReasoningField, Words};
 
 /// The wire format that a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,17 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Which words it knows for wishes, where it speaks chat completions. Of schemas, so say `DeepSeek`'s
+    /// and Zhipu's documentation, and that of `DashScope` for most models (as of 2026-11).
+    pub(crate) fn words(&self) -> Words {
+        match self.name {
+            "deepseek" | "zhipu" | "zai" | "qwen" => Words::Objects,
+            "mistral" => Words::Mistral,
+            "ollama" | "vllm" | "llamacpp" | "openrouter" => Words::Open,
+            _ => Words::Common,
+        }
+    }
+
     /// Whether what it reads from its cache does not count to its rate of tokens: so Anthropic says of
     /// its current models in its documentation of rate limits (as of 2026-11).
     pub(crate) fn reads_free(&self) -> bool {

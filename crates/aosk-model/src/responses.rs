@@ -4,6 +4,7 @@
 
 mod reply;
 mod request;
+mod wishes;
 
 use aosk_abi::{Failure, ModelReply};
 use async_trait::async_trait;

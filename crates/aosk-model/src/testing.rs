@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, CallId, Failure, Message, ModelReply, Pid, ThinkOptions, Tokens, ToolSpec, ToolUse,
+    Body, CallId, Content, Failure, FinishReason, Message, ModelReply, Pid, ThinkOptions, Tokens,
+    ToolSpec, ToolUse, Usage,
 };
 use reqwest::header::HeaderMap;
 
-use crate::driver::{OnDelta, OnRates, Request};
+use crate::client::{Asked, Frame, Writer};
+use crate::driver::{Delta, OnDelta, OnRates, Request};
 use crate::endpoint::{Bounds, Endpoint};
 use crate::exchange::{self, Assembly, Context};
 
@@ -35,6 +37,15 @@ pub(crate) fn asked(messages: Vec<Message>) -> Request {
     }
 }
 
+/// A request of what a client asked.
+pub(crate) fn request_of(asked: Asked) -> Request {
+    let request = self::asked(asked.messages);
+    let mut options = request.options.as_ref().clone();
+    options.output_max = asked.output_max.unwrap_or(options.output_max);
+    let (options, tools) = (Arc::new(options), asked.tools.into());
+    Request { options, tools, wishes: Arc::new(asked.wishes), ..request }
+}
+
 /// A tool of one argument.
 pub(crate) fn tool(name: &str) -> ToolSpec {
     ToolSpec {
@@ -47,6 +58,38 @@ pub(crate) fn tool(name: &str) -> ToolSpec {
 /// A call of the tool `look`.
 pub(crate) fn call(id: &str, arguments: &str) -> ToolUse {
     ToolUse { id: id.into(), name: "look".into(), arguments: arguments.into() }
+}
+
+/// An answer with these parts, which used some of everything.
+pub(crate) fn answered(
+    text: &str,
+    reasoning: Option<&str>,
+    tool_calls: Vec<ToolUse>,
+    finish: FinishReason,
+) -> ModelReply {
+    let usage = Usage {
+        input_uncached: Tokens(10),
+        cache_read: Tokens(5),
+        cache_write: Tokens(2),
+        output: Tokens(7),
+        reasoning: Tokens(3),
+        estimated: false,
+    };
+    let content = Some(Content::Text(text.to_owned()));
+    let reasoning = reasoning.map(str::to_owned);
+    let body = Body::new(Message::Assistant { content, reasoning, tool_calls });
+    ModelReply { body, usage, finish }
+}
+
+/// The lines of a stream of what was told in pieces and of the end.
+pub(crate) fn streamed(mut writer: Writer, pieces: &[Delta], reply: &ModelReply) -> Vec<String> {
+    let told: Vec<_> = pieces.iter().flat_map(|piece| writer.delta(piece)).collect();
+    let frames = told.into_iter().chain(writer.finish(reply));
+    let line = |frame: Frame| match frame.event {
+        Some(event) => format!("{event} {}", frame.data),
+        None => frame.data,
+    };
+    frames.map(line).collect()
 }
 
 /// What comes of these chunks of a stream.

@@ -91,6 +91,23 @@ impl Wishes {
     }
 }
 
+impl AnswerForm {
+    /// What a model is told where the provider cannot hold it to the form.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::JsonObject => {
+                "Answer with one JSON object and nothing else: no words around it, no code fence."
+                    .to_owned()
+            }
+            Self::JsonSchema { schema, .. } => format!(
+                "Answer with JSON that fits this JSON Schema and nothing else: no words around it, \
+                 no code fence.\n{}",
+                schema.json().get()
+            ),
+        }
+    }
+}
+
 impl Schema {
     /// The schema that is written so.
     #[must_use]

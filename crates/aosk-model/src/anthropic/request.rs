@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, to_writer};
 
 use super::marks::{self, CacheControl};
-use super::{Dialect, Version};
+use super::{Dialect, Version, wishes};
 use crate::arguments::Arguments;
 use crate::driver::Request;
 use crate::order::{self, Item};
@@ -32,14 +32,21 @@ pub(super) fn render(
     to_writer(&mut out, model)?;
     out.extend_from_slice(b",\"max_tokens\":");
     to_writer(&mut out, &request.options.output_max)?;
-    if let (Some(milli), Version::V2023) = (request.options.temperature_milli, dialect.version) {
+    if let (Some(temperature), Version::V2023) = (request.wishes.temperature, dialect.version) {
+        out.extend_from_slice(b",\"temperature\":");
+        to_writer(&mut out, &temperature)?;
+    } else if let (Some(milli), Version::V2023) =
+        (request.options.temperature_milli, dialect.version)
+    {
         let text = format!(",\"temperature\":{}.{:03}", milli / 1000, milli % 1000);
         out.extend_from_slice(text.as_bytes());
     }
     if is_stream {
         out.extend_from_slice(b",\"stream\":true");
     }
-    let mut prompt = Prompt::of(request);
+    wishes::append(request, dialect.version, &mut out)?;
+    let instruction = wishes::instruction(request, dialect.version);
+    let mut prompt = Prompt::of(request, dialect.version, instruction.as_deref());
     if dialect.cache_marks {
         marks::place(&mut prompt, request);
     }
@@ -68,14 +75,18 @@ pub(super) struct Prompt<'a> {
 }
 
 impl<'a> Prompt<'a> {
-    fn of(request: &'a Request) -> Self {
+    /// `instruction` is what the model is told beside the conversation.
+    fn of(request: &'a Request, version: Version, instruction: Option<&'a str>) -> Self {
         let tools = request.tools.iter().map(|tool| WireTool {
             name: &tool.name,
             description: &tool.description,
             input_schema: &tool.parameters,
+            strict: wishes::is_strict(request, &tool.name, version),
             cache_control: None,
         });
         let mut prompt = Self { tools: tools.collect(), system: vec![], turns: vec![] };
+        let instruction = instruction.and_then(Block::text);
+        prompt.system.extend(instruction.map(|block| Placed { message: 0, block }));
         for (index, body) in request.messages.iter().enumerate() {
             prompt.take_message(index, body.message());
         }
@@ -201,6 +212,8 @@ pub(super) struct WireTool<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     input_schema: &'a Value,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cache_control: Option<CacheControl>,
 }

@@ -12,6 +12,9 @@ use crate::order;
 /// How it begins. What a provider writes into the same field does not.
 const BEGINNING: &str = "aosk1:";
 
+/// What stands where a provider's signature would, of thoughts that have none.
+pub(super) const UNSIGNED: &str = BEGINNING;
+
 /// The reasoning as a client is given it; none if it is in plain words, which need no such thing.
 pub(super) fn close(reasoning: Option<&str>) -> Option<String> {
     let blocks = reasoning.filter(|reasoning| order::is_blocks(reasoning))?;
@@ -84,4 +87,9 @@ impl<'a> Parts<'a> {
         };
         Self { text: message.text(), reasoning, calls: message.tool_calls() }
     }
+}
+
+/// The arguments of a call as the model wrote them. Clients parse them also where it wrote none.
+pub(super) fn arguments(call: &ToolUse) -> &str {
+    if call.arguments.trim().is_empty() { "{}" } else { &call.arguments }
 }

@@ -14,13 +14,12 @@ use crate::wishes::{AnswerForm, ToolChoice, Wishes};
 pub(super) use answer::Answer;
 
 /// Fields that only a provider of this format can do something with: the older form of tools, tools of
-/// its own, other forms of answers, figures about tokens.
+/// its own, other forms of answers, figures about tokens. What would only spare time is not among them.
 const BOUND: &[&str] = &[
     "functions",
     "function_call",
     "web_search_options",
     "audio",
-    "prediction",
     "logit_bias",
     "logprobs",
     "top_logprobs",
@@ -36,7 +35,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         is_bound |= message(&Object::read(json)?, &mut talk)?;
         Ok(())
     })?;
-    let messages = talk.finish();
+    let (messages, translated) = talk.finish();
     if !has_messages || messages.is_empty() {
         return Err(Wrong::new("it is missing or empty").within("messages"));
     }
@@ -78,6 +77,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         provider_tools: is_bound || talk::is_bound_to_its_format(&messages),
         messages,
         tools,
+        translated,
         output_max: output_max.or(body.count("max_tokens")?).map(Tokens),
         stream: body.flag("stream")?.unwrap_or_default(),
         stream_usage: stream_usage.flatten().unwrap_or_default(),
@@ -168,7 +168,7 @@ fn assistant(object: &Object<'_>, content: Option<Content>, talk: &mut Talk) -> 
         let id = format!("call_{}", talk.len());
         answer.call(called(id, &function).map_err(|wrong| wrong.within("function_call"))?);
     }
-    talk.take(answer.finish());
+    talk.take_answer(answer);
     Ok(is_bound)
 }
 
@@ -237,3 +237,6 @@ fn form(json: &RawValue) -> Read<Option<AnswerForm>> {
         other => Err(Wrong::new(format!("there is no form {other:?}")).within("type")),
     }
 }
+
+#[cfg(test)]
+mod tests;

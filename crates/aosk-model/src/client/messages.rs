@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 use super::Asked;
 use super::read::{self, Object, Read, Wrong};
 use super::talk::{self, Talk};
-use super::{told, wished};
+use super::{carried, told, wished};
 use crate::wishes::{AnswerForm, Thinking, ToolChoice, Wishes};
 
 pub(super) use answer::Answer;
 
-/// Fields that only a provider of this format can do something with.
-const BOUND: &[&str] = &["mcp_servers", "container", "context_management"];
+/// Fields that only a provider of this format can do something with. What would only spare tokens or time,
+/// such as `context_management`, is not among them.
+const BOUND: &[&str] = &["mcp_servers", "container"];
 
 /// What was thought and signed, as it goes back.
 #[derive(Serialize)]
@@ -41,7 +42,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
     if count == 0 {
         return Err(Wrong::new("it is missing or empty").within("messages"));
     }
-    let messages = talk.finish();
+    let (messages, translated) = talk.finish();
     let (mut tools, mut strict_tools) = (Vec::new(), Vec::new());
     body.each("tools", |json| {
         let tool = Object::read(json)?;
@@ -83,6 +84,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         provider_tools: is_bound || talk::is_bound_to_its_format(&messages),
         messages,
         tools,
+        translated,
         output_max: body.count("max_tokens")?.map(Tokens),
         stream: body.flag("stream")?.unwrap_or_default(),
         stream_usage: true,
@@ -151,7 +153,7 @@ fn assistant(json: &RawValue, talk: &mut Talk) -> Read<()> {
     } else {
         return Err(Wrong::expected("a string or a list of blocks", json));
     }
-    talk.take(answer.finish());
+    talk.take_answer(answer);
     Ok(())
 }
 
@@ -161,7 +163,9 @@ fn said(block: &Object<'_>, json: &RawValue, answer: &mut talk::Answer) -> Read<
         "thinking" => {
             let thinking = block.text("thinking")?.unwrap_or_default();
             let signature = block.text("signature")?.unwrap_or_default();
-            if signature.is_empty() {
+            if signature == carried::UNSIGNED {
+                answer.thought_translated(&thinking);
+            } else if signature.is_empty() {
                 answer.thought(&thinking);
             } else {
                 let thought = Thought::Thinking { thinking: &thinking, signature: &signature };
@@ -231,3 +235,6 @@ fn thinking(json: &RawValue) -> Read<Option<Thinking>> {
         _ => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,9 @@ pub struct Asked {
     /// Whether it asks for what only a provider of its own format can do: tools that the provider runs,
     /// a conversation that the provider keeps, parts or fields that another format has no place for.
     pub provider_tools: bool,
+    /// Whether it brings back reasoning that a [`Writer`] gave out. A provider of its own format would
+    /// refuse that, so such a body is not passed on as it is.
+    pub translated: bool,
     /// The most tokens the answer may have, if it says so.
     pub output_max: Option<Tokens>,
     /// Whether it wants the answer as a stream.

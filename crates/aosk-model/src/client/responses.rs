@@ -11,23 +11,16 @@ use serde_json::value::RawValue;
 use super::Asked;
 use super::read::{self, Object, Read, Wrong};
 use super::talk::{self, Talk};
-use super::wished;
+use super::{carried, told, wished};
 use crate::wishes::{AnswerForm, ToolChoice, Wishes};
 
 pub(super) use answer::Answer;
 
 /// Fields that only a provider of this format can do something with: conversations and instructions that
-/// it keeps, work that it does by itself, figures about tokens.
-const BOUND: &[&str] = &[
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "background",
-    "context_management",
-    "moderation",
-    "max_tool_calls",
-    "top_logprobs",
-];
+/// it keeps, work that it does by itself, figures about tokens. What would only spare tokens is not among
+/// them.
+const BOUND: &[&str] =
+    &["previous_response_id", "conversation", "prompt", "background", "moderation", "top_logprobs"];
 
 /// Reasoning as it goes back.
 #[derive(Serialize)]
@@ -53,7 +46,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         return Err(Wrong::new("it is missing or empty").within("input"));
     }
     let Input { talk, mut is_bound, .. } = input;
-    let messages = talk.finish();
+    let (messages, translated) = talk.finish();
     let (mut tools, mut strict_tools) = (Vec::new(), Vec::new());
     body.each("tools", |json| {
         let tool = Object::read(json)?;
@@ -92,6 +85,7 @@ pub(super) fn understand(json: &RawValue) -> Read<Asked> {
         provider_tools: is_bound || talk::is_bound_to_its_format(&messages),
         messages,
         tools,
+        translated,
         output_max: body.count("max_output_tokens")?.map(Tokens),
         stream: body.flag("stream")?.unwrap_or_default(),
         stream_usage: true,
@@ -184,7 +178,9 @@ impl Input {
     }
 
     fn reasoning(&mut self, item: &Object<'_>) -> Read<()> {
-        if let Some(encrypted) = item.text("encrypted_content")? {
+        let encrypted = item.text("encrypted_content")?;
+        let is_translated = encrypted.as_deref() == Some(carried::UNSIGNED);
+        if let Some(encrypted) = encrypted.filter(|_| !is_translated) {
             if !self.answer.carried(&encrypted) {
                 let id = item.text("id")?.unwrap_or_default();
                 let summary = item.get("summary");
@@ -194,7 +190,7 @@ impl Input {
                     summary,
                     encrypted_content: &encrypted,
                 };
-                self.answer.own(super::told::json(&thought));
+                self.answer.own(told::json(&thought));
             }
             return Ok(());
         }
@@ -206,7 +202,11 @@ impl Input {
         if !item.each("content", &mut take)? {
             item.each("summary", &mut take)?;
         }
-        self.answer.thought(&thought);
+        if is_translated {
+            self.answer.thought_translated(&thought);
+        } else {
+            self.answer.thought(&thought);
+        }
         Ok(())
     }
 
@@ -229,7 +229,7 @@ impl Input {
     fn close(&mut self) {
         let answer = std::mem::take(&mut self.answer);
         if answer.has_begun() {
-            self.talk.take(answer.finish());
+            self.talk.take_answer(answer);
         }
     }
 }
@@ -274,3 +274,6 @@ fn form(json: &RawValue) -> Read<Option<AnswerForm>> {
         other => Err(Wrong::new(format!("there is no form {other:?}")).within("type")),
     }
 }
+
+#[cfg(test)]
+mod tests;

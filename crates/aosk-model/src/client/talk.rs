@@ -19,6 +19,8 @@ pub(super) struct Talk {
     called: BTreeMap<String, String>,
     /// Whether earlier messages may be elsewhere, so that a result may be of a call that is not here.
     pub(super) begins_elsewhere: bool,
+    /// Whether an answer has reasoning that was given out in a translation.
+    pub(super) is_translated: bool,
 }
 
 impl Talk {
@@ -28,6 +30,12 @@ impl Talk {
             self.called.insert(call.id.clone(), call.name.clone());
         }
         self.messages.push(message);
+    }
+
+    /// The model answered something.
+    pub(super) fn take_answer(&mut self, answer: Answer) {
+        self.is_translated |= answer.is_translated;
+        self.take(answer.finish());
     }
 
     /// A tool returned something to an earlier call.
@@ -53,9 +61,9 @@ impl Talk {
         calls.into_iter().find(|call| call.name == tool).map(|call| call.id.clone())
     }
 
-    /// The messages, in order.
-    pub(super) fn finish(self) -> Vec<Message> {
-        self.messages
+    /// The messages, in order, and whether something in them was given out in a translation.
+    pub(super) fn finish(self) -> (Vec<Message>, bool) {
+        (self.messages, self.is_translated)
     }
 }
 
@@ -72,6 +80,7 @@ pub(super) struct Answer {
     calls: Vec<ToolUse>,
     /// The reasoning as the kernel had it, if it was given to the client and came back.
     carried: Option<String>,
+    is_translated: bool,
 }
 
 impl Answer {
@@ -100,6 +109,12 @@ impl Answer {
         self.plain.push_str(text);
     }
 
+    /// The same, given out in a translation.
+    pub(super) fn thought_translated(&mut self, text: &str) {
+        self.thought(text);
+        self.is_translated = true;
+    }
+
     /// A block of the provider's own, which goes back as it is.
     pub(super) fn own(&mut self, json: String) {
         self.order.own(json);
@@ -109,6 +124,7 @@ impl Answer {
     pub(super) fn carried(&mut self, data: &str) -> bool {
         let carried = carried::open(data);
         let is_carried = carried.is_some();
+        self.is_translated |= is_carried;
         self.carried = carried.map(str::to_owned).or_else(|| self.carried.take());
         is_carried
     }
@@ -135,8 +151,8 @@ impl Answer {
     }
 
     /// The message.
-    pub(super) fn finish(self) -> Message {
-        let Self { text, parts, has_other, plain, order, calls, carried } = self;
+    fn finish(self) -> Message {
+        let Self { text, parts, has_other, plain, order, calls, carried, is_translated: _ } = self;
         let plain = (!plain.is_empty()).then_some(plain);
         let content = if has_other { Content::Parts(parts) } else { Content::Text(text) };
         let says = has_other || calls.is_empty() || !content.text().is_empty();

@@ -11,8 +11,9 @@ use super::Dialect;
 use super::reply::Thought;
 use super::wire::{
     What, WireBytes, WireCall, WireConfig, WireContent, WireDeclaration, WireFile, WireInstruction,
-    WireOutcome, WirePart, WireRequest, WireResult, WireThinking, WireTools,
+    WireOutcome, WirePart, WireRequest, WireResult, WireTools,
 };
+use super::wishes::{WireThinking, WireToolConfig, Wished};
 use crate::arguments::Arguments;
 use crate::driver::Request;
 use crate::order::{self, Item};
@@ -38,17 +39,18 @@ pub(super) fn render(request: &Request, dialect: Dialect) -> serde_json::Result<
     });
     let function_declarations: Vec<_> = declared.collect();
     let options = &request.options;
-    let temperature = options.temperature_milli.filter(|_| dialect.takes_temperature);
+    let milli = options.temperature_milli.map(|milli| f64::from(milli) / 1000.0);
+    let temperature = request.wishes.temperature.or(milli);
     to_vec(&WireRequest {
         system_instruction: (!system.is_empty()).then_some(WireInstruction { parts: system }),
         contents: turns.iter().flat_map(Turn::contents).collect(),
         tools: (!function_declarations.is_empty()).then_some([WireTools { function_declarations }]),
+        tool_config: WireToolConfig::of(request),
         generation_config: WireConfig {
             max_output_tokens: options.output_max,
-            temperature: temperature.map(|milli| f64::from(milli) / 1000.0),
-            thinking_config: dialect
-                .shows_thoughts
-                .then_some(WireThinking { include_thoughts: true }),
+            temperature: temperature.filter(|_| dialect.takes_temperature),
+            thinking_config: WireThinking::of(request, dialect),
+            wished: Wished::of(request, dialect),
         },
     })
 }

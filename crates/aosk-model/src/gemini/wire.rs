@@ -4,6 +4,7 @@ use aosk_abi::Tokens;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::wishes::{WireThinking, WireToolConfig, Wished};
 use crate::arguments::Arguments;
 
 #[derive(Serialize)]
@@ -14,7 +15,9 @@ pub(super) struct WireRequest<'a, 'p> {
     pub(super) contents: Vec<WireContent<'p, 'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tools: Option<[WireTools<'a>; 1]>,
-    pub(super) generation_config: WireConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tool_config: Option<WireToolConfig<'a>>,
+    pub(super) generation_config: WireConfig<'a>,
 }
 
 #[derive(Serialize)]
@@ -131,16 +134,12 @@ pub(super) struct WireDeclaration<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct WireConfig {
+pub(super) struct WireConfig<'a> {
     pub(super) max_output_tokens: Tokens,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thinking_config: Option<WireThinking>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireThinking {
-    pub(super) include_thoughts: bool,
+    #[serde(flatten)]
+    pub(super) wished: Wished<'a>,
 }

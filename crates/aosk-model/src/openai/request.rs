@@ -9,7 +9,7 @@ use serde_json::{Value, to_writer};
 use super::inline;
 use super::marks::{self, Mark};
 use super::prefix::Prefixes;
-use super::{Breakpoints, Dialect, LengthField, ReasoningField};
+use super::{Breakpoints, Dialect, LengthField, ReasoningField, Words, wishes};
 use crate::arguments;
 use crate::cache_hints::openai_key;
 use crate::continuing::Continuation;
@@ -39,6 +39,13 @@ pub(super) fn render(
     out.extend_from_slice(b"{\"model\":");
     to_writer(&mut out, model)?;
     out.extend_from_slice(b",\"messages\":[");
+    if let Some(text) = wishes::instruction(request, dialect.words) {
+        // What stands first is the same from call to call, as long as the wish is.
+        to_writer(&mut out, &WireInstruction { role: "system", content: &text })?;
+        if !request.messages.is_empty() {
+            out.push(b',');
+        }
+    }
     let marked = marks::places(request, dialect.breakpoints);
     let write = |body: &Body, is_marked: bool, out: &mut Vec<u8>| {
         let mark = if is_marked { Mark::of(dialect.breakpoints) } else { None };
@@ -57,10 +64,7 @@ pub(super) fn render(
         LengthField::MaxCompletionTokens => b"],\"max_completion_tokens\":".as_slice(),
     });
     to_writer(&mut out, &request.options.output_max)?;
-    if let Some(milli) = request.options.temperature_milli {
-        let text = format!(",\"temperature\":{}.{:03}", milli / 1000, milli % 1000);
-        out.extend_from_slice(text.as_bytes());
-    }
+    wishes::temperature(request, &mut out)?;
     if dialect.cache_key && !request.cache.key.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_key\":");
         to_writer(&mut out, &openai_key(&request.cache.key))?;
@@ -68,18 +72,8 @@ pub(super) fn render(
     if dialect.breakpoints == Breakpoints::PromptCache && !marked.is_empty() {
         out.extend_from_slice(b",\"prompt_cache_options\":{\"mode\":\"explicit\"}");
     }
-    if !request.tools.is_empty() {
-        out.extend_from_slice(b",\"tools\":");
-        let tools = request.tools.iter().map(|tool| WireTool {
-            kind: "function",
-            function: WireFunction {
-                name: &tool.name,
-                description: &tool.description,
-                parameters: &tool.parameters,
-            },
-        });
-        to_writer(&mut out, &tools.collect::<Vec<_>>())?;
-    }
+    render_tools(request, dialect.words, &mut out)?;
+    wishes::append(request, dialect.words, &mut out)?;
     if !begun.is_empty() && dialect.continuing.how == Continuation::FinalMessage {
         out.extend_from_slice(b",\"add_generation_prompt\":false,\"continue_final_message\":true");
     }
@@ -91,6 +85,24 @@ pub(super) fn render(
     }
     out.push(b'}');
     Ok(out)
+}
+
+/// Appends the tools, if there are any.
+fn render_tools(request: &Request, words: Words, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    if request.tools.is_empty() {
+        return Ok(());
+    }
+    out.extend_from_slice(b",\"tools\":");
+    let tools = request.tools.iter().map(|tool| WireTool {
+        kind: "function",
+        function: WireFunction {
+            name: &tool.name,
+            description: &tool.description,
+            parameters: &tool.parameters,
+            strict: words.is_strict(request, &tool.name),
+        },
+    });
+    to_writer(out, &tools.collect::<Vec<_>>())
 }
 
 /// Appends one message to `out`. Depends on nothing but its arguments.
@@ -162,6 +174,13 @@ struct WireMessage<'a> {
     tool_calls: Vec<WireCall<'a>>,
 }
 
+/// What the model is told beside the conversation.
+#[derive(Serialize)]
+struct WireInstruction<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
 /// The last message of a request that is gone on from.
 #[derive(Serialize)]
 struct WireBegun<'a> {
@@ -211,6 +230,8 @@ struct WireFunction<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     parameters: &'a Value,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
 }
 
 impl<'a> WireCall<'a> {

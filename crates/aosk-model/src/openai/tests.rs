@@ -92,6 +92,7 @@ fn the_request_is_the_same_bytes_every_time() {
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
         continuing: Continuing::NEVER,
+        words: Words::OpenAi,
     };
     let render = |dialect| {
         let bytes =
@@ -301,6 +302,7 @@ const OPENAI: Dialect = Dialect {
     cache_key: true,
     breakpoints: Breakpoints::PromptCache,
     continuing: Continuing::NEVER,
+    words: Words::OpenAi,
 };
 
 const BREAKPOINT: &str = r#","prompt_cache_breakpoint":{"mode":"explicit"}"#;

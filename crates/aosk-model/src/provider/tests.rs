@@ -35,3 +35,16 @@ fn edits_count_the_shortest_way() {
     assert_eq!(edits("kitten", "sitting"), 3);
     assert_eq!(edits("same", "same"), 0);
 }
+
+#[test]
+fn providers_have_their_words_for_wishes() {
+    let words = |name| find(name).map(Provider::words);
+    for name in ["deepseek", "glm", "zai", "dashscope"] {
+        assert_eq!(words(name), Some(Words::Objects), "{name}");
+    }
+    for name in ["vllm", "llama.cpp", "ollama", "openrouter"] {
+        assert_eq!(words(name), Some(Words::Open), "{name}");
+    }
+    assert_eq!(words("mistral"), Some(Words::Mistral));
+    assert_eq!(words("kimi"), Some(Words::Common));
+}

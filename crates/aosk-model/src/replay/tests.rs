@@ -48,7 +48,7 @@ fn request(label: &str, messages: &[Message]) -> Request {
         begun: None,
         tools: Arc::new([]),
         cache: crate::CacheHints::default(),
-        wishes: std::sync::Arc::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: crate::OnRates::default(),
     }

@@ -11,7 +11,7 @@ use crate::continuing::Continuing;
 use crate::driver::Driver;
 use crate::endpoint::{Bounds, Endpoint, KeyHeader};
 use crate::gemini::{self, Gemini};
-use crate::openai::{self, LengthField, OpenAi, ReasoningField};
+use crate::openai::{self, LengthField, OpenAi, ReasoningField, Words};
 use crate::price::Model;
 use crate::provider::{Provider, Wire};
 use crate::responses::{self, Responses};
@@ -73,8 +73,16 @@ impl Wiring<'_> {
         let length =
             if is_openai { LengthField::MaxCompletionTokens } else { LengthField::MaxTokens };
         let Caching { key: cache_key, breakpoints, .. } = caching;
-        let dialect =
-            openai::Dialect { length, reasoning, stream_usage, cache_key, breakpoints, continuing };
+        let words = if is_openai { Words::OpenAi } else { provider.words() };
+        let dialect = openai::Dialect {
+            length,
+            reasoning,
+            stream_usage,
+            cache_key,
+            breakpoints,
+            continuing,
+            words,
+        };
         let driver = OpenAi::new(self.at(base, openai::PATH, KeyHeader::Bearer)?, model, dialect);
         let driver = match self.sibling(responses::PATH)? {
             Some(endpoint) => driver.responses_at(endpoint),

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, to_vec};
 
 use super::Dialect;
+use super::wishes::Wished;
 use crate::arguments;
 use crate::cache_hints::openai_key;
 use crate::driver::Request;
@@ -32,12 +33,13 @@ pub(super) fn render(
     is_stream: bool,
 ) -> serde_json::Result<Vec<u8>> {
     let options = &request.options;
+    let milli = options.temperature_milli.map(|milli| f64::from(milli) / 1000.0);
     let tools = request.tools.iter().map(|tool| WireTool {
         kind: "function",
         name: &tool.name,
         description: &tool.description,
         parameters: &tool.parameters,
-        strict: false,
+        strict: request.wishes.strict_tools.contains(&tool.name),
     });
     let key = &request.cache.key;
     let takes_key = dialect.cache_key && !key.is_empty();
@@ -45,11 +47,12 @@ pub(super) fn render(
         model,
         input: request.messages.iter().flat_map(|body| items(body.message())).collect(),
         max_output_tokens: options.output_max.max(OUTPUT_MIN),
-        temperature: options.temperature_milli.map(|milli| f64::from(milli) / 1000.0),
+        temperature: request.wishes.temperature.or(milli),
         prompt_cache_key: takes_key.then(|| openai_key(key)),
         tools: tools.collect(),
         store: false,
         include: dialect.keeps_reasoning.then_some(ENCRYPTED),
+        wished: Wished::of(request),
         stream: is_stream,
     })
 }
@@ -119,6 +122,8 @@ struct WireRequest<'a> {
     store: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     include: Option<[&'static str; 1]>,
+    #[serde(flatten)]
+    wished: Wished<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
 }

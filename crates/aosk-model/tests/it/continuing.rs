@@ -4,7 +4,7 @@ use aosk_abi::{Body, FinishReason, Message};
 use aosk_model::anthropic::{self, Anthropic, Version};
 use aosk_model::continuing::{Continuation, Continuing};
 use aosk_model::endpoint::{Bounds, Endpoint};
-use aosk_model::openai::{self, Breakpoints, LengthField, OpenAi, ReasoningField};
+use aosk_model::openai::{self, Breakpoints, LengthField, OpenAi, ReasoningField, Words};
 use aosk_model::{Delta, Driver, Request};
 
 use crate::server::{Server, ask_streaming, request};
@@ -21,6 +21,7 @@ fn chat(base_url: &str, how: Continuation, repeats: bool) -> OpenAi {
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
         continuing: Continuing { how, repeats },
+        words: Words::Common,
     };
     OpenAi::new(endpoint(base_url, openai::PATH), "m", dialect)
 }

@@ -32,6 +32,7 @@ const FORMATS: [Format; 4] = [
                 cache_key: false,
                 breakpoints: Breakpoints::Nowhere,
                 continuing: Continuing::NEVER,
+                words: openai::Words::Common,
             };
             let endpoint = endpoint(base, openai::PATH, KeyHeader::Bearer, bounds);
             Box::new(openai::OpenAi::new(endpoint, "m", dialect))

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use aosk_abi::{Body, ErrorCode, FailureClass, FinishReason, Message, Tokens};
+use aosk_model::client::{Format, understand};
 use aosk_model::{Delta, Driver, resolve};
 
 use crate::server::{ask_streaming, calculator, request};
@@ -109,6 +110,73 @@ async fn answers_and_caches(driver: &dyn Driver, provider: &str) {
     let next = aosk_model::Request { messages: [asked.messages, next.into()].concat(), ..asked };
     let next = driver.complete(next, None).await.expect("goes on");
     assert!(next.usage.input() > again.usage.input(), "{provider}: {:?}", next.usage);
+}
+
+/// What a client asks in any format, a server of another one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_does_what_clients_wish() {
+    let Some(folder) = folder() else {
+        skip("llama-server", "it is not here; set AOSK_LLAMA");
+        return;
+    };
+    let server = start(&folder, "random-tiny.gguf", "2048");
+    let driver = driver(&server, "llamacpp", "sekret").await;
+    let said = |wishes: aosk_model::Wishes| async {
+        let asked = request(vec![Message::user("tell me a story of the sea")], vec![]);
+        let mut options = aosk_abi::ThinkOptions::clone(&asked.options);
+        (options.output_max, options.temperature_milli) = (Tokens(64), Some(0));
+        let asked =
+            aosk_model::Request { options: Arc::new(options), wishes: Arc::new(wishes), ..asked };
+        driver.complete(asked, None).await
+    };
+    // A model of random weights answers with JSON only if it is held to it.
+    let schema = r#"{"type":"object","properties":{"sea":{"type":"boolean"},"deep":{"enum":["a","b"]}},"required":["sea","deep"],"additionalProperties":false}"#;
+    let chat = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"response_format":{{"type":"json_schema","json_schema":{{"name":"n","schema":{schema}}}}}}}"#
+    );
+    let responses = format!(
+        r#"{{"model":"m","input":"x","text":{{"format":{{"type":"json_schema","name":"n","schema":{schema}}}}}}}"#
+    );
+    let messages = format!(
+        r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"x"}}],"output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}}}"#
+    );
+    for (format, body) in
+        [(Format::Chat, chat), (Format::Responses, responses), (Format::Messages, messages)]
+    {
+        let asked = understand(format, body.as_bytes()).expect("understood");
+        let text = said(asked.wishes).await.expect("answers").body.message().text();
+        let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(answer["sea"].is_boolean() && answer["deep"].is_string(), "{format:?}: {text}");
+        assert_eq!(answer.as_object().map(serde_json::Map::len), Some(2), "{text}");
+    }
+    // Warm, so that chance decides how much it says, and chance begins the same.
+    let warm = |seed: i64, stop: &[&str]| {
+        let stop = stop.iter().map(ToString::to_string).collect();
+        let (temperature, seed) = (Some(1.0), Some(seed));
+        said(aosk_model::Wishes { temperature, seed, stop, ..Default::default() })
+    };
+    let text = |reply: aosk_abi::ModelReply| reply.body.message().text();
+    // Two letters that stand behind something else where they stand first.
+    let behind = |whole: &str| {
+        let letters: Vec<char> = whole.chars().collect();
+        let mut pairs = letters.windows(2).map(|pair| pair.iter().collect::<String>());
+        pairs.find(|pair| !whole.starts_with(pair.as_str()))
+    };
+    let mut told = Vec::new();
+    for seed in 1..=12 {
+        let whole = warm(seed, &[]).await.map(text).unwrap_or_default();
+        told.push((seed, whole));
+    }
+    let (seed, whole, stop) = told
+        .iter()
+        .find_map(|(seed, whole)| Some((*seed, whole, behind(whole)?)))
+        .unwrap_or_else(|| panic!("it says one letter at most: {told:?}"));
+    assert_eq!(warm(seed, &[]).await.map(text).as_ref(), Ok(whole));
+    assert!(told.iter().any(|(_, other)| other != whole), "{told:?}");
+    let stopped = warm(seed, &[&stop]).await.expect("answers");
+    assert_eq!(stopped.finish, FinishReason::Stop);
+    let expected = whole.split(&stop).next().unwrap_or_default();
+    assert_eq!(text(stopped), expected, "{whole:?} up to {stop:?}");
 }
 
 /// What the model says whole it says in two parts too, the second of which goes on from the first.

@@ -7,7 +7,7 @@ use aosk_abi::{
     Tokens, ToolUse, Usage,
 };
 use aosk_model::endpoint::{Bounds, Endpoint, KeyHeader};
-use aosk_model::openai::{Breakpoints, Dialect, LengthField, OpenAi, PATH, ReasoningField};
+use aosk_model::openai::{Breakpoints, Dialect, LengthField, OpenAi, PATH, ReasoningField, Words};
 use aosk_model::{Delta, Driver};
 use secrecy::SecretString;
 
@@ -29,6 +29,7 @@ fn driver_bounded(base_url: &str, bounds: Bounds) -> OpenAi {
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
         continuing: aosk_model::continuing::Continuing::NEVER,
+        words: Words::Common,
     };
     OpenAi::new(endpoint, "m", dialect)
 }
@@ -535,6 +536,7 @@ async fn a_short_key_is_no_reason_to_garble_messages() {
         cache_key: false,
         breakpoints: Breakpoints::Nowhere,
         continuing: aosk_model::continuing::Continuing::NEVER,
+        words: Words::Common,
     };
     let failure =
         OpenAi::new(endpoint, "m", dialect).complete(hello(), None).await.expect_err("refused");

@@ -149,7 +149,8 @@ fn finish(reason: FinishReason) -> &'static str {
 
 impl<'a> WireCall<'a> {
     fn new(index: Option<usize>, call: &'a ToolUse) -> Self {
-        let function = WireCalled { name: &call.name, arguments: &call.arguments };
+        let arguments = carried::arguments(call);
+        let function = WireCalled { name: &call.name, arguments };
         Self { index, id: &call.id, kind: "function", function }
     }
 }

@@ -56,12 +56,12 @@ impl Answer {
             Delta::Text(text) => {
                 self.told.text.push_str(text);
                 self.open(Open::Text, &mut frames);
-                frames.push(self.piece(WireDelta::TextDelta { text }));
+                frames.push(self.piece(WireDelta::Text { text }));
             }
             Delta::Reasoning(thinking) => {
                 self.told.reasoning.push_str(thinking);
                 self.open(Open::Thinking, &mut frames);
-                frames.push(self.piece(WireDelta::ThinkingDelta { thinking }));
+                frames.push(self.piece(WireDelta::Thinking { thinking }));
             }
             Delta::ToolCall { .. } | Delta::Arguments(_) => {}
         }
@@ -145,8 +145,13 @@ impl Answer {
     }
 
     fn close(&mut self, frames: &mut Vec<Frame>) {
-        if self.open.take().is_some() {
-            frames.push(event(&Event::ContentBlockStop { index: self.blocks.saturating_sub(1) }));
+        let index = self.blocks.saturating_sub(1);
+        let open = self.open.take();
+        if open == Some(Open::Thinking) {
+            frames.push(self.piece(WireDelta::Signature { signature: carried::UNSIGNED }));
+        }
+        if open.is_some() {
+            frames.push(event(&Event::ContentBlockStop { index }));
         }
     }
 
@@ -175,7 +180,7 @@ fn blocks<'a>(parts: &'a Parts<'a>, thought: &'a str) -> Vec<Block<'a>> {
         let items = order::of(parts.reasoning, text, parts.calls, is_own);
         return items.iter().filter_map(Block::of).collect();
     }
-    let thinking = Known::Thinking { thinking: thought, signature: "" };
+    let thinking = Known::Thinking { thinking: thought, signature: carried::UNSIGNED };
     let signed = carried::close(parts.reasoning).map(Cow::Owned);
     let known = [
         (!thought.is_empty()).then_some(thinking),
@@ -231,15 +236,16 @@ impl<'a> Block<'a> {
         let known = |known, delta| (Block::Known(known), vec![delta]);
         match self {
             Self::Known(Known::Text { text }) => {
-                known(Known::Text { text: "" }, WireDelta::TextDelta { text })
+                known(Known::Text { text: "" }, WireDelta::Text { text })
             }
             Self::Known(Known::Thinking { thinking, signature }) => {
-                let begun = Known::Thinking { thinking: "", signature };
-                known(begun, WireDelta::ThinkingDelta { thinking })
+                let begun = Block::Known(Known::Thinking { thinking: "", signature: "" });
+                let signed = WireDelta::Signature { signature };
+                (begun, vec![WireDelta::Thinking { thinking }, signed])
             }
             Self::Known(Known::ToolUse { id, name, input }) => {
                 let begun = Known::ToolUse { id, name, input: Arguments::of("") };
-                known(begun, WireDelta::InputJsonDelta { partial_json: json(input) })
+                known(begun, WireDelta::Input { partial_json: json(input) })
             }
             Self::Known(Known::RedactedThinking { data }) => {
                 let data = Cow::Borrowed(data.as_ref());
@@ -280,11 +286,16 @@ impl Event<'_> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum WireDelta<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    InputJsonDelta { partial_json: String },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: String },
 }
 
 #[derive(Serialize)]

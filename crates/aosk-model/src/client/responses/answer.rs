@@ -219,7 +219,7 @@ impl Answer {
         let text = text.as_str();
         let (item, done, part) = match kind {
             Kind::Reasoning => (
-                Item::reasoning(&item_id, Some(text), None),
+                Item::reasoning(&item_id, Some(text), Some(carried::UNSIGNED)),
                 Wire::ReasoningDone { place, summary_index: 0, text },
                 Wire::SummaryDone { place, summary_index: 0, part: SummaryText::of(text) },
             ),
@@ -261,7 +261,7 @@ impl Answer {
             }
             Piece::Call(call) => {
                 let place = Place { item_id: &item_id, output_index };
-                let (name, arguments) = (call.name.as_str(), call.arguments.as_str());
+                let (name, arguments) = (call.name.as_str(), carried::arguments(call));
                 let begun = Item::call(&item_id, "in_progress", call, "");
                 self.push(Wire::ItemAdded { output_index, item: &begun }, frames);
                 self.push(Wire::ArgumentsDelta { place, delta: arguments }, frames);
@@ -327,11 +327,11 @@ impl Piece<'_> {
         match self {
             Self::Thought { text, signed } => {
                 let text = Some(*text).filter(|text| !text.is_empty());
-                Item::reasoning(id, text, signed.as_deref())
+                Item::reasoning(id, text, signed.as_deref().or(Some(carried::UNSIGNED)))
             }
             Self::Own(json) => Item::Own(json),
             Self::Said(text) => Item::message(id, status, Some(text)),
-            Self::Call(call) => Item::call(id, status, call, &call.arguments),
+            Self::Call(call) => Item::call(id, status, call, carried::arguments(call)),
         }
     }
 }

@@ -51,7 +51,7 @@ fn request(number: u32) -> Request {
         begun: None,
         tools: Arc::new([]),
         cache: CacheHints::default(),
-        wishes: std::sync::Arc::default(),
+        wishes: Arc::default(),
         answers: 0,
         on_rates: OnRates::default(),
     }
