@@ -168,9 +168,12 @@ impl Budgets {
         else {
             return;
         };
+        // Where those wait among whom it stands.
+        let mut nodes = self.groups_above(*parent);
+        nodes.extend(self.devices.values());
         for (pool, standing) in standing {
             for queue in devices.queues_of(pool) {
-                index.set_rank(*queue, id, *parent, Rank(standing.served, id.0));
+                index.set_rank(*queue, (id, *parent), Rank(standing.served, id.0), &nodes);
             }
         }
     }

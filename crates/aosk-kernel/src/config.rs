@@ -140,6 +140,9 @@ pub struct ModelConfig {
     pub reads_free: bool,
     /// Whether it can go on from an answer that was begun.
     pub continues: bool,
+    /// Whether its calls yield when their time slice is over. If nobody says so: where it goes on from
+    /// what was written, until a call of it has lost what it wrote.
+    pub slices: Option<bool>,
     /// How the provider caches prefixes.
     pub cache: &'static CacheRules,
     /// The same with a longer lifetime, if the provider offers one.
@@ -159,6 +162,7 @@ impl Default for ModelConfig {
             rates: Rates::default(),
             reads_free: false,
             continues: false,
+            slices: None,
             cache: CacheRules::free(),
             long_cache: None,
             long_price: None,

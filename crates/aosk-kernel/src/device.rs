@@ -44,6 +44,11 @@ pub(crate) struct Device {
     pub(crate) pace: Pace,
     /// Whether it can go on from an answer that was begun.
     pub(crate) continues: bool,
+    /// What the configuration says of time slices.
+    pub(crate) slices: Option<bool>,
+    /// Whether a call of it was cut off that could not be gone on from, as answers that begin with
+    /// thoughts cannot. It may be so with each of them.
+    pub(crate) loses: bool,
     /// For whose call, of those first in their queues, its rates have no room, and until when.
     pub(crate) full: BTreeMap<QueueId, (Pid, Timestamp)>,
     /// For whom a running call gives up its slot.
@@ -54,6 +59,16 @@ impl Device {
     /// Whether a call may start while `in_use` others run.
     pub(crate) fn admits(&self, now: Timestamp, in_use: u32) -> bool {
         in_use < self.slots && self.circuit.admits(now, in_use) && self.patience.admits(now, in_use)
+    }
+
+    /// Whether what is written of an answer is kept when its call is cut off, as far as is known.
+    pub(crate) fn keeps_begun(&self) -> bool {
+        self.continues && !self.loses
+    }
+
+    /// Whether its calls yield when their time slice is over.
+    pub(crate) fn slices(&self) -> bool {
+        self.slices.unwrap_or_else(|| self.keeps_begun())
     }
 
     /// Whether this may be when it is looked at again: nothing that holds calls back ends then, or it
@@ -137,6 +152,8 @@ impl Devices {
             patience: Patience::new(model.slots),
             pace: Pace::default(),
             continues: model.continues,
+            slices: model.slices,
+            loses: false,
             full: BTreeMap::new(),
             promised: None,
         };

@@ -372,12 +372,22 @@ impl Kernel {
             Some(process) => self.place_of(pid, process),
             None => Place::default(),
         };
-        if self.index.move_to(pid, place)
-            && let Some(process) = self.processes.get(pid)
-            && !matches!(process.state, State::Waiting { on: Wait::Quota { .. } })
-        {
-            // It no longer competes, so whoever waits behind it for a budget may have room.
+        let Some(woken_at) = self.index.move_to(pid, place) else {
+            return;
+        };
+        let process = self.processes.get(pid);
+        let waits =
+            |process: &Process| matches!(process.state, State::Waiting { on: Wait::Quota { .. } });
+        if process.is_some_and(waits) {
+            return;
+        }
+        // It no longer competes, so whoever waits behind it for a budget may have room, and where it was
+        // let go, which may be the node of a device.
+        if let Some(process) = process {
             self.budgets.release(process.spec.budget);
+        }
+        if let Some(node) = woken_at {
+            self.budgets.release_only(node);
         }
     }
 

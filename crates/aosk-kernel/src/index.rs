@@ -26,9 +26,6 @@ pub(crate) enum Owner {
 /// The priority of a process that runs, and when its call began.
 type Standing = (u8, Timestamp);
 
-/// The place among those who wait for room of one that asks a person: behind all others.
-const ASKS: u64 = u64::MAX;
-
 /// Who competes at one level of the models of a pool.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Competing {
@@ -62,26 +59,48 @@ pub(crate) struct Place {
     running: Option<Standing>,
     /// Tool slots it holds.
     tool_slots: u32,
-    /// The node it waits for, the queue it will stand in, and since when it waits.
-    quota: Option<(BudgetId, Option<QueueId>, u64)>,
-    /// Its tool calls that wait for a slot, by when they were queued.
-    queued_tools: Vec<(u64, CallId)>,
+    /// Its place among those who wait for room in a node.
+    quota: Option<Quota>,
+    /// The node whose bounds a person is to raise for it.
+    asks: Option<BudgetId>,
+    /// Its tool calls that wait for a slot.
+    queued_tools: Vec<QueuedTool>,
     /// The process whose message it waits for.
     awaits: Option<Pid>,
 }
+
+/// A place in the queue for tool slots: by rank, and among equals by when the call was queued.
+type QueuedTool = (Rank, u64, CallId);
 
 /// A place in a queue for models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ready {
     queue: QueueId,
     rank: Rank,
+    /// The node at which it was let go, if it waited for room.
+    woken_at: Option<BudgetId>,
     /// The nodes under which it stands there, up to the root.
     under: Vec<BudgetId>,
 }
 
-/// Who waits for room in a node, by queue, and since when; none is the queue of a model that is not
-/// there.
-type QuotaWaiters = BTreeMap<Option<QueueId>, BTreeSet<(u64, Pid)>>;
+/// A place among those who wait for room in a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Quota {
+    node: BudgetId,
+    /// The queue it will stand in; none is that of a model that is not there.
+    queue: Option<QueueId>,
+    rank: Rank,
+    /// The nodes under which it stands there, up to the one that stands for all who wait there.
+    under: Vec<BudgetId>,
+}
+
+/// Who waits for room in a node, by the queue it will stand in, and in the order of that queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct QuotaWaiters {
+    /// The node under which all of them stand.
+    top: BudgetId,
+    queues: BTreeMap<Option<QueueId>, RunQueue>,
+}
 
 /// All queues.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -98,9 +117,11 @@ pub(crate) struct Index {
     /// Calls that run, by priority and by when they began.
     running: BTreeMap<DeviceId, BTreeSet<(Standing, Pid)>>,
     tool_slots: u32,
-    /// Who waits for room in a node, by the queue it will stand in.
+    /// Who waits for room in a node.
     quota: BTreeMap<BudgetId, QuotaWaiters>,
-    queued_tools: BTreeSet<(u64, CallId)>,
+    /// Who waits until a person raises the bounds of a node.
+    asking: BTreeMap<BudgetId, BTreeSet<Pid>>,
+    queued_tools: BTreeSet<QueuedTool>,
     awaited: BTreeMap<Pid, BTreeSet<Pid>>,
 }
 
@@ -154,19 +175,27 @@ impl Index {
         running.map(|((priority, _), pid)| (*priority, *pid))
     }
 
-    /// Puts a tenant or group where it stands now among those beside it.
+    /// Puts a tenant or group where it stands now among those beside it, also where these wait for room:
+    /// in `nodes`, as far as anybody does.
     pub(crate) fn set_rank(
         &mut self,
         queue: QueueId,
-        group: BudgetId,
-        parent: BudgetId,
+        (group, parent): (BudgetId, BudgetId),
         rank: Rank,
+        nodes: &[BudgetId],
     ) {
         let old = self.ranks.insert((queue, group), rank).unwrap_or_default();
-        if old != rank
-            && let Some(queue) = self.ready.get_mut(&queue)
-        {
+        if old == rank {
+            return;
+        }
+        if let Some(queue) = self.ready.get_mut(&queue) {
             queue.rerank(group, parent, old, rank);
+        }
+        for node in nodes {
+            let waiters = self.quota.get_mut(node);
+            if let Some(waiting) = waiters.and_then(|of| of.queues.get_mut(&Some(queue))) {
+                waiting.rerank(group, parent, old, rank);
+            }
         }
     }
 
@@ -177,27 +206,27 @@ impl Index {
         }
     }
 
-    fn way(&self, ready: &Ready) -> Way {
-        let rank = |node| self.ranks.get(&(ready.queue, node)).copied().unwrap_or_default();
-        ready.under.iter().map(|node| (*node, rank(*node))).collect()
+    fn way(&self, queue: Option<QueueId>, under: &[BudgetId]) -> Way {
+        let rank = |node| queue.and_then(|queue| self.ranks.get(&(queue, node)).copied());
+        under.iter().map(|node| (*node, rank(*node).unwrap_or_default())).collect()
     }
 
     pub(crate) fn first_queued_tool(&self) -> Option<CallId> {
-        self.queued_tools.first().map(|(_, call)| *call)
+        self.queued_tools.first().map(|(_, _, call)| *call)
     }
 
-    /// Who waits first for room in a node, of those who did not ask a person: one of each queue, since a
-    /// model that is busy for one says nothing of the others.
+    /// Who is first of those who wait for room in a node and did not ask a person: one of each queue,
+    /// since a model that is busy for one says nothing of the others.
     pub(crate) fn first_quota_waiters(&self, node: BudgetId) -> Vec<Pid> {
-        let firsts = self.quota.get(&node).into_iter().flatten().filter_map(|(_, all)| all.first());
-        firsts.filter(|(since, _)| *since != ASKS).map(|(_, pid)| *pid).collect()
+        let Some(QuotaWaiters { top, queues }) = self.quota.get(&node) else {
+            return Vec::new();
+        };
+        queues.values().filter_map(|queue| queue.first(*top)).map(|(_, pid)| pid).collect()
     }
 
     /// Who waits until a person raises the bounds of a node.
     pub(crate) fn asking(&self, node: BudgetId) -> Vec<Pid> {
-        let waiters = self.quota.get(&node).into_iter().flatten();
-        let asking = waiters.flat_map(|(_, waiters)| waiters.range((ASKS, Pid(0))..));
-        asking.map(|(_, pid)| *pid).collect()
+        self.asking.get(&node).map(|asking| asking.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Who waits for a message from this process.
@@ -265,20 +294,21 @@ impl Index {
         }
     }
 
-    /// Puts the process where it stands now. Returns true if it has left a queue for slots.
-    pub(crate) fn move_to(&mut self, pid: Pid, new: Place) -> bool {
+    /// Puts the process where it stands now. If it has left a queue for slots, returns the node at which
+    /// it had been let go, if it was.
+    pub(crate) fn move_to(&mut self, pid: Pid, new: Place) -> Option<Option<BudgetId>> {
         let old = self.places.remove(&pid).unwrap_or_default();
         self.move_deadline(Owner::Process(pid), old.deadline, new.deadline);
         if old.ready != new.ready {
             if let Some(ready) = &old.ready {
-                let way = self.way(ready);
+                let way = self.way(Some(ready.queue), &ready.under);
                 remove_from(&mut self.ready, &ready.queue, |queue| {
                     queue.remove(pid, ready.rank, &way);
                     queue.is_empty()
                 });
             }
             if let Some(ready) = &new.ready {
-                let way = self.way(ready);
+                let way = self.way(Some(ready.queue), &ready.under);
                 self.ready.entry(ready.queue).or_default().insert(pid, ready.rank, &way);
             }
         }
@@ -316,18 +346,34 @@ impl Index {
         self.tool_slots =
             self.tool_slots.saturating_add(new.tool_slots).saturating_sub(old.tool_slots);
         if old.quota != new.quota {
-            if let Some((node, queue, since)) = old.quota {
-                remove_from(&mut self.quota, &node, |queues| {
-                    remove_from(queues, &queue, |waiters| {
-                        waiters.remove(&(since, pid));
-                        waiters.is_empty()
+            if let Some(quota) = &old.quota {
+                let way = self.way(quota.queue, &quota.under);
+                remove_from(&mut self.quota, &quota.node, |waiters| {
+                    remove_from(&mut waiters.queues, &quota.queue, |queue| {
+                        queue.remove(pid, quota.rank, &way);
+                        queue.is_empty()
                     });
-                    queues.is_empty()
+                    waiters.queues.is_empty()
                 });
             }
-            if let Some((node, queue, since)) = new.quota {
-                let queues = self.quota.entry(node).or_default();
-                queues.entry(queue).or_default().insert((since, pid));
+            if let Some(Quota { node, queue, rank, under }) = &new.quota {
+                let way = self.way(*queue, under);
+                let top = under.last().copied().unwrap_or(*node);
+                let waiters = self.quota.entry(*node);
+                let waiters =
+                    waiters.or_insert_with(|| QuotaWaiters { top, queues: BTreeMap::new() });
+                waiters.queues.entry(*queue).or_default().insert(pid, *rank, &way);
+            }
+        }
+        if old.asks != new.asks {
+            if let Some(node) = old.asks {
+                remove_from(&mut self.asking, &node, |asking| {
+                    asking.remove(&pid);
+                    asking.is_empty()
+                });
+            }
+            if let Some(node) = new.asks {
+                self.asking.entry(node).or_default().insert(pid);
             }
         }
         for call in &old.queued_tools {
@@ -345,7 +391,7 @@ impl Index {
                 self.awaited.entry(from).or_default().insert(pid);
             }
         }
-        let left = old.ready.is_some() && new.ready.is_none();
+        let left = old.ready.filter(|_| new.ready.is_none()).map(|ready| ready.woken_at);
         if new != Place::default() {
             self.places.insert(pid, new);
         }
@@ -391,7 +437,8 @@ impl Place {
                 Levels::One => vec![ROOT],
                 Levels::Groups => budgets.groups_above(process.spec.budget),
             };
-            place.ready = Some(Ready { queue, rank, under });
+            let woken_at = call.woken_at;
+            place.ready = Some(Ready { queue, rank, woken_at, under });
         }
         place.competes = competes(process, devices, budgets);
         // A stopped process starts nothing; what it has in flight goes on.
@@ -403,19 +450,9 @@ impl Place {
                     (*asked == Asked::Nothing).then_some((process.priority, call.started));
             }
             State::Waiting { on: Wait::Tools { calls } } => {
-                let startable = startable(calls, config);
-                for (at, call) in calls.iter().enumerate() {
-                    match call.phase {
-                        ToolPhase::Queued { since } if !stopped && at < startable => {
-                            place.queued_tools.push((since, CallId { pid, number: call.number }));
-                        }
-                        ToolPhase::InFlight { .. } if !config.is_inline(&call.tool) => {
-                            place.tool_slots = place.tool_slots.saturating_add(1);
-                        }
-                        ToolPhase::Queued { .. }
-                        | ToolPhase::InFlight { .. }
-                        | ToolPhase::Returned { .. } => {}
-                    }
+                place.tool_slots = tools_in_flight(calls, config);
+                if !stopped {
+                    place.queued_tools = queued_tools((pid, process.priority), calls, config);
                 }
             }
             State::Waiting { on: Wait::Message { from, .. } } => place.awaits = *from,
@@ -439,11 +476,38 @@ impl Place {
         }
         // A stopped process does not take part; it looks again after CONT.
         if let State::Waiting { on: Wait::Quota { call, lack, asks } } = &process.state {
-            // Nobody who asks a person holds up those who do not.
-            let queue = devices.queue(&call.options.model);
-            place.quota = Some((lack.budget, queue, if *asks { ASKS } else { call.since }));
+            if *asks {
+                // Nobody who asks a person holds up those who do not.
+                place.asks = Some(lack.budget);
+            } else {
+                let at = (pid, process, call, lack.budget);
+                place.quota = Some(Quota::of(at, config, devices, budgets));
+            }
         }
         place
+    }
+}
+
+impl Quota {
+    /// Where a process stands that waits with its call for room in the node: as it will stand in the
+    /// queue of its model, among those who wait there.
+    fn of(
+        (pid, process, call, node): (Pid, &Process, &ModelCall, BudgetId),
+        config: &Config,
+        devices: &Devices,
+        budgets: &Budgets,
+    ) -> Self {
+        let queue = devices.queue(&call.options.model);
+        let since = Rank(call.since, pid.0);
+        if queue.is_none() || broken!(devices, WaitersByArrival) {
+            return Self { node, queue, rank: since, under: vec![node] };
+        }
+        let rank = config.policy.rank(&Candidate::of(pid, process.priority, call));
+        let under = match config.policy.levels() {
+            Levels::One => vec![node],
+            Levels::Groups => budgets.groups_between(process.spec.budget, node),
+        };
+        Self { node, queue, rank, under }
     }
 }
 
@@ -456,6 +520,34 @@ fn competes(process: &Process, devices: &Devices, budgets: &Budgets) -> Option<C
     };
     let pool = devices.pool_number(devices.queue(&call.options.model)?)?;
     Some(Competes { pool, under: budgets.groups_above(process.spec.budget), waits })
+}
+
+/// Tool slots that the calls of a turn hold.
+fn tools_in_flight(calls: &[ToolWait], config: &Config) -> u32 {
+    let holds = |call: &&ToolWait| {
+        matches!(call.phase, ToolPhase::InFlight { .. }) && !config.is_inline(&call.tool)
+    };
+    u32::try_from(calls.iter().filter(holds).count()).unwrap_or(u32::MAX)
+}
+
+/// The calls of a turn that wait for a tool slot, where the policy puts them. For service stand the calls
+/// of the process that run or are before it: so under `fair` nobody has a second slot while another has
+/// none, and whoever asks for many at once takes turns with those who ask for one.
+fn queued_tools(
+    (pid, priority): (Pid, u8),
+    calls: &[ToolWait],
+    config: &Config,
+) -> Vec<QueuedTool> {
+    let before = u64::from(tools_in_flight(calls, config));
+    let queued = calls.iter().take(startable(calls, config)).filter_map(|call| match call.phase {
+        ToolPhase::Queued { since } => Some((since, CallId { pid, number: call.number })),
+        ToolPhase::InFlight { .. } | ToolPhase::Returned { .. } => None,
+    });
+    let ranked = queued.zip(before..).map(|((since, call), round)| {
+        let candidate = Candidate { pid, priority, since, start: round, finish: round };
+        (config.policy.rank(&candidate), since, call)
+    });
+    ranked.collect()
 }
 
 /// How many of a turn's first calls may be under way now. Those that may run together do, up to one
@@ -477,23 +569,22 @@ pub(crate) fn startable(calls: &[ToolWait], config: &Config) -> usize {
 /// The process as a candidate, if it wants a slot.
 pub(crate) fn candidate(pid: Pid, process: &Process) -> Option<(&ModelCall, Candidate)> {
     match &process.state {
-        State::Ready { call } => {
-            let share = virtual_time(call.service, weight(process.priority));
-            let candidate = Candidate {
-                pid,
-                priority: process.priority,
-                since: call.since,
-                start: call.start,
-                finish: call.start.saturating_add(share),
-            };
-            Some((call, candidate))
-        }
+        State::Ready { call } => Some((call, Candidate::of(pid, process.priority, call))),
         State::Program { .. }
         | State::Running { .. }
         | State::Waiting { .. }
         | State::Stopped { .. }
         | State::Exiting { .. }
         | State::Zombie { .. } => None,
+    }
+}
+
+impl Candidate {
+    /// A process of this priority with its call.
+    fn of(pid: Pid, priority: u8, call: &ModelCall) -> Self {
+        let share = virtual_time(call.service, weight(priority));
+        let finish = call.start.saturating_add(share);
+        Self { pid, priority, since: call.since, start: call.start, finish }
     }
 }
 

@@ -122,6 +122,10 @@ pub enum Mutant {
     MarginIgnored,
     /// Raised bounds wake nobody.
     RaiseUnheard,
+    /// Those who wait for room in a budget are let go in the order in which they came.
+    WaitersByArrival,
+    /// One tool call more than the slots is started.
+    ToolSlotOversubscribed,
 }
 
 impl Mutant {
@@ -185,6 +189,8 @@ impl Mutant {
         Self::PreemptionsUnbounded,
         Self::MarginIgnored,
         Self::RaiseUnheard,
+        Self::WaitersByArrival,
+        Self::ToolSlotOversubscribed,
     ];
 }
 

@@ -13,13 +13,15 @@
 //! process had before and from the pace of the device. It must be more than ending the call and going
 //! on with it takes. Where the model can go on from what was written, nothing else is lost: the prefix
 //! is read again from the provider's cache. Where it cannot, what was generated is lost, so a call is
-//! cut off for an urgent process only while less has passed than is left, and never for a slice. And a
-//! call is cut off a bounded number of times, and one that somebody outside asks never: they may have
-//! heard a part of the answer.
+//! cut off for an urgent process only while less has passed than is left, and for a slice only if the
+//! operator said that calls of this device are. A device that lost what a call of it wrote, as one does
+//! whose answers begin with thoughts, counts from then on as one that cannot. And a call is cut off a
+//! bounded number of times, and one that somebody outside asks never: they may have heard a part of the
+//! answer.
 
-use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, limits};
+use aosk_abi::{Fact, ModelOutcome, Pid, PreemptCause, Release, Spend, Timestamp, Tokens, limits};
 
-use crate::device::{DeviceId, QueueId};
+use crate::device::{Device, DeviceId, QueueId};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{Asked, ModelCall, Process, State};
@@ -77,13 +79,20 @@ impl Kernel {
             let process = self.processes.get(*pid);
             process.is_some_and(|process| {
                 let began = process.state.call().map(|call| call.started);
-                began <= Some(came) && self.is_worth_cutting(now, device, process)
+                let urgent = PreemptCause::Urgent;
+                began <= Some(came) && self.is_worth_cutting(now, device, process, urgent)
             })
         })
     }
 
     /// Whether it is worth it to cut off the call of the process, by the rule of this module.
-    fn is_worth_cutting(&self, now: Timestamp, device: DeviceId, process: &Process) -> bool {
+    fn is_worth_cutting(
+        &self,
+        now: Timestamp,
+        device: DeviceId,
+        process: &Process,
+        cause: PreemptCause,
+    ) -> bool {
         let State::Running { call, .. } = process.state.inner() else {
             return false;
         };
@@ -96,11 +105,14 @@ impl Kernel {
         !is_heard
             && (call.preempted < limits::PREEMPTIONS_MAX || broken!(self, PreemptionsUnbounded))
             && remaining >= limits::PREEMPT_REMAINING_MIN
-            && (device.continues || ran <= remaining)
+            && match cause {
+                PreemptCause::Urgent => device.keeps_begun() || ran <= remaining,
+                PreemptCause::Slice => device.slices(),
+            }
     }
 
-    /// A call that runs has a time slice from now on, if it has none, the policy has slices and its model
-    /// can go on from what was written.
+    /// A call that runs has a time slice from now on, if it has none and the policy and its device have
+    /// slices.
     pub(crate) fn begin_slice(&mut self, now: Timestamp, pid: Pid) {
         let slice = self.config.slice.filter(|_| self.config.policy.slices());
         let (Some(slice), Some(process)) = (slice, self.processes.get(pid)) else {
@@ -112,7 +124,7 @@ impl Kernel {
             return;
         };
         let device = self.devices.find(call.device()).and_then(|id| self.devices.get(id));
-        if !device.is_some_and(|device| device.continues) {
+        if !device.is_some_and(Device::slices) {
             return;
         }
         if let Some(process) = self.processes.get_mut(pid)
@@ -133,7 +145,8 @@ impl Kernel {
         };
         // The policy may be another than when the call began, and nothing starts after the drain.
         let device = self.devices.find(call.device()).filter(|_| slice.is_some() && !self.draining);
-        let yields = device.filter(|id| self.is_worth_cutting(cx.now, *id, process));
+        let yields =
+            device.filter(|id| self.is_worth_cutting(cx.now, *id, process, PreemptCause::Slice));
         let yields = yields.and_then(|id| Some((id, self.first_for(cx.now, id)?)));
         if let Some((device, by)) = yields {
             self.ask_to_yield(cx, pid, (device, by), PreemptCause::Slice);
@@ -204,6 +217,11 @@ impl Kernel {
             self.settle_unanswered(cx, pid, &call, &Spend::default(), &usage, /*calls*/ 0);
         }
         call.preempted = call.preempted.saturating_add(1);
+        let is_lost = begun.is_none() && (usage.output > Tokens::ZERO || call.begun.is_some());
+        let device = self.devices.find(call.device()).filter(|_| is_lost);
+        if let Some(device) = device.and_then(|id| self.devices.get_mut(id)) {
+            device.loses = true;
+        }
         let forgets = broken!(self, BegunDropped);
         if let Some(begun) = begun.as_ref().filter(|_| !forgets) {
             call.begun = Some(begun.hash());

@@ -84,6 +84,8 @@ pub struct ModelDevice {
     pub reads_free: bool,
     /// Whether it can go on from an answer that was begun.
     pub continues: bool,
+    /// Whether its calls yield when their time slice is over; none to leave that to the kernel.
+    pub slices: Option<bool>,
     /// Whether answers are streamed; observers then see them grow.
     pub stream: bool,
 }
@@ -106,6 +108,7 @@ impl ModelDevice {
             rates: Rates::default(),
             reads_free: false,
             continues: false,
+            slices: None,
             stream: false,
         }
     }

@@ -83,6 +83,7 @@ impl Node {
                 rates: model.rates,
                 reads_free: model.reads_free,
                 continues: model.continues,
+                slices: model.slices,
             };
             (model.name.clone(), known)
         });

@@ -24,6 +24,24 @@ pub const WAL_FRAMES_IDLE: u64 = 1_000;
 /// has to read.
 pub const WAL_FRAMES_BUSY: u64 = 16_000;
 
+/// Bytes to which room is made in the write-ahead log before it is needed: as long as a busy store lets
+/// it grow.
+pub const LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of room behind the log below which more is made between two commits: more than most commits
+/// write.
+pub const LOG_AHEAD_BUSY: u64 = 512 << 10;
+
+/// The same when nothing comes, so that the next commits find room.
+pub const LOG_AHEAD_IDLE: u64 = 4 << 20;
+
+/// The least that is made at once: a node that lives for a minute needs no more.
+pub const LOG_STEP_MIN: u64 = 1 << 20;
+
+/// The most that is made at once. The next commit may wait for it, some ten milliseconds, but that is
+/// one of some hundred, and none once the log is as long as it becomes.
+pub const LOG_STEP_MAX: u64 = 8 << 20;
+
 /// Connections that a reader keeps open between reads.
 pub const IDLE_CONNECTIONS_MAX: usize = 4;
 

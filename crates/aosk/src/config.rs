@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) permission: Option<PermissionLevel>,
     /// Model calls at once.
     pub(crate) slots: Option<u32>,
+    /// Tool calls at once.
+    pub(crate) tool_slots: Option<u32>,
     /// The scheduler policy.
     pub(crate) policy: Option<String>,
     /// Tokens that a request and its answer may take together.
@@ -95,6 +97,7 @@ impl Default for Config {
             base_url: None,
             permission: None,
             slots: None,
+            tool_slots: None,
             policy: None,
             window: None,
             replacement: None,
@@ -207,6 +210,7 @@ fn checked(root: &Section<'_>, path: PathBuf) -> Read<(Config, Origin)> {
             })?
             .map(PermissionLevel::from),
         slots: leaf::slots(root, &keys::SLOTS)?,
+        tool_slots: leaf::slots(root, &keys::TOOL_SLOTS)?,
         policy: root.read(&keys::POLICY, |found| {
             leaf::word(found, |word| Some(policy(word).ok()?.name().to_owned()))
         })?,
@@ -223,8 +227,7 @@ fn checked(root: &Section<'_>, path: PathBuf) -> Read<(Config, Origin)> {
             })?
             .map(Prefer::from),
         summary_model: leaf::named(root, &keys::SUMMARY_MODEL, resolve::check_name)?,
-        tasks: root
-            .read(&keys::TASKS, |found| found.value.as_bool().ok_or_else(|| found.must()))?,
+        tasks: leaf::boolean(root, &keys::TASKS)?,
         embedder: leaf::named(root, &keys::EMBEDDER, resolve::check_embedder)?,
         embedder_url: leaf::address(root, &keys::EMBEDDER_URL)?,
         slice: root.read(&keys::SLICE, slice)?.unwrap_or(Some(limits::TIME_SLICE)),

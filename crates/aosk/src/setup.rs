@@ -146,7 +146,7 @@ pub(crate) fn node(
         prefer: parts.memory.prefer,
         summary_model: parts.memory.summary_model,
         limits: Limits::default(),
-        tool_slots: limits::TOOL_SLOTS,
+        tool_slots: config.tool_slots.unwrap_or(limits::TOOL_SLOTS),
         workspace: parts.workspace,
         reports: Some(dir.join("reports")),
         drain: DRAIN,

@@ -75,4 +75,19 @@ impl Budgets {
         }
         above
     }
+
+    /// The groups below `top` that the node is or lies in, from the nearest up, and `top`. Who waits at
+    /// the node of a device stands under the root; who waits in a group's own subtree stands right
+    /// under `top`.
+    pub(crate) fn groups_between(&self, node: BudgetId, top: BudgetId) -> Vec<BudgetId> {
+        let mut above = self.groups_above(node);
+        if self.get(top).is_some_and(|top| top.device.is_some()) {
+            return above;
+        }
+        match above.iter().position(|id| *id == top) {
+            Some(at) => above.truncate(at.saturating_add(1)),
+            None => above = vec![top],
+        }
+        above
+    }
 }

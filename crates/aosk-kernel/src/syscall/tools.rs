@@ -6,6 +6,7 @@ use aosk_abi::{
 };
 
 use crate::kernel::{Ctx, Kernel};
+use crate::mutant::broken;
 use crate::process::{State, ToolPhase, ToolWait, Wait};
 
 impl Kernel {
@@ -98,9 +99,10 @@ impl Kernel {
         Some(wait)
     }
 
-    /// Starts the tool call that has waited longest, if a slot is free.
+    /// Starts the tool call that the policy has first, if a slot is free.
     pub(crate) fn start_a_tool_call(&mut self, cx: &mut Ctx<'_>) -> bool {
-        if self.index.tool_slots_in_use() >= self.config.tool_slots {
+        let one_more = u32::from(broken!(self, ToolSlotOversubscribed));
+        if self.index.tool_slots_in_use() >= self.config.tool_slots.saturating_add(one_more) {
             return false;
         }
         let Some(call) = self.index.first_queued_tool() else {

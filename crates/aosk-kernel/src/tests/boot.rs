@@ -62,8 +62,8 @@ fn every_state_goes_on_after_a_crash() {
             * p2 tool.returned p2.c1 an error
             * node node.booted after 1 boots with 2 processes, asked again [], called again [p2.c2], interrupted [p2.c1]
             p1#1 <- started
-            tool p2.c3/1 read ordinal 2
             tool p2.c2/2 read ordinal 1
+            tool p2.c3/1 read ordinal 2
         0s p2.c2/2 returned
             * p2 tool.returned p2.c2
         0s p2.c3/1 returned
@@ -252,8 +252,8 @@ fn a_stopped_process_stays_stopped() {
         0s operator signals p2 Cont
             * p2 process.signalled Cont
             reply: done
-            tool p2.c3/1 read ordinal 2
             tool p2.c2/2 read ordinal 1
+            tool p2.c3/1 read ordinal 2
         -- child
         0s operator signals p2 Cont
             * p2 process.signalled Cont

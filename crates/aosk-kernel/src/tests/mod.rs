@@ -27,4 +27,5 @@ mod summary;
 mod tasks;
 mod think;
 mod tools;
+mod waiters;
 mod watch;

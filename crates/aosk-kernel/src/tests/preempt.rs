@@ -185,6 +185,43 @@ fn a_call_yields_after_its_slice_if_others_wait() {
 }
 
 #[test]
+fn a_device_that_lost_what_was_written_is_not_sliced_again() {
+    let config = || Config { slice: Some(Millis::from_secs(5)), ..config(true) };
+    let (mut s, slow, other) = two(config(), 50);
+    s.step(other, think_of("m", 10, 1_000));
+    s.after(5_000);
+    assert_eq!(yields(&s), 1);
+    // It was thinking, and thoughts cannot be gone on from.
+    give_up(&mut s, slow, None, 200);
+    assert_eq!((s.running(), s.process(slow).stats.lost), (Some(other), Tokens(200)));
+    s.after(60_000);
+    assert_eq!(yields(&s), 1, "another one would lose as much");
+    // A new kernel gives it a new chance, and nothing is learned of one that had written nothing.
+    for (output, expected) in [(0, 2), (200, 1)] {
+        let (mut s, slow, other) = two(config(), 50);
+        s.step(other, think_of("m", 10, 1_000));
+        s.after(5_000);
+        give_up(&mut s, slow, None, output);
+        s.after(5_000);
+        assert_eq!(yields(&s), expected, "{output} tokens lost");
+    }
+}
+
+#[test]
+fn the_operator_says_which_devices_have_slices() {
+    for (continues, says, expected) in
+        [(false, None, 0), (false, Some(true), 1), (true, None, 1), (true, Some(false), 0)]
+    {
+        let mut config = Config { slice: Some(Millis::from_secs(2)), ..config(continues) };
+        config.models.values_mut().for_each(|model| model.slices = says);
+        let (mut s, _, other) = two(config, 50);
+        s.step(other, think_of("m", 10, 1_000));
+        s.after(2_000);
+        assert_eq!(yields(&s), expected, "continues: {continues}, slices: {says:?}");
+    }
+}
+
+#[test]
 fn who_is_killed_while_it_gives_up_its_slot_gives_it_up() {
     let (mut s, slow, urgent) = two(config(true), 10);
     s.step(urgent, think_of("m", 10, 100));

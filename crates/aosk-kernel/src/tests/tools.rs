@@ -1,7 +1,8 @@
 //! Tool calls of one turn: where they run, when they end, and in which order results enter the log.
 
 use aosk_abi::{
-    Capabilities, Grant, Limits, Pid, Resource, Risk, Signal, Syscall, ToolOutcome, ToolUse, limits,
+    Capabilities, Grant, Limits, Pid, Release, Resource, Risk, Signal, Syscall, ToolOutcome,
+    ToolUse, limits,
 };
 use expect_test::expect;
 
@@ -115,14 +116,14 @@ fn an_unknown_tool_goes_to_its_device_which_says_so() {
 }
 
 #[test]
-fn tool_slots_are_given_in_the_order_of_the_calls() {
+fn a_tool_slot_goes_to_who_has_none_before_who_has_one() {
     let mut s = Script::new(config());
     let (a, b) = (s.spawn(spec("a")), s.spawn(spec("b")));
     s.forget();
     s.step(a, call_tools(&["shell", "read", "shell"]));
     s.step(b, call_tools(&["read"]));
     s.tool_returns(a, 2, "one");
-    s.tool_returns(a, 3, "two");
+    s.tool_returns(b, 1, "two");
     s.expect(&expect![[r#"
         0s p1#1 call shell read shell
             * p1 tool.called p1.c1 shell High
@@ -134,11 +135,51 @@ fn tool_slots_are_given_in_the_order_of_the_calls() {
             * p2 tool.called p2.c1 read Low
         0s p1.c2/1 returned
             * p1 tool.returned p1.c2
-            tool p1.c3/1 shell ordinal 2
-        0s p1.c3/1 returned
-            * p1 tool.returned p1.c3
             tool p2.c1/1 read ordinal 0
+        0s p2.c1/1 returned
+            * p2 tool.returned p2.c1
+            p2#2 <- tools returned @1 x1
+            tool p1.c3/1 shell ordinal 2
     "#]]);
+}
+
+/// Has the first process take both slots, and others ask with these priorities and so many calls each.
+/// Returns, of the calls, whose each was, in the order in which they began.
+fn tool_order(name: &str, asks: &[(u8, usize)]) -> Vec<u64> {
+    let policy = crate::policy(name).expect("known");
+    let mut s = Script::new(crate::Config { policy, ..config() });
+    let first = s.spawn(spec("first"));
+    s.step(first, call_tools(&["shell", "shell"]));
+    for (priority, calls) in asks {
+        let pid = s.spawn(with_priority("a", *priority));
+        s.step(pid, call_tools(&vec!["shell"; *calls]));
+    }
+    let mut running = std::collections::VecDeque::from([call(first, 1), call(first, 2)]);
+    let mut order = Vec::new();
+    while let Some(done) = running.pop_front() {
+        let before = s.effects.len();
+        s.tool_returns(done.pid, done.number, "done");
+        let begun =
+            s.effects.iter().skip(before).flat_map(|fx| &fx.releases).filter_map(|one| match one {
+                Release::Tool(start) => Some(start.call),
+                Release::Think { .. }
+                | Release::Cancel { .. }
+                | Release::Yield { .. }
+                | Release::Reply { .. } => None,
+            });
+        let begun: Vec<_> = begun.collect();
+        order.extend(begun.iter().map(|call| call.pid.0));
+        running.extend(begun);
+    }
+    order
+}
+
+#[test]
+fn who_asks_for_many_tools_at_once_takes_turns_with_those_who_ask_for_one() {
+    let asks = [(50, 4), (50, 1), (50, 1), (20, 1)];
+    assert_eq!(tool_order("fair", &asks), [2, 3, 2, 4, 2, 5, 2]);
+    assert_eq!(tool_order("priority", &asks), [5, 2, 2, 2, 2, 3, 4]);
+    assert_eq!(tool_order("round-robin", &asks), [2, 2, 2, 2, 3, 4, 5]);
 }
 
 #[test]

@@ -20,12 +20,14 @@ use crate::journal::Chain;
 use crate::limits::{BUSY_TIMEOUT, WAL_FRAMES_BUSY, WAL_FRAMES_IDLE};
 use crate::store::{Batch, Head, Reader, Store};
 use block::Marks;
+use room::Room;
 use witness::Witness;
 
 mod block;
 mod damage;
 pub mod presence;
 mod read;
+mod room;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,7 @@ mod witness;
 mod write;
 
 const DATABASE: &str = "aosk.db";
+const LOG: &str = "aosk.db-wal";
 const LOCK: &str = "lock";
 
 /// The embedded store. Holds the lock of its directory.
@@ -45,6 +48,7 @@ pub struct Sqlite {
     /// What the sparse indexes were told as of the last commit.
     marks: Marks,
     witness: Witness,
+    room: Room,
     /// The last field, so that it goes after the database is closed.
     _lock: Lock,
 }
@@ -129,7 +133,8 @@ impl Sqlite {
         set().map_err(|e| failed(OPEN, &path, &e))?;
         witness::check(noted, read::head(&connection).map_err(|e| failed(OPEN, &path, &e))?)?;
         let (marks, witness) = (Marks::default(), Witness::open(dir));
-        Ok(Self { connection, path, head: None, marks, witness, _lock: lock })
+        let room = Room::of(dir.join(LOG));
+        Ok(Self { connection, path, head: None, marks, witness, room, _lock: lock })
     }
 
     /// Opens the store in `dir` for reading only. Does not need the lock: a kernel may be running.
@@ -156,11 +161,12 @@ impl Sqlite {
         Ok(Arc::new(reader))
     }
 
-    /// Frames of the write-ahead log that are not in the database file yet.
-    fn frames_waiting(&self) -> rusqlite::Result<u64> {
+    /// Frames of the write-ahead log, and those of them that are not in the database file yet.
+    fn frames(&self) -> rusqlite::Result<(u64, u64)> {
         self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
             let (written, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
-            Ok(written.saturating_sub(moved).max(0).unsigned_abs())
+            let waiting = written.saturating_sub(moved).max(0).unsigned_abs();
+            Ok((written.max(0).unsigned_abs(), waiting))
         })
     }
 }
@@ -216,8 +222,9 @@ impl Store for Sqlite {
 
     fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
         let bound = if idle { WAL_FRAMES_IDLE } else { WAL_FRAMES_BUSY };
-        let waiting = self.frames_waiting().map_err(|e| failed(MAINTAIN, &self.path, &e))?;
+        let (written, waiting) = self.frames().map_err(|e| failed(MAINTAIN, &self.path, &e))?;
         if waiting < bound {
+            self.room.make(written, idle);
             return Ok(());
         }
         self.connection

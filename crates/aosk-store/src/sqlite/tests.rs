@@ -4,6 +4,7 @@ use aosk_abi::{RowChange, RowKey, RowOp};
 use tempfile::TempDir;
 
 use super::*;
+use crate::limits::{LOG_AHEAD_BUSY, LOG_AHEAD_IDLE};
 
 #[test]
 fn the_log_is_moved_between_commits_once_it_is_long() {
@@ -17,16 +18,57 @@ fn the_log_is_moved_between_commits_once_it_is_long() {
         store.commit(&[Batch { rows: vec![row(number)], ..Batch::default() }]).expect("commits");
         store.maintain(/*idle*/ true).expect("maintains");
     }
-    let short = store.frames_waiting().expect("reads");
+    let short = store.frames().expect("reads").1;
     assert!((1..WAL_FRAMES_IDLE).contains(&short), "commits and idle time left {short} frames");
     for number in 20..80 {
         store.commit(&[Batch { rows: vec![row(number)], ..Batch::default() }]).expect("commits");
         store.maintain(/*idle*/ false).expect("maintains");
     }
-    let long = store.frames_waiting().expect("reads");
+    let long = store.frames().expect("reads").1;
     assert!(long > WAL_FRAMES_IDLE, "a busy store does not stop for {long} frames");
     store.maintain(/*idle*/ true).expect("maintains");
-    assert_eq!(store.frames_waiting(), Ok(0));
+    assert_eq!(store.frames().expect("reads").1, 0);
+}
+
+#[test]
+fn commits_are_written_into_room_that_was_made_before() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let length = || dir.path().join(LOG).metadata().expect("a log").len();
+    let row = |number: u64, size: usize| RowChange {
+        key: RowKey::Mail(aosk_abi::Pid(1), number),
+        op: RowOp::Put("x".repeat(size)),
+    };
+    let commit = |store: &mut Sqlite, number, size| {
+        let rows = vec![row(number, size)];
+        store.commit(&[Batch { rows, ..Batch::default() }]).expect("commits");
+    };
+    let mut store = Sqlite::open(dir.path()).expect("opens");
+    commit(&mut store, 0, 10);
+    let bare = length();
+    store.maintain(/*idle*/ false).expect("maintains");
+    let made = length();
+    assert!(made >= bare + LOG_AHEAD_BUSY, "{bare} and then {made}");
+    for number in 1..20 {
+        commit(&mut store, number, 10_000);
+        store.maintain(/*idle*/ false).expect("maintains");
+    }
+    assert_eq!(length(), made, "the log grew although there was room");
+    store.maintain(/*idle*/ true).expect("maintains");
+    assert!(length() > LOG_AHEAD_IDLE, "{} with nothing to do", length());
+    // A copy of the files as a crash leaves them has every commit, and nothing else.
+    let copy = TempDir::new().expect("a temporary directory");
+    for file in [DATABASE, LOG, "head"] {
+        std::fs::copy(dir.path().join(file), copy.path().join(file)).expect("copies");
+    }
+    let rows = |store: &mut Sqlite| store.load().expect("loads").rows;
+    let mut found = Sqlite::open(copy.path()).expect("opens");
+    assert_eq!(
+        found.connection.query_row("SELECT count(*) FROM mail", [], |row| row.get(0)),
+        Ok(20)
+    );
+    assert_eq!(rows(&mut found), rows(&mut store));
+    drop(store);
+    assert_eq!(dir.path().join(LOG).metadata().map_or(0, |log| log.len()), 0);
 }
 
 #[test]

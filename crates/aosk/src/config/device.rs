@@ -19,6 +19,8 @@ pub(crate) struct Device {
     pub(crate) base_url: Option<String>,
     /// Calls at once.
     pub(crate) slots: Option<u32>,
+    /// Whether its calls yield when their time slice is over.
+    pub(crate) slices: Option<bool>,
     /// What its provider takes.
     pub(crate) rates: Rates,
 }
@@ -33,6 +35,7 @@ pub(super) fn all(section: &Section<'_>) -> Read<BTreeMap<String, Device>> {
             [
                 &keys::DEVICE_BASE_URL,
                 &keys::DEVICE_SLOTS,
+                &keys::DEVICE_SLICES,
                 &keys::DEVICE_REQUESTS,
                 &keys::DEVICE_TOKENS,
                 &keys::DEVICE_USD,
@@ -43,15 +46,16 @@ pub(super) fn all(section: &Section<'_>) -> Read<BTreeMap<String, Device>> {
     Ok(devices)
 }
 
-/// Reads what is said of one model under these keys: its address, its slots, and its rates of requests,
-/// tokens and dollars.
+/// Reads what is said of one model under these keys: its address, its slots, whether they are given
+/// up in time, and its rates of requests, tokens and dollars.
 pub(super) fn read(
     section: &Section<'_>,
-    [base_url, slots, requests, tokens, usd]: [&'static Key; 5],
+    [base_url, slots, slices, requests, tokens, usd]: [&'static Key; 6],
 ) -> Read<Device> {
     Ok(Device {
         base_url: leaf::address(section, base_url)?,
         slots: leaf::slots(section, slots)?,
+        slices: leaf::boolean(section, slices)?,
         rates: Rates {
             per_minute: Bounds {
                 calls: leaf::number(section, requests)?,

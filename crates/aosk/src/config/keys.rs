@@ -102,6 +102,8 @@ keys! {
         "who gets a free slot of a model next");
     SLICE = ("slice", Plain, "seconds from 1, or off", "30", Usual::Value("30"), None,
         "how long a call may run while others wait");
+    TOOL_SLOTS = ("tool_slots", Plain, WHOLE, "16", Usual::Value("64"), None,
+        "tool calls of all agents at once, commands among them");
     WINDOW = ("window", Plain, "a number of tokens from 256", "32000",
         Usual::Otherwise("as much as the model takes"), Some("--window"),
         "tokens that a request and its answer may take together");
@@ -135,6 +137,9 @@ keys! {
         Usual::Otherwise("base_url"), None, "the address of its server, where /v1 may be left out");
     LLM_SLOTS = ("llms.models.N.slots", Plain, WHOLE, "4", Usual::Otherwise("slots above"), None,
         "calls of this model at once");
+    LLM_SLICES = ("llms.models.N.slices", Plain, "true or false", "false",
+        Usual::Otherwise("true where the model goes on from what it had written"), None,
+        "whether a call of it gives way when it has run for its slice, and what it wrote may be lost");
     LLM_REQUESTS = ("llms.models.N.requests_per_minute", Plain, WHOLE, "500",
         Usual::Otherwise("what its provider says"), None, "requests that its provider takes in a minute");
     LLM_TOKENS = ("llms.models.N.tokens_per_minute", Plain, WHOLE, "200000",
@@ -170,6 +175,9 @@ keys! {
         Usual::Otherwise("base_url above"), None, "the address of this model");
     DEVICE_SLOTS = ("devices.MODEL.slots", Plain, WHOLE, "4", Usual::Otherwise("slots above"), None,
         "calls of this model at once");
+    DEVICE_SLICES = ("devices.MODEL.slices", Plain, "true or false", "false",
+        Usual::Otherwise("true where the model goes on from what it had written"), None,
+        "whether a call of it gives way when it has run for its slice, and what it wrote may be lost");
     DEVICE_REQUESTS = ("devices.MODEL.requests_per_minute", Plain, WHOLE, "500",
         Usual::Otherwise("what its provider says"), None, "requests that its provider takes in a minute");
     DEVICE_TOKENS = ("devices.MODEL.tokens_per_minute", Plain, WHOLE, "200000",

@@ -23,6 +23,11 @@ pub(super) fn slots(section: &Section<'_>, key: &'static Key) -> Read<Option<u32
     })
 }
 
+/// Yes or no.
+pub(super) fn boolean(section: &Section<'_>, key: &'static Key) -> Read<Option<bool>> {
+    section.read(key, |found| found.value.as_bool().ok_or_else(|| found.must()))
+}
+
 /// An amount of dollars.
 pub(super) fn money(section: &Section<'_>, key: &'static Key) -> Read<Option<MicroUsd>> {
     section.read(key, |found| {

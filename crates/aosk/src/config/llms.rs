@@ -81,6 +81,7 @@ fn read(entry: &Section<'_>, origin: &Origin) -> Read<(Listed, Device)> {
         [
             &keys::LLM_BASE_URL,
             &keys::LLM_SLOTS,
+            &keys::LLM_SLICES,
             &keys::LLM_REQUESTS,
             &keys::LLM_TOKENS,
             &keys::LLM_USD,

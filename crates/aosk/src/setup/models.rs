@@ -114,6 +114,7 @@ impl Models {
             }
             let mut device = device(resolved, slots, args.window.or(config.window));
             device.rates = said.rates;
+            device.slices = said.slices;
             self.devices.push(device);
         }
         Ok((how, name))

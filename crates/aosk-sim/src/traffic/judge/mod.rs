@@ -33,8 +33,8 @@ use crate::faults::Feature;
 enum Place {
     /// A slot.
     Queue,
-    /// Room in a budget.
-    Quota,
+    /// Room in this node of the budget tree, and whether a person is asked to make it.
+    Quota(BudgetId, bool),
     /// The time until it is tried again.
     Backoff(Timestamp),
     /// Its answer.
@@ -102,6 +102,7 @@ pub(super) struct Judge<'a> {
     /// Those whose place changed since the last input.
     moved: BTreeSet<Pid>,
     backoffs: BTreeSet<(Timestamp, Pid)>,
+    /// Those that wait for room in a budget.
     quota: BTreeSet<Pid>,
     devices: BTreeMap<String, Device>,
     ledger: Ledger,
@@ -222,10 +223,23 @@ impl<'a> Judge<'a> {
         for pid in changed {
             let place = kernel.process(*pid).map(|process| &process.state);
             match place {
-                Some(State::Waiting { on: Wait::Quota { .. } }) => self.put(*pid, Place::Quota),
+                Some(State::Waiting { on: Wait::Quota { lack, asks, .. } }) => {
+                    self.put(*pid, Place::Quota(lack.budget, *asks));
+                }
                 Some(state) if state.call().is_some() => {}
                 _ => self.leave(*pid),
             }
+        }
+        let starts = fx.releases.iter().filter_map(|release| match release {
+            Release::Think { call, .. } => Some(call.pid),
+            Release::Tool(_)
+            | Release::Yield { .. }
+            | Release::Cancel { .. }
+            | Release::Reply { .. } => None,
+        });
+        let starts: Vec<_> = starts.collect();
+        for pid in changed {
+            self.check_let_go(kernel, *pid, (changed, &starts))?;
         }
         for release in &fx.releases {
             match release {
@@ -253,7 +267,7 @@ impl<'a> Judge<'a> {
             let call = call.and_then(|(group, place)| match place {
                 Place::Queue => Some((group, true)),
                 Place::Running => Some((group, false)),
-                Place::Quota | Place::Backoff(_) | Place::Leaving => None,
+                Place::Quota(..) | Place::Backoff(_) | Place::Leaving => None,
             });
             self.fair.compete(pid, call);
         }
@@ -405,7 +419,7 @@ impl<'a> Judge<'a> {
             Place::Queue => {
                 self.queue.insert(pid);
             }
-            Place::Quota => {
+            Place::Quota(..) => {
                 self.quota.insert(pid);
                 self.seen.insert("quota");
             }
@@ -624,7 +638,7 @@ impl<'a> Judge<'a> {
             State::Ready { .. } => {
                 ensure(number == call.map(|call| call.id.number), rule, what)?;
                 ensure(in_flight == Some(false), rule, what)?;
-                if place == Some(Place::Quota) {
+                if matches!(place, Some(Place::Quota(..))) {
                     self.put(pid, Place::Queue);
                     let delivered = self.delivered;
                     let proc = self.procs.get_mut(&pid);
@@ -635,8 +649,8 @@ impl<'a> Judge<'a> {
                 }
             }
             State::Running { .. } => ensure(in_flight == Some(true), rule, what)?,
-            State::Waiting { on: Wait::Quota { .. } } => {
-                ensure(place == Some(Place::Quota), rule, what)?;
+            State::Waiting { on: Wait::Quota { lack, asks, .. } } => {
+                ensure(place == Some(Place::Quota(lack.budget, *asks)), rule, what)?;
             }
             State::Waiting { on: Wait::Backoff { until, .. } } => {
                 ensure(place == Some(Place::Backoff(*until)), rule, what)?;

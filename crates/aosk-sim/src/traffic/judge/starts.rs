@@ -1,10 +1,10 @@
 //! What may start and what may be cut off, and who should have been served and was not.
 
 use aosk_abi::{CallId, Effects, Fact, Hash, Pid, PreemptCause, Timestamp, Tokens, limits};
-use aosk_kernel::Kernel;
+use aosk_kernel::{Kernel, State};
 
 use super::ledger::Scope;
-use super::{Flight, Judge, Place};
+use super::{Flight, Judge, Place, Proc};
 use crate::checker::{Rule, ensure};
 use crate::faults::Feature;
 use crate::reference::{Contender, goes_first};
@@ -36,7 +36,7 @@ impl Judge<'_> {
             format!("{}: {begun:?}, expected {expected:?}", what())
         })?;
         // What its budget kept waiting until now did not wait for the others.
-        let from_quota = call.place == Place::Quota;
+        let from_quota = matches!(call.place, Place::Quota(..));
         let waits_from = if from_quota { self.delivered } else { call.waits_from };
         let input = call.input;
         self.check_order(id.pid)?;
@@ -103,18 +103,7 @@ impl Judge<'_> {
         };
         for other in self.queue.iter().filter(|other| **other != pid) {
             let Some(second) = self.procs.get(other) else { continue };
-            let passed_over = if self.policy == "fair" {
-                let chosen = (pid, proc.group.as_str(), proc.priority);
-                self.fair.passes_over(chosen, (*other, &second.group, second.priority))
-            } else {
-                let contender = |pid: Pid, priority| Contender {
-                    pid: pid.0,
-                    priority,
-                    since: self.fair.since(pid),
-                };
-                let (a, b) = (contender(*other, second.priority), contender(pid, proc.priority));
-                goes_first(&self.policy, &a, &b).then(|| format!("{b:?} before {a:?}"))
-            };
+            let passed_over = self.passes_over((pid, proc), (*other, second));
             // Where budgets are bounded, or the money of a device, it may have been looked at, and come
             // back.
             let bounded = self.case.has(Feature::Spans)
@@ -124,6 +113,56 @@ impl Judge<'_> {
             {
                 return Err(Rule("the first in the queue goes first", why));
             }
+        }
+        Ok(())
+    }
+
+    /// Why the second should have been chosen and not the first, if it should.
+    fn passes_over(&self, one: (Pid, &Proc), other: (Pid, &Proc)) -> Option<String> {
+        let ((pid, proc), (second, behind)) = (one, other);
+        if self.policy == "fair" {
+            let chosen = (pid, proc.group.as_str(), proc.priority);
+            return self.fair.passes_over(chosen, (second, &behind.group, behind.priority));
+        }
+        let contender =
+            |pid: Pid, priority| Contender { pid: pid.0, priority, since: self.fair.since(pid) };
+        let (a, b) = (contender(second, behind.priority), contender(pid, proc.priority));
+        goes_first(&self.policy, &a, &b).then(|| format!("{b:?} before {a:?}"))
+    }
+
+    /// Of those who wait for room in one node, nobody is let go before one whom the policy has first.
+    /// Who was looked at in between is not held against it: there may have been no room for that one.
+    ///
+    /// Where groups stand changes with every start, so those of two groups are compared only where no
+    /// other call starts.
+    pub(super) fn check_let_go(
+        &mut self,
+        kernel: &Kernel,
+        pid: Pid,
+        (changed, starts): (&[Pid], &[Pid]),
+    ) -> Result<(), Rule> {
+        let state = kernel.process(pid).map(|process| &process.state);
+        let goes = matches!(state, Some(State::Ready { .. } | State::Running { .. }));
+        let few = self.quota.len() < MANY || self.starts.is_multiple_of(64);
+        let proc = self.procs.get(&pid).filter(|_| goes && few);
+        let place = proc.and_then(|proc| Some(proc.call.as_ref()?.place));
+        let (Some(proc), Some(place @ Place::Quota(_, false))) = (proc, place) else {
+            return Ok(());
+        };
+        let (mut among_others, alone) = (false, starts.iter().all(|one| *one == pid));
+        for other in self.quota.iter().filter(|other| !changed.contains(other)) {
+            let Some(second) = self.procs.get(other) else { continue };
+            let waits_too = second.call.as_ref().is_some_and(|call| call.place == place);
+            if !waits_too || (!alone && proc.group != second.group) {
+                continue;
+            }
+            among_others = true;
+            if let Some(why) = self.passes_over((pid, proc), (*other, second)) {
+                return Err(Rule("the first of those who wait for room is let go first", why));
+            }
+        }
+        if among_others {
+            self.seen.insert("let go before others");
         }
         Ok(())
     }
@@ -180,6 +219,9 @@ impl Judge<'_> {
         let Some(call) = call.filter(|call| call.flight.is_some()) else {
             return Err(Rule("only what runs is cut off", what()));
         };
+        let sliced = cause == PreemptCause::Slice;
+        let keeps = self.devices.get(&device).is_some_and(|device| device.continues);
+        ensure(!sliced || keeps, "a call is sliced only where it can be gone on from", what)?;
         let rule = "a call is cut off a bounded number of times";
         ensure(call.cut < limits::PREEMPTIONS_MAX, rule, what)?;
         let Some(flight) = &mut call.flight else { return Ok(()) };

@@ -132,7 +132,13 @@ fn live_rows(live: &Live) -> Vec<Vec<String>> {
             "",
         ),
         (
-            "the same with a store in memory",
+            "a flush of as much on this disk, without a kernel",
+            "p50, p99",
+            times(live.flush_p50_ms, live.flush_p99_ms),
+            "",
+        ),
+        (
+            "slot free to request sent, store in memory",
             "p50, p99",
             times(live.ready_unflushed_p50_ms, live.ready_unflushed_p99_ms),
             "1 ms",

@@ -5,6 +5,7 @@
 mod account;
 mod answer;
 mod figures;
+mod flush;
 mod node;
 mod overshoot;
 mod preempt;
@@ -18,6 +19,7 @@ mod watched;
 use aosk::abi::Error;
 use serde::Serialize;
 
+use figures::quantile;
 use node::Disk;
 
 pub(crate) use server::serve;
@@ -38,6 +40,10 @@ pub(crate) struct Live {
     pub(crate) commit_p50_ms: f64,
     /// The same: p99, ms.
     pub(crate) commit_p99_ms: f64,
+    /// What a flush of as much takes on this disk, without a kernel: the middle one, ms.
+    pub(crate) flush_p50_ms: f64,
+    /// The same: p99, ms.
+    pub(crate) flush_p99_ms: f64,
     /// From an urgent process's arrival to the cancel of the call it takes the slot of: the middle one,
     /// ms.
     pub(crate) preempt_p50_ms: f64,
@@ -87,6 +93,7 @@ pub(crate) async fn measure(quick: bool, progress: &dyn Fn(&str)) -> Result<Live
     };
     progress("10,000 ready processes, 4 slots");
     let ready = ready::measure(Disk::Sqlite, extent.ready_calls).await?;
+    let flushes = flush::measure().await?;
     progress("the same without a flush");
     let unflushed = ready::measure(Disk::Memory, extent.ready_calls).await?;
     progress("urgent processes, 64 slots full of long streams");
@@ -105,6 +112,8 @@ pub(crate) async fn measure(quick: bool, progress: &dyn Fn(&str)) -> Result<Live
         ready_unflushed_p99_ms: unflushed.p99_ms,
         commit_p50_ms: ready.commit_p50_ms,
         commit_p99_ms: ready.commit_p99_ms,
+        flush_p50_ms: quantile(&flushes, 0.5),
+        flush_p99_ms: quantile(&flushes, 0.99),
         preempt_p50_ms: preempt.p50_ms,
         preempt_p99_ms: preempt.p99_ms,
         urgent_to_sent_p99_ms: preempt.sent_p99_ms,
