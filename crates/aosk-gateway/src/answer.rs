@@ -85,7 +85,10 @@ impl Under {
 
     fn rests(&mut self) {
         self.is_over = true;
-        if let Some(pid) = self.pid {
+        if self.format == Format::Embeddings {
+            // Nobody goes on with vectors.
+            conversation::leave(&self.app, self.pid.as_slice());
+        } else if let Some(pid) = self.pid {
             let now = self.app.clock().elapsed();
             let left = self.kept.put(&self.thread, (pid, self.tokens), now);
             conversation::leave(&self.app, &left);
@@ -96,7 +99,7 @@ impl Under {
     pub(crate) fn writer(&self) -> Writer {
         let seconds = self.app.clock().now().0 / 1_000;
         let of_format = match self.format {
-            Format::Chat => "chatcmpl",
+            Format::Chat | Format::Embeddings => "chatcmpl",
             Format::Responses => "resp",
             Format::Messages => "msg",
         };

@@ -54,6 +54,15 @@ pub(crate) async fn messages(
     route(Format::Messages, app, kept, caller, request).await
 }
 
+pub(crate) async fn embeddings(
+    app: State<App>,
+    kept: Kept,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    route(Format::Embeddings, app, kept, caller, request).await
+}
+
 async fn route(
     format: Format,
     State(app): State<App>,

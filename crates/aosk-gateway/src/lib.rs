@@ -47,6 +47,7 @@ pub fn further() -> Further {
         .route("/v1/chat/completions", post(ask::chat))
         .route("/v1/responses", post(ask::responses))
         .route("/v1/messages", post(ask::messages))
+        .route("/v1/embeddings", post(ask::embeddings))
         .route("/v1/messages/count_tokens", post(catalogue::count_tokens))
         .route("/v1/models", get(catalogue::models))
         .route("/v1/models/{*name}", get(catalogue::model))

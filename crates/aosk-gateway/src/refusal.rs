@@ -51,6 +51,7 @@ fn format_of(path: &str) -> Option<Format> {
     match path.strip_prefix("/v1/")? {
         path if path.starts_with("messages") => Some(Format::Messages),
         path if path.starts_with("responses") => Some(Format::Responses),
+        path if path.starts_with("embeddings") => Some(Format::Embeddings),
         _ => Some(Format::Chat),
     }
 }

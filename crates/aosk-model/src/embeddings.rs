@@ -1,6 +1,8 @@
 //! The embeddings wire format: `POST /v1/embeddings`, as OpenAI has it and nearly everyone else too,
 //! llama.cpp's server with `--embeddings` among them.
 
+mod passed;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -14,6 +16,8 @@ use crate::driver::OnRates;
 use crate::embedder::{Embedder, TEXT_BYTES_MAX, TEXTS_MAX, VECTOR_MAX};
 use crate::endpoint::Endpoint;
 use crate::failure::{Complaint, failed};
+
+pub(crate) use passed::Assembly;
 
 /// The path under a base URL.
 pub const PATH: &str = "/embeddings";

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use crate::client::Format;
 use crate::continuing::Continuing;
 use crate::driver::{Driver, OnDelta, Request};
+use crate::embeddings;
 use crate::endpoint::Endpoint;
 use crate::exchange;
 use crate::passage::{self, Additions, Passage};
@@ -106,6 +107,8 @@ pub struct OpenAi {
     continued_at: Option<Endpoint>,
     /// Where the same model is asked in the format of Responses, if it is.
     responses_at: Option<Endpoint>,
+    /// Where the same model is asked for vectors, if it is.
+    embeddings_at: Option<Endpoint>,
     model: String,
     dialect: Dialect,
     prefixes: Prefixes,
@@ -116,8 +119,22 @@ impl OpenAi {
     #[must_use]
     pub fn new(endpoint: Endpoint, model: impl Into<String>, dialect: Dialect) -> Self {
         let prefixes = Prefixes::default();
-        let (continued_at, responses_at) = (None, None);
-        Self { endpoint, continued_at, responses_at, model: model.into(), dialect, prefixes }
+        Self {
+            endpoint,
+            continued_at: None,
+            responses_at: None,
+            embeddings_at: None,
+            model: model.into(),
+            dialect,
+            prefixes,
+        }
+    }
+
+    /// The same driver, which passes on what clients ask for vectors to another endpoint.
+    #[must_use]
+    pub fn embeddings_at(mut self, endpoint: Endpoint) -> Self {
+        self.embeddings_at = Some(endpoint);
+        self
     }
 
     /// The same driver, which passes on what clients ask in the format of Responses to another endpoint.
@@ -151,7 +168,12 @@ impl Driver for OpenAi {
     }
 
     fn passes(&self, format: Format) -> bool {
-        format == Format::Chat || (format == Format::Responses && self.responses_at.is_some())
+        match format {
+            Format::Chat => true,
+            Format::Responses => self.responses_at.is_some(),
+            Format::Embeddings => self.embeddings_at.is_some(),
+            Format::Messages => false,
+        }
     }
 
     async fn pass_on(
@@ -163,15 +185,22 @@ impl Driver for OpenAi {
         let Dialect { stream_usage, cache_key, .. } = self.dialect;
         let additions = Additions { stream_usage, cache_key, cache_mark: false };
         let (model, request) = (&self.model, &request);
-        match &self.responses_at {
-            Some(there) if passage.format == Format::Responses => {
+        let (here, there) = (&self.endpoint, self.responses_at.as_ref());
+        match (passage.format, there, &self.embeddings_at) {
+            (Format::Responses, Some(at), _) => {
                 passage::pass_on::<responses::Assembly>(
-                    there, model, additions, request, passage, on_delta,
+                    at, model, additions, request, passage, on_delta,
                 )
                 .await
             }
-            Some(_) | None => {
-                let here = &self.endpoint;
+            (Format::Embeddings, _, Some(at)) => {
+                let none = Additions::default();
+                passage::pass_on::<embeddings::Assembly>(
+                    at, model, none, request, passage, on_delta,
+                )
+                .await
+            }
+            (Format::Chat | Format::Responses | Format::Embeddings | Format::Messages, _, _) => {
                 passage::pass_on::<Assembly>(here, model, additions, request, passage, on_delta)
                     .await
             }

@@ -36,13 +36,13 @@ pub const SOCKET_CONNECTIONS_MAX: usize = 4_096;
 pub const TCP_CONNECTIONS_MAX: usize = 4_096;
 
 /// Connections over TCP of one address, or of one network of IPv6, on which nobody has shown a token
-/// that is known. A client shows one at once, so this many are in use only by whoever means to fill
-/// all places.
-pub const UNKNOWN_CONNECTIONS_MAX: usize = 64;
+/// that is known. A client shows one at once, but may open a pool for a thousand agents in a moment. A
+/// quarter of all places, so that no address fills them by itself.
+pub const UNKNOWN_CONNECTIONS_MAX: usize = 1_024;
 
-/// Connections of one tenant at once, or of one token that is of no tenant. A watcher of each of its
-/// agents is below it, and eight of such tenants have places at a time.
-pub const CALLER_CONNECTIONS_MAX: usize = 512;
+/// Connections of one tenant at once, or of one token that is of no tenant. A connection for each of a
+/// thousand agents is below it, and others have as many places again.
+pub const CALLER_CONNECTIONS_MAX: usize = 2_048;
 
 /// Bytes of answers that one tenant, or one token that is of no tenant, may have made and not read.
 /// One answer may be longer by itself.

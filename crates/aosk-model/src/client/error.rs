@@ -10,7 +10,7 @@ use super::{Format, Frame};
 #[must_use]
 pub fn error_body(format: Format, status: u16, code: ErrorCode, message: &str) -> Vec<u8> {
     match format {
-        Format::Chat | Format::Responses => {
+        Format::Chat | Format::Responses | Format::Embeddings => {
             json(&OpenAi { error: Said::openai(status, code, message) }).into_bytes()
         }
         Format::Messages => json(&Anthropic::new(status, code, message)).into_bytes(),
@@ -22,7 +22,9 @@ pub fn error_body(format: Format, status: u16, code: ErrorCode, message: &str) -
 #[must_use]
 pub fn error_event(format: Format, status: u16, code: ErrorCode, message: &str) -> Frame {
     match format {
-        Format::Chat => frame(None, &OpenAi { error: Said::openai(status, code, message) }),
+        Format::Chat | Format::Embeddings => {
+            frame(None, &OpenAi { error: Said::openai(status, code, message) })
+        }
         Format::Responses => numbered(status, code, message, /*number*/ 0),
         Format::Messages => frame(Some("error"), &Anthropic::new(status, code, message)),
     }

@@ -7,6 +7,7 @@
 
 mod carried;
 mod chat;
+mod embeddings;
 mod error;
 mod messages;
 mod read;
@@ -33,6 +34,8 @@ pub enum Format {
     Responses,
     /// Messages: Anthropic's.
     Messages,
+    /// Embeddings: OpenAI's. It is passed on or refused, and never put into other words.
+    Embeddings,
 }
 
 /// What a client asks.
@@ -84,6 +87,7 @@ pub fn understand(format: Format, body: &[u8]) -> Result<Asked, Error> {
         Format::Chat => chat::understand(json),
         Format::Responses => responses::understand(json),
         Format::Messages => messages::understand(json),
+        Format::Embeddings => embeddings::understand(json),
     };
     asked.map_err(read::Wrong::into_error)
 }
@@ -113,7 +117,10 @@ impl Writer {
     #[must_use]
     pub fn new(format: Format, model: &str, id: &str, created: u64, asked: &Asked) -> Self {
         Self(match format {
-            Format::Chat => Wire::Chat(chat::Answer::new(model, id, created, asked)),
+            // Of vectors there is nothing to write.
+            Format::Chat | Format::Embeddings => {
+                Wire::Chat(chat::Answer::new(model, id, created, asked))
+            }
             Format::Responses => {
                 Wire::Responses(Box::new(responses::Answer::new(model, id, created, asked)))
             }

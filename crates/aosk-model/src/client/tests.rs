@@ -20,7 +20,7 @@ fn wrong(format: Format, body: &[u8]) -> String {
 /// A body of each format with one message of this content.
 fn saying(format: Format, content: &str) -> String {
     let list = match format {
-        Format::Chat | Format::Messages => "messages",
+        Format::Chat | Format::Messages | Format::Embeddings => "messages",
         Format::Responses => "input",
     };
     format!(r#"{{"model":"m","{list}":[{{"role":"user","content":{content}}}]}}"#)
@@ -172,7 +172,9 @@ const SIGNED: [(&str, &str, usize); 4] = [
 fn sent_back(format: Format, whole: &[u8]) -> Value {
     let whole: Value = serde_json::from_slice(whole).expect("JSON");
     match format {
-        Format::Chat => json!({"model": "m", "messages": [whole["choices"][0]["message"]]}),
+        Format::Chat | Format::Embeddings => {
+            json!({"model": "m", "messages": [whole["choices"][0]["message"]]})
+        }
         Format::Responses => json!({"model": "m", "input": whole["output"]}),
         Format::Messages => {
             json!({"model": "m", "messages": [{"role": "assistant", "content": whole["content"]}]})
@@ -190,7 +192,7 @@ fn accumulated(format: Format, frames: &[Frame]) -> Value {
             let last = events.last().expect("an end");
             json!({"model": "m", "input": last["response"]["output"]})
         }
-        Format::Chat => {
+        Format::Chat | Format::Embeddings => {
             let mut message = json!({"role": "assistant", "tool_calls": []});
             for delta in events.iter().map(|event| &event["choices"][0]["delta"]) {
                 for (name, value) in delta.as_object().into_iter().flatten() {
@@ -467,5 +469,22 @@ fn what_is_sensible_is_understood() {
         let asked = understand(format, body.to_string().as_bytes()).expect("understood");
         assert_eq!(asked.messages.len(), 2, "{format:?}");
         assert_eq!(asked.messages.first().map(|message| message.tool_calls().len()), Some(1));
+    }
+}
+
+#[test]
+fn what_is_asked_of_an_embedder_is_one_message() {
+    let asked = |input: &str| {
+        let body = format!(r#"{{"model":"m","input":{input},"dimensions":4,"user":"u"}}"#);
+        understand(Format::Embeddings, body.as_bytes())
+    };
+    for (input, text) in [(r#""one""#, "one"), (r#"["one"," two"]"#, "one two"), ("[[1,2],[3]]", "")] {
+        let asked = asked(input).expect("understood");
+        assert_eq!(asked.messages.len(), 1);
+        assert_eq!(asked.messages[0].text(), text);
+        assert_eq!((asked.provider_tools, asked.user.as_deref()), (true, Some("u")));
+    }
+    for input in ["1", "{}", "null", "true"] {
+        assert_eq!(asked(input).expect_err("no sense").code, ErrorCode::ApiBadRequest, "{input}");
     }
 }

@@ -9,6 +9,7 @@ use crate::anthropic::{self, Anthropic, Version};
 use crate::caching::Caching;
 use crate::continuing::Continuing;
 use crate::driver::Driver;
+use crate::embeddings;
 use crate::endpoint::{Bounds, Endpoint, KeyHeader};
 use crate::gemini::{self, Gemini};
 use crate::openai::{self, LengthField, OpenAi, ReasoningField, Words};
@@ -83,7 +84,9 @@ impl Wiring<'_> {
             continuing,
             words,
         };
-        let driver = OpenAi::new(self.at(base, openai::PATH, KeyHeader::Bearer)?, model, dialect);
+        let vectors = self.at(base, embeddings::PATH, KeyHeader::Bearer)?;
+        let driver = OpenAi::new(self.at(base, openai::PATH, KeyHeader::Bearer)?, model, dialect)
+            .embeddings_at(vectors);
         let driver = match self.sibling(responses::PATH)? {
             Some(endpoint) => driver.responses_at(endpoint),
             None => driver,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aosk_abi::{
-    CallId, ErrorCode, Failure, FailureClass, ModelOutcome, ModelReply, ThinkOptions, Tokens,
+    CallId, ErrorCode, Failure, FailureClass, ModelOutcome, ModelReply, ThinkOptions, Tokens, Usage,
 };
 use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Request};
 
@@ -87,44 +87,73 @@ async fn answer(
     live: &Live,
     on_delta: &(dyn Fn(Delta) + Send + Sync),
 ) -> Result<ModelReply, Failure> {
-    let (ask, outlet) = (&live.ask, &live.outlet);
-    let passage = &ask.passage;
-    let reply = if ask.passes && model.driver.passes(passage.format) {
-        model.driver.pass_on(request, passage, Some(on_delta)).await?
+    let ask = &live.ask;
+    let answer = if ask.passes && model.driver.passes(ask.passage.format) {
+        model.driver.pass_on(request, &ask.passage, Some(on_delta)).await
     } else if ask.own_format_only {
-        return Err(Failure {
-            class: FailureClass::Final,
-            code: ErrorCode::ModelBadRequest,
-            message: format!(
-                "asking {}: the request has what only a model that is asked in its own format can \
-                 do, and this one is asked in another",
-                model.name
-            ),
-            hint: "leave out tools that the provider runs and what the provider keeps, or ask a \
-                   model of that provider"
-                .to_owned(),
-            retry_after: None,
-            usage: None,
-        });
+        Err(in_another_format(model))
     } else {
-        let is_told = AtomicBool::new(false);
-        let told = |delta: Delta| {
-            is_told.store(true, Ordering::Relaxed);
-            on_delta(delta.clone());
-            outlet.tell(Said::Delta(delta));
-        };
-        let told: OnDelta<'_> = Some(&told);
-        let streams = passage.stream && model.stream;
-        let answer = model.driver.complete(request, if streams { told } else { None }).await;
-        answer.map_err(|mut failure| {
-            // The kernel must know that something was heard, whatever was counted.
-            if is_told.load(Ordering::Relaxed) {
-                let usage = failure.usage.get_or_insert_default();
-                usage.output = usage.output.max(Tokens(1));
-            }
-            failure
-        })?
+        in_other_words(model, request, live, on_delta).await
     };
-    outlet.tell(Said::Answered(Box::new(reply.clone())));
-    Ok(reply)
+    // What was passed on is known here by its size alone.
+    let with_input = |usage: &mut Usage| {
+        if usage.estimated {
+            usage.input_uncached = usage.input_uncached.max(ask.input);
+        }
+    };
+    match answer {
+        Ok(mut reply) => {
+            with_input(&mut reply.usage);
+            live.outlet.tell(Said::Answered(Box::new(reply.clone())));
+            Ok(reply)
+        }
+        Err(mut failure) => {
+            failure.usage.as_mut().map(with_input);
+            Err(failure)
+        }
+    }
+}
+
+/// Asks a model that is asked in another format than the client's.
+async fn in_other_words(
+    model: &ModelDevice,
+    request: Request,
+    live: &Live,
+    on_delta: &(dyn Fn(Delta) + Send + Sync),
+) -> Result<ModelReply, Failure> {
+    let is_told = AtomicBool::new(false);
+    let told = |delta: Delta| {
+        is_told.store(true, Ordering::Relaxed);
+        on_delta(delta.clone());
+        live.outlet.tell(Said::Delta(delta));
+    };
+    let told: OnDelta<'_> = Some(&told);
+    let streams = live.ask.passage.stream && model.stream;
+    let answer = model.driver.complete(request, if streams { told } else { None }).await;
+    answer.map_err(|mut failure| {
+        // The kernel must know that something was heard, whatever was counted.
+        if is_told.load(Ordering::Relaxed) {
+            let usage = failure.usage.get_or_insert_default();
+            usage.output = usage.output.max(Tokens(1));
+        }
+        failure
+    })
+}
+
+/// What only a model that is asked in the client's format can do is asked of another.
+fn in_another_format(model: &ModelDevice) -> Failure {
+    Failure {
+        class: FailureClass::Final,
+        code: ErrorCode::ModelBadRequest,
+        message: format!(
+            "asking {}: the request has what only a model that is asked in its own format can do, \
+             and this one is asked in another",
+            model.name
+        ),
+        hint: "leave out tools that the provider runs and what the provider keeps, or ask a model \
+               of that provider"
+            .to_owned(),
+        retry_after: None,
+        usage: None,
+    }
 }
