@@ -40,6 +40,11 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The stretch whose clients do not ask as fast as they can, and how long each waits between requests: a
+/// thousand requests in a second of all of them.
+const PACED: &str = "64 connections, 1000/s";
+const PACE: Duration = Duration::from_millis(64);
+
 /// Where requests go.
 #[derive(Debug, Clone)]
 struct Target {
@@ -48,6 +53,8 @@ struct Target {
     path: &'static str,
     body: String,
     streams: bool,
+    /// How long a client waits from one request to the next; as soon as it is answered if zero.
+    every: Duration,
 }
 
 /// What a stretch of requests took.
@@ -133,20 +140,25 @@ fn query() -> String {
 
 /// Sends so many requests over so many connections, each as soon as the one before is answered.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+#[expect(clippy::cast_precision_loss, reason = "counts of requests and connections")]
 async fn stretch(target: &Target, connections: u64, requests: u64) -> anyhow::Result<Stretch> {
     let left = Arc::new(AtomicU64::new(requests));
     let began = Instant::now();
     let mut clients = JoinSet::new();
-    for _ in 0..connections {
+    for number in 0..connections {
         let (target, left) = (target.clone(), left.clone());
-        clients.spawn(async move { client(&target, &left).await });
+        clients.spawn(async move {
+            // They do not all ask at the same moment.
+            let share = number as f64 / connections as f64;
+            tokio::time::sleep(target.every.mul_f64(share)).await;
+            client(&target, &left).await
+        });
     }
     let mut all = Vec::new();
     while let Some(took) = clients.join_next().await {
         all.extend(took??);
     }
     let wall = began.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     let per_second = all.len() as f64 / wall;
     Ok(Stretch { p50_ms: quantile(all.clone(), 0.5), p99_ms: quantile(all, 0.99), per_second })
 }
@@ -164,10 +176,16 @@ async fn client(target: &Target, left: &AtomicU64) -> anyhow::Result<Vec<f64>> {
     );
     let mut took = Vec::new();
     let mut buffer = Vec::with_capacity(16 * 1024);
+    let paced = target.every.max(Duration::from_nanos(1));
+    let mut ticks = tokio::time::interval(paced);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while left
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
         .is_ok()
     {
+        if !target.every.is_zero() {
+            ticks.tick().await;
+        }
         let began = Instant::now();
         connection.write_all(request.as_bytes()).await?;
         buffer.clear();
@@ -233,6 +251,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         path,
         body,
         streams,
+        every: Duration::ZERO,
     };
     let path = "/v1/chat/completions";
     let mut figures = serde_json::Map::new();
@@ -265,6 +284,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         ("10 connections", 10, path, chat(false), false),
         ("64 connections", 64, path, chat(false), false),
         ("100 connections", 100, path, chat(false), false),
+        (PACED, 64, path, chat(false), false),
         ("first word, 1 connection", 1, path, chat(true), true),
         ("first word, 64 connections", 64, path, chat(true), true),
         ("query, 1 connection", 1, "/query", query(), false),
@@ -274,13 +294,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         let (mut direct, mut gate, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
         let requests = if connections == 1 { args.requests / 10 } else { args.requests };
         for _ in 0..args.rounds {
-            direct.push(
-                stretch(&to(false, path, body.clone(), streams), connections, requests).await?,
-            );
+            let every = if name == PACED { PACE } else { Duration::ZERO };
+            let target = |gate| Target { every, ..to(gate, path, body.clone(), streams) };
+            direct.push(stretch(&target(false), connections, requests).await?);
             let before = gateway.cpu();
-            gate.push(
-                stretch(&to(true, path, body.clone(), streams), connections, requests).await?,
-            );
+            gate.push(stretch(&target(true), connections, requests).await?);
             #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
             cpu.extend(
                 gateway

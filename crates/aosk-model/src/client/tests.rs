@@ -478,7 +478,9 @@ fn what_is_asked_of_an_embedder_is_one_message() {
         let body = format!(r#"{{"model":"m","input":{input},"dimensions":4,"user":"u"}}"#);
         understand(Format::Embeddings, body.as_bytes())
     };
-    for (input, text) in [(r#""one""#, "one"), (r#"["one"," two"]"#, "one two"), ("[[1,2],[3]]", "")] {
+    for (input, text) in
+        [(r#""one""#, "one"), (r#"["one"," two"]"#, "one two"), ("[[1,2],[3]]", "")]
+    {
         let asked = asked(input).expect("understood");
         assert_eq!(asked.messages.len(), 1);
         assert_eq!(asked.messages[0].text(), text);
