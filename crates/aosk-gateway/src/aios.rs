@@ -106,7 +106,7 @@ pub(crate) async fn query(
             stream_usage: false,
             on_passed,
         };
-        ask::begin(&app, &kept, &session, (Format::Chat, /*passes*/ false), asked, passage)
+        ask::begin(&app, &kept, &session, (Format::Chat, /*passes*/ false), asked, passage).await
     };
     let answered = match asked.await {
         Ok(under) => answer(under).await,

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use crate::conversation::{self, Conversations, Thread};
+use crate::conversation::{Conversations, Left, Thread};
 use crate::refusal;
 
 /// The header with the process that asked.
@@ -87,11 +87,11 @@ impl Under {
         self.is_over = true;
         if self.format == Format::Embeddings {
             // Nobody goes on with vectors.
-            conversation::leave(&self.app, self.pid.as_slice());
+            self.kept.leave(&self.app, self.pid.map(Left::Waiting));
         } else if let Some(pid) = self.pid {
             let now = self.app.clock().elapsed();
             let left = self.kept.put(&self.thread, (pid, self.tokens), now);
-            conversation::leave(&self.app, &left);
+            self.kept.leave(&self.app, left.into_iter().map(Left::Waiting));
         }
     }
 
@@ -128,11 +128,7 @@ impl Drop for Under {
             }
         }
         // A call that has not begun finds nobody to hear it.
-        if let Some(pid) = self.pid
-            && let Err(error) = self.app.handle().abandon(pid)
-        {
-            tracing::debug!(%error, %pid, "a call that nobody hears goes on to its end");
-        }
+        self.kept.leave(&self.app, self.pid.map(Left::Asking));
     }
 }
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::answer::{self, Under};
 use crate::caller::Session;
-use crate::conversation::{Conversations, Thread, Waiting};
+use crate::conversation::{Conversations, Left, Thread, Waiting};
 use crate::limits::{COUNTED_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_TIMEOUT};
 use crate::{model, refusal};
 
@@ -73,7 +73,7 @@ async fn route(
     let headers = request.headers().clone();
     let asked = async {
         let body = aosk_server::body(request, REQUEST_BYTES_MAX, REQUEST_TIMEOUT).await?;
-        ask(&app, &kept, (&caller, &headers), (format, body))
+        ask(&app, &kept, (&caller, &headers), (format, body)).await
     };
     match asked.await {
         Ok(under) => answer::of(under).await,
@@ -82,7 +82,7 @@ async fn route(
 }
 
 /// Hands a request to the kernel.
-fn ask(
+async fn ask(
     app: &App,
     kept: &Arc<Conversations>,
     (caller, headers): (&Caller, &HeaderMap),
@@ -100,12 +100,12 @@ fn ask(
     };
     // Thoughts that another provider signed are not for this one.
     let passes = !asked.translated;
-    begin(app, kept, &session, (format, passes), asked.clone(), passage_of)
+    begin(app, kept, &session, (format, passes), asked.clone(), passage_of).await
 }
 
 /// The same of a request that is understood. Whether it `passes` says whether a model may be asked in the
 /// words of the passage.
-pub(crate) fn begin(
+pub(crate) async fn begin(
     app: &App,
     kept: &Arc<Conversations>,
     session: &Session,
@@ -168,9 +168,24 @@ pub(crate) fn begin(
         own_format_only,
         paged: session.paged,
     };
-    let answers: Answers = app.handle().relay(asker, ask)?;
     let pid: Option<Pid> = waiting.map(|waiting| waiting.pid);
+    let mut taken = Taken { app, kept, pid };
+    let answers: Answers = app.handle().relay(asker, ask).await?;
+    taken.pid = None;
     Ok(Under::new(app, kept, (format, asked), (thread, tokens), (answers, pid)))
+}
+
+/// A process that was taken to ask. If its client goes away before it does, nobody goes on with it.
+struct Taken<'a> {
+    app: &'a App,
+    kept: &'a Conversations,
+    pid: Option<Pid>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.kept.leave(self.app, self.pid.map(Left::Waiting));
+    }
 }
 
 /// What a message takes, exactly if that is quick to know.

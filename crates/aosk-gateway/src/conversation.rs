@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aosk_abi::{Hash, Message, Pid, Tokens};
+use aosk_abi::{ErrorCode, Hash, Message, Pid, Tokens};
 use aosk_server::App;
 use serde_json::{Map, Value};
 
@@ -80,12 +80,25 @@ pub(crate) struct Waiting {
 
 /// All that wait, by what was said in them.
 #[derive(Debug, Default)]
-pub(crate) struct Conversations(Mutex<HashMap<Hash, Waiting>>);
+pub(crate) struct Conversations {
+    waiting: Mutex<HashMap<Hash, Waiting>>,
+    /// Processes that are to end, and that the kernel had no room to be told of.
+    untold: Mutex<Vec<Left>>,
+}
+
+/// A process that its client left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// While it waited for its client.
+    Waiting(Pid),
+    /// In the middle of an answer.
+    Asking(Pid),
+}
 
 impl Conversations {
     /// Takes the one that `thread` goes on with, if there is one: of several, the one with the most of it.
     pub(crate) fn take(&self, thread: &Thread) -> Option<Waiting> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let said = thread.0.iter().skip(1).rev();
         let known: Vec<&Hash> = said.filter(|said| waiting.contains_key(*said)).collect();
         known.first().and_then(|said| waiting.remove(*said))
@@ -101,7 +114,7 @@ impl Conversations {
         let session = thread.0.first().copied().unwrap_or(Hash::ZERO);
         let messages = thread.0.len().saturating_sub(1);
         let one = Waiting { pid, messages, tokens, session, since: now };
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // Another process may have come to say the same.
         let mut left: Vec<Pid> =
             waiting.insert(thread.end(), one).map(|old| old.pid).into_iter().collect();
@@ -117,13 +130,13 @@ impl Conversations {
 
     /// Takes those that have waited for too long.
     fn take_idle(&self, now: Duration) -> Vec<Pid> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = waiting.extract_if(|_, one| now.saturating_sub(one.since) >= IDLE);
         idle.map(|(_, one)| one.pid).collect()
     }
 
     fn take_all(&self) -> Vec<Pid> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.drain().map(|(_, one)| one.pid).collect()
     }
 }
@@ -149,19 +162,29 @@ pub(crate) async fn keep(app: App, conversations: Arc<Conversations>) {
         } else {
             conversations.take_idle(app.clock().elapsed())
         };
-        leave(&app, &left);
+        let mut untold = conversations.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = std::mem::take(&mut *untold);
+        drop(untold);
+        conversations.leave(&app, again);
+        conversations.leave(&app, left.into_iter().map(Left::Waiting));
         if stops {
             return;
         }
     }
 }
 
-/// Ends these processes. What cannot be said now is said at the next start of the kernel, when nobody
-/// knows them.
-pub(crate) fn leave(app: &App, left: &[Pid]) {
-    for pid in left {
-        if let Err(error) = app.handle().leave(*pid) {
-            tracing::debug!(%error, %pid, "a process that its client left goes on waiting");
+impl Conversations {
+    /// Ends these processes. Where the kernel has as many requests as it takes, they are ended a little
+    /// later; those of a kernel that stops end at its next start, when nobody knows them.
+    pub(crate) fn leave(&self, app: &App, left: impl IntoIterator<Item = Left>) {
+        for one in left {
+            let told = match one {
+                Left::Waiting(pid) => app.handle().leave(pid),
+                Left::Asking(pid) => app.handle().abandon(pid),
+            };
+            if told.is_err_and(|error| error.code == ErrorCode::Busy) {
+                self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            }
         }
     }
 }

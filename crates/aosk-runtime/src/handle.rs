@@ -117,15 +117,21 @@ impl Handle {
     }
 
     /// Has a client ask a model, through a process of its own. The answers tell of everything that comes
-    /// of it, and of failures too; whoever drops them before they end should end the process.
+    /// of it, and of failures too; whoever drops them before they end should end the process. Waits while
+    /// the kernel has as many requests as it takes.
     ///
     /// # Errors
-    /// If too many requests wait already, or the kernel is gone.
-    pub fn relay(&self, asker: Asker, ask: impl FnOnce(OnPassed) -> Ask) -> Result<Answers, Error> {
+    /// If the kernel is gone.
+    pub async fn relay(
+        &self,
+        asker: Asker,
+        ask: impl FnOnce(OnPassed) -> Ask,
+    ) -> Result<Answers, Error> {
         let (outlet, answers) = Outlet::new();
         let told = outlet.clone();
         let ask = ask(OnPassed::new(move |passed| told.tell(Said::Passed(passed))));
-        self.submit(Request::Relay(Box::new(Relay { asker, ask, outlet })))?;
+        let request = Request::Relay(Box::new(Relay { asker, ask, outlet }));
+        self.requests.send(request).await.map_err(|_| gone())?;
         Ok(answers)
     }
 
