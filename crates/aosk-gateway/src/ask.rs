@@ -14,7 +14,7 @@ use aosk_server::App;
 use aosk_server::access::Caller;
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -23,6 +23,10 @@ use crate::caller::Session;
 use crate::conversation::{Conversations, Left, Thread, Waiting};
 use crate::limits::{COUNTED_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_TIMEOUT};
 use crate::{model, refusal};
+
+/// The header in which providers take a client's own id of a request:
+/// <https://platform.openai.com/docs/api-reference/debugging-requests>.
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 
 /// What every request can reach.
 type Kept = Extension<Arc<Conversations>>;
@@ -93,7 +97,7 @@ async fn ask(
     let passage_of = |on_passed| Passage {
         format,
         body: body.clone(),
-        headers: passage::passed_headers(headers),
+        headers: passed(headers),
         stream: asked.stream,
         stream_usage: asked.stream_usage,
         on_passed,
@@ -101,6 +105,16 @@ async fn ask(
     // Thoughts that another provider signed are not for this one.
     let passes = !asked.translated;
     begin(app, kept, &session, (format, passes), asked.clone(), passage_of).await
+}
+
+/// The headers that go to the provider: those of the client that mean something to it, and the id by which
+/// the request is in the log here.
+fn passed(headers: &HeaderMap) -> HeaderMap {
+    let mut passed = passage::passed_headers(headers);
+    if let Ok(id) = HeaderValue::try_from(aosk_server::request_id()) {
+        passed.insert(CLIENT_REQUEST_ID, id);
+    }
+    passed
 }
 
 /// The same of a request that is understood. Whether it `passes` says whether a model may be asked in the
