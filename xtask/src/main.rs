@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod metadata;
+mod sdk;
 mod skip;
 mod step;
 mod suite;
@@ -27,11 +28,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Get what the tests need, then run the tests and the simulator
+    /// Get what the tests need, then run the tests, the simulator and the SDKs
     Test {
         /// Fewer seeds in the simulator
         #[arg(long)]
         fast: bool,
+    },
+    /// Run the packages that people reach models with against the gateway, or those named
+    Sdk {
+        /// Which of them, such as openai or langchain
+        tests: Vec<String>,
     },
     /// Everything that must pass before a change is merged
     Ci,
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
 fn run(chore: &Chore, root: &Path) -> Result<bool> {
     match chore {
         Chore::Test { fast } => suite::run(root, *fast),
+        Chore::Sdk { tests } => sdk::alone(root, tests),
         Chore::Ci => ci::run(root),
         Chore::Tidy => tidy::run(root),
         Chore::Bench { args } => step::pass_on(root, "aosk-bench", args),

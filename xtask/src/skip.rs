@@ -5,6 +5,7 @@
 //! prints. A skip nobody counts is a test nobody runs, so the lines are counted and shown.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -21,13 +22,17 @@ pub(crate) struct SkipLog {
 impl SkipLog {
     /// Makes the file in the target folder of the workspace.
     pub(crate) fn create(root: &Path) -> Result<Self> {
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-        let folder = root.join(target);
+        let folder = target_folder(root);
         std::fs::create_dir_all(&folder).context("make the target folder")?;
         let path = folder.join(format!("skips-{}.log", std::process::id()));
         std::fs::write(&path, "").with_context(|| format!("write {}", path.display()))?;
         Ok(Self { path })
+    }
+
+    /// Adds a line.
+    pub(crate) fn note(&self, line: &str) -> Result<()> {
+        let mut log = std::fs::OpenOptions::new().append(true).open(&self.path)?;
+        writeln!(log, "{line}").context("write the log of skipped tests")
     }
 
     /// Where it is.
@@ -46,6 +51,13 @@ impl SkipLog {
         }
         Ok(())
     }
+}
+
+/// The target folder of the workspace.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    root.join(target)
 }
 
 /// How often each `<feature>: <reason>` stands in the log. A line of another form counts as it is.

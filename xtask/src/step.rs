@@ -2,7 +2,7 @@
 //!
 //! A failed step does not stop the ones after it: one run shows everything that is wrong.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -34,6 +34,7 @@ pub(crate) struct Report {
 enum Outcome {
     Passed,
     Failed,
+    Skipped,
     NotRun,
 }
 
@@ -52,6 +53,11 @@ impl Step {
         Self { name, words: words.collect(), variables: Vec::new() }
     }
 
+    /// A step that runs a program with its arguments.
+    pub(crate) fn program(name: &'static str, words: impl IntoIterator<Item = OsString>) -> Self {
+        Self { name, words: words.into_iter().collect(), variables: Vec::new() }
+    }
+
     /// The same step with one more variable in its environment.
     pub(crate) fn with(mut self, variable: &'static str, value: impl Into<OsString>) -> Self {
         self.variables.push((variable, value.into()));
@@ -60,8 +66,12 @@ impl Step {
 
     /// Runs the command in `root`, shows its output and counts the tests in it.
     pub(crate) fn run(&self, root: &Path) -> Report {
-        let line: Vec<_> = self.words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-        watch(self.name, &format!("cargo {}", line.join(" ")), || self.execute(root))
+        let program = self.words.first().map(|program| Path::new(program).with_extension(""));
+        let program = program.as_deref().and_then(Path::file_name).unwrap_or_default();
+        let arguments = self.words.iter().skip(1).map(OsString::as_os_str);
+        let line: Vec<_> =
+            std::iter::once(program).chain(arguments).map(OsStr::to_string_lossy).collect();
+        watch(self.name, &line.join(" "), || self.execute(root))
     }
 
     fn execute(&self, root: &Path) -> Result<(bool, Tests)> {
@@ -102,7 +112,7 @@ pub(crate) fn watch(
     report
 }
 
-/// Prints the table of all steps. True if every one passed.
+/// Prints the table of all steps. True if none failed.
 pub(crate) fn sum_up(reports: &[Report]) -> bool {
     println!("\n{:<12} {:<7} {:>9}", "step", "result", "time");
     for report in reports {
@@ -155,14 +165,19 @@ fn now() -> Instant {
 }
 
 impl Report {
+    /// A step that this machine lacks something for, which was said elsewhere.
+    pub(crate) fn skipped(name: &'static str) -> Self {
+        Self { name, outcome: Outcome::Skipped, time: Duration::ZERO, tests: Tests::default() }
+    }
+
     /// A step that has no sense because one before it failed.
     pub(crate) fn not_run(name: &'static str) -> Self {
         Self { name, outcome: Outcome::NotRun, time: Duration::ZERO, tests: Tests::default() }
     }
 
-    /// Whether the step was run and went well.
+    /// Whether nothing went wrong: it was run and went well, or could not be run here.
     pub(crate) fn passed(&self) -> bool {
-        self.outcome == Outcome::Passed
+        matches!(self.outcome, Outcome::Passed | Outcome::Skipped)
     }
 
     /// One line of the summary.
@@ -170,6 +185,7 @@ impl Report {
         let result = match self.outcome {
             Outcome::Passed => "ok",
             Outcome::Failed => "FAILED",
+            Outcome::Skipped => "skipped",
             Outcome::NotRun => "not run",
         };
         let line = format!("{:<12} {result:<7} {:>7.1} s", self.name, self.time.as_secs_f64());

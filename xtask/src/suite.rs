@@ -5,12 +5,15 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::sdk;
 use crate::skip::{self, SkipLog};
 use crate::step::{self, Report, Step};
 
 /// Runs the whole suite. False means that something failed.
 pub(crate) fn run(root: &Path, fast: bool) -> Result<bool> {
-    println!("Builds the workspace, runs every test and then the simulator.");
+    println!(
+        "Builds the workspace, runs every test, the simulator and then the SDKs of tests/sdk."
+    );
     println!(
         "Needs rustc {} or later and a C compiler for SQLite.",
         env!("CARGO_PKG_RUST_VERSION")
@@ -44,6 +47,8 @@ fn steps(root: &Path, fast: bool) -> Result<bool> {
             Report::not_run(step.name)
         });
     }
+    // The tests of the binary have built it.
+    reports.push(if built { sdk::run(root, &log, &[])? } else { Report::not_run("sdks") });
     let passed = step::sum_up(&reports);
     log.sum_up()?;
     Ok(passed)

@@ -18,7 +18,7 @@ fn a_failed_step_is_reported_and_fails_the_whole() {
     let broken = watch("broken", "", || anyhow::bail!("no such program"));
     assert!(bad.line().contains("FAILED") && bad.line().ends_with("1 passed, 2 failed"));
     assert!(!broken.passed());
-    assert!(sum_up(&[good]));
+    assert!(sum_up(&[good, Report::skipped("elsewhere")]));
     assert!(!sum_up(&[Report::not_run("later")]));
     assert!(!sum_up(&[bad, broken]));
 }
@@ -29,5 +29,7 @@ fn the_exit_status_and_the_output_of_a_command_count() {
     assert!(Step::cargo("version", "--version").run(root).passed());
     let no = Step { words: vec!["false".into()], ..Step::cargo("no", "") };
     assert!(!no.run(root).passed());
+    let test = ["test", "-d", "src"].map(OsString::from);
+    assert!(Step::program("folder", test).run(root).passed());
     assert!(!answers(&["no-such-program-anywhere".into()]));
 }
