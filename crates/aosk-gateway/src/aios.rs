@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use aosk_abi::{Content, Error, ErrorCode, Message, ModelReply};
+use aosk_runtime::Equipment;
 use aosk_runtime::foreign::Said;
 use aosk_runtime::model::client::{self, Format};
 use aosk_runtime::model::{Passage, passage};
@@ -95,7 +96,8 @@ pub(crate) async fn query(
         }
         let wanted: LlmQuery =
             serde_json::from_value(query.query_data).map_err(|error| wrong(&error))?;
-        let body = Bytes::from(completion(&app, &query.agent_name, wanted)?.to_string());
+        let around = (app.handle().equipment(), app.setup().model.as_str());
+        let body = Bytes::from(completion(around, &query.agent_name, wanted)?.to_string());
         let asked = client::understand(Format::Chat, &body)?;
         let session = Session::of(&caller, &headers, &asked)?;
         let passage = |on_passed| Passage {
@@ -145,8 +147,12 @@ fn seconds(app: &App) -> f64 {
     app.clock().now().0 as f64 / 1_000.0
 }
 
-/// A query as chat completions have it.
-fn completion(app: &App, agent: &str, query: LlmQuery) -> Result<Value, Error> {
+/// A query as chat completions have it. One that names no model is for the `usual` one.
+fn completion(
+    (equipment, usual): (&Equipment, &str),
+    agent: &str,
+    query: LlmQuery,
+) -> Result<Value, Error> {
     if query.action_type.as_deref() == Some("call_tool")
         || query.action_type.as_deref() == Some("operate_file")
     {
@@ -156,10 +162,10 @@ fn completion(app: &App, agent: &str, query: LlmQuery) -> Result<Value, Error> {
     }
     let first = query.llms.unwrap_or_default().into_iter().next();
     let name = match first {
-        None => app.setup().model.clone(),
+        None => usual.to_owned(),
         Some(Llm { name, provider: Some(provider) }) => {
             let whole = format!("{provider}:{name}");
-            if app.handle().equipment().answers(&whole) { whole } else { name }
+            if equipment.answers(&whole) { whole } else { name }
         }
         Some(Llm { name, provider: None }) => name,
     };
@@ -209,9 +215,7 @@ async fn answer(mut under: Under) -> Result<Box<ModelReply>, Error> {
                 return Err(error);
             }
             Some(Said::Process(_) | Said::Passed(_) | Said::Delta(_)) => {}
-            None => {
-                return Err(Error::new(ErrorCode::Interrupted, "asking: the kernel stopped"));
-            }
+            None => return Err(under.broken_off()),
         }
     }
 }

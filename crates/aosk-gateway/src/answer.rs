@@ -83,6 +83,13 @@ impl Under {
         }
     }
 
+    /// Nothing more comes. Nobody knows the process by what was said, so it ends.
+    pub(crate) fn broken_off(&mut self) -> Error {
+        self.is_over = true;
+        self.kept.leave(&self.app, self.pid.map(Left::Waiting));
+        broken_off()
+    }
+
     fn rests(&mut self) {
         self.is_over = true;
         if self.format == Format::Embeddings {
@@ -118,6 +125,7 @@ impl Drop for Under {
         if self.is_over {
             return;
         }
+        self.answers.close();
         while let Some(said) = self.answers.try_next() {
             match said {
                 Said::Process(pid) => self.pid = Some(pid),
@@ -132,9 +140,10 @@ impl Drop for Under {
     }
 }
 
-/// The kernel stopped before it said how it ended.
-fn stopped() -> Error {
-    Error::new(ErrorCode::Interrupted, "asking the model: the kernel stopped meanwhile")
+/// Nothing more comes, and the last word did not.
+fn broken_off() -> Error {
+    let text = "asking the model: the answer was not read in time, or the kernel stopped meanwhile";
+    Error::new(ErrorCode::Interrupted, text)
 }
 
 /// The answer to a request.
@@ -179,8 +188,8 @@ pub(crate) async fn of(mut under: Under) -> Response {
                 return response;
             }
             None => {
-                under.is_over = true;
-                return refusal::answer(under.format, &stopped(), None);
+                let error = under.broken_off();
+                return refusal::answer(under.format, &error, None);
             }
         }
     }
@@ -280,8 +289,8 @@ impl Stream for Events {
             match this.under.poll(cx) {
                 Poll::Ready(Some(said)) => this.take(said),
                 Poll::Ready(None) => {
-                    this.under.is_over = true;
-                    this.broken(&stopped());
+                    let error = this.under.broken_off();
+                    this.broken(&error);
                 }
                 Poll::Pending if this.ready.is_empty() => return Poll::Pending,
                 Poll::Pending => break,

@@ -141,9 +141,10 @@ pub(crate) async fn begin(
     let messages = std::mem::take(&mut asked.messages);
     let mut thread = Thread::begin(&session.key);
     messages.iter().for_each(|message| thread.say(message));
-    // It may have been killed meanwhile, or stopped.
+    // It may have been killed meanwhile. What is published may be older than its last answer.
     let lives = |one: &Waiting| {
-        app.handle().process(one.pid).is_some_and(|process| process.state == "program")
+        let process = app.handle().process(one.pid);
+        process.is_some_and(|process| !process.has_ended && process.status.is_none())
     };
     let waiting = kept.take(&thread).filter(lives);
     let count = model::behind(equipment, &model).next().map(|device| device.tokenizer);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aosk_abi::{ErrorCode, Hash, Message, Pid, Tokens};
+use aosk_abi::{Content, ErrorCode, Hash, Message, Part, Pid, Tokens};
 use aosk_server::App;
 use serde_json::{Map, Value};
 
@@ -39,7 +39,8 @@ impl Thread {
 }
 
 /// What was said in a message. An answer is what was said and called: in which form its text comes, what
-/// the model thought before, and how the JSON of arguments is written is not sent back as it was.
+/// the model thought before, and how the JSON of arguments is written is not sent back as it was. Some
+/// clients write a text as a list of one part once they mark it for a cache.
 fn said(message: &Message) -> Hash {
     let text = match message {
         Message::Assistant { tool_calls, .. } => {
@@ -49,6 +50,12 @@ fn said(message: &Message) -> Hash {
                 .collect();
             serde_json::to_string(&(message.text(), calls))
         }
+        Message::System { content: Content::Parts(parts) }
+        | Message::User { content: Content::Parts(parts), .. }
+        | Message::Tool { content: Content::Parts(parts), .. } => match parts.as_slice() {
+            [Part::Text { text }] => serde_json::to_string(&in_one(message, text)),
+            _ => serde_json::to_string(message),
+        },
         Message::System { .. } | Message::User { .. } | Message::Tool { .. } => {
             serde_json::to_string(message)
         }
@@ -63,6 +70,18 @@ fn arguments(text: &str) -> Value {
         return Value::Object(Map::new());
     }
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// The message with this text in place of its parts.
+fn in_one(message: &Message, text: &str) -> Message {
+    let mut one = message.clone();
+    match &mut one {
+        Message::System { content }
+        | Message::User { content, .. }
+        | Message::Tool { content, .. } => *content = Content::Text(text.to_owned()),
+        Message::Assistant { .. } => {}
+    }
+    one
 }
 
 /// A conversation whose process waits for its client.

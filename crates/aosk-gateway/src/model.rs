@@ -55,3 +55,6 @@ pub(crate) fn behind<'e>(
 pub(crate) fn all_pass(equipment: &Equipment, name: &str, format: Format) -> bool {
     behind(equipment, name).all(|device| device.driver.passes(format))
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,10 +157,12 @@ pub(crate) async fn pass_on<A: Assembly>(
             Ok(reply)
         }
         Err(mut failure) => {
-            // Whoever may make the call again must see that something was heard, whatever was counted.
+            // Whoever may make the call again must see whether something was heard, whatever was counted.
             if is_heard {
                 let usage = failure.usage.get_or_insert_default();
                 usage.output = usage.output.max(Tokens(1));
+            } else if let Some(usage) = &mut failure.usage {
+                usage.output = Tokens::ZERO;
             }
             Err(failure)
         }
@@ -218,11 +220,10 @@ async fn read_stream<A: Assembly>(
             assembly.take_event(&surrogate::mended(event.data.as_bytes()), &cx)
         };
         let progress = assembly.progress();
-        // An error before anything was said is not the client's to hear: another attempt may do better.
-        if taken.is_ok() || outward.has_said.load(Ordering::Relaxed) {
-            outward.take(event, progress >= Progress::Finished);
-        }
+        // An error is not the client's to hear in these words: before anything was said another attempt
+        // may do better, and after it the kernel says what it means for the client.
         taken?;
+        outward.take(event, progress >= Progress::Finished);
         if progress == Progress::Over {
             answer.drain().await;
             return Ok(());

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aosk_abi::{
-    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Timestamp,
-    limits,
+    Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Signal,
+    Timestamp, limits,
 };
 use aosk_kernel::{Kernel, Policy};
 use aosk_store::{Batch, Committer, Head};
@@ -276,7 +276,13 @@ impl EventLoop {
             Request::Command { command, reply } => {
                 let id = self.request_id();
                 self.replies.insert(id, reply);
-                self.apply(&Input::Operator { request: id, command })
+                let signalled = if let Command::Signal { pid, signal: Signal::Term } = &command {
+                    Some(*pid)
+                } else {
+                    None
+                };
+                self.apply(&Input::Operator { request: id, command })?;
+                signalled.map_or(Ok(()), |pid| self.terminated(pid))
             }
             Request::Relay(relay) => self.relay(*relay),
             Request::Leave(pid) => self.leave(pid),

@@ -98,6 +98,11 @@ impl Answers {
         said
     }
 
+    /// Hears nothing more than what has come already, which [`Self::try_next`] gives.
+    pub fn close(&mut self) {
+        self.out.close();
+    }
+
     /// What has come, if anything has.
     pub fn try_next(&mut self) -> Option<Said> {
         self.out.try_recv().ok()
@@ -111,6 +116,8 @@ pub(crate) struct Outlet {
     waiting: Arc<AtomicUsize>,
     /// The client fell too far behind and is told nothing more.
     is_left: Arc<AtomicBool>,
+    /// All of the answer came.
+    is_answered: Arc<AtomicBool>,
 }
 
 impl Outlet {
@@ -118,7 +125,8 @@ impl Outlet {
         #[expect(clippy::disallowed_methods, reason = "what waits in it is bounded in bytes")]
         let (into, out) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        (Self { into, waiting: waiting.clone(), is_left: Arc::default() }, Answers { out, waiting })
+        let (is_left, is_answered) = (Arc::default(), Arc::default());
+        (Self { into, waiting: waiting.clone(), is_left, is_answered }, Answers { out, waiting })
     }
 
     /// Tells the client. One that is gone hears nothing, and one that has fallen too far behind nothing
@@ -127,6 +135,10 @@ impl Outlet {
         let before = self.waiting.fetch_add(size(&said), Ordering::Relaxed);
         if before > WAITING_BYTES_MAX {
             self.is_left.store(true, Ordering::Relaxed);
+        }
+        if matches!(said, Said::Answered(_)) {
+            // Before the client hears of it, who may ask again at once.
+            self.is_answered.store(true, Ordering::Release);
         }
         if !self.is_left.load(Ordering::Relaxed) {
             // Whether the client is gone is seen by the server that speaks for it.
@@ -137,6 +149,11 @@ impl Outlet {
     /// Whether nobody hears any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.into.is_closed()
+    }
+
+    /// Whether all of the answer came. It is not in the log before the kernel has taken it.
+    fn is_answered(&self) -> bool {
+        self.is_answered.load(Ordering::Acquire)
     }
 
     /// The same of a failure that is no provider's.
@@ -181,7 +198,28 @@ enum Seat {
     /// It owes the step of this turn until its client asks again.
     Waits(u64),
     /// This request is under way.
-    Asks(Arc<Live>),
+    Asks(Arc<Live>, Then),
+}
+
+/// What a process does when a request is no longer under way. A client has its answer before the kernel
+/// does, so what it wants next may come before that.
+#[derive(Debug)]
+enum Then {
+    /// It waits for its client.
+    Waits,
+    /// It asks this.
+    Asks(Box<Live>),
+    /// It ends, since its client asks no more.
+    Ends,
+}
+
+/// What becomes of a request of a client of a process that there is.
+#[derive(Debug)]
+pub(crate) enum Asking {
+    /// It is asked in this turn.
+    Now(u64, Arc<Live>),
+    /// It is asked when the answer before it is in the log.
+    Later,
 }
 
 /// What a process does that is run.
@@ -205,7 +243,7 @@ impl Foreign {
     /// The request of a process that is under way.
     pub(crate) fn live(&self, pid: Pid) -> Option<Arc<Live>> {
         match self.seats.get(&pid)? {
-            Seat::Asks(live) => Some(live.clone()),
+            Seat::Asks(live, _) => Some(live.clone()),
             Seat::Opening(_) | Seat::Waits(_) => None,
         }
     }
@@ -218,26 +256,28 @@ impl Foreign {
 
     /// The process is gone; whoever still waits for it hears so.
     pub(crate) fn forget(&mut self, pid: Pid) {
-        let outlet = match self.seats.remove(&pid) {
-            Some(Seat::Asks(live)) => live.outlet.clone(),
-            Some(Seat::Opening(live)) => live.outlet,
+        let (outlet, then) = match self.seats.remove(&pid) {
+            Some(Seat::Asks(live, then)) => (live.outlet.clone(), then),
+            Some(Seat::Opening(live)) => (live.outlet, Then::Waits),
             Some(Seat::Waits(_)) | None => return,
         };
-        let text = format!("asking for {pid}: it has ended");
-        outlet.fail(Error::new(ErrorCode::ModelCancelled, text));
+        let gone =
+            || Error::new(ErrorCode::ModelCancelled, format!("asking for {pid}: it has ended"));
+        outlet.fail(gone());
+        if let Then::Asks(next) = then {
+            next.outlet.fail(gone());
+        }
     }
 
     /// The process is run.
     pub(crate) fn woken(&mut self, pid: Pid, turn: u64, wake: Wake) -> Woken {
-        let live = match self.seats.remove(&pid) {
+        let (live, then) = match self.seats.remove(&pid) {
             Some(Seat::Opening(live)) if wake == Wake::Started => {
-                let live: Arc<Live> = live.into();
-                self.seats.insert(pid, Seat::Asks(live.clone()));
-                return Woken::Asks(live);
+                return self.begin(pid, *live);
             }
-            Some(Seat::Opening(live)) => Some((*live).into()),
-            Some(Seat::Asks(live)) => Some(live),
-            Some(Seat::Waits(_)) => None,
+            Some(Seat::Opening(live)) => (Some((*live).into()), Then::Waits),
+            Some(Seat::Asks(live, then)) => (Some(live), then),
+            Some(Seat::Waits(_)) => (None, Then::Waits),
             // One of an earlier kernel, or one that was started for nobody.
             None => {
                 let rests = matches!(wake, Wake::Answered { .. });
@@ -249,6 +289,14 @@ impl Foreign {
                 return Woken::Ends(ends(status, "no client of this kernel knows it"));
             }
         };
+        let has_answer = matches!(wake, Wake::Answered { .. });
+        // Whoever has heard an answer knows the process by it. One who went away without hears of no
+        // failure either, and nobody would ever ask again.
+        let is_gone = |live: &Arc<Live>| live.outlet.is_gone() && !live.outlet.is_answered();
+        let is_unknown = live.as_ref().is_some_and(is_gone);
+        // The client was told an answer that the kernel did not take: its log is another.
+        let is_other =
+            !has_answer && live.as_ref().is_some_and(|live: &Arc<Live>| live.outlet.is_answered());
         let failed = |error, retry_after| {
             if let Some(live) = &live {
                 let live: &Arc<Live> = live;
@@ -287,39 +335,89 @@ impl Foreign {
             | Wake::Slept
             | Wake::TimedOut => {}
         }
-        self.seats.insert(pid, Seat::Waits(turn));
-        Woken::Waits
+        if is_unknown || is_other {
+            if let Then::Asks(next) = then {
+                let text = format!("asking for {pid}: its last answer was lost");
+                next.outlet.fail(Error::new(ErrorCode::ModelCancelled, text));
+            }
+            return Woken::Ends(ends(ExitStatus::Finished, "its client went away"));
+        }
+        match then {
+            Then::Waits => {
+                self.seats.insert(pid, Seat::Waits(turn));
+                Woken::Waits
+            }
+            Then::Asks(next) => self.begin(pid, *next),
+            Then::Ends => Woken::Ends(Syscall::Exit { status: ExitStatus::Finished, result: None }),
+        }
     }
 
-    /// Takes a request of the client of a process. Gives the turn in which it asks.
-    ///
-    /// # Errors
-    /// If the process has no client, or its last request is still under way.
-    pub(crate) fn ask(&mut self, pid: Pid, live: Arc<Live>) -> Result<u64, Error> {
-        let refused = |code, what: &str| Error::new(code, format!("asking for {pid}: {what}"));
-        let turn = match self.seats.get(&pid) {
-            Some(Seat::Waits(turn)) => *turn,
-            Some(Seat::Asks(_) | Seat::Opening(_)) => {
-                return Err(refused(ErrorCode::Busy, "its last request is still under way"));
+    /// The request is under way from now on.
+    fn begin(&mut self, pid: Pid, live: Live) -> Woken {
+        let live = Arc::new(live);
+        self.seats.insert(pid, Seat::Asks(live.clone(), Then::Waits));
+        Woken::Asks(live)
+    }
+
+    /// Takes a request of the client of a process. None if the process has no client or its last request
+    /// is still under way, which the client hears.
+    pub(crate) fn ask(&mut self, pid: Pid, live: Live) -> Option<Asking> {
+        let refused = |code, what: &str| {
+            live.outlet.fail(Error::new(code, format!("asking for {pid}: {what}")));
+        };
+        match self.seats.get_mut(&pid) {
+            Some(Seat::Waits(turn)) => {
+                let turn = *turn;
+                live.outlet.tell(Said::Process(pid));
+                let live = Arc::new(live);
+                self.seats.insert(pid, Seat::Asks(live.clone(), Then::Waits));
+                Some(Asking::Now(turn, live))
+            }
+            Some(Seat::Asks(last, then @ Then::Waits)) if last.outlet.is_answered() => {
+                live.outlet.tell(Said::Process(pid));
+                *then = Then::Asks(Box::new(live));
+                Some(Asking::Later)
+            }
+            Some(Seat::Asks(..) | Seat::Opening(_)) => {
+                refused(ErrorCode::Busy, "its last request is still under way");
+                None
             }
             None => {
                 let what = "there is no such process, or it has no client";
-                return Err(refused(ErrorCode::NoSuchProcess, what));
+                refused(ErrorCode::NoSuchProcess, what);
+                None
             }
-        };
-        live.outlet.tell(Said::Process(pid));
-        self.seats.insert(pid, Seat::Asks(live));
-        Ok(turn)
+        }
+    }
+
+    /// A process was asked to end. Gives the turn in which it does and the call by which it does, if it
+    /// waits for its client: it would not hear of it before that asks again.
+    pub(crate) fn terminate(&self, pid: Pid) -> Option<(u64, Syscall)> {
+        let Seat::Waits(turn) = self.seats.get(&pid)? else { return None };
+        let status = ExitStatus::Signalled(Signal::Term);
+        Some((*turn, ends(status, "it was asked to end")))
     }
 
     /// The client of a process asks no more. Gives the turn in which it ends and the call by which it
-    /// does, if it waits for its client.
-    pub(crate) fn leave(&self, pid: Pid) -> Option<(u64, Syscall)> {
-        let Some(Seat::Waits(turn)) = self.seats.get(&pid) else { return None };
-        Some((*turn, Syscall::Exit { status: ExitStatus::Finished, result: None }))
+    /// does, if it waits for its client; otherwise it ends as soon as it would.
+    pub(crate) fn leave(&mut self, pid: Pid) -> Option<(u64, Syscall)> {
+        match self.seats.get_mut(&pid)? {
+            Seat::Waits(turn) => {
+                let call = Syscall::Exit { status: ExitStatus::Finished, result: None };
+                Some((*turn, call))
+            }
+            Seat::Asks(_, then @ Then::Waits) => {
+                *then = Then::Ends;
+                None
+            }
+            Seat::Asks(_, Then::Asks(_) | Then::Ends) | Seat::Opening(_) => None,
+        }
     }
 }
 
 fn ends(status: ExitStatus, why: &str) -> Syscall {
     Syscall::Exit { status, result: Some(Body::new(Message::assistant(why))) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use aosk_tools::kernel_calls::{self, KernelCall, SearchMemory};
 
 use crate::bodies::Bodies;
 use crate::devices::Devices;
-use crate::foreign::{Ask, FOREIGN, Foreign, Live, Woken};
+use crate::foreign::{Ask, Asking, FOREIGN, Foreign, Live, Woken};
 use crate::memory::{
     Background, Contents, Done, FOUND, FOUND_MAX, Searched, Told, Waiting, at, brought_back,
     calls_back, told, unasked,
@@ -138,8 +138,8 @@ impl Turns {
         Ok(Some(Step { append, call, state }))
     }
 
-    /// Takes a request of the client of a process. Gives the step in which it asks; none if it cannot,
-    /// which the client hears.
+    /// Takes a request of the client of a process. Gives the step in which it asks; none if it cannot yet,
+    /// or cannot at all, which the client hears.
     pub(crate) fn asked(
         &mut self,
         kernel: &Kernel,
@@ -147,18 +147,14 @@ impl Turns {
         devices: &mut Devices,
         (pid, live): (Pid, Live),
     ) -> Option<Input> {
-        let live = Arc::new(live);
-        match (self.foreign.ask(pid, live.clone()), kernel.process(pid)) {
-            (Ok(turn), Some(process)) => {
+        match self.foreign.ask(pid, live)? {
+            Asking::Now(turn, live) => {
+                // Who has a seat lives.
+                let process = kernel.process(pid)?;
                 let step = self.asks(bodies, devices, (pid, process), &live);
                 Some(Input::Syscall { pid, turn, step })
             }
-            // Who has a seat lives.
-            (Ok(_), None) => None,
-            (Err(error), _) => {
-                live.outlet.fail(error);
-                None
-            }
+            Asking::Later => None,
         }
     }
 

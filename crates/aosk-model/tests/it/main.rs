@@ -13,6 +13,7 @@ mod faults;
 mod llama;
 mod openai;
 mod own_server;
+mod passage;
 mod prefix_cache;
 mod rates;
 mod recorded;

@@ -131,10 +131,12 @@ async fn in_other_words(
     let streams = live.ask.passage.stream && model.stream;
     let answer = model.driver.complete(request, if streams { told } else { None }).await;
     answer.map_err(|mut failure| {
-        // The kernel must know that something was heard, whatever was counted.
+        // The kernel must know whether something was heard, whatever was counted.
         if is_told.load(Ordering::Relaxed) {
             let usage = failure.usage.get_or_insert_default();
             usage.output = usage.output.max(Tokens(1));
+        } else if let Some(usage) = &mut failure.usage {
+            usage.output = Tokens::ZERO;
         }
         failure
     })

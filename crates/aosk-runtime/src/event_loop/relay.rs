@@ -1,6 +1,7 @@
 //! What clients ask models, on its way into the kernel.
 
-use aosk_abi::{Command, Input, Pid, Release, Reply, RequestId, Step};
+use aosk_abi::{Command, Input, Pid, Release, Reply, RequestId, Step, Syscall};
+use aosk_kernel::State;
 
 use crate::foreign::{Asker, Live, Relay};
 
@@ -39,7 +40,19 @@ impl EventLoop {
     /// The client of a process asks no more: it ends, if it waits for its client.
     pub(super) fn leave(&mut self, pid: Pid) -> Result<(), End> {
         let left = self.turns.foreign.leave(pid);
-        let (Some((turn, call)), Some(process)) = (left, self.kernel.process(pid)) else {
+        self.end(pid, left)
+    }
+
+    /// A process was asked to end: it does, if it waits for its client and is not stopped.
+    pub(super) fn terminated(&mut self, pid: Pid) -> Result<(), End> {
+        let ended = self.turns.foreign.terminate(pid);
+        let process = self.kernel.process(pid);
+        let runs = process.is_some_and(|process| matches!(process.state, State::Program { .. }));
+        self.end(pid, ended.filter(|_| runs))
+    }
+
+    fn end(&mut self, pid: Pid, by: Option<(u64, Syscall)>) -> Result<(), End> {
+        let (Some((turn, call)), Some(process)) = (by, self.kernel.process(pid)) else {
             return Ok(());
         };
         let step = Step { append: Vec::new(), call, state: process.program_state.clone() };

@@ -21,6 +21,7 @@ mod order;
 mod programs;
 mod provider;
 mod reading;
+mod relay;
 mod scene;
 mod shutdown;
 mod skip;

@@ -64,8 +64,9 @@ pub(crate) enum Share {
 }
 
 impl Caller {
-    /// The owner of the data directory.
-    pub(crate) fn owner() -> Self {
+    /// The owner of the data directory, who asks over the unix socket.
+    #[must_use]
+    pub fn owner() -> Self {
         Self { role: Role::Admin, tenant: None, name: "local".to_owned(), proof: None }
     }
 
