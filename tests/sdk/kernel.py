@@ -131,19 +131,19 @@ class KernelCase(unittest.TestCase):
         return [self.kernel.show(pid) for pid in found if pid not in self.before]
 
     def rest(self):
-        """Waits until the kernel has written down what was answered. A client that goes on with a
-        conversation before that is given a process of its own, with the same conversation."""
+        """Waits until the kernel has written down what was answered, which a client hears before that."""
         def all_rest():
             # What is shown here is what is committed.
             return all(one["state"] == "program" for one in self.kernel.processes().values() if not one["status"])
 
         self.kernel.until("the answers to be written down", all_rest)
 
-    def check_calls(self, calls):
-        """The kernel saw so many calls, and the model server as many, of the same figures."""
+    def check_calls(self, calls, processes=1):
+        """The kernel saw so many calls of so many conversations, and the model server as many calls, of the
+        same figures."""
         self.rest()
         asked, found = self.asked(calls), self.new_processes()
         self.assertEqual(sum(one["model_calls"] for one in found), calls)
         self.assertEqual(sum(one["input_tokens"] for one in found), sum(20 + one.messages for one in asked))
-        self.assertEqual({one["label"] for one in found}, {"gateway"})
+        self.assertEqual([one["label"] for one in found], ["gateway"] * processes)
         return found

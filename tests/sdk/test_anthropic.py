@@ -99,7 +99,6 @@ class Anthropic(KernelCase):
             for block, result in zip(said.content, ("rain", "sun"))
         ]
         messages += [{"role": "assistant", "content": said.content}, {"role": "user", "content": results}]
-        self.rest()
         said = self.say(model, messages, stream)
         self.assertEqual(said.content[0].text, "the tools say rain and sun")
         (process,) = self.new_processes()

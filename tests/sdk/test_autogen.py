@@ -39,7 +39,7 @@ class AutoGen(KernelCase):
                 self.assertEqual(answer.content, "good day")
                 self.assertEqual((answer.usage.prompt_tokens, answer.usage.completion_tokens), (21, 2))
                 self.assertEqual(pieces[:-1], ["one", " two"])
-                self.check_calls(2)
+                self.check_calls(2, processes=2)
 
     def test_an_agent_with_tools(self):
         async def scene(client):

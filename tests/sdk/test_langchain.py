@@ -45,7 +45,7 @@ class LangChain(KernelCase):
                 for piece in pieces[1:]:
                     whole += piece
                 self.assertEqual(whole.usage_metadata["output_tokens"], 2)
-                self.check_calls(2)
+                self.check_calls(2, processes=2)
 
     def test_structured_output(self):
         text = '[[json: {"name": "Rom", "people": 3}]]'

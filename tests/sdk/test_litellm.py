@@ -54,10 +54,9 @@ class LiteLlm(KernelCase):
                     {"role": "tool", "tool_call_id": one.id, "content": result}
                     for one, result in zip(said.tool_calls, ("rain", "sun"))
                 ]
-                self.rest()
                 answer = self.completion(way, "", messages=messages, tools=[WEATHER])
                 self.assertEqual(answer.choices[0].message.content, "the tools say rain and sun")
-                self.assertEqual(len(self.check_calls(2)), 1)
+                self.check_calls(2)
 
     def test_responses(self):
         for name in (CHAT, MESSAGES, RESPONSES):

@@ -102,7 +102,6 @@ class OpenAi(KernelCase):
         messages.append(said)
         for call, result in zip(said["tool_calls"], ("rain", "sun")):
             messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
-        self.rest()
         self.assertEqual(self.say(model, messages, stream)["content"], "the tools say rain and sun")
         self.asked(2)
         (process,) = self.new_processes()
@@ -158,7 +157,6 @@ class OpenAi(KernelCase):
                 self.assertEqual((call.name, json.loads(call.arguments)), ("weather", {"city": "Rom"}))
                 items.append(call.model_dump(exclude_none=True, exclude={"parsed_arguments"}))
                 items.append({"type": "function_call_output", "call_id": call.call_id, "output": "sun"})
-                self.rest()
                 with self.client.responses.stream(model=model, input=items, tools=[tool], store=False) as events:
                     texts = [one.delta for one in events if one.type == "response.output_text.delta"]
                     answer = events.get_final_response()
@@ -206,7 +204,6 @@ class OpenAi(KernelCase):
             said = answer.choices[0].message.content
             more = f"{turn} " + "and so on " * 200 + f"[[say: {turn}]]"
             messages += [{"role": "assistant", "content": said}, {"role": "user", "content": more}]
-            self.rest()
         last = self.asked(8)[-1]
         shown = json.dumps(last.body["messages"])
         self.assertLess(len(shown), len(json.dumps(messages)) / 2)
@@ -219,7 +216,6 @@ class OpenAi(KernelCase):
         for turn in range(3):
             answer = self.client.chat.completions.create(model=CHAT, messages=messages)
             messages += [answer.choices[0].message, {"role": "user", "content": f"turn {turn} [[say: more]]"}]
-            self.rest()
         (process,) = self.new_processes()
         self.assertEqual(process["model_calls"], 3)
         self.assertEqual(len(process["log"]), 2 + 5)
