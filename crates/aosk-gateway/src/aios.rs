@@ -13,7 +13,7 @@ use aosk_runtime::foreign::Said;
 use aosk_runtime::model::client::{self, Format};
 use aosk_runtime::model::{Passage, passage};
 use aosk_server::App;
-use aosk_server::access::Caller;
+use aosk_server::access::{Caller, Role};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -85,6 +85,7 @@ pub(crate) async fn query(
     let headers = request.headers().clone();
     let began = seconds(&app);
     let asked = async {
+        caller.must(Role::Operator)?;
         let body = aosk_server::body(request, REQUEST_BYTES_MAX, REQUEST_TIMEOUT).await?;
         let query: Query = serde_json::from_slice(&body).map_err(|error| wrong(&error))?;
         if query.query_type != "llm" {

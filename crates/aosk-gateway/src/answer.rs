@@ -167,13 +167,14 @@ pub(crate) async fn of(mut under: Under) -> Response {
             Some(Said::Delta(_)) => {}
             Some(Said::Answered(reply)) => {
                 let written = match whole {
-                    Some(body) => body,
-                    None if under.asked.stream => {
+                    // A provider may answer in one piece what was asked as a stream.
+                    Some(body) if !under.asked.stream => body,
+                    Some(_) | None if under.asked.stream => {
                         let mut events = Events::new(under, /*writes*/ true);
                         events.take(Said::Answered(reply));
                         return events.response();
                     }
-                    None => under.writer().whole(&reply).into(),
+                    Some(_) | None => under.writer().whole(&reply).into(),
                 };
                 under.answered(&reply);
                 let json = [(CONTENT_TYPE, "application/json")];
@@ -203,10 +204,14 @@ fn refusal(
     refused: Option<(u16, Bytes)>,
 ) -> Response {
     let own = refusal::answer(format, error, retry_after);
-    // What the provider says of the kernel's key or its money is not for the client.
+    // What the provider says of the kernel's key, its account or its rate is not for the client, nor is
+    // what another model of the route said before.
     let is_theirs =
-        matches!(error.code, ErrorCode::ModelBadRequest | ErrorCode::ModelContextLength);
-    match refused.filter(|(status, body)| is_theirs && *status < 500 && body.starts_with(b"{")) {
+        [ErrorCode::ModelBadRequest, ErrorCode::ModelContextLength].contains(&error.code);
+    let is_of_request = |status: u16| matches!(status, 400 | 404 | 405 | 409 | 413 | 415 | 422);
+    match refused
+        .filter(|(status, body)| is_theirs && is_of_request(*status) && body.starts_with(b"{"))
+    {
         Some((status, body)) => {
             let status = StatusCode::from_u16(status).unwrap_or_else(|_| own.status());
             (status, [(CONTENT_TYPE, "application/json")], body).into_response()

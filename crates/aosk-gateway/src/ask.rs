@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, Limits, Message, PermissionLevel, Pid, ProgramSpec, SpawnSpec,
-    ThinkOptions, Tokens,
+    Body, Error, ErrorCode, Hash, Limits, Message, PermissionLevel, Pid, ProgramSpec, SpawnSpec,
+    ThinkOptions, Tokens, ToolSpec,
 };
 use aosk_runtime::agent;
 use aosk_runtime::foreign::{Answers, Ask, Asker, FOREIGN};
 use aosk_runtime::model::client::{self, Asked, Format};
 use aosk_runtime::model::{OnPassed, Passage, Tokenizer, passage};
 use aosk_server::App;
-use aosk_server::access::Caller;
+use aosk_server::access::{Caller, Role};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -27,6 +27,9 @@ use crate::{model, refusal};
 /// The header in which providers take a client's own id of a request:
 /// <https://platform.openai.com/docs/api-reference/debugging-requests>.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
+
+/// Characters of the key of a cache: enough to tell all conversations apart.
+const CACHE_KEY_CHARS: usize = 32;
 
 /// What every request can reach.
 type Kept = Extension<Arc<Conversations>>;
@@ -76,6 +79,7 @@ async fn route(
 ) -> Response {
     let headers = request.headers().clone();
     let asked = async {
+        caller.must(Role::Operator)?;
         let body = aosk_server::body(request, REQUEST_BYTES_MAX, REQUEST_TIMEOUT).await?;
         ask(&app, &kept, (&caller, &headers), (format, body)).await
     };
@@ -129,9 +133,6 @@ pub(crate) async fn begin(
 ) -> Result<Under, Error> {
     let equipment = app.handle().equipment();
     let model = model::resolve(equipment, &asked.model)?;
-    if asked.messages.is_empty() {
-        return Err(Error::new(ErrorCode::ApiBadRequest, "asking the model: there is no message"));
-    }
     let own_format_only = asked.provider_tools || asked.choices > 1;
     if session.paged && own_format_only {
         let text = "asking the model: the request has what only the provider can keep or do, which \
@@ -147,6 +148,8 @@ pub(crate) async fn begin(
         process.is_some_and(|process| !process.has_ended && process.status.is_none())
     };
     let waiting = kept.take(&thread).filter(lives);
+    let first = messages.first();
+    let cache_key = first.map(|first| cache_key(session, first, &asked.tools)).unwrap_or_default();
     let count = model::behind(equipment, &model).next().map(|device| device.tokenizer);
     let count = count.unwrap_or_default();
     let known = waiting.as_ref().map_or(0, |waiting| waiting.messages);
@@ -161,7 +164,7 @@ pub(crate) async fn begin(
     let whole = if needs_words { messages } else { Vec::new() };
     let options = ThinkOptions {
         model,
-        output_max: asked.output_max.unwrap_or(agent::OUTPUT_MAX).max(Tokens(1)),
+        output_max: output_max(&asked),
         tools: Vec::new(),
         temperature_milli: None,
         window: session.window,
@@ -179,6 +182,7 @@ pub(crate) async fn begin(
         tools: asked.tools.clone().into(),
         wishes: Arc::new(asked.wishes.clone()),
         passage: passage(on_passed),
+        cache_key,
         passes,
         own_format_only,
         paged: session.paged,
@@ -188,6 +192,19 @@ pub(crate) async fn begin(
     let answers: Answers = app.handle().relay(asker, ask).await?;
     taken.pid = None;
     Ok(Under::new(app, kept, (format, asked), (thread, tokens), (answers, pid)))
+}
+
+/// The most tokens that all answers together may have.
+fn output_max(asked: &Asked) -> Tokens {
+    let one = asked.output_max.unwrap_or(agent::OUTPUT_MAX).max(Tokens(1));
+    Tokens(one.0.saturating_mul(u64::from(asked.choices)))
+}
+
+/// What brings requests to the same cache: those of a session that begin with the same instructions and
+/// tools. Nothing of it can be read out of it.
+fn cache_key(session: &Session, first: &Message, tools: &[ToolSpec]) -> String {
+    let parts = serde_json::to_string(&(&session.key, first, tools)).unwrap_or_default();
+    Hash::of(parts.as_bytes()).to_string().chars().take(CACHE_KEY_CHARS).collect()
 }
 
 /// A process that was taken to ask. If its client goes away before it does, nobody goes on with it.
@@ -204,7 +221,7 @@ impl Drop for Taken<'_> {
 }
 
 /// What a message takes, exactly if that is quick to know.
-fn tokens(count: Tokenizer, message: &Message) -> Tokens {
+pub(crate) fn tokens(count: Tokenizer, message: &Message) -> Tokens {
     let is_short = message.text().len() <= COUNTED_BYTES_MAX;
     let count = if is_short { count } else { Tokenizer::ESTIMATE };
     count.of_message(message)

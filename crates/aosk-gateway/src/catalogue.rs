@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::limits::{REQUEST_BYTES_MAX, REQUEST_TIMEOUT};
-use crate::{model, refusal};
+use crate::{ask, model, refusal};
 
 /// Clients of Anthropic say so with a header of every request.
 fn format_of(headers: &HeaderMap) -> Format {
@@ -64,7 +64,7 @@ pub(crate) async fn count_tokens(State(app): State<App>, _: Caller, request: Req
         let name = model::resolve(equipment, &asked.model)?;
         let count = model::behind(equipment, &name).next().map(|device| device.tokenizer);
         let count = count.unwrap_or_default();
-        let said = asked.messages.iter().map(|message| count.of_message(message).0).sum::<u64>();
+        let said = asked.messages.iter().map(|message| ask::tokens(count, message).0).sum::<u64>();
         Ok(said.saturating_add(count.of_tools(&asked.tools).0))
     };
     match counted.await {

@@ -6,9 +6,22 @@ use aosk_server::problem::{Problem, status};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+/// The header by which clients of both vendors are told whether to ask again, whatever the status.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// What would be the same if it were asked again: somebody ended it, or somebody else must act first.
+const IN_VAIN: [ErrorCode; 6] = [
+    ErrorCode::ModelCancelled,
+    ErrorCode::ModelUnauthorized,
+    ErrorCode::ModelKeyMissing,
+    ErrorCode::ModelRefused,
+    ErrorCode::ModelQuota,
+    ErrorCode::BudgetExceeded,
+];
 
 /// The status with which an error is answered. What is wrong with a request is told as such here, also
 /// where it was the provider who found it: clients give up on what they sent wrong, and try again what
@@ -25,9 +38,14 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
     }
 }
 
-/// What is wrong, in one line.
+/// What is wrong, in one line. What a provider says of the kernel's key and account is for its operator,
+/// who finds it in the journal.
 pub(crate) fn line(error: &Error) -> String {
-    if error.hint.is_empty() {
+    if [ErrorCode::ModelUnauthorized, ErrorCode::ModelKeyMissing].contains(&error.code) {
+        "asking the model: its provider does not let this kernel in".to_owned()
+    } else if error.code == ErrorCode::ModelQuota {
+        "asking the model: the account of this kernel with its provider is used up".to_owned()
+    } else if error.hint.is_empty() {
         error.message.clone()
     } else {
         format!("{}; {}", error.message, error.hint)
@@ -39,6 +57,10 @@ pub(crate) fn answer(format: Format, error: &Error, retry_after: Option<Millis>)
     let status = status_of(error.code);
     let body = error_body(format, status.as_u16(), error.code, &line(error));
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
+    if IN_VAIN.contains(&error.code) {
+        let no = HeaderValue::from_static("false");
+        response.headers_mut().insert(SHOULD_RETRY, no);
+    }
     if let Some(after) = retry_after {
         let seconds = HeaderValue::from(after.0.div_ceil(1_000));
         response.headers_mut().insert(RETRY_AFTER, seconds);

@@ -13,6 +13,9 @@ use crate::tokens;
 /// searches.
 const ADDED_INPUT_MAX: u64 = 256 * 1024;
 
+/// Tokens of what a provider keeps for a client: no window of any model has more.
+const KEPT_INPUT_MAX: u64 = 16 * 1024 * 1024;
+
 /// Tokens of a part that is no text. It may be the address of a document as long as any window.
 const OTHER_PART_MAX: u64 = 1024 * 1024;
 
@@ -51,7 +54,9 @@ pub(crate) fn usage(
 /// Whether an attempt can have used so much: no token of a text has less than a byte.
 fn is_possible(usage: &Usage, request: &Request, sent: usize, answer: &Message) -> bool {
     let others: u64 = request.messages.iter().map(|body| other_parts(body.message())).sum();
-    let input_max = sent as u64 + ADDED_INPUT_MAX + others * OTHER_PART_MAX;
+    // What is passed on for a client may point to a conversation or to documents that the provider has.
+    let kept = if request.messages.is_empty() { KEPT_INPUT_MAX } else { 0 };
+    let input_max = sent as u64 + ADDED_INPUT_MAX + others * OTHER_PART_MAX + kept;
     let output_max = request.options.output_max + Tokens(bytes(answer) + HIDDEN_OUTPUT_MAX);
     usage.input() <= Tokens(input_max) && usage.output <= output_max
 }

@@ -15,7 +15,7 @@ use aosk_abi::{
     SpawnSpec, Syscall, ThinkOptions, Tokens, ToolSpec, Wake,
 };
 use aosk_model::{Delta, Passage, Passed, Wishes};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// The program of processes whose program is outside.
 pub const FOREIGN: &str = "foreign";
@@ -51,6 +51,8 @@ pub struct Ask {
     pub wishes: Arc<Wishes>,
     /// The request as the client wrote it.
     pub passage: Passage,
+    /// What brings requests to the same cache; empty for nothing.
+    pub cache_key: String,
     /// Whether models that are asked in its format are asked in the client's own words.
     pub passes: bool,
     /// Whether it asks for what only a model in its own format can do.
@@ -181,6 +183,8 @@ pub(crate) struct Relay {
     pub(crate) asker: Asker,
     pub(crate) ask: Ask,
     pub(crate) outlet: Outlet,
+    /// Its place among those that wait for the loop.
+    pub(crate) _place: OwnedSemaphorePermit,
 }
 
 /// A request that is under way.

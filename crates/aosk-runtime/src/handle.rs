@@ -10,7 +10,7 @@ use aosk_kernel::Route;
 use aosk_model::OnPassed;
 use aosk_store::Reader;
 use aosk_tools::Registry;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 use crate::config::ModelDevice;
 use crate::devices::Growth;
@@ -24,6 +24,8 @@ use crate::published::{Census, Published, Snapshot};
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    /// Places for what clients ask among the requests, so that operators find some too.
+    relays: Arc<Semaphore>,
     published: Arc<Published>,
     growth: broadcast::Sender<Growth>,
     reader: Arc<dyn Reader>,
@@ -59,7 +61,8 @@ impl Handle {
         equipment: Arc<Equipment>,
         meter: Meter,
     ) -> Self {
-        Self { requests, published, growth, reader, equipment, meter }
+        let relays = Arc::new(Semaphore::new(REQUESTS_MAX / 2));
+        Self { requests, relays, published, growth, reader, equipment, meter }
     }
 
     /// Starts a process without a parent.
@@ -130,7 +133,8 @@ impl Handle {
         let (outlet, answers) = Outlet::new();
         let told = outlet.clone();
         let ask = ask(OnPassed::new(move |passed| told.tell(Said::Passed(passed))));
-        let request = Request::Relay(Box::new(Relay { asker, ask, outlet }));
+        let place = self.relays.clone().acquire_owned().await.map_err(|_| gone())?;
+        let request = Request::Relay(Box::new(Relay { asker, ask, outlet, _place: place }));
         self.requests.send(request).await.map_err(|_| gone())?;
         Ok(answers)
     }

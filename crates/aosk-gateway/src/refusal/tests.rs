@@ -79,3 +79,28 @@ fn the_format_is_known_by_the_path() {
         assert_eq!(format_of(path), format, "{path}");
     }
 }
+
+#[test]
+fn what_a_provider_says_of_the_kernels_account_stays_here() {
+    for code in [ErrorCode::ModelUnauthorized, ErrorCode::ModelKeyMissing, ErrorCode::ModelQuota] {
+        let said = Error::new(code, "the key sk-12345 of org-7 is wrong").hint("look at org-7");
+        let line = line(&said);
+        assert!(!line.contains("12345") && !line.contains("org-7"), "{line}");
+    }
+    let said = Error::new(ErrorCode::ModelServer, "it broke").hint("wait");
+    assert_eq!(line(&said), "it broke; wait");
+}
+
+#[test]
+fn clients_are_told_what_is_asked_again_in_vain() {
+    for (code, expected) in [
+        (ErrorCode::ModelCancelled, Some("false")),
+        (ErrorCode::BudgetExceeded, Some("false")),
+        (ErrorCode::ModelRateLimited, None),
+        (ErrorCode::Busy, None),
+    ] {
+        let answer = answer(Format::Chat, &Error::new(code, "no"), None);
+        let told = answer.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
+        assert_eq!(told, expected, "{code}");
+    }
+}

@@ -20,7 +20,7 @@ pub(super) use answer::Answer;
 /// it keeps, work that it does by itself, figures about tokens. What would only spare tokens is not among
 /// them.
 const BOUND: &[&str] =
-    &["previous_response_id", "conversation", "prompt", "background", "moderation", "top_logprobs"];
+    &["previous_response_id", "conversation", "prompt", "moderation", "top_logprobs"];
 
 /// Reasoning as it goes back.
 #[derive(Serialize)]
@@ -35,6 +35,10 @@ struct Thought<'a> {
 pub(super) fn understand(json: &RawValue) -> Read<Asked> {
     let body = Object::read(json)?;
     let model = body.needed("model")?.into_owned();
+    if body.flag("background")?.unwrap_or_default() {
+        let what = "answers that are made in the background cannot be asked for later here";
+        return Err(Wrong::new(what).within("background"));
+    }
     let kept = body.has_any(&["previous_response_id", "conversation", "prompt"]);
     let mut input = Input { is_bound: body.has_any(BOUND), ..Input::default() };
     input.talk.begins_elsewhere = kept;

@@ -38,11 +38,7 @@ impl Devices {
         let request = Request {
             call,
             attempt,
-            // What one process sends begins like what it sent before.
-            cache: CacheHints {
-                key: format!("{}-{}", asker.name, call.pid),
-                ..CacheHints::default()
-            },
+            cache: CacheHints { key: live.ask.cache_key.clone(), ..CacheHints::default() },
             process: asker.name,
             label: asker.label,
             options,
@@ -98,7 +94,7 @@ async fn answer(
     // What was passed on is known here by its size alone.
     let with_input = |usage: &mut Usage| {
         if usage.estimated {
-            usage.input_uncached = usage.input_uncached.max(ask.input);
+            usage.input_uncached += ask.input.saturating_sub(usage.input());
         }
     };
     match answer {

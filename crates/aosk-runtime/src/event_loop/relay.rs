@@ -10,7 +10,7 @@ use super::{End, EventLoop};
 impl EventLoop {
     /// Takes what a client asks. It shares a commit with the process that is started for it.
     pub(super) fn relay(&mut self, relay: Relay) -> Result<(), End> {
-        let Relay { asker, ask, outlet } = relay;
+        let Relay { asker, ask, outlet, .. } = relay;
         let live = Live { ask, outlet };
         match asker {
             Asker::Process(pid) => {

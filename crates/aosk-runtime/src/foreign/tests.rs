@@ -34,6 +34,7 @@ fn live() -> (Live, Answers) {
         tools: Arc::new([]),
         wishes: Arc::default(),
         passage,
+        cache_key: String::new(),
         passes: true,
         own_format_only: false,
         paged: false,

@@ -53,6 +53,7 @@ async fn ask(handle: &Handle, asker: Asker, append: &[&str]) -> Answers {
             stream_usage: false,
             on_passed,
         },
+        cache_key: String::new(),
         passes: false,
         own_format_only: false,
         paged: false,

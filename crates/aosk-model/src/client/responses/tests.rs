@@ -91,11 +91,13 @@ fn what_only_the_provider_can_do_is_told() {
         r#""tools":[{"type":"custom","name":"sh"}]"#,
         r#""previous_response_id":"resp_0""#,
         r#""conversation":{"id":"conv_1"}"#,
-        r#""background":true"#,
     ] {
         assert!(with(bound).provider_tools, "{bound}");
     }
     assert!(!with(r#""background":false,"previous_response_id":null"#).provider_tools);
+    let later = r#"{"model":"m","input":"hi","background":true}"#;
+    let error = understand(Format::Responses, later.as_bytes()).expect_err("nobody could fetch it");
+    assert!(error.message.contains("background"), "{error}");
     // What the provider has is not missed here.
     let result = r#"{"type":"function_call_output","call_id":"c1","output":"one"}"#;
     let kept =

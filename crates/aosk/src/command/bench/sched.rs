@@ -37,8 +37,9 @@ pub(super) fn run(args: &BenchSchedArgs) -> Result<Done, Error> {
         })?;
     }
     let live = if is_wanted(SchedPart::Servers) {
-        let measured =
-            async |mut stop: crate::stop::Stop| stop.or(live::measure(args.quick, &note)).await;
+        let measured = async |mut stop: crate::stop::Stop| {
+            Box::pin(stop.or(live::measure(args.quick, &note))).await
+        };
         Some(crate::on_runtime(measured)?)
     } else {
         None

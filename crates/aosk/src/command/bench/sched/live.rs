@@ -93,7 +93,7 @@ pub(crate) async fn measure(quick: bool, progress: &dyn Fn(&str)) -> Result<Live
     };
     progress("10,000 ready processes, 4 slots");
     let ready = ready::measure(Disk::Sqlite, extent.ready_calls).await?;
-    let flushes = flush::measure().await?;
+    let flushes = Box::pin(flush::measure()).await?;
     progress("the same without a flush");
     let unflushed = ready::measure(Disk::Memory, extent.ready_calls).await?;
     progress("urgent processes, 64 slots full of long streams");
