@@ -169,6 +169,7 @@ impl Kernel {
         if let Some(process) = self.processes.get_mut(pid) {
             process.stats.input += usage.input();
             process.stats.cached += usage.cache_read;
+            process.stats.written += usage.cache_write;
             process.stats.output += usage.output;
         }
         spend

@@ -107,6 +107,9 @@ pub struct Stats {
     pub input: Tokens,
     /// The part of `input` that providers read from their caches.
     pub cached: Tokens,
+    /// The part of `input` that was written to the caches of providers.
+    #[serde(default, skip_serializing_if = "is_no_token")]
+    pub written: Tokens,
     /// Output tokens.
     pub output: Tokens,
     /// Summaries that models made.

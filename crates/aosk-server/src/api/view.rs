@@ -61,6 +61,8 @@ pub struct Used {
     pub input_tokens: u64,
     /// Those of them that providers had in their caches.
     pub cached_tokens: u64,
+    /// Those of them that were written to the caches of providers.
+    pub cache_written_tokens: u64,
     /// Tokens of its answers.
     pub output_tokens: u64,
     /// Money, in millionths of a dollar.
@@ -95,6 +97,7 @@ impl From<&Snapshot> for Process {
                 tool_calls: stats.tool_calls,
                 input_tokens: stats.input.0,
                 cached_tokens: stats.cached.0,
+                cache_written_tokens: stats.written.0,
                 output_tokens: stats.output.0,
                 cost_micro_usd: stats.spend.micro_usd.0,
                 children: stats.spend.children,

@@ -213,6 +213,7 @@ fn object(
         "cache_misses": history.misses.len(),
         "input_tokens": stats.input,
         "cached_tokens": stats.cached,
+        "cache_written_tokens": stats.written,
         "cost_micro_usd": stats.spend.micro_usd,
         "table": pages,
     })

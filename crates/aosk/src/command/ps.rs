@@ -145,6 +145,7 @@ pub(super) fn object(process: &Snapshot, runs: bool, now: Timestamp) -> Map<Stri
         ("tool_calls", json!(stats.tool_calls)),
         ("input_tokens", json!(stats.input)),
         ("cached_tokens", json!(stats.cached)),
+        ("cache_written_tokens", json!(stats.written)),
         ("output_tokens", json!(stats.output)),
         ("cost_micro_usd", json!(stats.spend.micro_usd)),
         ("waited_ms", json!(times.waited)),

@@ -2,7 +2,7 @@
 
 use aosk::abi::{
     BudgetId, Capabilities, Error, ErrorCode, Fact, Grant, Limits, Pid, Risk, RowKey, Spend,
-    Timestamp,
+    Timestamp, Tokens,
 };
 use aosk::kernel::{
     BudgetView, Kernel, ModelCall, Process, State, Termination, Times, ToolPhase, Wait,
@@ -149,10 +149,14 @@ fn facts(
         }
     }
     facts.extend(budgets.iter().map(|budget| ("budget", bounds(budget))));
+    let written = match stats.written {
+        Tokens::ZERO => String::new(),
+        written => format!(", {} written to caches", count(written.0)),
+    };
     facts.push((
         "used",
         format!(
-            "{} ({} retried), {}, {} in ({} cached), {} out, {}",
+            "{} ({} retried), {}, {} in ({} cached{written}), {} out, {}",
             plural(stats.model_calls, "model call"),
             plural(stats.model_retries, "attempt"),
             plural(stats.tool_calls, "tool call"),
