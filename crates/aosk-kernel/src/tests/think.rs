@@ -58,6 +58,7 @@ fn an_answer_is_a_page_and_is_paid() {
             model_calls: 1,
             input: Tokens(9),
             cached: Tokens(5),
+            written: Tokens(1),
             output: Tokens(20),
             ..Stats::default()
         }
