@@ -1,5 +1,6 @@
-//! What does not fit a window, or cannot be known to: the agent is told, nothing is lost, and nothing is
-//! sent that must be refused. More of it is in `memory`.
+//! What does not fit a window, or cannot be known to: the agent is told, no page is lost, and nothing is
+//! sent that must be refused. Of what a tool writes beyond its bound the middle is not kept, which the
+//! result says. More of it is in `memory`.
 
 use std::sync::{Arc, Mutex};
 
