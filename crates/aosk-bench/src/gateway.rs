@@ -32,9 +32,9 @@ pub(crate) struct Args {
     /// base URL. It must know the model `bench`.
     #[arg(long)]
     beside: Option<String>,
-    /// The binary.
-    #[arg(long, default_value = "target/release/aosk")]
-    aosk: PathBuf,
+    /// The binary; the one beside this program if none is named.
+    #[arg(long)]
+    aosk: Option<PathBuf>,
     /// Print one flat JSON object at the end.
     #[arg(long)]
     json: bool,
@@ -243,7 +243,14 @@ fn middle(mut stretches: Vec<Stretch>) -> anyhow::Result<Stretch> {
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let server = ModelServer::start(1, Duration::ZERO)?;
-    let gateway = Gateway::start(&args.aosk, &server.base_url)?;
+    let beside = std::env::current_exe()?.with_file_name("aosk");
+    let aosk = args.aosk.as_ref().unwrap_or(&beside);
+    anyhow::ensure!(
+        aosk.exists(),
+        "{} is not there; `cargo build --release` makes it",
+        aosk.display()
+    );
+    let gateway = Gateway::start(aosk, &server.base_url)?;
     let bare = server.base_url.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
     let to = |gate: bool, path, body: String, streams| Target {
         address: if gate { gateway.address.clone() } else { bare.clone() },

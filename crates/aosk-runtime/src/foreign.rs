@@ -120,6 +120,8 @@ pub(crate) struct Outlet {
     is_left: Arc<AtomicBool>,
     /// All of the answer came.
     is_answered: Arc<AtomicBool>,
+    /// A part of the answer was told.
+    is_told: Arc<AtomicBool>,
 }
 
 impl Outlet {
@@ -127,8 +129,14 @@ impl Outlet {
         #[expect(clippy::disallowed_methods, reason = "what waits in it is bounded in bytes")]
         let (into, out) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        let (is_left, is_answered) = (Arc::default(), Arc::default());
-        (Self { into, waiting: waiting.clone(), is_left, is_answered }, Answers { out, waiting })
+        let outlet = Self {
+            into,
+            waiting: waiting.clone(),
+            is_left: Arc::default(),
+            is_answered: Arc::default(),
+            is_told: Arc::default(),
+        };
+        (outlet, Answers { out, waiting })
     }
 
     /// Tells the client. One that is gone hears nothing, and one that has fallen too far behind nothing
@@ -138,6 +146,9 @@ impl Outlet {
         if before > WAITING_BYTES_MAX {
             self.is_left.store(true, Ordering::Relaxed);
         }
+        if matches!(said, Said::Passed(Passed::Event { .. }) | Said::Delta(_)) {
+            self.is_told.store(true, Ordering::Relaxed);
+        }
         if matches!(said, Said::Answered(_)) {
             // Before the client hears of it, who may ask again at once.
             self.is_answered.store(true, Ordering::Release);
@@ -146,6 +157,11 @@ impl Outlet {
             // Whether the client is gone is seen by the server that speaks for it.
             let _gone = self.into.send(said);
         }
+    }
+
+    /// Whether a part of the answer was told, after which it is not begun anew.
+    pub(crate) fn is_told(&self) -> bool {
+        self.is_told.load(Ordering::Relaxed)
     }
 
     /// Whether nobody hears any more.

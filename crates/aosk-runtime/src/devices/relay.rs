@@ -27,10 +27,11 @@ impl Devices {
     ) {
         let kind = Kind::Model(device.to_owned());
         let model = self.models.get(device).cloned();
-        let live = live.filter(|live| !live.outlet.is_gone());
+        // A stream of which nothing counts as output, and which was cut off, was passed on all the same.
+        let live = live.filter(|live| !live.outlet.is_gone() && !live.outlet.is_told());
         let (Some(live), Some(model)) = (live, model) else {
-            // Its client went away while it waited; the kernel knows the same devices.
-            let failure = internal(format!("asking {device} for {call}: nobody would hear it"));
+            // Its client went away while it waited, or heard a part; the kernel knows the same devices.
+            let failure = internal(format!("asking {device} for {call}: its answer broke off"));
             self.spawn((call, attempt), kind, async move { failed(call, attempt, failure) });
             return;
         };

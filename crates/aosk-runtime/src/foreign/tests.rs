@@ -149,3 +149,19 @@ fn only_who_waits_for_its_client_ends_at_once_when_asked_to() {
     };
     assert_eq!((turn, status), (2, ExitStatus::Signalled(Signal::Term)));
 }
+
+#[test]
+fn what_was_told_of_an_answer_is_known_until_its_end() {
+    let event = || Passed::Event { name: String::new(), data: "{}".to_owned() };
+    let refused = Passed::Refused { status: 429, body: "{}".into() };
+    for (said, told) in [
+        (Said::Process(PID), false),
+        (Said::Passed(refused), false),
+        (Said::Passed(event()), true),
+        (Said::Delta(Delta::Reasoning("hm".to_owned())), true),
+    ] {
+        let (outlet, _answers) = Outlet::new();
+        outlet.tell(said);
+        assert_eq!(outlet.is_told(), told);
+    }
+}
