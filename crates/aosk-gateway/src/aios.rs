@@ -112,17 +112,21 @@ pub(crate) async fn query(
         ask::begin(&app, &kept, &session, (Format::Chat, /*passes*/ false), asked, passage).await
     };
     let answered = match asked.await {
-        Ok(under) => answer(under).await,
+        Ok(mut under) => {
+            let before = under.waited();
+            let reply = answer(&mut under).await;
+            reply.map(|reply| (reply, under.waited().0.saturating_sub(before.0)))
+        }
         Err(error) => Err(error),
     };
     match answered {
-        Ok(reply) => {
+        Ok((reply, waited)) => {
             let ended = seconds(&app);
             Json(json!({
                 "response": response(&reply),
                 "start_times": [began],
                 "end_times": [ended],
-                "waiting_times": [0.0],
+                "waiting_times": [in_seconds(waited)],
                 "turnaround_times": [ended - began],
             }))
             .into_response()
@@ -143,9 +147,13 @@ fn wrong(error: &serde_json::Error) -> Error {
 }
 
 /// The time, in seconds since 1970.
-#[expect(clippy::cast_precision_loss, reason = "to a thousandth of a second it is exact")]
 fn seconds(app: &App) -> f64 {
-    app.clock().now().0 as f64 / 1_000.0
+    in_seconds(app.clock().now().0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "to a thousandth of a second it is exact")]
+fn in_seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1_000.0
 }
 
 /// A query as chat completions have it. One that names no model is for the `usual` one.
@@ -204,7 +212,7 @@ fn tool(tool: Value) -> Value {
 }
 
 /// The answer to a query that was asked.
-async fn answer(mut under: Under) -> Result<Box<ModelReply>, Error> {
+async fn answer(under: &mut Under) -> Result<Box<ModelReply>, Error> {
     loop {
         match under.next().await {
             Some(Said::Answered(reply)) => {

@@ -114,6 +114,12 @@ impl Under {
         Writer::new(self.format, &self.asked.model, &id, seconds, &self.asked)
     }
 
+    /// How long the process has waited for slots of models so far; nothing before it is known which it is.
+    pub(crate) fn waited(&self) -> Millis {
+        let process = self.pid.and_then(|pid| self.app.handle().process(pid));
+        process.map_or(Millis(0), |process| process.stats.times.waited)
+    }
+
     fn head(&self, response: &mut Response) {
         let pid = self.pid.and_then(|pid| HeaderValue::try_from(pid.to_string()).ok());
         response.headers_mut().extend(pid.map(|pid| (PROCESS, pid)));

@@ -8,12 +8,12 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 use crate::problem::Problem;
-use bytes::Bytes;
 
 fn bad(what: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ApiBadRequest, format!("reading the request: {what}"))
