@@ -152,6 +152,11 @@ PRINTING = threading.Lock()
 
 def main(aosk, cache, wanted):
     cache.mkdir(parents=True, exist_ok=True)
+    known = {one.removeprefix("test_") for modules in ENVIRONMENTS.values() for one in modules}
+    unknown = [one for one in wanted if one.removeprefix("test_") not in known]
+    if unknown:
+        print(f"no such tests: {', '.join(unknown)}; there are: {', '.join(sorted(known))}", file=sys.stderr)
+        return 2
     work = []
     for name, modules in ENVIRONMENTS.items():
         modules = [one for one in modules if not wanted or one in wanted or one.removeprefix("test_") in wanted]
