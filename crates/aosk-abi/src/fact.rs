@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Lack, Limits, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, MessageIndex, Pid};
+use crate::input::Change;
 use crate::memory::{ArenaId, PageId, PageKind};
 use crate::message::Hash;
 use crate::model::{FailureClass, FinishReason, Usage};
@@ -489,6 +490,11 @@ facts! {
         /// The new one.
         policy: String,
     }
+    /// The configuration was put in force anew while the kernel ran.
+    Reconfigured = "node.reconfigured" {
+        /// What of it is new.
+        changes: Vec<Change>,
+    }
     /// The kernel began to run on this store.
     Booted = "node.booted" {
         /// How often before.
@@ -541,6 +547,7 @@ impl Fact {
             | Self::BudgetSet { .. }
             | Self::ModelPreempted { .. }
             | Self::PolicySet { .. }
+            | Self::Reconfigured { .. }
             | Self::Booted { .. } => Vec::new(),
         }
     }

@@ -134,6 +134,22 @@ pub enum Command {
         /// The policy's name.
         policy: String,
     },
+    /// Put the configuration in force that the kernel was offered. Calls in flight are not touched.
+    Reconfigure {
+        /// What of it is said anew, for the journal.
+        changes: Vec<Change>,
+    },
+}
+
+/// One thing that a configuration says anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What, as the configuration calls it.
+    pub key: String,
+    /// What it said; none if nothing. Never a secret.
+    pub from: Option<String>,
+    /// What it says; none if nothing. Never a secret.
+    pub to: Option<String>,
 }
 
 /// What the operator gets back, after the commit.

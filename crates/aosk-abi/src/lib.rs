@@ -44,7 +44,7 @@ pub use effect::{Effects, Notice, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
 pub use fact::{CutCause, Entry, Evicted, Fact, MissReason, PreemptCause, Runaway};
 pub use id::{BudgetId, CallId, MessageIndex, Pid, RequestId};
-pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
+pub use input::{Change, Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use model::{

@@ -7,6 +7,7 @@ mod backoff;
 mod circuit;
 mod pace;
 mod patience;
+mod renew;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,9 @@ pub(crate) struct Device {
     pub(crate) full: BTreeMap<QueueId, (Pid, Timestamp)>,
     /// For whom a running call gives up its slot.
     pub(crate) promised: Option<Pid>,
+    /// Slots that were in use when there came to be fewer, as far as they still are. No call starts in
+    /// them.
+    pub(crate) lent: u32,
 }
 
 impl Device {
@@ -156,6 +160,7 @@ impl Devices {
             loses: false,
             full: BTreeMap::new(),
             promised: None,
+            lent: 0,
         };
         let list: Vec<_> = config.models.iter().map(device).collect();
         let alone = |name: &String| Route::to(name);

@@ -105,6 +105,8 @@ impl Kernel {
             dirty: BTreeSet::from([RowKey::Kernel]),
             reaped: Vec::new(),
             ended: Vec::new(),
+            offered: None,
+            tools_lent: 0,
             draining: false,
             ignored: 0,
             broken: config.broken(),

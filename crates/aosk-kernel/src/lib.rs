@@ -16,6 +16,7 @@
 //! | `share` | what each process and group was served |
 //! | `group` | tenants and groups, nodes of the budget tree with a name |
 //! | `device` | slots, circuit breakers, routes |
+//! | `reconfigure` | a configuration that changes while the kernel runs |
 //! | `rates` | what providers say of their rates, and the bounds of them |
 //! | `runaway` | processes that do the same without end |
 //! | `budget` | reserve, settle, release in the budget tree |
@@ -47,6 +48,7 @@ mod mutant;
 mod preempt;
 mod process;
 mod rates;
+mod reconfigure;
 mod runaway;
 mod scheduler;
 mod share;

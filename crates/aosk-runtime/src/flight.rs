@@ -69,6 +69,7 @@ impl Seen {
                     Command::Renice { pid, .. } => ("operator renice", Some(*pid)),
                     Command::SetLimits { .. } => ("operator limits", None),
                     Command::SetPolicy { .. } => ("operator policy", None),
+                    Command::Reconfigure { .. } => ("operator reconfigure", None),
                 };
                 (what, pid, request.0)
             }

@@ -12,8 +12,10 @@
 //! | `devices` | model and tool calls in flight |
 //! | `memory` | pages as content: cut, found again, made into messages |
 //! | [`meter`] | what is counted while a kernel runs |
+//! | [`trace`] | the place of work in the traces of others |
 //! | `bodies` | content in memory, in front of the store |
 //! | `published` | what readers see, without entering the loop |
+//! | [`Surroundings`] | what a running kernel is told anew |
 //! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
 //! | [`at_rest`] | what can be changed in a store on which no kernel runs |
 //! | [`rehearsal`] | a known conversation through the memory of a live process, without devices |
@@ -41,6 +43,8 @@ pub mod program;
 mod published;
 pub mod rehearsal;
 mod shadow;
+mod surroundings;
+pub mod trace;
 mod turns;
 
 pub use aosk_abi as abi;
@@ -57,3 +61,5 @@ pub use meter::Meter;
 pub use node::Node;
 pub use program::{Action, Call, Event, ProcessView, Program, Programs};
 pub use published::{Census, Snapshot};
+pub use surroundings::Surroundings;
+pub use trace::TraceParent;

@@ -16,6 +16,7 @@ use crate::api;
 use crate::metrics::{self, Metrics};
 use crate::problem;
 use crate::reads::Reads;
+use crate::reload::Reload;
 use crate::request;
 
 /// What the server is told about the kernel that it serves.
@@ -27,6 +28,8 @@ pub struct Setup {
     pub model: String,
     /// The directory in which agents work that name none.
     pub workspace: String,
+    /// Who reads the configuration anew, if anybody does.
+    pub reload: Option<Reload>,
 }
 
 /// What every request can reach. Cheap to clone.

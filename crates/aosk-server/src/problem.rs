@@ -102,7 +102,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::MemoryTask
         | ErrorCode::ToolInterrupted
         | ErrorCode::ReplayDiffers
-        | ErrorCode::StoreLocked => StatusCode::CONFLICT,
+        | ErrorCode::StoreLocked
+        | ErrorCode::ConfigInvalid => StatusCode::CONFLICT,
         ErrorCode::Busy | ErrorCode::Interrupted | ErrorCode::ApiNoDaemon => {
             StatusCode::SERVICE_UNAVAILABLE
         }
@@ -118,8 +119,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ModelRefused
         | ErrorCode::ModelCancelled
         | ErrorCode::ScriptExhausted => StatusCode::BAD_GATEWAY,
-        ErrorCode::ConfigInvalid
-        | ErrorCode::ModelKeyMissing
+        ErrorCode::ModelKeyMissing
         | ErrorCode::KernelPanic
         | ErrorCode::ProgramFailed
         | ErrorCode::ToolFailed

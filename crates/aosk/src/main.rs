@@ -11,6 +11,7 @@ mod fail;
 mod grant;
 mod lack;
 mod launch;
+mod log;
 mod paths;
 mod probe;
 mod progress;
@@ -38,7 +39,7 @@ fn main() -> std::process::ExitCode {
         Command::Version { json } => command::version::run(json),
         Command::Completions { shell } => command::completions::run(shell),
         Command::Bench(args) => command::bench::run(&args),
-        Command::Config(args) => command::config::run(&cli.place, &args),
+        Command::Config(args) => asking(command::config::run(&cli.place, &args)),
         Command::Ps(args) => command::ps::run(&cli.place, &args),
         Command::Why(args) => command::why::run(&cli.place, &args),
         Command::Budget(args) => command::budget::run(&cli.place, &args),
@@ -49,7 +50,7 @@ fn main() -> std::process::ExitCode {
         Command::Token(args) => command::token::run(&cli.place, &args),
         Command::Serve(args) if args.print_openapi => Ok(command::serve::print_openapi()),
         Command::Serve(args) => {
-            setup::log_to_stderr(args.log_format);
+            log::to_stderr(args.log_format);
             on_threads(|stop| command::serve::run(&cli.place, &args, stop))
         }
         Command::Kill(args) => {
@@ -153,7 +154,7 @@ where
         let _context = runtime.enter();
         Stop::listen()?
     };
-    setup::log_to_stderr(None);
+    log::to_stderr(None);
     let outcome = runtime.block_on(command(stop));
     // A blocking read of a terminal or a name look-up must not hold up the end.
     runtime.shutdown_background();

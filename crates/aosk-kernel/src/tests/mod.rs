@@ -15,6 +15,7 @@ mod memory;
 mod memory_calls;
 mod preempt;
 mod rates;
+mod reconfigure;
 mod relay;
 mod retry;
 mod runaway;

@@ -798,6 +798,7 @@ fn fact(entry: &Entry) -> String {
             format!("{call} on {device} by {by}: {cause:?} after {} ms", ran.0)
         }
         Fact::PolicySet { policy } => policy.clone(),
+        Fact::Reconfigured { changes } => format!("{changes:?}"),
         Fact::Booted { boots, processes, asked_again, called_again, interrupted } => format!(
             "after {boots} boots with {processes} processes, asked again {asked_again:?}, \
              called again {called_again:?}, interrupted {interrupted:?}"

@@ -5,6 +5,7 @@
 //! does not change when a type of the kernel does.
 
 mod budget;
+mod config;
 mod control;
 mod description;
 mod equipment;
@@ -50,4 +51,5 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(policy::set))
         .routes(routes!(equipment::models))
         .routes(routes!(equipment::tools))
+        .routes(routes!(config::reload))
 }

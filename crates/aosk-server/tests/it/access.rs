@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use crate::scene::Scene;
 
 /// Requests that change something, the role that each needs, and one role below.
-const CHANGES: [(&str, &str, &str, Role); 6] = [
+const CHANGES: [(&str, &str, &str, Role); 7] = [
     ("post", "/api/v1/processes", r#"{"task":"say hello"}"#, Role::Operator),
     ("post", "/api/v1/processes/{pid}/signal", r#"{"signal":"TERM"}"#, Role::Operator),
     ("post", "/api/v1/processes/{pid}/messages", r#"{"text":"hello"}"#, Role::Operator),
     ("put", "/api/v1/processes/{pid}/priority", r#"{"priority":1}"#, Role::Operator),
     ("put", "/api/v1/budgets/{budget}/limits", "{}", Role::Admin),
     ("put", "/api/v1/policies/scheduler", r#"{"policy":"fifo"}"#, Role::Admin),
+    ("post", "/api/v1/config/reload", "{}", Role::Admin),
 ];
 
 #[tokio::test]

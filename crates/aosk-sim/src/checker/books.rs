@@ -263,6 +263,7 @@ impl Account {
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
+            | Fact::Reconfigured { .. }
             | Fact::Booted { .. } => {}
         }
         Ok(spend)

@@ -1,7 +1,6 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
-use aosk::abi::{
-    CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis, Pid,
+use aosk::abi::{Change, CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis, Pid,
     Runaway, Spend, Usage,
 };
 use aosk::inspect;
@@ -252,6 +251,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{call} for p{by} after {ran}: {}", fact.word("cause"))
         }
         "scheduler.policy" => fact.word("policy"),
+        "node.reconfigured" => reconfigured(fact),
         "node.booted" => booted(fact),
         _ => return None,
     })
@@ -272,6 +272,14 @@ fn evicted(fact: &Fields<'_>) -> String {
     let [before, after] = ["before", "after"].map(|name| fact.count(name));
     let cause = fact.word("cause");
     format!("{} {pages} left ({cause}), {before} tokens to {after}", fact.call())
+}
+
+/// What the configuration says anew.
+fn reconfigured(fact: &Fields<'_>) -> String {
+    let changes: Vec<Change> = fact.get("changes").unwrap_or_default();
+    let said = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
+    let one = |Change { key, from, to }| format!("{key} from {} to {}", said(from), said(to));
+    changes.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// What a start of the kernel found.

@@ -89,6 +89,7 @@ fn facts() -> Vec<Fact> {
         },
         Fact::BudgetExpired { budget: BudgetId(4) },
         Fact::PolicySet { policy: "fifo".to_owned() },
+        Fact::Reconfigured { changes: vec![change()] },
         Fact::Booted {
             boots: 1,
             processes: 2,

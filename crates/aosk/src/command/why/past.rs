@@ -108,7 +108,8 @@ impl Past {
                     }
                 }
             }
-            Fact::Spawned { .. }
+            Fact::Reconfigured { .. }
+            | Fact::Spawned { .. }
             | Fact::WindowExceeded { .. }
             | Fact::ModelFailed { .. }
             | Fact::ModelCharged { .. }
