@@ -29,6 +29,8 @@ pub(crate) struct Follower {
     next: u64,
     /// None before the journal has a first entry.
     story: Option<Story>,
+    /// Told the first hash of the journal, before any span.
+    whose: watch::Sender<Option<Hash>>,
     content: bool,
     figures: Arc<Mutex<Figures>>,
     spans: mpsc::Sender<Span>,
@@ -41,23 +43,18 @@ impl Follower {
     pub(crate) fn new(
         handle: &Handle,
         (content, figures): (bool, Arc<Mutex<Figures>>),
-        spans: mpsc::Sender<Span>,
+        (spans, whose): (mpsc::Sender<Span>, watch::Sender<Option<Hash>>),
     ) -> Self {
         let journal = handle.journal();
         let next = journal.borrow().saturating_add(1);
         let moments = handle.meter().moments();
         let handle = handle.clone();
         let (story, drops) = (None, false);
-        Self { handle, moments, journal, next, story, content, figures, spans, drops }
+        Self { handle, moments, journal, next, story, whose, content, figures, spans, drops }
     }
 
-    /// Follows until it is told to stop, and then to the end of the journal. Whose journal it is, is said
-    /// as soon as it is known.
-    pub(crate) async fn run(
-        mut self,
-        mut stop: watch::Receiver<bool>,
-        whose: watch::Sender<Option<Hash>>,
-    ) {
+    /// Follows until it is told to stop, and then to the end of the journal.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -73,9 +70,6 @@ impl Follower {
                     return;
                 };
                 self = read;
-                if let (Some(story), None) = (&self.story, *whose.borrow()) {
-                    whose.send_replace(Some(story.whose()));
-                }
                 if self.next == before {
                     // What is there cannot be read now.
                     break;
@@ -105,7 +99,10 @@ impl Follower {
         if self.story.is_none() {
             let query = JournalQuery { from: 1, limit: 1, pid: None };
             let first = reader.journal(&query)?.into_iter().next();
-            self.story = first.map(|first| Story::new(Ids(first.hash)));
+            if let Some(first) = first {
+                self.whose.send_replace(Some(first.hash));
+                self.story = Some(Story::new(Ids(first.hash)));
+            }
         }
         let query = JournalQuery { from: self.next, limit: ENTRIES_PER_READ, pid: None };
         Ok(reader.journal(&query)?)

@@ -59,11 +59,12 @@ impl Telemetry {
         let (stop, stopped) = watch::channel(false);
         let (spans, to_send) = mpsc::channel(SPANS_WAITING_MAX);
         let figures = Arc::new(Mutex::new(Figures::new(clock.now())));
-        let follower = Follower::new(handle, (settings.content, figures.clone()), spans);
-        let (resource, come) = watch::channel(None);
-        let collector = Collector::new(settings, handle.meter().clone(), clock, come)?;
+        let (whose, known) = watch::channel(None);
+        let told = (settings.content, figures.clone());
+        let follower = Follower::new(handle, told, (spans, whose));
+        let collector = Collector::new(settings, handle.meter().clone(), clock, known)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(follower.run(stopped.clone(), resource));
+        tasks.spawn(follower.run(stopped.clone()));
         tasks.spawn(collector.run(to_send, figures, stopped));
         Ok(Self { stop, tasks })
     }

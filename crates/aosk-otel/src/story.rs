@@ -59,11 +59,6 @@ impl Story {
         Self { ids, agents: BTreeMap::new(), calls: BTreeMap::new(), noted: BTreeMap::new() }
     }
 
-    /// The first hash of the journal that it is told from.
-    pub(crate) fn whose(&self) -> Hash {
-        self.ids.0
-    }
-
     /// Something happened to a call. It is to be heard before the fact of the call's end.
     pub(crate) fn hear(&mut self, moment: Moment) {
         let Moment { call, what } = moment;

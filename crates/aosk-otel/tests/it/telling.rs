@@ -18,11 +18,11 @@ async fn a_process_its_child_and_their_calls_are_one_trace() {
     scene.does("delegate calculate", None).await;
     scene.end().await;
     let spans = collector.spans();
-    let ([one], [helper]) =
-        (named(&spans, "invoke_agent one").as_slice(), named(&spans, "invoke_agent helper").as_slice())
-    else {
-        panic!("{spans:#?}");
+    let only = |name: &str| match named(&spans, name).as_slice() {
+        [one] => *one,
+        other => panic!("{name}: {other:#?}"),
     };
+    let (one, helper) = (only("invoke_agent one"), only("invoke_agent helper"));
     assert!(one.parent_span_id.is_empty());
     assert_eq!(helper.parent_span_id, one.span_id);
     assert!(spans.iter().all(|span| span.trace_id == one.trace_id));
@@ -109,8 +109,8 @@ async fn what_is_said_is_told_only_if_somebody_asks_for_it() {
         if content {
             let chat = named(&spans, "chat m")[0];
             let input = said(&chat.attributes, "gen_ai.input.messages");
-            let expected = r#"[{"parts":[{"content":"say swordfish","type":"text"}],"role":"user"}]"#;
-            assert_eq!(input, expected);
+            let asked = r#"{"parts":[{"content":"say swordfish","type":"text"}],"role":"user"}]"#;
+            assert!(input.ends_with(asked), "{input}");
             let output = said(&chat.attributes, "gen_ai.output.messages");
             assert!(output.contains(r#""content":"swordfish""#), "{output}");
         }
@@ -125,9 +125,11 @@ async fn a_collector_that_refuses_for_now_is_asked_again() {
     collector.until_asked(2).await;
     assert_eq!(scene.counted("aosk_otel_failures_total"), 1);
     scene.end().await;
-    let names: Vec<_> = collector.spans().into_iter().map(|span| span.name).collect();
-    // Those of the first request came twice.
-    assert_eq!(names, ["chat m", "invoke_agent one", "chat m", "invoke_agent one"]);
+    let spans = collector.spans();
+    // What the first request had came twice, and nothing is missing.
+    let times = |name: &str| named(&spans, name).len();
+    assert_eq!(times("chat m"), 2);
+    assert!((1..=2).contains(&times("invoke_agent one")), "{spans:?}");
 }
 
 #[tokio::test]
