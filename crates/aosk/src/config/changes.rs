@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use aosk::abi::Change;
 use serde_json::Value;
 
-use super::rows::REDACTED;
 use super::{Row, Settings};
 
 /// What only a restart puts in force: the pages of processes are made for it, or it is set up once.
@@ -51,10 +50,6 @@ pub(crate) fn is_at_start(key: &str) -> bool {
 fn text(row: &Row) -> Option<String> {
     match &row.value {
         Value::Null => None,
-        // An address may carry a password.
-        Value::String(text) if text.contains("://") && text.contains('@') => {
-            Some(REDACTED.to_owned())
-        }
         Value::String(text) => Some(text.clone()),
         value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
             Some(value.to_string())
@@ -98,9 +93,9 @@ mod tests {
 
     #[test]
     fn nothing_secret_is_told() {
-        let before = settings("api_keys:\n  openai: sk-one\nbase_url: http://u:pw@h/v1\n");
+        let before = settings("api_keys:\n  openai: sk-one\n");
         let after = settings(
-            "api_keys:\n  openai: sk-two\n  groq: sk-three\nbase_url: http://u:px@h/v1\n\
+            "api_keys:\n  openai: sk-two\n  groq: sk-three\n\
              otel:\n  headers:\n    api-key: abc\n",
         );
         let changes = between(&said(&before, &[]), &said(&after, &[]));

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::cli::{ModelArgs, Place};
 use crate::config::changes::{self, Said};
 use crate::config::{self, Config, Settings};
-use crate::setup::{self, Models};
+use crate::setup;
 use crate::term::note;
 
 /// Reads the configuration anew whenever it is wanted.
@@ -103,7 +103,7 @@ impl Reloader<'_> {
         let config = as_started(settings.config.clone(), before);
         let found = setup::models(self.args, &config).await?;
         let equipment = self.handle.equipment();
-        let merged = Merged::of(&equipment.models, &found, is_reached_otherwise);
+        let merged = Merged::of(&equipment.models, &found.devices, is_reached_otherwise);
         changed.extend(merged.changed);
         let is_gone = |change: &Change| self.force.summaries.as_ref() != Some(&change.key);
         needs_restart.extend(merged.needs_restart.into_iter().filter(is_gone));
@@ -169,11 +169,11 @@ struct Merged {
 impl Merged {
     /// Those there are with the bounds and prices that were found, and those that were not there. If they
     /// are reached otherwise, calls that begin from now on are.
-    fn of(there: &[ModelDevice], found: &Models, is_reached_otherwise: bool) -> Self {
+    fn of(there: &[ModelDevice], found: &[ModelDevice], is_reached_otherwise: bool) -> Self {
         let mut merged =
             Self { models: Vec::new(), changed: Vec::new(), needs_restart: Vec::new() };
         for old in there {
-            match found.devices.iter().find(|new| new.name == old.name) {
+            match found.iter().find(|new| new.name == old.name) {
                 Some(new) => merged.renew(old, new, is_reached_otherwise),
                 None => {
                     merged.needs_restart.push(change(&old.name, Some("there"), None));
@@ -181,7 +181,7 @@ impl Merged {
                 }
             }
         }
-        for new in &found.devices {
+        for new in found {
             if !there.iter().any(|old| old.name == new.name) {
                 merged.changed.push(change(&new.name, None, Some("there")));
                 merged.models.push(new.clone());
