@@ -34,9 +34,9 @@ fn message(message: &Arc<Message>) -> Value {
     let parts: Vec<Value> = match message.as_ref() {
         Message::System { content } | Message::User { content, .. } => vec![said(content)],
         Message::Assistant { content, reasoning, tool_calls } => {
-            let reasoning = reasoning.as_ref().map(|reasoning| {
-                json!({ "type": "reasoning", "content": cut(reasoning.clone()) })
-            });
+            let reasoning = reasoning
+                .as_ref()
+                .map(|reasoning| json!({ "type": "reasoning", "content": cut(reasoning.clone()) }));
             let calls = tool_calls.iter().map(|call| {
                 let arguments = cut(call.arguments.clone());
                 json!({ "type": "tool_call", "id": call.id, "name": call.name, "arguments": arguments })

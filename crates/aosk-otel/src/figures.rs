@@ -39,12 +39,12 @@ impl Figure {
     /// Name, unit and description.
     fn about(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Duration => ("gen_ai.client.operation.duration", "s", "GenAI operation duration."),
-            Self::Tokens => (
-                "gen_ai.client.token.usage",
-                "{token}",
-                "Number of input and output tokens used.",
-            ),
+            Self::Duration => {
+                ("gen_ai.client.operation.duration", "s", "GenAI operation duration.")
+            }
+            Self::Tokens => {
+                ("gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.")
+            }
             Self::FirstChunk => (
                 "gen_ai.client.operation.time_to_first_chunk",
                 "s",
@@ -147,8 +147,9 @@ impl Figures {
     pub(crate) fn metrics(&self, now: Timestamp) -> Vec<Metric> {
         let all = Figure::ALL.into_iter().map(|figure| {
             let of = self.counted.iter().filter(|((of, _), _)| *of == figure);
-            let points: Vec<_> =
-                of.map(|((_, labels), counted)| self.point((figure, labels), counted, now)).collect();
+            let points: Vec<_> = of
+                .map(|((_, labels), counted)| self.point((figure, labels), counted, now))
+                .collect();
             let (name, unit, description) = figure.about();
             Metric {
                 name: name.to_owned(),
@@ -212,7 +213,8 @@ mod tests {
             figures.used(labels.clone(), tokens);
         }
         let metrics = figures.metrics(Timestamp(7));
-        let [Metric { name, data: Some(Data::Histogram(histogram)), .. }] = metrics.as_slice() else {
+        let [Metric { name, data: Some(Data::Histogram(histogram)), .. }] = metrics.as_slice()
+        else {
             panic!("{metrics:?}");
         };
         assert_eq!(name, "gen_ai.client.token.usage");

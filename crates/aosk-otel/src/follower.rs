@@ -66,7 +66,9 @@ impl Follower {
             while *self.journal.borrow_and_update() >= self.next {
                 let before = self.next;
                 let Ok(read) = tokio::task::spawn_blocking(move || self.read()).await else {
-                    tracing::error!("following the journal for the collector failed; it is not told any more");
+                    tracing::error!(
+                        "following the journal for the collector failed; it is not told any more"
+                    );
                     return;
                 };
                 self = read;

@@ -120,11 +120,7 @@ impl Collector {
         }
     }
 
-    async fn send_metrics(
-        &mut self,
-        figures: &Mutex<Figures>,
-        stop: &mut watch::Receiver<bool>,
-    ) {
+    async fn send_metrics(&mut self, figures: &Mutex<Figures>, stop: &mut watch::Receiver<bool>) {
         let metrics =
             figures.lock().unwrap_or_else(PoisonError::into_inner).metrics(self.clock.now());
         if metrics.is_empty() {

@@ -137,9 +137,8 @@ fn pairs(text: &str, named: &str) -> Result<Vec<(String, String)>, Error> {
     parts
         .map(|part| {
             let pair = part.split_once('=').filter(|(name, _)| !name.trim().is_empty());
-            let pair = pair.and_then(|(name, value)| {
-                Some((name.trim().to_owned(), decoded(value.trim())?))
-            });
+            let pair = pair
+                .and_then(|(name, value)| Some((name.trim().to_owned(), decoded(value.trim())?)));
             let hint = "write it as name=value,other=value";
             pair.ok_or_else(|| wrong(named, "a part of it is no name with a value").hint(hint))
         })

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aosk_abi::{Body, CallId, Entry, Fact, Hash, MessageIndex, Pid, Timestamp, Usage};
+use aosk_runtime::TraceParent;
 use aosk_runtime::kernel::Spec;
 use aosk_runtime::meter::{Happening, Moment};
-use aosk_runtime::TraceParent;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::Event;

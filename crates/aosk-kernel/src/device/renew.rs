@@ -20,9 +20,10 @@ impl Devices {
             };
             for backend in &mut queue.backends {
                 let name = renewed.list.get(backend.device).map(|device| &device.name);
-                let given = before.backends.iter().find(|one| {
-                    self.list.get(one.device).map(|device| &device.name) == name
-                });
+                let given = before
+                    .backends
+                    .iter()
+                    .find(|one| self.list.get(one.device).map(|device| &device.name) == name);
                 backend.given = given.map_or(0, |one| one.given);
             }
         }

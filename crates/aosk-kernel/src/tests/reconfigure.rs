@@ -146,7 +146,8 @@ fn rates_that_shrink_count_what_is_in_flight() {
 fn what_was_learned_of_a_device_is_kept() {
     let mut s = Script::new(config());
     let [a, b] = asking::<2>(&mut s, "m");
-    let patience = failure(aosk_abi::FailureClass::RateLimited, ErrorCode::ModelRateLimited, Some(30));
+    let patience =
+        failure(aosk_abi::FailureClass::RateLimited, ErrorCode::ModelRateLimited, Some(30));
     s.fail(a, patience);
     assert_eq!(state(&s, b), "ready", "the device asks for patience");
     let slots = |config: &mut Config| config.models.get_mut("m").unwrap().slots = 4;

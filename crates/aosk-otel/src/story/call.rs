@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use aosk_abi::{
-    Body, CallId, FailureClass, FinishReason, MicroUsd, Timestamp, Usage,
-};
+use aosk_abi::{Body, CallId, FailureClass, FinishReason, MicroUsd, Timestamp, Usage};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status};
@@ -131,10 +129,8 @@ impl Call {
                 if *output_max > 0 {
                     attributes.push(number("gen_ai.request.max_tokens", *output_max));
                 }
-                attributes.push(number(
-                    "aosk.cost_micro_usd",
-                    end.cost.0.saturating_add(self.charged),
-                ));
+                attributes
+                    .push(number("aosk.cost_micro_usd", end.cost.0.saturating_add(self.charged)));
                 (format!("chat {model}"), SpanKind::Client)
             }
         };

@@ -1,8 +1,8 @@
 //! Tests of the story: facts in, spans out.
 
 use aosk_abi::{
-    BudgetId, Capabilities, ErrorCode, ExitStatus, FailureClass, FinishReason, Message,
-    MicroUsd, Millis, PermissionLevel, ProgramSpec, Risk, Tokens,
+    BudgetId, Capabilities, ErrorCode, ExitStatus, FailureClass, FinishReason, Message, MicroUsd,
+    Millis, PermissionLevel, ProgramSpec, Risk, Tokens,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
@@ -117,7 +117,10 @@ impl Told {
     }
 
     fn span(&self, name: &str) -> &Span {
-        self.spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{:?}", self.spans))
+        self.spans
+            .iter()
+            .find(|span| span.name == name)
+            .unwrap_or_else(|| panic!("{:?}", self.spans))
     }
 }
 
@@ -152,7 +155,10 @@ fn a_process_is_a_span_under_its_parent_with_its_calls_under_it() {
     assert!(one.parent_span_id.is_empty() && chat.span_id != two.span_id);
     assert!(told.spans.iter().all(|span| span.trace_id == one.trace_id));
     assert_eq!((chat.kind, two.kind), (3, 1), "a client, and something internal");
-    assert_eq!((chat.start_time_unix_nano, chat.end_time_unix_nano), (2_000_000_000, 3_000_000_000));
+    assert_eq!(
+        (chat.start_time_unix_nano, chat.end_time_unix_nano),
+        (2_000_000_000, 3_000_000_000)
+    );
     assert_eq!((two.start_time_unix_nano, two.end_time_unix_nano), (1_000_000_000, 4_000_000_000));
     let expected = [
         ("gen_ai.operation.name", "chat"),

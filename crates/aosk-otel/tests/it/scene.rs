@@ -81,7 +81,11 @@ impl Scene {
         let dir = TempDir::new().unwrap();
         let mut tools = Registry::new();
         tools.add(Arc::new(Calculator::new())).unwrap();
-        let device = ModelDevice { stream: true, slots: 8, ..ModelDevice::new("mistral:m", Arc::new(Model)) };
+        let device = ModelDevice {
+            stream: true,
+            slots: 8,
+            ..ModelDevice::new("mistral:m", Arc::new(Model))
+        };
         let node = Node::start(NodeConfig {
             store: Box::new(Memory::new()),
             models: vec![device],

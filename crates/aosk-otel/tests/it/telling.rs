@@ -92,7 +92,8 @@ async fn metrics_are_told_at_the_end_at_the_latest() {
         .map(|point| (said(&point.attributes, "gen_ai.token.type"), point.sum))
         .collect();
     assert_eq!(sums, [("input".to_owned(), Some(40.0)), ("output".to_owned(), Some(5.0))]);
-    for name in ["gen_ai.server.time_to_first_token", "gen_ai.client.operation.time_to_first_chunk"] {
+    for name in ["gen_ai.server.time_to_first_token", "gen_ai.client.operation.time_to_first_chunk"]
+    {
         assert_eq!(points(name)[0].count, 1, "{name}");
     }
 }
@@ -139,7 +140,8 @@ async fn what_a_collector_does_not_want_is_dropped_and_counted() {
     let handle = scene.node.handle();
     scene.does("say hello", None).await;
     scene.end().await;
-    let all = ["aosk_otel_spans_total", "aosk_otel_spans_dropped_total", "aosk_otel_failures_total"];
+    let all =
+        ["aosk_otel_spans_total", "aosk_otel_spans_dropped_total", "aosk_otel_failures_total"];
     assert_eq!(all.map(|name| counted(&handle, name)), [0, 2, 1]);
 }
 
@@ -157,8 +159,8 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
     // From here on only the collector is waited for.
     tokio::time::pause();
     scene.telemetry.finish().await;
-    let [sent, dropped] =
-        ["aosk_otel_spans_total", "aosk_otel_spans_dropped_total"].map(|name| counted(&handle, name));
+    let [sent, dropped] = ["aosk_otel_spans_total", "aosk_otel_spans_dropped_total"]
+        .map(|name| counted(&handle, name));
     assert_eq!((sent, dropped), (0, 3 * 4), "two calls, a tool and a process each");
 }
 

@@ -24,10 +24,10 @@ use crate::clock::Clock;
 use crate::config::ModelDevice;
 
 pub(crate) use self::calls::Calls;
-pub use self::moment::{Happening, Moment};
-use self::moment::Moments;
-use self::told::Told;
 use self::family::{Families, device as by_device, model as by_model, of, tool as by_tool};
+use self::moment::Moments;
+pub use self::moment::{Happening, Moment};
+use self::told::Told;
 
 /// What stands for a name that nobody configured, such as a tool that a model made up.
 pub const UNKNOWN: &str = "unknown";
@@ -98,7 +98,14 @@ impl Meter {
             families.begin_tool(tool);
         }
         let (moments, told) = Default::default();
-        Self(Arc::new(Inner { clock, families, tools: known, names: RwLock::new(names), moments, told }))
+        Self(Arc::new(Inner {
+            clock,
+            families,
+            tools: known,
+            names: RwLock::new(names),
+            moments,
+            told,
+        }))
     }
 
     /// Enters all counters in a registry, which writes them down when it is asked.

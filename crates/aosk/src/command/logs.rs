@@ -1,7 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
-use aosk::abi::{Change, CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis, Pid,
-    Runaway, Spend, Usage,
+use aosk::abi::{
+    CallId, Change, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis,
+    Pid, Runaway, Spend, Usage,
 };
 use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};

@@ -86,7 +86,8 @@ mod tests {
             change("slots", None, Some("3")),
         ];
         assert_eq!(changes, expected);
-        let given = between(&said(&before, &["slots", "policy"]), &said(&after, &["slots", "policy"]));
+        let given =
+            between(&said(&before, &["slots", "policy"]), &said(&after, &["slots", "policy"]));
         assert_eq!(given, expected[..2]);
         assert!(is_at_start("otel.endpoint") && is_at_start("window") && !is_at_start("slots"));
     }

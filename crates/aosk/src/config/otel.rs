@@ -37,8 +37,11 @@ pub(super) fn read(section: &Section<'_>) -> Read<Otel> {
         let Node::Text(text) = &item.node else {
             // What is written may be a part of a secret.
             let what = format!("{} must be a text", written.name(&name.text));
-            let error = Error::new(ErrorCode::ConfigInvalid, what)
-                .hint(format!("write, for example, {}: {}", name.text, keys::OTEL_HEADER.example));
+            let error = Error::new(ErrorCode::ConfigInvalid, what).hint(format!(
+                "write, for example, {}: {}",
+                name.text,
+                keys::OTEL_HEADER.example
+            ));
             return Err((item.origin.clone(), error));
         };
         headers.insert(name.text.clone(), SecretString::from(text.text.clone()));

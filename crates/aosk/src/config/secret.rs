@@ -25,7 +25,8 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Whether these are the same keys.
     pub(crate) fn are(&self, other: &Self) -> bool {
-        let exposed = |(name, key): (&&'static str, &SecretString)| (*name, key.expose_secret().to_owned());
+        let exposed =
+            |(name, key): (&&'static str, &SecretString)| (*name, key.expose_secret().to_owned());
         self.0.iter().map(exposed).eq(other.0.iter().map(exposed))
     }
 

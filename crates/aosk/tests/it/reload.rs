@@ -70,7 +70,10 @@ fn more_slots_are_there_at_once_and_no_call_is_lost() {
     scene.server.wait_for_requests(1);
     scene.machine.write(CONFIG, written(&scene, "slots: 2\nwindow: 5000\npolicy: fifo\n"));
     let told = reload(&scene.machine);
-    let changed = json!([change("policy", Some("fair"), Some("fifo")), change("slots", Some("1"), Some("2"))]);
+    let changed = json!([
+        change("policy", Some("fair"), Some("fifo")),
+        change("slots", Some("1"), Some("2"))
+    ]);
     assert_eq!(told["changed"], changed);
     let window = json!([change("window", None, Some("5000"))]);
     assert_eq!(told["needs_restart"], window);
@@ -122,7 +125,8 @@ fn a_new_model_is_there_and_one_that_is_gone_is_named() {
     let new = change("openai:gpt-new", None, Some("there"));
     assert!(told["changed"].as_array().expect("a list").contains(&new), "{told}");
     let models = get(&scene.machine, "/api/v1/models");
-    let names: Vec<_> = models["models"].as_array().expect("a list").iter().map(|m| &m["name"]).collect();
+    let names: Vec<_> =
+        models["models"].as_array().expect("a list").iter().map(|m| &m["name"]).collect();
     assert!(names.contains(&&json!("openai:gpt-new")), "{models}");
     let body = r#"{"task":"say hello","model":"openai:gpt-new"}"#;
     let started = ask(
@@ -156,7 +160,10 @@ fn a_collector_is_told_in_the_trace_of_the_client() {
             while let Ok(read @ 1..) = stream.read(&mut part) {
                 all.extend_from_slice(&part[..read]);
                 // One that is cut in two is answered twice, which the client does not mind.
-                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").is_err() {
+                if stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .is_err()
+                {
                     break;
                 }
             }
@@ -186,7 +193,10 @@ fn a_collector_is_told_in_the_trace_of_the_client() {
     daemon.signal(Signal::TERM);
     daemon.finish().expect(0);
     let told = collector.join().expect("it ends");
-    let trace = [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
+    let trace = [
+        0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47,
+        0x36,
+    ];
     for expected in [&trace[..], b"POST /v1/traces", b"invoke_agent agent", b"the-service"] {
         assert!(contains(&told, expected), "{:?}", String::from_utf8_lossy(expected));
     }

@@ -90,11 +90,7 @@ fn facts() -> Vec<Fact> {
         Fact::BudgetExpired { budget: BudgetId(4) },
         Fact::PolicySet { policy: "fifo".to_owned() },
         Fact::Reconfigured {
-            changes: vec![Change {
-                key: "slots".to_owned(),
-                from: None,
-                to: Some("2".to_owned()),
-            }],
+            changes: vec![Change { key: "slots".to_owned(), from: None, to: Some("2".to_owned()) }],
         },
         Fact::Booted {
             boots: 1,

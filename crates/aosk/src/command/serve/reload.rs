@@ -99,7 +99,8 @@ impl Reloader<'_> {
             let key = "api_keys".to_owned();
             changed.push(Change { key, from: hidden(), to: hidden() });
         }
-        let is_reached_otherwise = has_other_keys || changed.iter().any(|change| is_way(&change.key));
+        let is_reached_otherwise =
+            has_other_keys || changed.iter().any(|change| is_way(&change.key));
         let config = as_started(settings.config.clone(), before);
         let found = setup::models(self.args, &config).await?;
         let equipment = self.handle.equipment();
