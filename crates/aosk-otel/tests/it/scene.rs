@@ -105,6 +105,7 @@ impl Scene {
             workspace: dir.path().to_owned(),
             reports: None,
             drain: Millis::ZERO,
+            linger: Millis(2),
         })
         .unwrap();
         let headers = BTreeMap::from([("api-key".to_owned(), "secret".to_owned())]);
