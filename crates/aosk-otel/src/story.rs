@@ -117,22 +117,22 @@ impl Story {
                 if let Some(answer) = (library.body)(*body) {
                     end.say((library.log)(pid, *page).as_slice(), &answer);
                 }
-                self.ended((*call, pid), end, library, (figures, spans));
+                self.ended((*call, pid), &end, library, (figures, spans));
             }
             Fact::Summarised { call, usage, cost, .. } => {
                 let end = End::answered(at, usage, *cost, None);
-                self.ended((*call, pid), end, library, (figures, spans));
+                self.ended((*call, pid), &end, library, (figures, spans));
             }
             Fact::ModelFailed { call, code, .. } | Fact::SummaryFailed { call, code, .. } => {
                 let end = End::failed(at, code.as_str());
-                self.ended((*call, pid), end, library, (figures, spans));
+                self.ended((*call, pid), &end, library, (figures, spans));
             }
             Fact::ToolReturned { call, body, is_error } => {
                 let mut end = End::returned(at, *is_error);
                 if let Some(result) = (library.body)(*body) {
                     end.result(&result);
                 }
-                self.ended((*call, pid), end, library, (figures, spans));
+                self.ended((*call, pid), &end, library, (figures, spans));
             }
             Fact::ModelRetried { call, failure, class, code, wait, .. } => {
                 let said = vec![
@@ -172,7 +172,7 @@ impl Story {
                 // What is still under way is cut off and will not be heard of.
                 for call in self.open_calls(pid) {
                     let end = End::failed(at, "cancelled");
-                    self.ended((call, pid), end, library, (figures, spans));
+                    self.ended((call, pid), &end, library, (figures, spans));
                 }
                 self.agent(pid, library);
                 if let Some(agent) = self.agents.remove(&pid) {
@@ -204,12 +204,12 @@ impl Story {
     fn ended(
         &mut self,
         (id, pid): (CallId, Pid),
-        end: End,
+        end: &End,
         library: &Library<'_>,
         (figures, spans): (&mut Figures, &mut Vec<Span>),
     ) {
         let noted = self.noted.remove(&id);
-        let Some(mut call) = self.calls.remove(&id).or_else(|| begun_before(noted.as_ref(), &end))
+        let Some(mut call) = self.calls.remove(&id).or_else(|| begun_before(noted.as_ref(), end))
         else {
             return;
         };
@@ -230,11 +230,11 @@ impl Story {
         };
         if let Some(asked) = call.asked() {
             let device = noted.as_ref().map_or(asked, |noted| noted.device.as_str());
-            count(figures, device, (noted.as_ref(), call.began), &end);
+            count(figures, device, (noted.as_ref(), call.began), end);
         }
         let told = noted.as_ref().map(|noted| (noted.device.as_str(), noted.first));
         if place.is_told {
-            spans.push(call.span(id, (place, beside), told, &end));
+            spans.push(call.span(id, (place, beside), told, end));
         }
     }
 

@@ -31,15 +31,12 @@ impl Surroundings {
     /// tables of processes are made for them.
     pub(crate) fn config(&self, before: &Config) -> Config {
         let models = self.models.iter().map(|model| {
-            let known = before.models.get(&model.name);
-            let told = terms(model);
-            let told = known.map_or(told.clone(), |known| ModelConfig {
-                context: known.context,
-                cache: known.cache,
-                long_cache: known.long_cache,
-                continues: known.continues,
-                ..told
-            });
+            let mut told = terms(model);
+            if let Some(known) = before.models.get(&model.name) {
+                told.context = known.context;
+                (told.cache, told.long_cache) = (known.cache, known.long_cache);
+                told.continues = known.continues;
+            }
             (model.name.clone(), told)
         });
         Config {

@@ -84,7 +84,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ToolUnknown
         | ErrorCode::ToolArguments
         | ErrorCode::ToolPathEscape
-        | ErrorCode::TraceInvalid => StatusCode::BAD_REQUEST,
+        | ErrorCode::TraceInvalid
+        | ErrorCode::ConfigInvalid => StatusCode::BAD_REQUEST,
         ErrorCode::ApiUnauthorized => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden | ErrorCode::ToolDenied => StatusCode::FORBIDDEN,
         ErrorCode::NoSuchProcess | ErrorCode::MemoryNoPage | ErrorCode::ApiNotFound => {
@@ -102,8 +103,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::MemoryTask
         | ErrorCode::ToolInterrupted
         | ErrorCode::ReplayDiffers
-        | ErrorCode::StoreLocked
-        | ErrorCode::ConfigInvalid => StatusCode::CONFLICT,
+        | ErrorCode::StoreLocked => StatusCode::CONFLICT,
         ErrorCode::Busy | ErrorCode::Interrupted | ErrorCode::ApiNoDaemon => {
             StatusCode::SERVICE_UNAVAILABLE
         }

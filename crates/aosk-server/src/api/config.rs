@@ -45,8 +45,8 @@ impl Said {
     tag = "kernel",
     responses(
         (status = 200, description = "It was read", body = Reloaded),
+        (status = 400, description = "It has a mistake, which the answer names with its line; nothing is changed", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller may not do this", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has a mistake, which the answer names with its line; nothing is changed", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It is being read already, or the kernel is stopping", body = Problem, content_type = "application/problem+json"),
     )
 )]
