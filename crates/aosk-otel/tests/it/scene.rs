@@ -77,7 +77,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn telling(endpoint: &str, content: bool) -> Self {
+    pub(crate) fn telling(endpoint: &str, content: bool) -> Self {
         let dir = TempDir::new().unwrap();
         let mut tools = Registry::new();
         tools.add(Arc::new(Calculator::new())).unwrap();

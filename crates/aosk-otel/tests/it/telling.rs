@@ -14,7 +14,7 @@ fn named<'s>(spans: &'s [Span], name: &str) -> Vec<&'s Span> {
 #[tokio::test]
 async fn a_process_its_child_and_their_calls_are_one_trace() {
     let collector = Collector::start(&[]).await;
-    let scene = Scene::telling(&collector.endpoint, /*content*/ false).await;
+    let scene = Scene::telling(&collector.endpoint, /*content*/ false);
     scene.does("delegate calculate", None).await;
     scene.end().await;
     let spans = collector.spans();
@@ -57,7 +57,7 @@ async fn a_client_that_traces_is_the_parent() {
     let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let client = TraceParent::parse(header).unwrap();
     let collector = Collector::start(&[]).await;
-    let scene = Scene::telling(&collector.endpoint, /*content*/ false).await;
+    let scene = Scene::telling(&collector.endpoint, /*content*/ false);
     scene.does("say hello", Some(client)).await;
     scene.end().await;
     let spans = collector.spans();
@@ -69,7 +69,7 @@ async fn a_client_that_traces_is_the_parent() {
 #[tokio::test]
 async fn metrics_are_told_at_the_end_at_the_latest() {
     let collector = Collector::start(&[]).await;
-    let scene = Scene::telling(&collector.endpoint, /*content*/ false).await;
+    let scene = Scene::telling(&collector.endpoint, /*content*/ false);
     scene.does("say hello", None).await;
     scene.does("break", None).await;
     scene.end().await;
@@ -102,7 +102,7 @@ async fn metrics_are_told_at_the_end_at_the_latest() {
 async fn what_is_said_is_told_only_if_somebody_asks_for_it() {
     for content in [false, true] {
         let collector = Collector::start(&[]).await;
-        let scene = Scene::telling(&collector.endpoint, content).await;
+        let scene = Scene::telling(&collector.endpoint, content);
         scene.does("say swordfish", None).await;
         scene.end().await;
         let spans = collector.spans();
@@ -121,7 +121,7 @@ async fn what_is_said_is_told_only_if_somebody_asks_for_it() {
 #[tokio::test]
 async fn a_collector_that_refuses_for_now_is_asked_again() {
     let collector = Collector::start(&["503 Later\r\nretry-after: 0"]).await;
-    let scene = Scene::telling(&collector.endpoint, /*content*/ false).await;
+    let scene = Scene::telling(&collector.endpoint, /*content*/ false);
     scene.does("say hello", None).await;
     collector.until_asked(2).await;
     assert_eq!(scene.counted("aosk_otel_failures_total"), 1);
@@ -136,7 +136,7 @@ async fn a_collector_that_refuses_for_now_is_asked_again() {
 #[tokio::test]
 async fn what_a_collector_does_not_want_is_dropped_and_counted() {
     let collector = Collector::start(&["400 No"]).await;
-    let scene = Scene::telling(&collector.endpoint, /*content*/ false).await;
+    let scene = Scene::telling(&collector.endpoint, /*content*/ false);
     let handle = scene.node.handle();
     scene.does("say hello", None).await;
     scene.end().await;
@@ -149,7 +149,7 @@ async fn what_a_collector_does_not_want_is_dropped_and_counted() {
 #[tokio::test]
 async fn a_collector_that_never_answers_holds_nothing_up() {
     let collector = Collector::silent().await;
-    let scene = Scene::telling(&collector.endpoint, /*content*/ false).await;
+    let scene = Scene::telling(&collector.endpoint, /*content*/ false);
     let handle = scene.node.handle();
     for _ in 0..3 {
         scene.does("calculate", None).await;
@@ -167,7 +167,7 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
 #[tokio::test]
 async fn nobody_need_be_there() {
     let gone = Collector::start(&[]).await.endpoint;
-    let scene = Scene::telling(&gone, /*content*/ false).await;
+    let scene = Scene::telling(&gone, /*content*/ false);
     let handle = scene.node.handle();
     scene.does("say hello", None).await;
     scene.end().await;
