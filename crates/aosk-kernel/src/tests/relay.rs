@@ -133,7 +133,7 @@ fn nobody_takes_its_slot_and_it_has_no_time_slice() {
 #[test]
 fn after_a_crash_nobody_would_hear_it_in_whichever_state_it_was() {
     for word in ["running", "ready", "backoff", "quota"] {
-        let limits = if word == "quota" { tokens(150) } else { aosk_abi::Limits::default() };
+        let limits = if word == "quota" { tokens(150) } else { Limits::default() };
         let mut s = Script::new(Config { limits, ..config() });
         let (other, a) = (s.spawn(spec("other")), s.spawn(spec("a")));
         if word == "ready" || word == "quota" {
