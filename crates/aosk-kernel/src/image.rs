@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Budget, Budgets, ROOT};
 use crate::config::Config;
 use crate::device::Devices;
+use crate::hold::Holds;
 use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::memory::Arenas;
@@ -108,6 +109,7 @@ impl Kernel {
             offered: None,
             tools_lent: 0,
             draining: false,
+            holds: Holds::default(),
             ignored: 0,
             broken: config.broken(),
             config,
