@@ -191,6 +191,11 @@ impl Devices {
         self.queues.binary_search_by(|queue| queue.name.as_str().cmp(name)).ok()
     }
 
+    /// The name of a queue.
+    pub(crate) fn name_of(&self, queue: QueueId) -> &str {
+        self.queues.get(queue).map_or("", |queue| &queue.name)
+    }
+
     /// The device of this name.
     pub(crate) fn find(&self, name: &str) -> Option<DeviceId> {
         self.list.binary_search_by(|device| device.name.as_str().cmp(name)).ok()

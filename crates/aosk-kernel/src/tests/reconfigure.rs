@@ -60,6 +60,26 @@ fn more_slots_are_given_to_who_waits() {
 }
 
 #[test]
+fn what_rates_held_back_counts_on_where_models_are_numbered_anew() {
+    let mut with = config();
+    let per_minute = Bounds { calls: Some(1), ..Bounds::default() };
+    with.models.get_mut("n").unwrap().rates = Rates { per_minute, ..Rates::default() };
+    let mut s = Script::new(with);
+    let [_, b] = asking::<2>(&mut s, "n");
+    let asked = s.now;
+    s.after(20_000);
+    let more = |config: &mut Config| {
+        config.models.insert("a".to_owned(), ModelConfig::default());
+    };
+    reconfigure(&mut s, more);
+    while state(&s, b) == "ready" {
+        s.until_due();
+    }
+    let times = s.process(b).stats.times;
+    assert_eq!((times.waited.0, times.throttled), (0, s.now.since(asked)));
+}
+
+#[test]
 fn a_new_model_is_asked_by_who_waited_for_it() {
     let more = |config: &mut Config| {
         config.models.insert("a".to_owned(), ModelConfig::default());
