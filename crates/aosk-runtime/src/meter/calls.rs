@@ -119,6 +119,7 @@ impl Calls {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::BudgetSet { .. }
             | Fact::PolicySet { .. }
             | Fact::Booted { .. } => {}

@@ -4,15 +4,14 @@ use aosk::abi::{
     CallId, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis, Pid,
     Runaway, Spend, Usage,
 };
-use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
+use aosk::{inspect, lack};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
-use crate::lack;
 use crate::term::{self, count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of an answer, a result or a message on its line.
@@ -245,6 +244,12 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
         }
         "budget.asked" => fact.lack(),
+        "budget.answered" => {
+            let said = if fact.get("granted").unwrap_or_default() { "granted" } else { "denied" };
+            let note = fact.word("note");
+            let note = if note.is_empty() { note } else { format!(": {note}") };
+            format!("{} of b{} {said} by {}{note}", fact.call(), fact.count("budget"), fact.word("by"))
+        }
         "model.preempted" => {
             let call: Option<CallId> = fact.get("call");
             let call = call.map_or_else(String::new, |call| call.to_string());

@@ -354,7 +354,7 @@ impl<'a> Judge<'a> {
                         self.ledger.bound(scope, **limits);
                     }
                 }
-                Command::Signal { .. } | Command::Send { .. } => {}
+                Command::Signal { .. } | Command::Send { .. } | Command::Answer(_) => {}
             },
             Input::Operator { .. } | Input::Boot | Input::Drain | Input::ToolDone { .. } => {}
         }
