@@ -24,9 +24,12 @@ CHECKS = [
 ]
 STREAM = "text/event-stream"
 
+# Of the names that it takes the description says nothing.
+POLICY = "PUT /api/v1/policies/scheduler"
+
 # The same requests each time, and so many for each operation: of each kind, and at the edges of what is allowed.
 SEED = 20261122
-EXAMPLES = 25
+EXAMPLES = 50
 EDGES_MAX = 120
 
 # An answer that does not come at all.
@@ -67,11 +70,13 @@ class Interface(KernelCase):
         cls.ask("GET", f"/api/v1/processes/{cls.ended}/wait")
         cls.asking = begin("[[say: yes]]", limits={"tokens": 10, "when_over": "ask"})
         cls.chatting = begin("[[say: yes]]", chat=True)
-        cls.budget = cls.ask("GET", f"/api/v1/processes/{cls.asking}")["budget"]
+        # Signals reach the others, and this one keeps its budget.
+        spends = begin("[[say: yes]]", limits={"tokens": 10, "when_over": "ask"})
+        cls.budget = cls.ask("GET", f"/api/v1/processes/{spends}")["budget"]
         cls.node = cls.ask("GET", "/api/v1/nodes")["nodes"][0]["id"]
 
     def known(self, label, name):
-        """Values of a path's parameter that mean something, so that not all is answered with 404."""
+        """Values of a parameter that mean something, so that not all is answered with 404."""
         if name == "pid":
             # Whoever waits for one that lives waits long.
             lives = [] if label.endswith("/wait") else [self.asking, self.chatting]
@@ -80,6 +85,7 @@ class Interface(KernelCase):
             "id": [f"p{self.asking}.c1"] if "approvals" in label else [self.node],
             "budget": [str(self.budget)],
             "page": ["1"],
+            "path": ["made.txt"],
         }[name]
 
     def call(self, case):
@@ -101,7 +107,11 @@ class Interface(KernelCase):
     def cases(self, operation, mode):
         """Asks what the description allows, or does not. Gives the statuses of the answers."""
         statuses = []
-        names = [parameter.name for parameter in operation.path_parameters]
+        names = {
+            parameter.name: parameters
+            for parameters in ("path_parameters", "query") for parameter in getattr(operation, parameters)
+            if parameters == "path_parameters" or parameter.name == "path"
+        }
         known = strategies.fixed_dictionaries({}, optional={
             name: strategies.sampled_from(self.known(operation.label, name)) for name in names
         })
@@ -114,7 +124,10 @@ class Interface(KernelCase):
         @given(case=operation.as_strategy(generation_mode=mode), known=known)
         def ask(case, known):
             if mode == GenerationMode.POSITIVE:
-                case.path_parameters.update(known)
+                for name, value in known.items():
+                    getattr(case, names[name])[name] = value
+                if operation.label == POLICY and len(statuses) % 2:
+                    case.body = {"policy": "fifo"}
             statuses.append(self.call(case))
 
         ask()

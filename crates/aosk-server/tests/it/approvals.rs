@@ -50,7 +50,7 @@ async fn what_waits_for_a_person_is_listed_and_goes_on_when_it_is_granted() {
     let ended = client.get(&format!("/api/v1/processes/{one}/wait")).await.body;
     assert_eq!((&ended["status"], &ended["result"]), (&json!("finished"), &json!("hello")));
     let expected = json!({
-        "call": format!("p{one}.c1"), "budget": ended["budget"], "granted": true, "by": "local",
+        "call": { "pid": one, "number": 1 }, "budget": ended["budget"], "granted": true, "by": "local",
         "note": "go on",
     });
     assert_eq!(facts(&mut client, one, "budget.answered").await, [expected]);
