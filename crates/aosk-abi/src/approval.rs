@@ -20,7 +20,7 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The node that has no room is bounded like this from now on, and the call is looked at again.
-    Granted(Limits),
+    Granted(Box<Limits>),
     /// The call is not made: the program is told that its budget is used up.
     Denied,
 }

@@ -20,7 +20,9 @@ impl Kernel {
             let text = format!(
                 "answering {id}: a note has at most {note} bytes, and a name at most {name}"
             );
-            return Err(Error::new(ErrorCode::BadSyscall, text).hint("send what is longer as a message"));
+            return Err(
+                Error::new(ErrorCode::BadSyscall, text).hint("send what is longer as a message")
+            );
         }
         let process = self.processes.get(id.pid);
         // Whoever answers too late may find that the process has gone on to its end.

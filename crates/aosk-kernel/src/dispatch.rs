@@ -82,13 +82,7 @@ impl Kernel {
     }
 
     /// Does not make a call for which there is no room, and never will be.
-    pub(crate) fn refuse_call(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        pid: Pid,
-        call: &ModelCall,
-        lack: Lack,
-    ) {
+    pub(crate) fn refuse_call(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &ModelCall, lack: Lack) {
         match &call.summary {
             Some(summary) => {
                 let (code, what) = (ErrorCode::BudgetExceeded, format!("out of budget: {lack}"));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aosk_abi::{
-    Answer, Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
+    Answer, Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal,
+    SpawnSpec,
 };
 use aosk_kernel::Route;
 use aosk_model::OnPassed;

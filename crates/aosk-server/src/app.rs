@@ -63,19 +63,8 @@ impl App {
         let (dir, pace, shares) = (dir.to_owned(), Pace::default(), Shares::default());
         let reads = Reads::of(setup.handle.reader());
         let metrics = Metrics::new(&setup.handle, clock);
-        let inner = Inner {
-            setup,
-            dir,
-            node,
-            started,
-            clock,
-            pace,
-            shares,
-            reads,
-            metrics,
-            tokens,
-            stop,
-        };
+        let inner =
+            Inner { setup, dir, node, started, clock, pace, shares, reads, metrics, tokens, stop };
         Ok(Self(Arc::new(inner)))
     }
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use aosk_abi::{
-    Answer, CallId, Command, ErrorCode, Limits, Pid, Reply, Signal, Verdict, WhenOver,
-    limits,
+    Answer, CallId, Command, ErrorCode, Limits, Pid, Reply, Signal, Verdict, WhenOver, limits,
 };
 
 use super::script::*;
@@ -33,6 +32,10 @@ fn answer(s: &mut Script, (pid, number): (Pid, u32), verdict: Verdict, note: &st
     s.operate("answer", Command::Answer(Box::new(Answer { call, verdict, by, note })))
 }
 
+fn granted(limits: Limits) -> Verdict {
+    Verdict::Granted(Box::new(limits))
+}
+
 fn code(reply: &Reply) -> Option<ErrorCode> {
     match reply {
         Reply::Refused(error) => Some(error.code),
@@ -44,13 +47,13 @@ fn code(reply: &Reply) -> Option<ErrorCode> {
 fn a_grant_bounds_the_node_and_the_first_counts() {
     let (mut s, pid) = asking();
     s.crash();
-    let granted = Verdict::Granted(tokens(200));
-    assert_eq!(answer(&mut s, (pid, 2), granted.clone(), "go"), Reply::Done);
+    let grant = granted(tokens(200));
+    assert_eq!(answer(&mut s, (pid, 2), grant.clone(), "go"), Reply::Done);
     let said = s.take();
     assert!(said.contains("budget.answered p1.c2 b2 granted by ann: go"), "{said}");
     assert!(said.contains("budget.set b2"), "{said}");
     assert_eq!((s.word(pid), s.budget(pid).limits), ("running", tokens(200)));
-    for verdict in [granted, Verdict::Denied] {
+    for verdict in [grant, Verdict::Denied] {
         let late = answer(&mut s, (pid, 2), verdict, "");
         assert_eq!(code(&late), Some(ErrorCode::NotAsking));
     }
@@ -72,10 +75,10 @@ fn one_that_is_denied_is_told_that_its_budget_is_used_up() {
     // It may ask for another call, to which answers for the first are none.
     s.step(pid, think("m"));
     assert_eq!(s.word(pid), "quota");
-    let late = answer(&mut s, (pid, 2), Verdict::Granted(tokens(500)), "");
+    let late = answer(&mut s, (pid, 2), granted(tokens(500)), "");
     assert_eq!(code(&late), Some(ErrorCode::NotAsking));
     assert_eq!((s.word(pid), s.budget(pid).limits.tokens), ("quota", tokens(150).tokens));
-    assert_eq!(answer(&mut s, (pid, 3), Verdict::Granted(tokens(500)), ""), Reply::Done);
+    assert_eq!(answer(&mut s, (pid, 3), granted(tokens(500)), ""), Reply::Done);
     assert_eq!(s.word(pid), "running");
 }
 

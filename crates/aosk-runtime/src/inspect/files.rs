@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 
-use aosk_abi::{CallId, Error, Fact, Hash, Message, MessageIndex, PageKind, Pid, RowKey, Timestamp};
+use aosk_abi::{
+    CallId, Error, Fact, Hash, Message, MessageIndex, PageKind, Pid, RowKey, Timestamp,
+};
 use aosk_kernel::Kernel;
 use aosk_store::{JournalQuery, Reader};
 use aosk_tools::builtin::{Touch, touched};
@@ -74,7 +76,8 @@ pub fn files(reader: &dyn Reader, pid: Pid, workspace: &Path) -> Result<Files, E
             && !is_error
         {
             let path = cleaned(path, workspace);
-            let file = files.entry(path.clone()).or_insert(TouchedFile { path, ..TouchedFile::default() });
+            let file = files.entry(path.clone()).or_default();
+            file.path = path;
             let (count, last) = match touch {
                 Touch::Read => (&mut file.reads, &mut file.read),
                 Touch::Written => (&mut file.writes, &mut file.written),

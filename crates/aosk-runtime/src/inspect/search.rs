@@ -40,16 +40,10 @@ pub struct FoundPage {
 ///
 /// # Errors
 /// If the store cannot be read, or what it has of the pages is not what was written.
-pub fn search(
-    reader: &dyn Reader,
-    pid: Pid,
-    query: &str,
-    limit: usize,
-) -> Result<Search, Error> {
+pub fn search(reader: &dyn Reader, pid: Pid, query: &str, limit: usize) -> Result<Search, Error> {
     let table = page_table(reader, pid)?;
-    let own = |page: &&KeptPage| {
-        page.entry.kept.copy_of.is_none() && page.entry.kind != PageKind::Tools
-    };
+    let own =
+        |page: &&KeptPage| page.entry.kept.copy_of.is_none() && page.entry.kind != PageKind::Tools;
     let pages: Vec<&KeptPage> = table.pages.iter().filter(own).collect();
     let skipped = pages.len().saturating_sub(PAGES_MAX);
     let entries = pages.iter().skip(skipped).map(|page| Entry {

@@ -38,7 +38,10 @@ pub struct Around<'a> {
 
 impl fmt::Debug for Around<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Around").field("runs", &self.runs).field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("Around")
+            .field("runs", &self.runs)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 

@@ -189,10 +189,11 @@ pub(super) async fn answer(
             if let Some(lack) = process.asks {
                 may_grant(&app, &caller, &lack).await?;
             }
-            Verdict::Granted(Limits::from(&bound))
+            Verdict::Granted(Box::new(Limits::from(&bound)))
         }
         (Word::Deny, Some(_)) | (Word::Grant, None) => {
-            let text = format!("answering {call}: `limits` belong to a grant, and a grant needs them");
+            let text =
+                format!("answering {call}: `limits` belong to a grant, and a grant needs them");
             return Err(Error::new(ErrorCode::ApiBadRequest, text)
                 .hint("GET /api/v1/approvals has the bounds as they are")
                 .into());

@@ -3,9 +3,9 @@
 use std::path::{Path as FilePath, PathBuf};
 
 use aosk_abi::{Error, ErrorCode};
+use aosk_runtime::Snapshot;
 use aosk_runtime::inspect::files;
 use aosk_runtime::tools::{ToolError, Workspace};
-use aosk_runtime::Snapshot;
 use axum::extract::State;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};

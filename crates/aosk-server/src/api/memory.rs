@@ -129,8 +129,11 @@ pub(super) async fn page(
         Ok(Some(PageText { page: Page::from(page), text: text.unwrap_or_default() }))
     });
     let found = read.await?.ok_or_else(|| {
-        Error::new(ErrorCode::MemoryNoPage, format!("reading page {number} of {pid}: there is none"))
-            .hint(format!("GET /api/v1/processes/{}/pages lists them", pid.0))
+        Error::new(
+            ErrorCode::MemoryNoPage,
+            format!("reading page {number} of {pid}: there is none"),
+        )
+        .hint(format!("GET /api/v1/processes/{}/pages lists them", pid.0))
     })?;
     Ok(Json(found))
 }

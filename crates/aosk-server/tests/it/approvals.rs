@@ -27,7 +27,10 @@ async fn facts(client: &mut Client, pid: u64, kind: &str) -> Vec<Value> {
 async fn what_waits_for_a_person_is_listed_and_goes_on_when_it_is_granted() {
     let scene = Scene::new().await;
     let mut client = scene.client().await;
-    assert_eq!(client.get("/api/v1/approvals").await.body, json!({ "approvals": [], "next": null }));
+    assert_eq!(
+        client.get("/api/v1/approvals").await.body,
+        json!({ "approvals": [], "next": null })
+    );
     scene.spawn("hold").await;
     let one = asking(&mut client, "one").await;
     let two = asking(&mut client, "two").await;
@@ -54,7 +57,10 @@ async fn what_waits_for_a_person_is_listed_and_goes_on_when_it_is_granted() {
         "note": "go on",
     });
     assert_eq!(facts(&mut client, one, "budget.answered").await, [expected]);
-    assert_eq!(field(&client.get("/api/v1/approvals").await.body["approvals"], "pid"), [json!(two)]);
+    assert_eq!(
+        field(&client.get("/api/v1/approvals").await.body["approvals"], "pid"),
+        [json!(two)]
+    );
 }
 
 #[tokio::test]
@@ -133,7 +139,10 @@ async fn an_answer_must_make_sense() {
     let held = format!("/api/v1/approvals/p{held}.c1");
     client.post(&held, &deny).await.is_problem(409, "kernel.not_asking");
     // None of that was an answer.
-    assert_eq!(field(&client.get("/api/v1/approvals").await.body["approvals"], "pid"), [json!(pid)]);
+    assert_eq!(
+        field(&client.get("/api/v1/approvals").await.body["approvals"], "pid"),
+        [json!(pid)]
+    );
 }
 
 #[tokio::test]

@@ -31,23 +31,29 @@ async fn files_that_tools_touched_are_listed_with_what_was_done() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("given"), "here\n").unwrap();
     let absolute = dir.path().canonicalize().unwrap().join("a/new.txt");
-    let at = worked(&mut client, Some(&dir), &[
-        ("write_file", json!({ "path": "a/new.txt", "content": "one" })),
-        ("append_file", json!({ "path": "./a/new.txt", "content": " two" })),
-        ("read_file", json!({ "path": absolute })),
-        ("read_file", json!({ "path": "given" })),
-        ("read_file", json!({ "path": "given", "limit": 1 })),
-        ("read_file", json!({ "path": "absent" })),
-        ("read_file", json!({ "path": "../outside" })),
-        ("list_files", json!({})),
-    ])
+    let at = worked(
+        &mut client,
+        Some(&dir),
+        &[
+            ("write_file", json!({ "path": "a/new.txt", "content": "one" })),
+            ("append_file", json!({ "path": "./a/new.txt", "content": " two" })),
+            ("read_file", json!({ "path": absolute })),
+            ("read_file", json!({ "path": "given" })),
+            ("read_file", json!({ "path": "given", "limit": 1 })),
+            ("read_file", json!({ "path": "absent" })),
+            ("read_file", json!({ "path": "../outside" })),
+            ("list_files", json!({})),
+        ],
+    )
     .await;
     let found = client.get(&format!("{at}/files")).await;
     assert_eq!((found.status, &found.body["complete"]), (200, &json!(true)), "{found:?}");
     let files = found.body["files"].as_array().unwrap();
     let told: Vec<_> = files
         .iter()
-        .map(|file| (file["path"].as_str().unwrap(), file["reads"].as_u64(), file["writes"].as_u64()))
+        .map(|file| {
+            (file["path"].as_str().unwrap(), file["reads"].as_u64(), file["writes"].as_u64())
+        })
         .collect();
     // Neither what failed nor what lists.
     assert_eq!(told, [("a/new.txt", Some(1), Some(2)), ("given", Some(2), Some(0))]);
@@ -102,8 +108,16 @@ async fn no_path_leads_out_of_the_workspace_or_through_a_link() {
     let at = worked(&mut client, Some(&dir), &[]).await;
     let secret = other.path().join("secret");
     for path in [
-        "../secret", "inner/../../x", "inner/../inner/plain", "out", "outer/secret", "alias",
-        "inside/plain", secret.to_str().unwrap(), "/etc/passwd", "%2e%2e/secret",
+        "../secret",
+        "inner/../../x",
+        "inner/../inner/plain",
+        "out",
+        "outer/secret",
+        "alias",
+        "inside/plain",
+        secret.to_str().unwrap(),
+        "/etc/passwd",
+        "%2e%2e/secret",
     ] {
         let answer = client.get(&format!("{at}/file?path={path}")).await;
         answer.is_problem(400, "tool.path_escape");

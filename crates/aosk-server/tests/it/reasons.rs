@@ -38,10 +38,10 @@ async fn the_reason_is_told_in_a_sentence_and_for_programs() {
     scene.let_go();
     client.get(&format!("/api/v1/processes/{third}/wait")).await;
     let ended = client.get(&format!("/api/v1/processes/{third}/why")).await.body;
-    assert_eq!((&ended["reason"], &ended["sentence"]), (
-        &json!("ended"),
-        &json!("p3 (agent) has ended: finished.")
-    ));
+    assert_eq!(
+        (&ended["reason"], &ended["sentence"]),
+        (&json!("ended"), &json!("p3 (agent) has ended: finished."))
+    );
     client.get("/api/v1/processes/9/why").await.is_problem(404, "kernel.no_such_process");
 }
 
@@ -101,5 +101,8 @@ async fn the_node_is_told_and_keeps_its_id() {
     server.finish().await;
     let next = Scene::on(Memory::new(), dir).await;
     let again = next.client().await.get("/api/v1/nodes").await.body;
-    assert_eq!((&again["nodes"][0]["id"], &again["nodes"][0]["live"]), (&json!(id), &Value::from(0)));
+    assert_eq!(
+        (&again["nodes"][0]["id"], &again["nodes"][0]["live"]),
+        (&json!(id), &Value::from(0))
+    );
 }

@@ -67,7 +67,7 @@ impl Driver for Model {
                 }],
             },
             "invent" => Message::assistant("done"),
-            "use" => match rest.lines().nth(asked.answers as usize) {
+            "use" => match rest.lines().nth(usize::try_from(asked.answers).unwrap()) {
                 Some(line) => {
                     let (name, arguments) = line.split_once(' ').unwrap();
                     let (name, arguments) = (name.to_owned(), arguments.to_owned());

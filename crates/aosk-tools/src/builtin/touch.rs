@@ -39,9 +39,12 @@ mod tests {
         assert_eq!(touched("read_file", r#"{"path":"a/b.txt"}"#), Some((Touch::Read, path())));
         assert_eq!(touched("write_file", arguments), Some((Touch::Written, path())));
         assert_eq!(touched("append_file", arguments), Some((Touch::Written, path())));
-        for (tool, arguments) in
-            [("list_files", arguments), ("read_file", "{"), ("read_file", "{}"), ("other", arguments)]
-        {
+        for (tool, arguments) in [
+            ("list_files", arguments),
+            ("read_file", "{"),
+            ("read_file", "{}"),
+            ("other", arguments),
+        ] {
             assert_eq!(touched(tool, arguments), None, "{tool} {arguments}");
         }
     }

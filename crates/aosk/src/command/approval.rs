@@ -56,7 +56,8 @@ pub(crate) async fn approve(place: &Place, args: &ApproveArgs) -> Result<Done, E
     let limits = asked.limits.as_ref().map(Limits::from).unwrap_or_default();
     let wanted = args.bounds.over(limits);
     if wanted == limits {
-        let text = format!("approving {}: it {}, and no larger bounds are given", args.pid, asked.needs);
+        let text =
+            format!("approving {}: it {}, and no larger bounds are given", args.pid, asked.needs);
         return Err(
             Error::new(ErrorCode::Usage, text).hint("give some, such as --budget-tokens 200000")
         );

@@ -248,7 +248,12 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             let said = if fact.get("granted").unwrap_or_default() { "granted" } else { "denied" };
             let note = fact.word("note");
             let note = if note.is_empty() { note } else { format!(": {note}") };
-            format!("{} of b{} {said} by {}{note}", fact.call(), fact.count("budget"), fact.word("by"))
+            format!(
+                "{} of b{} {said} by {}{note}",
+                fact.call(),
+                fact.count("budget"),
+                fact.word("by")
+            )
         }
         "model.preempted" => {
             let call: Option<CallId> = fact.get("call");

@@ -237,7 +237,10 @@ fn a_person_answers_agents_that_ask() {
     let machine = &scene.machine;
     let daemon = serve(&scene, &[]);
     let nothing = machine.aosk(&["approvals"]).expect(0);
-    assert_eq!((nothing.stdout.as_str(), nothing.stderr.trim()), ("", "nothing waits for a person"));
+    assert_eq!(
+        (nothing.stdout.as_str(), nothing.stderr.trim()),
+        ("", "nothing waits for a person")
+    );
     let bounds = ["hello", "--budget-tokens", "10", "--when-over", "ask"];
     let one = run(machine, &bounds);
     one.says("asks for a larger budget");
