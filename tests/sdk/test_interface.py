@@ -29,7 +29,7 @@ POLICY = "PUT /api/v1/policies/scheduler"
 
 # The same requests each time, and so many for each operation: of each kind, and at the edges of what is allowed.
 SEED = 20261122
-EXAMPLES = 50
+EXAMPLES = 25
 EDGES_MAX = 120
 
 # An answer that does not come at all.

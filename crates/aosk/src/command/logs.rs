@@ -239,7 +239,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
         "process.runaway" => runaway(fact),
         "budget.asked" => fact.lack(),
-        "budget.answered" => answered(fact),
+        "budget.answered" => decided(fact),
         "model.preempted" => {
             let call: Option<CallId> = fact.get("call");
             let call = call.map_or_else(String::new, |call| call.to_string());
@@ -253,7 +253,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
 }
 
 /// What a person answered.
-fn answered(fact: &Fields<'_>) -> String {
+fn decided(fact: &Fields<'_>) -> String {
     let said = if fact.get("granted").unwrap_or_default() { "granted" } else { "denied" };
     let note = fact.word("note");
     let note = if note.is_empty() { note } else { format!(": {note}") };
