@@ -465,6 +465,19 @@ facts! {
         #[serde(flatten)]
         lack: Lack,
     }
+    /// A person answered a process that waited for one.
+    BudgetAnswered = "budget.answered" {
+        /// The call that waited.
+        call: CallId,
+        /// The node that had no room.
+        budget: BudgetId,
+        /// Whether the node was bounded anew; otherwise the call was not made.
+        granted: bool,
+        /// Who answered.
+        by: String,
+        /// Why; may be empty.
+        note: String,
+    }
     /// The bounds of a budget node were set by a person.
     BudgetSet = "budget.set" {
         /// The node.
@@ -543,6 +556,7 @@ impl Fact {
             | Self::Reniced { .. }
             | Self::BudgetExpired { .. }
             | Self::BudgetAsked { .. }
+            | Self::BudgetAnswered { .. }
             | Self::RunawayFound { .. }
             | Self::BudgetSet { .. }
             | Self::ModelPreempted { .. }

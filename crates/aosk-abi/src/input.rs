@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Answer;
 use crate::budget::Limits;
 use crate::error::Error;
 use crate::id::{BudgetId, CallId, Pid, RequestId};
@@ -129,6 +130,8 @@ pub enum Command {
         /// The new bounds.
         limits: Box<Limits>,
     },
+    /// Answer a process that waits for a person. Of several answers to one call the first counts.
+    Answer(Box<Answer>),
     /// Change the scheduler policy; calls in flight are not touched.
     SetPolicy {
         /// The policy's name.

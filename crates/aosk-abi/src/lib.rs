@@ -15,12 +15,14 @@
 //! | [`row`] | the durable form of kernel state |
 //! | [`capability`] | what a process may touch |
 //! | [`budget`] | what a process may spend |
+//! | [`approval`] | what a person says to a process that asks one |
 //! | [`process`] | exit status, signals, specification of a process |
 //! | [`error`] | the closed list of error codes |
 //! | [`limits`] | every bound, with its reason |
 //!
 //! This crate has types and their invariants only: no I/O, no clock, no policy.
 
+pub mod approval;
 pub mod budget;
 pub mod capability;
 pub mod effect;
@@ -38,6 +40,7 @@ pub mod syscall;
 pub mod tool;
 pub mod unit;
 
+pub use approval::{Answer, Verdict};
 pub use budget::{Bounds, Lack, Limits, Resource, Scope, Spend, WhenOver};
 pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Notice, Release, Resume, ToolStart};

@@ -152,6 +152,7 @@ impl Kernel {
             Command::SetLimits { budget, limits } => {
                 self.set_limits(cx, *budget, limits).map(|()| Reply::Done)
             }
+            Command::Answer(answer) => self.answer(cx, answer).map(|()| Reply::Done),
             Command::SetPolicy { policy } => self.set_policy(cx, policy).map(|()| Reply::Done),
             Command::Reconfigure { changes } => self.reconfigure(cx, changes).map(|()| Reply::Done),
         };

@@ -21,6 +21,7 @@
 //! | `runaway` | processes that do the same without end |
 //! | `budget` | reserve, settle, release in the budget tree |
 //! | `bounds` | bounds that change while calls wait and run |
+//! | `approval` | what becomes of a process when the person answers that it waits for |
 //! | `index` | queues and deadlines, all derived from the process table |
 //! | [`memory`] | page tables: what of a log is in the model's window, and what leaves it when |
 //! | `config` | what the kernel is told of its surroundings |
@@ -31,6 +32,7 @@
 //! | `invariant` | what must always hold |
 //! | `mutant` | known ways to break the kernel, for testing the tests |
 
+mod approval;
 mod boot;
 mod bounds;
 mod budget;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aosk_abi::{
-    Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
+    Answer, Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal,
+    SpawnSpec,
 };
 use aosk_kernel::Route;
 use aosk_model::OnPassed;
@@ -111,6 +112,15 @@ impl Handle {
     /// If there is no such node, or the kernel is gone.
     pub async fn set_limits(&self, budget: BudgetId, limits: Limits) -> Result<(), Error> {
         self.done(Command::SetLimits { budget, limits: Box::new(limits) }).await
+    }
+
+    /// Answers a process that waits for a person.
+    ///
+    /// # Errors
+    /// `kernel.not_asking` if it does not wait for this, as when somebody else was first; or if it does
+    /// not live, the bounds cannot be set, or the kernel is gone.
+    pub async fn answer(&self, answer: Answer) -> Result<(), Error> {
+        self.done(Command::Answer(Box::new(answer))).await
     }
 
     /// Changes the scheduler policy.

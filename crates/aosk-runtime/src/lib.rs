@@ -19,6 +19,7 @@
 //! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
 //! | [`at_rest`] | what can be changed in a store on which no kernel runs |
 //! | [`rehearsal`] | a known conversation through the memory of a live process, without devices |
+//! | [`lack`], [`words`] | bounds without room, figures and moments, told to people |
 //! | [`inspect`] | reading a store that another kernel may be running on |
 //!
 //! This is the only crate that sees both the core and the drivers. It decides nothing that the core
@@ -36,6 +37,7 @@ mod flight;
 pub mod foreign;
 mod handle;
 pub mod inspect;
+pub mod lack;
 mod memory;
 pub mod meter;
 mod node;
@@ -46,6 +48,7 @@ mod shadow;
 mod surroundings;
 pub mod trace;
 mod turns;
+pub mod words;
 
 pub use aosk_abi as abi;
 pub use aosk_kernel as kernel;

@@ -6,6 +6,7 @@
 //! | [`app`] | what every request can reach, and the router that joins the parts |
 //! | [`api`] | the REST interface under `/api/v1`, and its description |
 //! | [`access`] | who asks: tokens, roles, tenants, and how often |
+//! | `node` | the id of the data directory |
 //! | `metrics` | what is counted, as Prometheus reads it |
 //! | `request` | what happens to every request: its id, its line in the log |
 //! | [`Reload`] | the way to whoever reads the configuration |
@@ -25,7 +26,9 @@ mod file;
 pub mod limits;
 mod listen;
 mod metrics;
+mod node;
 pub mod problem;
+mod random;
 mod reads;
 mod reload;
 mod request;

@@ -98,6 +98,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::ApiRateLimited | ErrorCode::ModelRateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::BudgetExceeded | ErrorCode::ModelQuota => StatusCode::PAYMENT_REQUIRED,
         ErrorCode::Deadlock
+        | ErrorCode::NotAsking
         | ErrorCode::Runaway
         | ErrorCode::MemoryPinsFull
         | ErrorCode::MemoryTask

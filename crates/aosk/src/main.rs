@@ -9,7 +9,6 @@ mod command;
 mod config;
 mod fail;
 mod grant;
-mod lack;
 mod launch;
 mod log;
 mod paths;
@@ -71,6 +70,9 @@ fn main() -> std::process::ExitCode {
         Command::Send(args) => asking(command::control::send(&cli.place, &args)),
         Command::Renice(args) => asking(command::control::renice(&cli.place, &args)),
         Command::Policy(args) => asking(command::control::policy(&cli.place, &args)),
+        Command::Approvals(args) => asking(command::approval::list(&cli.place, &args)),
+        Command::Approve(args) => asking(command::approval::approve(&cli.place, &args)),
+        Command::Deny(args) => asking(command::approval::deny(&cli.place, &args)),
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
         }
@@ -102,6 +104,9 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Send(_)
         | Command::Renice(_)
         | Command::Policy(_)
+        | Command::Approvals(_)
+        | Command::Approve(_)
+        | Command::Deny(_)
         | Command::Demo(_) => {
             cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
         }

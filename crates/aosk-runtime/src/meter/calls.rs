@@ -136,6 +136,7 @@ impl Calls {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::BudgetSet { .. }
             | Fact::PolicySet { .. }
             | Fact::Reconfigured { .. }

@@ -259,6 +259,7 @@ impl Account {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }

@@ -4,15 +4,14 @@ use aosk::abi::{
     CallId, Change, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis,
     Pid, Runaway, Spend, Usage,
 };
-use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
+use aosk::{inspect, lack};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
-use crate::lack;
 use crate::term::{self, count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of an answer, a result or a message on its line.
@@ -238,13 +237,9 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{how}, {}", fact.plural("pages", "message"))
         }
         "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
-        "process.runaway" => {
-            let ended = fact.get("ended").unwrap_or_default();
-            let what: Option<Runaway> = fact.get("what");
-            let what = what.map_or("", Runaway::word);
-            format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
-        }
+        "process.runaway" => runaway(fact),
         "budget.asked" => fact.lack(),
+        "budget.answered" => decided(fact),
         "model.preempted" => {
             let call: Option<CallId> = fact.get("call");
             let call = call.map_or_else(String::new, |call| call.to_string());
@@ -256,6 +251,22 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "node.booted" => booted(fact),
         _ => return None,
     })
+}
+
+/// What a person answered.
+fn decided(fact: &Fields<'_>) -> String {
+    let said = if fact.get("granted").unwrap_or_default() { "granted" } else { "denied" };
+    let note = fact.word("note");
+    let note = if note.is_empty() { note } else { format!(": {note}") };
+    format!("{} of b{} {said} by {}{note}", fact.call(), fact.count("budget"), fact.word("by"))
+}
+
+/// What was done again and again.
+fn runaway(fact: &Fields<'_>) -> String {
+    let ended = fact.get("ended").unwrap_or_default();
+    let what: Option<Runaway> = fact.get("what");
+    let what = what.map_or("", Runaway::word);
+    format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
 }
 
 /// Which task was begun, and within which.

@@ -354,7 +354,10 @@ impl<'a> Judge<'a> {
                         self.ledger.bound(scope, **limits);
                     }
                 }
-                Command::Signal { .. } | Command::Send { .. } | Command::Reconfigure { .. } => {}
+                Command::Signal { .. }
+                | Command::Send { .. }
+                | Command::Reconfigure { .. }
+                | Command::Answer(_) => {}
             },
             Input::Operator { .. } | Input::Boot | Input::Drain | Input::ToolDone { .. } => {}
         }

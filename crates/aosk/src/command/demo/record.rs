@@ -187,6 +187,7 @@ impl Record {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }

@@ -261,6 +261,7 @@ impl History {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
