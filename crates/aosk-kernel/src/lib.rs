@@ -47,6 +47,7 @@ mod mutant;
 mod preempt;
 mod process;
 mod rates;
+mod route;
 mod runaway;
 mod scheduler;
 mod share;

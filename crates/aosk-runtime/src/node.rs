@@ -77,6 +77,8 @@ impl Node {
                 price: model.price,
                 timeout: model.timeout,
                 context: model.context,
+                abilities: model.abilities,
+                quality: model.quality,
                 cache: model.cache,
                 long_cache: model.long_cache,
                 long_price: model.long_price,

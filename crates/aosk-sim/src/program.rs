@@ -248,7 +248,7 @@ impl Agent {
             && rng.chance(80)
         {
             let input = Tokens(rng.between(0, 2_000));
-            return Syscall::Relay { options: options.clone(), input };
+            return Syscall::Relay { options: options.clone(), input, needs: Abilities::NONE };
         }
         call
     }

@@ -34,7 +34,7 @@ fn equipment() -> Equipment {
     ];
     let route = |names: &[&str]| Route {
         backends: names.iter().map(|name| ((*name).to_owned(), 1)).collect(),
-        choice: Choice::InOrder,
+        ..Route::default()
     };
     let routes = [
         ("best", route(&["anthropic:claude", "openai:gpt"])),

@@ -8,7 +8,7 @@ use crate::scene::{Plan, chat_model, messages_model, responses_model};
 
 fn route(names: &[&str]) -> Route {
     let backends = names.iter().map(|name| ((*name).to_owned(), 1)).collect();
-    Route { backends, choice: Choice::InOrder }
+    Route { backends, ..Route::default() }
 }
 
 const ASKED: &str = r#"{"model":"any","messages":[{"role":"user","content":"a"}]}"#;

@@ -34,7 +34,7 @@ impl Kernel {
                 let (call, held, took) = (call.clone(), *held, cx.now.since(call.started));
                 match outcome {
                     ModelOutcome::Answered(reply) => {
-                        self.device_succeeded(cx.now, call.device(), took, reply.usage.output);
+                        self.device_succeeded(cx.now, call.device(), (took, reply.usage.output));
                         self.answered(cx, id.pid, &call, &held, reply);
                     }
                     ModelOutcome::Yielded { usage, .. } if asked_to_end => {
@@ -156,7 +156,7 @@ impl Kernel {
         let spend = Spend {
             tokens: usage.input() + usage.output,
             calls,
-            micro_usd: self.config.price(call.device(), call.long_lived).of(usage),
+            micro_usd: self.config.price(call.device(), call.long_lived).of(usage, call.started),
             steps: calls,
             children: 0,
         };
@@ -241,6 +241,9 @@ impl Kernel {
         failure: &Failure,
     ) {
         self.device_failed(cx.now, call.device(), failure);
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.memory.forget_prefix(call.device());
+        }
         let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
@@ -288,7 +291,7 @@ impl Kernel {
     /// of its route is left on which it did not, and whether one of those would take it now.
     fn pass_on(&self, now: Timestamp, call: &mut ModelCall, failure: &Failure) -> (bool, bool) {
         let of_device = failure.class != FailureClass::Final || concerns_device(failure.code);
-        let queue = self.devices.queue(&call.options.model).filter(|_| of_device);
+        let queue = self.devices.queue_for(call).filter(|_| of_device);
         let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
         if backends.len() < 2 || broken!(self, RouteSticks) {
             return (false, false);
@@ -350,7 +353,7 @@ impl Kernel {
     /// and is not left alone.
     fn leads_elsewhere(&self, now: Timestamp, call: &ModelCall) -> bool {
         let last = self.devices.find(call.device());
-        let queue = self.devices.queue(&call.options.model);
+        let queue = self.devices.queue_for(call);
         let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
         backends.into_iter().any(|id| {
             let device = self.devices.get(id).filter(|_| Some(id) != last);

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{Error, ErrorCode, Fact, Failure, FailureClass, Pid, ThinkOptions, Tokens, Wake};
+use aosk_abi::{
+    Abilities, Error, ErrorCode, Fact, Failure, FailureClass, Pid, ThinkOptions, Tokens, Wake,
+};
 
 use crate::kernel::{Ctx, Kernel};
 use crate::process::ModelCall;
@@ -18,12 +20,13 @@ impl Kernel {
         cx: &mut Ctx<'_>,
         pid: Pid,
         options: &ThinkOptions,
-        input: Tokens,
+        (input, needs): (Tokens, Abilities),
     ) -> Result<(), Error> {
         if self.devices.queue(&options.model).is_none() {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
+        self.check_able(&options.model, needs)?;
         let since = self.next_since();
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
@@ -34,6 +37,7 @@ impl Kernel {
         let pages = process.page_count();
         let call = ModelCall {
             relayed: true,
+            needs,
             ..ModelCall::new(number, Arc::new(options.clone()), tokens, since)
         };
         cx.fact(

@@ -17,6 +17,8 @@ mod preempt;
 mod rates;
 mod relay;
 mod retry;
+mod route;
+mod route_wait;
 mod runaway;
 mod scene;
 mod schedule;

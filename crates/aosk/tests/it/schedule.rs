@@ -143,6 +143,40 @@ fn a_mistake_in_groups_devices_or_routes_is_told_with_line_and_example() {
         ),
         ("routes:\n  fast: [scripted, scripted]\n", &["line 2", "scripted twice"]),
         ("routes:\n  fast: [nobody:x]\n", &["line 2", "nobody"]),
+        (
+            "routes:\n  smart:\n    by: price\n    models: [scripted]\n",
+            &["line 3", "routes.smart.by is \"price\"", "weight, cost, quality or latency", "by: cost"],
+        ),
+        (
+            "routes:\n  smart:\n    by: cost\n    quality: best\n    models: [scripted]\n",
+            &["line 4", "routes.smart.quality is \"best\"", "low, medium or high"],
+        ),
+        (
+            "routes:\n  smart: {by: cost, wait: 601, models: [scripted]}\n",
+            &["line 2", "routes.smart.wait is \"601\"", "from 0 to 600"],
+        ),
+        (
+            "routes:\n  smart: {by: weight, wait: 1, models: {scripted: 2}}\n",
+            &["line 2", "routes.smart.wait", "by weight no model is better"],
+        ),
+        (
+            "routes:\n  smart:\n    quality: low\n",
+            &["line 3", "routes.smart.models is missing", "models: [anthropic:"],
+        ),
+        (
+            "routes:\n  smart:\n    models: [scripted]\n    bye: cost\n",
+            &["line 4", "there is no key routes.smart.bye", "did you mean by?"],
+        ),
+        (
+            "routes:\n  smart:\n    by: cost\n    models: {scripted: 3}\n",
+            &["line 4", "routes.smart.models.scripted is \"3\"", "low, medium or high"],
+        ),
+        (
+            "routes:\n  smart:\n    by: weight\n    models: {scripted: high}\n",
+            &["line 4", "routes.smart.models.scripted is \"high\"", "a weight"],
+        ),
+        ("routes:\n  smart: {by: cost, models: [scripted, scripted]}\n", &["scripted twice"]),
+        ("routes:\n  smart: {by: cost, models: [nobody:x]}\n", &["line 2", "nobody"]),
         ("slice: -3\n", &["line 1", "slice is \"-3\"", "off"]),
         ("policy: fairest\n", &["line 1", "policy is \"fairest\"", "fair"]),
     ] {

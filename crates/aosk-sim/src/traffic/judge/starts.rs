@@ -39,6 +39,7 @@ impl Judge<'_> {
         let from_quota = matches!(call.place, Place::Quota(..));
         let waits_from = if from_quota { self.delivered } else { call.waits_from };
         let input = call.input;
+        self.check_choice(kernel, now, id, device)?;
         self.check_order(id.pid)?;
         self.check_wait(id.pid, waits_from)?;
         let held = self.worst(device, input);
@@ -273,7 +274,7 @@ impl Judge<'_> {
 
     /// Nothing is due any more: no slot is idle that somebody could have, and nobody waits for room
     /// that there is.
-    pub(crate) fn check_idle(&self, now: Timestamp) -> Result<(), Rule> {
+    pub(crate) fn check_idle(&self, kernel: &Kernel, now: Timestamp) -> Result<(), Rule> {
         let most = self.queue.iter().take(MANY).filter_map(|pid| self.procs.get(pid));
         let most = most.filter_map(|proc| Some(proc.call.as_ref()?.input)).max();
         for name in self.backends() {
@@ -282,6 +283,7 @@ impl Judge<'_> {
             let input = Tokens(most.0 + 1_000);
             let room = self.ledger.has_room(now, &scope, &self.worst(name, input));
             let idle = device.admits(now) && !device.told && room && self.queue.len() < MANY;
+            let idle = idle && !self.waits_by_rule(kernel, now, name);
             ensure(!idle, "no slot is idle while somebody waits for it", || {
                 format!("{name} at {now:?}: {device:?}, waiting {:?}", self.queue)
             })?;

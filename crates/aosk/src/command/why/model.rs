@@ -8,11 +8,17 @@ use aosk::kernel::{
 };
 
 use super::past::Past;
-use super::{Scene, Why};
-use crate::term::{money, plural};
+use super::{NAME_MAX, Scene, Why};
+use crate::command::logs::route_figure;
+use crate::term::{cut, money, plural};
 
 impl Scene<'_> {
-    pub(super) fn running(&self, call: &ModelCall, deadline: Timestamp, asked: Asked) -> Why {
+    pub(super) fn running(
+        &self,
+        pid: Pid,
+        call: &ModelCall,
+        (deadline, asked): (Timestamp, Asked),
+    ) -> Result<Why, Error> {
         let device = call.device().to_owned();
         let ran = self.now.since(call.started);
         let (number, attempt) = (call.number, call.attempt);
@@ -28,7 +34,37 @@ impl Scene<'_> {
                 self.when(deadline)
             ),
         };
-        Why { until: Some(deadline), device: Some(device), ..Why::new("running", says) }
+        let says = format!("{says}{}", self.chosen(pid, call)?);
+        Ok(Why { until: Some(deadline), device: Some(device), ..Why::new("running", says) })
+    }
+
+    /// Why this model of its route was asked; nothing if its name leads to one alone.
+    fn chosen(&self, pid: Pid, call: &ModelCall) -> Result<String, Error> {
+        if call.device.is_none() {
+            return Ok(String::new());
+        }
+        let past = Past::read(self.reader, BTreeMap::new())?;
+        let routed = past.routed.get(&CallId { pid, number: call.number });
+        let Some(routed) = routed.filter(|routed| routed.device == call.device()) else {
+            return Ok(String::new());
+        };
+        let figure = |figure| route_figure(routed.by, figure);
+        let others = routed.passed.iter().map(|one| {
+            format!("{}{} ({})", cut(&one.device, NAME_MAX), figure(one.figure), one.why.word())
+        });
+        let others: Vec<String> = others.collect();
+        let over =
+            if others.is_empty() { String::new() } else { format!(" over {}", others.join(", ")) };
+        let route = cut(&call.options.model, NAME_MAX);
+        Ok(format!("; {route} chose it by {}{}{over}", routed.by.word(), figure(routed.figure)))
+    }
+
+    /// Until when the first of a queue waits for a better model of its route while a worse one may be
+    /// free.
+    fn better_until(&self, process: &Process, model: &str) -> Option<Timestamp> {
+        let route = self.config.routes.get(model)?;
+        let (_, came) = process.stats.times.phase?;
+        Some(came.after(route.wait)).filter(|until| *until > self.now)
     }
 
     /// It wants a slot and has none.
@@ -82,6 +118,13 @@ impl Scene<'_> {
         };
         let running = self.running_on(model);
         let says = match (running.as_slice(), ahead.is_empty(), reason) {
+            (_, true, "slot" | "preempted") if self.better_until(process, model).is_some() => {
+                let until = self.better_until(process, model).unwrap_or(self.now);
+                let when = self.when(until);
+                format!(
+                    "{says}, and is next: it takes any that is free {when}, and only a better one before"
+                )
+            }
             ([], true, "slot" | "preempted") if self.runs => {
                 format!("{says}, and is next: nobody is before it and no call runs there")
             }
