@@ -155,8 +155,10 @@ impl Kernel {
         let mut least: Option<Chosen> = None;
         for one in &ranked {
             let id = one.device;
-            if !free.contains(&id) {
-                let why = self.held_back(cx.now, (queue, pid), id).unwrap_or(Reason::Later);
+            // What it did not go to while it waited for a better one may be the best by now.
+            let held = self.held_back(cx.now, (queue, pid), id);
+            if !free.contains(&id) && held != Some(Reason::Later) {
+                let why = held.unwrap_or(Reason::Busy);
                 better_is_busy |= why == Reason::Busy && !one.failed;
                 passed.push((id, why));
                 continue;

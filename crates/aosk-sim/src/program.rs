@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis, PageId,
-    PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall, ThinkOptions,
-    Tokens, ToolUse, Wake,
+    Abilities, Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
+    PageId, PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall,
+    ThinkOptions, Tokens, ToolUse, Wake,
 };
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aosk_abi::{Failure, ModelReply};
-use aosk_runtime::kernel::{Choice, Route};
+use aosk_runtime::kernel::Route;
 use aosk_runtime::model::{Driver, OnDelta, Request};
 use async_trait::async_trait;
 

@@ -1,6 +1,6 @@
 //! Names that several models answer to, and models that are asked in another format.
 
-use aosk_runtime::kernel::{Choice, Route};
+use aosk_runtime::kernel::Route;
 use serde_json::{Value, json};
 
 use crate::provider::{Act, Provider, chat, chunk, end, message, stream_head};

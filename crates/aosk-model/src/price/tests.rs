@@ -64,11 +64,17 @@ fn every_model_of_the_file_has_a_class() {
 fn what_lives_long_is_dearer_to_write() {
     let model = find("anthropic", "claude-sonnet-5-5").expect("known");
     let written = aosk_abi::Usage { cache_write: Tokens(1_000_000), ..Default::default() };
-    assert_eq!(model.price().of(&written), MicroUsd(2_500_000));
-    assert_eq!(model.long_price().map(|price| price.of(&written)), Some(MicroUsd(4_000_000)));
+    assert_eq!(model.price().of(&written, aosk_abi::Timestamp::ZERO), MicroUsd(2_500_000));
+    assert_eq!(
+        model.long_price().map(|price| price.of(&written, aosk_abi::Timestamp::ZERO)),
+        Some(MicroUsd(4_000_000))
+    );
     assert_eq!(find("openai", "gpt-6-luna").and_then(|model| model.long_price()), None);
     // In a long request too.
     let model = find("anthropic", "claude-haiku-5-5").expect("known");
-    assert_eq!(model.price().of(&written), MicroUsd(625_000));
-    assert_eq!(model.long_price().map(|price| price.of(&written)), Some(MicroUsd(1_000_000)));
+    assert_eq!(model.price().of(&written, aosk_abi::Timestamp::ZERO), MicroUsd(625_000));
+    assert_eq!(
+        model.long_price().map(|price| price.of(&written, aosk_abi::Timestamp::ZERO)),
+        Some(MicroUsd(1_000_000))
+    );
 }

@@ -9,7 +9,7 @@ use aosk_runtime::abi::{
     Usage,
 };
 use aosk_runtime::inspect::{self, KeptPage};
-use aosk_runtime::kernel::{Choice, Route};
+use aosk_runtime::kernel::Route;
 use aosk_runtime::model::{Request, Tokenizer};
 use aosk_runtime::program::react;
 use aosk_runtime::store::{Memory, StoredEntry};

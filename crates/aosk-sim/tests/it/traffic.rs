@@ -10,7 +10,7 @@ use aosk_sim::traffic::{Traffic, run};
 const SEEDS_MAX: u64 = 60;
 
 /// What is broken for the judges of traffic to find, and by which rule they do.
-pub(crate) const MUTANTS: [(Mutant, &str); 16] = [
+pub(crate) const MUTANTS: [(Mutant, &str); 19] = [
     (Mutant::ShareUncorrected, "the first in the queue goes first"),
     (Mutant::ClockStandsStill, "the first in the queue goes first"),
     (Mutant::CreditUnbounded, "the first in the queue goes first"),
@@ -22,6 +22,9 @@ pub(crate) const MUTANTS: [(Mutant, &str); 16] = [
     (Mutant::BegunDropped, "what was begun is gone on from where that can be"),
     (Mutant::YieldChargedTwice, "the first in the queue goes first"),
     (Mutant::RouteSticks, "no slot is idle while somebody waits for it"),
+    (Mutant::RouteByList, "a route chooses by its rule"),
+    (Mutant::PrefixForgotten, "a route chooses by its rule"),
+    (Mutant::RouteImpatient, "a call waits for the better device that is busy"),
     (Mutant::PatienceIgnored, "a device that asks for patience is left alone"),
     (Mutant::PreemptionsUnbounded, "a call is cut off a bounded number of times"),
     (
@@ -45,7 +48,15 @@ fn traffic_breaks_no_rule_and_reaches_everything() {
             Err(broken) => panic!("{broken}"),
         }
     }
-    let expected = ["cut for a slice", "cut for the urgent", "quota", "let go before others"];
+    let expected = [
+        "cut for a slice",
+        "cut for the urgent",
+        "quota",
+        "let go before others",
+        "chosen by rule",
+        "took the worse",
+        "took the worse after its wait",
+    ];
     let missed: Vec<_> = expected.iter().filter(|what| !seen.contains(**what)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");
     assert!(compared > 10, "{compared}");

@@ -145,7 +145,12 @@ fn a_mistake_in_groups_devices_or_routes_is_told_with_line_and_example() {
         ("routes:\n  fast: [nobody:x]\n", &["line 2", "nobody"]),
         (
             "routes:\n  smart:\n    by: price\n    models: [scripted]\n",
-            &["line 3", "routes.smart.by is \"price\"", "weight, cost, quality or latency", "by: cost"],
+            &[
+                "line 3",
+                "routes.smart.by is \"price\"",
+                "weight, cost, quality or latency",
+                "by: cost",
+            ],
         ),
         (
             "routes:\n  smart:\n    by: cost\n    quality: best\n    models: [scripted]\n",

@@ -186,23 +186,24 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Whether somebody who waits has a reason not to go to a device that is free: it is too small, or
-    /// a better one is busy.
+    /// Whether somebody who waits has a reason not to go to a device that is free.
     pub(super) fn waits_by_rule(&self, kernel: &Kernel, now: Timestamp, free: &str) -> bool {
-        let Some(wait) = self.rule().map(|route| route.wait) else { return false };
-        self.queue.iter().any(|pid| {
-            let Some(process) = kernel.process(*pid) else { return false };
-            let came = self.route.came.get(pid).copied().unwrap_or(now);
-            let key = self.key(now, (*pid, process), free);
-            let is_better = |name: &&&str| {
-                let other = self.key(now, (*pid, process), name);
-                other < key && !other.is_some_and(|(failed, ..)| failed)
-            };
-            let mut better = self.backends().iter().filter(is_better);
-            let busy = |name: &&str| {
-                self.devices.get(*name).is_some_and(|device| is_only_busy(device, now))
-            };
-            !self.fits(process, free) || (now < came.after(wait) && better.any(busy))
-        })
+        self.queue.iter().any(|pid| self.declines(kernel, now, *pid, free))
+    }
+
+    /// Whether a process that waits has a reason not to go to a device that is free: its call does not
+    /// fit there, or a better one is busy.
+    pub(super) fn declines(&self, kernel: &Kernel, now: Timestamp, pid: Pid, free: &str) -> bool {
+        let (Some(route), Some(process)) = (self.rule(), kernel.process(pid)) else { return false };
+        let came = self.route.came.get(&pid).copied().unwrap_or(now);
+        let key = self.key(now, (pid, process), free);
+        let is_better = |name: &&&str| {
+            let other = self.key(now, (pid, process), name);
+            other < key && !other.is_some_and(|(failed, ..)| failed)
+        };
+        let mut better = self.backends().iter().filter(is_better);
+        let busy =
+            |name: &&str| self.devices.get(*name).is_some_and(|device| is_only_busy(device, now));
+        !self.fits(process, free) || (now < came.after(route.wait) && better.any(busy))
     }
 }

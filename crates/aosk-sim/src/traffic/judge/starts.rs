@@ -40,7 +40,7 @@ impl Judge<'_> {
         let waits_from = if from_quota { self.delivered } else { call.waits_from };
         let input = call.input;
         self.check_choice(kernel, now, id, device)?;
-        self.check_order(id.pid)?;
+        self.check_order(kernel, now, (id.pid, device))?;
         self.check_wait(id.pid, waits_from)?;
         let held = self.worst(device, input);
         self.ledger.start(now, &self.scopes(id.pid, device), (id, attempt), &held)?;
@@ -94,8 +94,13 @@ impl Judge<'_> {
             .map_err(|what| Rule("a failing device is left alone", what))
     }
 
-    /// Nobody who waits should have gone first.
-    fn check_order(&self, pid: Pid) -> Result<(), Rule> {
+    /// Nobody who waits should have gone first, but those who would not have gone there.
+    fn check_order(
+        &self,
+        kernel: &Kernel,
+        now: Timestamp,
+        (pid, device): (Pid, &str),
+    ) -> Result<(), Rule> {
         // Of a route, it may have another slot than the one that was given up for it.
         let promised = self.devices.values().any(|device| device.promised == Some(pid));
         let few = self.queue.len() < MANY || self.starts.is_multiple_of(64);
@@ -111,6 +116,7 @@ impl Judge<'_> {
                 || self.config.models.values().any(|model| model.rates.per_day.is_some());
             if let Some(why) = passed_over
                 && !bounded
+                && !self.declines(kernel, now, *other, device)
             {
                 return Err(Rule("the first in the queue goes first", why));
             }
