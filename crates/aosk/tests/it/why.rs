@@ -159,8 +159,22 @@ fn one_that_runs_on_a_route_says_why_there() {
     for pid in pids {
         rows.step(pid, think());
     }
-    check(&machine, pids[0], "running", &expect![[""]]);
-    check(&machine, pids[1], "running", &expect![[""]]);
+    check(
+        &machine,
+        pids[0],
+        "running",
+        &expect![
+            "p1 (first) is running: m has worked on its call c1 (attempt 1) for [SPAN], and is given up at [WHEN]; the route m chose it by cost $0.0100, not spare $0.0900 (later by the rule)."
+        ],
+    );
+    check(
+        &machine,
+        pids[1],
+        "running",
+        &expect![
+            "p2 (second) is running: spare has worked on its call c1 (attempt 1) for [SPAN], and is given up at [WHEN]; the route m chose it by cost $0.0900, not m $0.0100 (busy)."
+        ],
+    );
 }
 
 #[test]

@@ -40,9 +40,6 @@ impl Scene<'_> {
 
     /// Why this model of its route was asked; nothing if its name leads to one alone.
     fn chosen(&self, pid: Pid, call: &ModelCall) -> Result<String, Error> {
-        if call.device.is_none() {
-            return Ok(String::new());
-        }
         let past = Past::read(self.reader, BTreeMap::new())?;
         let routed = past.routed.get(&CallId { pid, number: call.number });
         let Some(routed) = routed.filter(|routed| routed.device == call.device()) else {
@@ -54,9 +51,13 @@ impl Scene<'_> {
         });
         let others: Vec<String> = others.collect();
         let over =
-            if others.is_empty() { String::new() } else { format!(" over {}", others.join(", ")) };
+            if others.is_empty() { String::new() } else { format!(", not {}", others.join(", ")) };
         let route = cut(&call.options.model, NAME_MAX);
-        Ok(format!("; {route} chose it by {}{}{over}", routed.by.word(), figure(routed.figure)))
+        Ok(format!(
+            "; the route {route} chose it by {}{}{over}",
+            routed.by.word(),
+            figure(routed.figure)
+        ))
     }
 
     /// Until when the first of a queue waits for a better model of its route while a worse one may be
