@@ -1,8 +1,8 @@
 //! Which device of a route a call goes to, by which rule, and what is told of it.
 
 use aosk_abi::{
-    Abilities, Ability, Choice, Fact, Hours, Limits, MicroUsd, Millis, OffPeak, Pid, Price,
-    Quality, Rates, Reason, Syscall, Tokens,
+    Abilities, Ability, Choice, ErrorCode, Fact, FailureClass, Hours, Limits, MicroUsd, Millis,
+    OffPeak, Pid, Price, Quality, Rates, Reason, Syscall, Tokens,
 };
 use expect_test::expect;
 
@@ -222,6 +222,27 @@ fn a_device_is_passed_over_whose_window_is_too_small() {
     s.forget();
     s.step(pids[1], think_of("r", 8_911, 90));
     assert!(s.take().contains("model.context_length"));
+}
+
+#[test]
+fn what_a_provider_finds_too_long_goes_to_a_larger_window() {
+    let of = |context| ModelConfig { context: Some(Tokens(context)), ..device(1, 1) };
+    let too_long = failure(FailureClass::Final, ErrorCode::ModelContextLength, None);
+    let mut s = Script::new(route(Choice::InOrder, &[("a", of(1_000)), ("b", of(2_000))]));
+    let pid = s.spawn(spec("p"));
+    s.step(pid, think_of("r", 900, 90));
+    assert_eq!(on(&s, pid), "a");
+    s.fail(pid, too_long.clone());
+    assert_eq!((s.word(pid), on(&s, pid).as_str()), ("running", "b"));
+    // There is none that is larger than this.
+    s.fail(pid, too_long.clone());
+    assert_eq!(s.word(pid), "program");
+    // Nor is it asked of one that is as small.
+    let mut s = Script::new(route(Choice::InOrder, &[("a", of(1_000)), ("b", of(1_000))]));
+    let pid = s.spawn(spec("p"));
+    s.step(pid, think_of("r", 900, 90));
+    s.fail(pid, too_long);
+    assert_eq!(s.word(pid), "program");
 }
 
 #[test]
