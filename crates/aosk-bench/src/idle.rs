@@ -151,6 +151,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         workspace: dir.join("workspace"),
         reports: None,
         drain: Millis::from_secs(5),
+        linger: Millis(2),
     })?)
 }
 

@@ -156,6 +156,7 @@ pub(crate) async fn node(
         workspace: dir.join("workspace"),
         reports: None,
         drain: Millis::from_secs(5),
+        linger: Millis(2),
     };
     Ok(Node::start(config)?)
 }

@@ -88,6 +88,7 @@ async fn measure(rounds: usize) -> Outcome<Vec<Duration>> {
         workspace: dir.path().to_owned(),
         reports: None,
         drain: Millis::from_secs(1),
+        linger: Millis(2),
     })?;
     let (handle, mut spans) = (node.handle(), Vec::new());
     for _ in 0..rounds {

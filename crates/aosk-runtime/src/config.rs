@@ -53,6 +53,10 @@ pub struct NodeConfig {
     pub reports: Option<PathBuf>,
     /// How long calls in flight may take to end at shutdown before they are cut off.
     pub drain: Millis,
+    /// How long what nothing leaves for may wait to share a commit. A flush costs the same for one fact as
+    /// for a hundred, and whoever comes while it is under way waits for its end: the answer to one request
+    /// would hold back the next. Readers of what is committed see it so much later.
+    pub linger: Millis,
 }
 
 /// A model as a device.

@@ -2,7 +2,7 @@
 //!
 //! Inputs are applied as they come, and what is pure of their consequences is done at once. One
 //! commit is in flight at a time; what comes meanwhile shares the next one. Nothing leaves before
-//! its commit is confirmed.
+//! its commit is confirmed, and what nothing leaves for waits a moment for company.
 
 mod relay;
 
@@ -59,6 +59,7 @@ pub(crate) struct EventLoop {
     pub(crate) calls: Calls,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) drain: Millis,
+    pub(crate) linger: Millis,
     pub(crate) flight: Flight,
     pub(crate) shadow: Shadow,
     /// What came of inputs since the last commit was handed over.
@@ -66,6 +67,8 @@ pub(crate) struct EventLoop {
     /// Bytes of the bodies in `fx`.
     pub(crate) bytes_waiting: usize,
     pub(crate) committing: Option<Committing>,
+    /// Until when what nothing leaves for may still wait, by the time since the clock was made.
+    pub(crate) lingering: Option<Duration>,
     /// The policy in force at the last commit that was handed over.
     pub(crate) policy: &'static dyn Policy,
     pub(crate) replies: HashMap<RequestId, oneshot::Sender<Reply>>,
@@ -89,6 +92,8 @@ enum Happened {
     Aside(Done),
     Commit(Result<Head, Error>),
     Deadline,
+    /// What could wait for a commit has waited long enough.
+    Lingered,
     Request(Request),
     /// Nothing did, and something is left to be done.
     More,
@@ -115,6 +120,7 @@ impl EventLoop {
                 && self.bytes_waiting < limits::BATCH_BYTES_MAX;
             let due = self.kernel.next_deadline();
             let (clock, more) = (self.clock, self.has_more());
+            let lingers = self.lingering.map(|until| until.saturating_sub(clock.elapsed()));
             let happened = tokio::select! { biased;
                 _ = self.stop.wait_for(|stop| *stop) => Happened::Stop,
                 outcome = self.commits.wait() => Happened::Commit(outcome),
@@ -122,6 +128,9 @@ impl EventLoop {
                 Some(done) = self.turns.background.next(), if room => Happened::Aside(done),
                 () = sleep_until(clock, due), if room && due.is_some() => Happened::Deadline,
                 Some(request) = requests.recv(), if room => Happened::Request(request),
+                () = tokio::time::sleep(lingers.unwrap_or_default()), if lingers.is_some() => {
+                    Happened::Lingered
+                }
                 () = tokio::task::yield_now(), if room && more => Happened::More,
             };
             end = self.handle(happened).and_then(|()| self.commit()).err();
@@ -164,6 +173,8 @@ impl EventLoop {
             Happened::Aside(done) => self.aside(done),
             Happened::Commit(outcome) => self.committed(outcome),
             Happened::Deadline => self.apply(&Input::Tick),
+            // The commit that follows whatever happened is all that is to be done.
+            Happened::Lingered => Ok(()),
             Happened::Request(request) => self.request(request),
             Happened::More => self.go_on(),
             Happened::Stop => Err(End::Stopped),
@@ -294,12 +305,26 @@ impl EventLoop {
         RequestId(self.next_request)
     }
 
-    /// Hands everything that came of inputs to the store, unless a commit is under way.
+    /// Whether what came of inputs may wait for a commit that it can share: nothing leaves for it, it
+    /// is small, and it has not waited long. Notes until when.
+    fn may_linger(&mut self) -> bool {
+        let small = self.fx.journal.len() < limits::BATCH_MAX
+            && self.bytes_waiting < limits::BATCH_BYTES_MAX / 4;
+        if !self.fx.releases.is_empty() || !small || *self.stop.borrow() {
+            return false;
+        }
+        let (now, linger) = (self.clock.elapsed(), self.linger.duration());
+        now < *self.lingering.get_or_insert_with(|| now.saturating_add(linger))
+    }
+
+    /// Hands everything that came of inputs to the store, unless a commit is under way or it may wait.
     fn commit(&mut self) -> Result<(), End> {
         let nothing = self.fx.journal.is_empty() && self.fx.releases.is_empty();
-        if self.committing.is_some() || (nothing && self.kernel.is_flushed()) {
+        let nothing = nothing && self.kernel.is_flushed();
+        if self.committing.is_some() || nothing || self.may_linger() {
             return Ok(());
         }
+        self.lingering = None;
         let mut changed: Vec<_> = self
             .kernel
             .changed()

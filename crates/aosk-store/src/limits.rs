@@ -20,9 +20,13 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// the database file.
 pub const WAL_FRAMES_IDLE: u64 = 1_000;
 
-/// Frames from which a busy store does so too. Bounds the log at about 64 MiB and what a restart
-/// has to read.
-pub const WAL_FRAMES_BUSY: u64 = 16_000;
+/// Frames from which a busy store does so too, beside its commits. Bounds the log at about 64 MiB, with
+/// what comes while it is moved, and what a restart has to read.
+pub const WAL_FRAMES_BUSY: u64 = 15_000;
+
+/// Frames that came while the others were moved and are few enough to be moved between two commits: some
+/// milliseconds.
+pub const WAL_FRAMES_REST: u64 = 500;
 
 /// Bytes to which room is made in the write-ahead log before it is needed: as long as a busy store lets
 /// it grow.

@@ -24,6 +24,9 @@ pub(crate) use self::models::{Models, models};
 /// How long calls in flight may take to end when the program is asked to stop.
 const DRAIN: Millis = Millis::from_secs(5);
 
+/// Long enough for the next request of a client that asks again as soon as it is answered.
+const LINGER: Millis = Millis(2);
+
 /// The data directory, opened.
 pub(crate) struct Home {
     pub(crate) dir: PathBuf,
@@ -150,6 +153,7 @@ pub(crate) fn node(
         workspace: parts.workspace,
         reports: Some(dir.join("reports")),
         drain: DRAIN,
+        linger: LINGER,
     })
 }
 

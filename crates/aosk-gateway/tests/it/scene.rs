@@ -74,6 +74,7 @@ impl Plan {
             workspace: dir.path().to_owned(),
             reports: None,
             drain: Millis::ZERO,
+            linger: Millis(2),
         })
         .unwrap();
         // That it has begun is a fact too, and the root of the budget tree comes with it.

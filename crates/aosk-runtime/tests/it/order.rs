@@ -1,9 +1,9 @@
 //! Decide, commit, act: what leaves the kernel has been committed before, and nothing else waits
 //! for a commit.
 
-use aosk_runtime::abi::ExitStatus;
+use aosk_runtime::abi::{ExitStatus, Millis};
 
-use crate::scene::{Gate, Say, Scene, agent, settle, text, tool};
+use crate::scene::{Gate, Say, Scene, advance, agent, freeze, settle, text, tool};
 
 /// A whole life, in order: each model call, tool call and end comes after the commit that holds it,
 /// and the commit before comes after what led to it.
@@ -76,6 +76,55 @@ async fn what_comes_during_a_commit_shares_the_next() {
     let shared = happened.iter().find(|what| what.matches("process.spawned").count() == 4);
     assert!(shared.is_some(), "four requests did not share a commit: {happened:#?}");
     node.shutdown().await.unwrap();
+}
+
+/// What nothing leaves for shares the commit of what comes next, or is committed after a while.
+#[tokio::test]
+async fn what_nothing_leaves_for_waits_for_company() {
+    let _frozen = freeze();
+    let mut scene = Scene::new(|_| text("done"));
+    scene.config.linger = Millis(10);
+    let node = scene.start();
+    node.agent("first").await;
+    node.trace.until("dropped ask first").await;
+    settle().await;
+    let second = node.agent("second").await;
+    node.trace.until("dropped ask second").await;
+    settle().await;
+    let begun = "process.spawned model.called";
+    let shared = [
+        format!("commit: node.booted {begun}"),
+        format!("commit: model.answered process.exited {begun}"),
+    ];
+    let commits = || {
+        let mut all = node.trace.all();
+        all.retain(|what| what.starts_with("commit: "));
+        all
+    };
+    assert_eq!(commits(), shared);
+    advance(Millis(8)).await;
+    settle().await;
+    assert_eq!(commits(), shared, "it did not wait for company");
+    // Timers are true to a millisecond.
+    advance(Millis(3)).await;
+    assert_eq!(node.end(second).await.0, ExitStatus::Finished);
+    assert_eq!(commits().last().map(String::as_str), Some("commit: model.answered process.exited"));
+    node.shutdown().await.unwrap();
+}
+
+/// A node that is stopped waits for nothing, although time stands still.
+#[tokio::test]
+async fn nothing_waits_for_company_at_the_end() {
+    let _frozen = freeze();
+    let mut scene = Scene::new(|_| text("done"));
+    scene.config.linger = Millis(10);
+    let node = scene.start();
+    node.agent("a").await;
+    node.trace.until("dropped ask a").await;
+    settle().await;
+    let trace = node.trace.clone();
+    node.shutdown().await.unwrap();
+    assert_eq!(trace.count("commit: model.answered process.exited"), 1);
 }
 
 /// A reply says that it is done, so it waits for the disk, a refusal too.

@@ -352,6 +352,7 @@ impl Scene {
             workspace: workspace.path().to_owned(),
             reports: None,
             drain: Millis::from_secs(30),
+            linger: Millis::ZERO,
         };
         let mut scene = Self { trace, memory, hold, config, _workspace: workspace };
         scene.tool("write", Do::Echo, |_| {});

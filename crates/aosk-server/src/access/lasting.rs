@@ -68,7 +68,7 @@ async fn revoked(app: App, caller: Caller) {
     }
 }
 
-/// A stream, which ends with its token.
+/// A stream, which is broken off with its token: an end in order would say that all of it came.
 struct Lasting {
     /// None at the end.
     body: Option<Body>,
@@ -86,10 +86,13 @@ impl Content for Lasting {
         let this = self.get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         let next = match this.revoked.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Ready(()) => {
+                let why = std::io::Error::other("the token was revoked");
+                Poll::Ready(Some(Err(axum::Error::new(why))))
+            }
             Poll::Pending => Pin::new(body).poll_frame(cx),
         };
-        if let Poll::Ready(None) = next {
+        if let Poll::Ready(None | Some(Err(_))) = next {
             this.body = None;
         }
         next

@@ -187,6 +187,11 @@ impl Events {
         self.body.frame().await.unwrap().unwrap().into_data().unwrap()
     }
 
+    /// Whether what comes next is that it is broken off.
+    pub(crate) async fn breaks_off(mut self) -> bool {
+        matches!(self.body.frame().await, Some(Err(_)))
+    }
+
     /// The rest, to the end.
     pub(crate) async fn rest(mut self) -> Vec<Event> {
         let mut all = Vec::new();

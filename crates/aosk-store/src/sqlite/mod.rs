@@ -17,14 +17,16 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::journal::Chain;
-use crate::limits::{BUSY_TIMEOUT, WAL_FRAMES_BUSY, WAL_FRAMES_IDLE};
+use crate::limits::{BUSY_TIMEOUT, WAL_FRAMES_BUSY, WAL_FRAMES_IDLE, WAL_FRAMES_REST};
 use crate::store::{Batch, Head, Reader, Store};
 use block::Marks;
+use mover::{Mover, Stage, move_log};
 use room::Room;
 use witness::Witness;
 
 mod block;
 mod damage;
+mod mover;
 pub mod presence;
 mod read;
 mod room;
@@ -49,6 +51,9 @@ pub struct Sqlite {
     marks: Marks,
     witness: Witness,
     room: Room,
+    mover: Mover,
+    /// Frames of the log from which it is moved although commits come.
+    log_frames: u64,
     /// The last field, so that it goes after the database is closed.
     _lock: Lock,
 }
@@ -91,11 +96,14 @@ pub struct SqliteOptions {
     pub pages_max: Option<u32>,
     /// How long a commit waits for another program that writes to the database.
     pub busy_timeout: Duration,
+    /// Frames of the write-ahead log (one database page each) from which it is moved into the database
+    /// file although commits come.
+    pub log_frames: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { pages_max: None, busy_timeout: BUSY_TIMEOUT }
+        Self { pages_max: None, busy_timeout: BUSY_TIMEOUT, log_frames: WAL_FRAMES_BUSY }
     }
 }
 
@@ -133,8 +141,10 @@ impl Sqlite {
         set().map_err(|e| failed(OPEN, &path, &e))?;
         witness::check(noted, read::head(&connection).map_err(|e| failed(OPEN, &path, &e))?)?;
         let (marks, witness) = (Marks::default(), Witness::open(dir));
-        let room = Room::of(dir.join(LOG));
-        Ok(Self { connection, path, head: None, marks, witness, room, _lock: lock })
+        let (room, mover) = (Room::of(dir.join(LOG)), Mover::of(path.clone()));
+        let log_frames = options.log_frames;
+        let head = None;
+        Ok(Self { connection, path, head, marks, witness, room, mover, log_frames, _lock: lock })
     }
 
     /// Opens the store in `dir` for reading only. Does not need the lock: a kernel may be running.
@@ -169,6 +179,27 @@ impl Sqlite {
             Ok((written.max(0).unsigned_abs(), waiting))
         })
     }
+
+    /// Moves the log if it is long, and otherwise makes room in it.
+    fn tend(&mut self, idle: bool) -> rusqlite::Result<()> {
+        let stage =
+            if idle { self.mover.wait().map(|()| Stage::Idle) } else { self.mover.stage() }?;
+        let (written, waiting) = self.frames()?;
+        let bound = if idle { WAL_FRAMES_IDLE } else { self.log_frames };
+        let now = match stage {
+            Stage::Idle if waiting < bound => false,
+            Stage::Idle => idle || !self.mover.begin(),
+            // Where commits come faster than they are moved, they wait for once.
+            Stage::Ended if waiting <= WAL_FRAMES_REST || written > bound.saturating_mul(2) => true,
+            Stage::Ended => !self.mover.begin(),
+            Stage::Moving => false,
+        };
+        if now {
+            return move_log(&self.connection);
+        }
+        self.room.make(written, idle);
+        Ok(())
+    }
 }
 
 const OPEN: &str = "open the data directory";
@@ -180,6 +211,7 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // What is committed is safe in the log; in the database file it is safe from whoever copies
         // that file alone. A reader that is in the way keeps some of it in the log.
+        drop(self.mover.wait());
         drop(self.connection.busy_timeout(Duration::ZERO));
         let moved = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         drop(moved);
@@ -221,15 +253,7 @@ impl Store for Sqlite {
     }
 
     fn maintain(&mut self, idle: bool) -> Result<(), StoreError> {
-        let bound = if idle { WAL_FRAMES_IDLE } else { WAL_FRAMES_BUSY };
-        let (written, waiting) = self.frames().map_err(|e| failed(MAINTAIN, &self.path, &e))?;
-        if waiting < bound {
-            self.room.make(written, idle);
-            return Ok(());
-        }
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(|e| failed(MAINTAIN, &self.path, &e))
+        self.tend(idle).map_err(|e| failed(MAINTAIN, &self.path, &e))
     }
 }
 

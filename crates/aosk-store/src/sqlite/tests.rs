@@ -31,6 +31,67 @@ fn the_log_is_moved_between_commits_once_it_is_long() {
 }
 
 #[test]
+fn the_log_of_a_busy_store_is_moved_beside_its_commits_and_begins_anew() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let options = SqliteOptions { log_frames: 100, ..SqliteOptions::default() };
+    let mut store = Sqlite::open_with(dir.path(), &options).expect("opens");
+    let row = |number: u64| RowChange {
+        key: RowKey::Mail(aosk_abi::Pid(1), number),
+        op: RowOp::Put(number.to_string().repeat(2_000)),
+    };
+    let (mut beside, mut longest, mut begun_anew, mut before) = (0, 0, 0, 0);
+    for number in 0..800 {
+        store.commit(&[Batch { rows: vec![row(number)], ..Batch::default() }]).expect("commits");
+        let (written, _) = store.frames().expect("reads");
+        begun_anew += u32::from(written < before);
+        (before, longest) = (written, longest.max(written));
+        store.maintain(/*idle*/ false).expect("maintains");
+        beside += u32::from(store.mover.thread.is_some());
+    }
+    assert!(beside > 5, "it was under way at {beside} commits");
+    assert!(begun_anew > 5, "the log began anew {begun_anew} times");
+    assert!(longest <= 2 * 100 + WAL_FRAMES_REST, "the log had {longest} frames");
+    drop(store);
+    let mut store = Sqlite::open(dir.path()).expect("opens");
+    let found = store.load().expect("loads").rows;
+    let found: Vec<_> =
+        found.into_iter().filter(|(key, _)| matches!(key, RowKey::Mail(..))).collect();
+    assert_eq!(found.len(), 800);
+    assert!(found.iter().zip(0_u64..).all(|((key, text), number)| {
+        *key == RowKey::Mail(aosk_abi::Pid(1), number) && *text == number.to_string().repeat(2_000)
+    }));
+}
+
+#[test]
+fn a_reader_in_the_way_of_a_move_loses_nothing_and_holds_up_nobody() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let options = SqliteOptions { log_frames: 50, ..SqliteOptions::default() };
+    let mut store = Sqlite::open_with(dir.path(), &options).expect("opens");
+    let row = |number: u64| RowChange {
+        key: RowKey::Mail(aosk_abi::Pid(1), number),
+        op: RowOp::Put("x".repeat(5_000)),
+    };
+    let commit = |store: &mut Sqlite, number| {
+        store.commit(&[Batch { rows: vec![row(number)], ..Batch::default() }]).expect("commits");
+        store.maintain(/*idle*/ false).expect("maintains");
+    };
+    commit(&mut store, 0);
+    let mut reader = Connection::open(dir.path().join(DATABASE)).expect("opens");
+    let reading = reader.transaction().expect("begins");
+    let count = |reading: &Connection| {
+        reading.query_row("SELECT count(*) FROM mail", [], |row| row.get::<_, i64>(0))
+    };
+    assert_eq!(count(&reading), Ok(1));
+    (1..200).for_each(|number| commit(&mut store, number));
+    assert_eq!(count(&reading), Ok(1), "it reads what it began with");
+    drop(reading);
+    assert_eq!(count(&reader), Ok(200));
+    store.maintain(/*idle*/ true).expect("maintains");
+    (200..400).for_each(|number| commit(&mut store, number));
+    assert!(store.frames().expect("reads").0 < 400, "the log never began anew");
+}
+
+#[test]
 fn commits_are_written_into_room_that_was_made_before() {
     let dir = TempDir::new().expect("a temporary directory");
     let length = || dir.path().join(LOG).metadata().expect("a log").len();

@@ -157,5 +157,6 @@ fn config(store: Box<dyn Store>, device: ModelDevice, dir: &Path) -> Result<Node
         workspace: dir.join("workspace"),
         reports: None,
         drain: Millis(0),
+        linger: Millis(2),
     })
 }
