@@ -4,31 +4,19 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    BudgetId, Error, ErrorCode, Fact, Failure, Form, Lack, Millis, Notice, Pid, Reason, Release,
-    Resource, RowKey, Scope, Spend, ThinkOptions, Timestamp, Tokens, Window, limits,
+    BudgetId, Error, ErrorCode, Fact, Failure, Form, Lack, Millis, Notice, Pid, Release, Resource,
+    RowKey, Scope, Spend, ThinkOptions, Timestamp, Tokens, Window, limits,
 };
 
-use crate::budget::{Shortage, is_worse};
-use crate::device::{DeviceId, Kept, QueueId, Why};
+use crate::budget::Shortage;
+use crate::device::{DeviceId, QueueId};
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{Asked, Cause, ModelCall, Process, State, Wait};
-use crate::route::Way;
+use crate::route::{Chosen, Way};
 use crate::scheduler::{Rank, policy};
 use crate::syscall::limit;
-
-/// Where a call goes, and whether it may.
-struct Chosen {
-    /// The call as it goes there.
-    call: ModelCall,
-    /// What it may use there at worst.
-    amount: Spend,
-    device: DeviceId,
-    /// Whether its budgets have room for that.
-    room: Result<(), Shortage>,
-    way: Way,
-}
 
 impl Kernel {
     /// Starts the call that is first in the queues of a pool that has a slot free.
@@ -135,83 +123,6 @@ impl Kernel {
         full.is_some_and(|kept| kept.pid == pid && kept.until > now)
     }
 
-    /// The best of the devices that are free by the rule of the route, whose rates have room for the call
-    /// and for which its budgets have; if they have for none, the one for which they lack the least.
-    /// Devices whose rates have no room, and those that it does not go to as it waits for a better one,
-    /// are noted to be kept from it.
-    fn choose_backend(
-        &mut self,
-        cx: &Ctx<'_>,
-        (queue, pid): (QueueId, Pid),
-        (call, budget): (&ModelCall, BudgetId),
-        free: &[DeviceId],
-    ) -> Option<Chosen> {
-        let process = self.processes.get(pid)?;
-        let ranked = self.ranked(cx.now, queue, (process, call));
-        let waits_until = self.waits_until(queue, process);
-        let waits = waits_until > cx.now && !broken!(self, RouteImpatient);
-        let mut better_is_busy = false;
-        let mut passed: Vec<(DeviceId, Reason)> = Vec::new();
-        let mut least: Option<Chosen> = None;
-        for one in &ranked {
-            let id = one.device;
-            // What it did not go to while it waited for a better one may be the best by now.
-            let held = self.held_back(cx.now, (queue, pid), id);
-            if !free.contains(&id) && held != Some(Reason::Later) {
-                let why = held.unwrap_or(Reason::Busy);
-                better_is_busy |= why == Reason::Busy && !one.failed;
-                passed.push((id, why));
-                continue;
-            }
-            // What was given up for it, it takes.
-            let promised = self.devices.get(id).and_then(|device| device.promised);
-            if better_is_busy && waits && promised != Some(pid) {
-                passed.push((id, Reason::Later));
-                self.keep_from(
-                    cx.now,
-                    id,
-                    queue,
-                    Kept { pid, until: waits_until, why: Why::Waits },
-                );
-                continue;
-            }
-            let call = self.on_device(call.clone(), id);
-            let amount = self.worst_case(&call);
-            let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
-            let node = node.filter(|_| !broken!(self, RateUncounted));
-            match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
-                None => {
-                    let room = self.budgets.fits_on(call.device(), budget, &amount, cx.now);
-                    let room = if broken!(self, BudgetUnchecked) { Ok(()) } else { room };
-                    let way = Way::new(*one, &ranked, &passed);
-                    let chosen = Chosen { call, amount, device: id, room, way };
-                    if chosen.room.is_ok() {
-                        return Some(chosen);
-                    }
-                    passed.push((id, Reason::Budget));
-                    if least.as_ref().is_none_or(|least| is_worse(&least.room, &chosen.room)) {
-                        least = Some(chosen);
-                    }
-                }
-                Some(until) => {
-                    passed.push((id, Reason::Rates));
-                    self.keep_from(cx.now, id, queue, Kept { pid, until, why: Why::Rates });
-                }
-            }
-        }
-        least
-    }
-
-    /// Notes that the first of a queue does not go to the device for now.
-    fn keep_from(&mut self, now: Timestamp, id: DeviceId, queue: QueueId, kept: Kept) {
-        if let Some(device) = self.devices.get_mut(id) {
-            device.full.insert(queue, kept);
-            // Its slot is not kept for it meanwhile.
-            device.promised = device.promised.filter(|promised| *promised != kept.pid);
-        }
-        self.look_again(now, id);
-    }
-
     /// Whether the rates of the device and the budgets of a process that is ready have room for its
     /// call.
     pub(crate) fn has_room(&self, now: Timestamp, id: DeviceId, pid: Pid) -> bool {
@@ -235,14 +146,14 @@ impl Kernel {
     }
 
     /// The call as it goes to this device.
-    fn on_device(&self, mut call: ModelCall, device: DeviceId) -> ModelCall {
+    pub(crate) fn on_device(&self, mut call: ModelCall, device: DeviceId) -> ModelCall {
         let name = self.devices.get(device).map_or("", |device| device.name.as_str());
         call.device = (name != call.options.model).then(|| name.into());
         call
     }
 
     /// The most one attempt of a call can use.
-    fn worst_case(&self, call: &ModelCall) -> Spend {
+    pub(crate) fn worst_case(&self, call: &ModelCall) -> Spend {
         let price = self.config.price(call.device(), call.long_lived);
         Spend {
             tokens: call.input + call.options.output_max,

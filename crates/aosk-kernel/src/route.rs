@@ -11,10 +11,12 @@
 //! long as going elsewhere would cost more than it saves.
 
 use aosk_abi::{
-    Choice, Fact, Millis, PassedOver, Pid, Price, Quality, Reason, Timestamp, Tokens, Usage,
+    BudgetId, Choice, Fact, Millis, PassedOver, Pid, Price, Quality, Reason, Spend, Timestamp,
+    Tokens, Usage,
 };
 
-use crate::device::{Device, DeviceId, QueueId, Why};
+use crate::budget::{Shortage, is_worse};
+use crate::device::{Device, DeviceId, Kept, QueueId, Why};
 use crate::kernel::{Ctx, Kernel};
 use crate::memory::CacheRules;
 use crate::mutant::broken;
@@ -23,15 +25,15 @@ use crate::scheduler::expected_output;
 
 /// A device that a call may go to, as the rule has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ranked {
-    pub(crate) device: DeviceId,
+struct Ranked {
+    device: DeviceId,
     /// Whether the call failed there.
-    pub(crate) failed: bool,
+    failed: bool,
     /// How much worse its class is than the best, where that matters.
     class: u8,
     /// What it is expected to cost in micro-dollars, or to take in milliseconds; none where the rule has
     /// no figures.
-    pub(crate) figure: Option<u64>,
+    figure: Option<u64>,
     /// Leading tokens of the input that are in its cache.
     cached: Tokens,
 }
@@ -45,15 +47,105 @@ pub(crate) struct Way {
     passed: Vec<(DeviceId, Reason)>,
 }
 
+/// Where a call goes, and whether it may.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    /// The call as it goes there.
+    pub(crate) call: ModelCall,
+    /// What it may use there at worst.
+    pub(crate) amount: Spend,
+    pub(crate) device: DeviceId,
+    /// Whether its budgets have room for that.
+    pub(crate) room: Result<(), Shortage>,
+    pub(crate) way: Way,
+}
+
 impl Way {
-    pub(crate) fn new(chosen: Ranked, ranked: &[Ranked], passed: &[(DeviceId, Reason)]) -> Self {
+    fn new(chosen: Ranked, ranked: &[Ranked], passed: &[(DeviceId, Reason)]) -> Self {
         Self { chosen, ranked: ranked.to_vec(), passed: passed.to_vec() }
     }
 }
 
 impl Kernel {
+    /// The best of the devices that are free by the rule of the route, whose rates have room for the call
+    /// and for which its budgets have; if they have for none, the one for which they lack the least.
+    /// Devices whose rates have no room, and those that it does not go to as it waits for a better one,
+    /// are noted to be kept from it.
+    pub(crate) fn choose_backend(
+        &mut self,
+        cx: &Ctx<'_>,
+        (queue, pid): (QueueId, Pid),
+        (call, budget): (&ModelCall, BudgetId),
+        free: &[DeviceId],
+    ) -> Option<Chosen> {
+        let process = self.processes.get(pid)?;
+        let ranked = self.ranked(cx.now, queue, (process, call));
+        let waits_until = self.waits_until(queue, process);
+        let waits = waits_until > cx.now && !broken!(self, RouteImpatient);
+        let mut better_is_busy = false;
+        let mut passed: Vec<(DeviceId, Reason)> = Vec::new();
+        let mut least: Option<Chosen> = None;
+        for one in &ranked {
+            let id = one.device;
+            // What it did not go to while it waited for a better one may be the best by now.
+            let held = self.held_back(cx.now, (queue, pid), id);
+            if !free.contains(&id) && held != Some(Reason::Later) {
+                let why = held.unwrap_or(Reason::Busy);
+                better_is_busy |= why == Reason::Busy && !one.failed;
+                passed.push((id, why));
+                continue;
+            }
+            // What was given up for it, it takes.
+            let promised = self.devices.get(id).and_then(|device| device.promised);
+            if better_is_busy && waits && promised != Some(pid) {
+                passed.push((id, Reason::Later));
+                self.keep_from(
+                    cx.now,
+                    id,
+                    queue,
+                    Kept { pid, until: waits_until, why: Why::Waits },
+                );
+                continue;
+            }
+            let call = self.on_device(call.clone(), id);
+            let amount = self.worst_case(&call);
+            let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
+            let node = node.filter(|_| !broken!(self, RateUncounted));
+            match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
+                None => {
+                    let room = self.budgets.fits_on(call.device(), budget, &amount, cx.now);
+                    let room = if broken!(self, BudgetUnchecked) { Ok(()) } else { room };
+                    let way = Way::new(*one, &ranked, &passed);
+                    let chosen = Chosen { call, amount, device: id, room, way };
+                    if chosen.room.is_ok() {
+                        return Some(chosen);
+                    }
+                    passed.push((id, Reason::Budget));
+                    if least.as_ref().is_none_or(|least| is_worse(&least.room, &chosen.room)) {
+                        least = Some(chosen);
+                    }
+                }
+                Some(until) => {
+                    passed.push((id, Reason::Rates));
+                    self.keep_from(cx.now, id, queue, Kept { pid, until, why: Why::Rates });
+                }
+            }
+        }
+        least
+    }
+
+    /// Notes that the first of a queue does not go to the device for now.
+    fn keep_from(&mut self, now: Timestamp, id: DeviceId, queue: QueueId, kept: Kept) {
+        if let Some(device) = self.devices.get_mut(id) {
+            device.full.insert(queue, kept);
+            // Its slot is not kept for it meanwhile.
+            device.promised = device.promised.filter(|promised| *promised != kept.pid);
+        }
+        self.look_again(now, id);
+    }
+
     /// The devices of the queue that a call may go to, the best at the front.
-    pub(crate) fn ranked(
+    fn ranked(
         &self,
         now: Timestamp,
         queue: QueueId,
@@ -118,7 +210,7 @@ impl Kernel {
     }
 
     /// Why the device cannot take a call of this process now; none if it may.
-    pub(crate) fn held_back(
+    fn held_back(
         &self,
         now: Timestamp,
         (queue, pid): (QueueId, Pid),
@@ -144,7 +236,7 @@ impl Kernel {
     }
 
     /// Until when the first of a queue waits for a device that is busy and better.
-    pub(crate) fn waits_until(&self, queue: QueueId, process: &Process) -> Timestamp {
+    fn waits_until(&self, queue: QueueId, process: &Process) -> Timestamp {
         let wait = self.devices.queue_of(queue).map_or(Millis::ZERO, |queue| queue.wait);
         process.stats.times.phase.map_or(Timestamp::ZERO, |(_, came)| came.after(wait))
     }

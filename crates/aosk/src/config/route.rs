@@ -74,7 +74,7 @@ fn ruled(section: &Section<'_>, item: &Item) -> Read<Route> {
                 .hint(format!("write, for example, models: {}", keys::ROUTE_MODELS.example));
         return Err((item.origin.clone(), error));
     };
-    let wait = wait.unwrap_or(Route::usual_wait(choice));
+    let wait = wait.unwrap_or_else(|| Route::usual_wait(choice));
     Ok(Route { backends, choice, quality, classes, wait })
 }
 

@@ -119,13 +119,6 @@ impl Scene<'_> {
         };
         let running = self.running_on(model);
         let says = match (running.as_slice(), ahead.is_empty(), reason) {
-            (_, true, "slot" | "preempted") if self.better_until(process, model).is_some() => {
-                let until = self.better_until(process, model).unwrap_or(self.now);
-                let when = self.when(until);
-                format!(
-                    "{says}, and is next: it takes any that is free {when}, and only a better one before"
-                )
-            }
             ([], true, "slot" | "preempted") if self.runs => {
                 format!("{says}, and is next: nobody is before it and no call runs there")
             }
@@ -135,6 +128,13 @@ impl Scene<'_> {
             ([first, ..], _, "slot" | "preempted") => {
                 let count = plural(running.len() as u64, "call");
                 format!("{says}; {count} run there, the oldest that of {}", self.named(*first))
+            }
+            _ => says,
+        };
+        let says = match self.better_until(process, model) {
+            Some(better) if reason == "slot" && ahead.is_empty() => {
+                let when = self.when(better);
+                format!("{says}; it takes any that is free {when}, and only a better one before")
             }
             _ => says,
         };
