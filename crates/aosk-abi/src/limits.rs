@@ -167,6 +167,11 @@ pub const TOOL_SLOTS: u32 = 64;
 /// Output tokens of one model call if the process sets no bound.
 pub const OUTPUT_MAX_DEFAULT: Tokens = Tokens(4096);
 
+/// How long what a client asks waits for room in a bound of an hour or a day; one that would wait longer
+/// is told at once when there is. Clients give up after some minutes, and keep a connection until then.
+/// A bound of a minute always has room in time.
+pub const RELAY_WAIT_MAX: Millis = Millis::from_secs(90);
+
 /// System calls a program may make without waiting for anything outside, in one batch. A program
 /// beyond it is in a loop and is ended.
 pub const STEPS_PER_BATCH_MAX: u32 = 10_000;

@@ -6,7 +6,7 @@
 //! happened, so its process is told that and decides. A process that waits for a model this
 //! configuration does not have keeps waiting: a later boot may have it.
 
-use aosk_abi::{CallId, ErrorCode, Fact, Pid, Resume, RowKey};
+use aosk_abi::{CallId, ErrorCode, Fact, Millis, Pid, Resume, RowKey};
 
 use crate::budget::ROOT;
 use crate::kernel::{Ctx, Kernel};
@@ -63,6 +63,7 @@ impl Kernel {
         {
             // Nobody knows when the last kernel ended.
             process.stats.times.phase = None;
+            process.stats.times.held = Millis::ZERO;
         }
         let Some(process) = self.processes.get(pid) else {
             return;

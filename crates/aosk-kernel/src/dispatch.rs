@@ -59,7 +59,11 @@ impl Kernel {
                 if let Some(until) = until {
                     self.budgets.set_room_at(lack.budget, until);
                 }
-                self.wait_for_room(pid, call, lack, /*asks*/ false);
+                let outwaits = |until: &Timestamp| until.since(cx.now) > limits::RELAY_WAIT_MAX;
+                match until.filter(|until| call.relayed && outwaits(until)) {
+                    Some(until) => self.put_off(cx, pid, &call, lack, until),
+                    None => self.wait_for_room(pid, call, lack, /*asks*/ false),
+                }
             }
             Err(Shortage::Ask { lack }) => {
                 cx.fact(pid, Fact::BudgetAsked { lack });

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Budget, Budgets, ROOT};
 use crate::config::Config;
 use crate::device::Devices;
+use crate::hold::Holds;
 use crate::index::Index;
 use crate::kernel::{Counters, Kernel};
 use crate::memory::Arenas;
@@ -106,6 +107,7 @@ impl Kernel {
             reaped: Vec::new(),
             ended: Vec::new(),
             draining: false,
+            holds: Holds::default(),
             ignored: 0,
             broken: config.broken(),
             config,

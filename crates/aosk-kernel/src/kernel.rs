@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budgets;
 use crate::config::Config;
 use crate::device::Devices;
+use crate::hold::Holds;
 use crate::index::{Index, Owner};
 use crate::mutant::{Broken, broken};
 use crate::process::{Phase, Process};
@@ -41,6 +42,7 @@ pub struct Kernel {
     pub(crate) budgets: Budgets,
     pub(crate) devices: Devices,
     pub(crate) index: Index,
+    pub(crate) holds: Holds,
     /// Rows that changed since the last flush.
     pub(crate) dirty: BTreeSet<RowKey>,
     /// Last rows of processes reaped since the last flush.
@@ -108,6 +110,7 @@ impl Kernel {
                     || self.preempt_a_call(cx));
             let progressed = started || self.retry_quota_waiters();
             if !progressed {
+                self.note_holds(cx.now);
                 return;
             }
         }
@@ -115,8 +118,10 @@ impl Kernel {
 
     /// Counts what the time of those went to that were touched.
     fn count_times(&mut self, now: Timestamp) {
+        let (devices, holds) = (&self.devices, &self.holds);
         self.processes.change_touched(|process| {
-            process.stats.times.enter(now, Phase::of(&process.state));
+            let held = holds.of_process(devices, process, now);
+            process.stats.times.enter(now, Phase::of(&process.state), held);
         });
     }
 

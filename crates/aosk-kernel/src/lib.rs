@@ -37,6 +37,7 @@ mod config;
 mod device;
 mod dispatch;
 mod group;
+mod hold;
 mod image;
 mod index;
 mod interrupt;

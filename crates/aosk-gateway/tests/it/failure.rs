@@ -1,6 +1,6 @@
 //! What goes wrong at the provider and on the way, as clients hear it.
 
-use aosk_runtime::abi::Limits;
+use aosk_runtime::abi::{Bounds, Limits};
 use aosk_server::access::Role;
 use serde_json::Value;
 
@@ -115,6 +115,26 @@ async fn without_money_nothing_is_sent() {
     assert_eq!(answer.status, 402, "{answer:?}");
     assert_eq!(answer.json()["error"]["type"], "billing_error");
     assert!(provider.all().is_empty(), "{:?}", provider.all());
+}
+
+/// A client would be gone long before the hour is over.
+#[tokio::test]
+async fn a_client_is_told_when_a_bound_of_an_hour_has_room_again() {
+    let provider = Provider::start().await;
+    provider.json(200, &chat("yes"));
+    let per_hour = Bounds { calls: Some(1), ..Bounds::default() };
+    let hourly = Limits { per_hour, ..Limits::default() };
+    let models = vec![chat_model("test:m", &provider)];
+    let scene = Plan::of(models).group("acme", hourly).start().await;
+    let mut client = scene.with("t", Role::Operator, Some("acme")).await;
+    assert_eq!(client.chat(ASKED).await.status, 200);
+    let answer = client.chat(ASKED).await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert_eq!(answer.json()["error"]["type"], "rate_limit_error", "{answer:?}");
+    let after: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((3_500..=3_660).contains(&after), "{answer:?}");
+    assert_eq!(answer.header("x-should-retry"), "");
+    assert_eq!(provider.all().len(), 1);
 }
 
 #[tokio::test]

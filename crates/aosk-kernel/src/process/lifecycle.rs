@@ -226,7 +226,8 @@ impl Kernel {
         if process.state.is_over() {
             return;
         }
-        process.stats.times.enter(cx.now, None);
+        let held = self.holds.of_process(&self.devices, process, cx.now);
+        process.stats.times.enter(cx.now, None, held);
         let was = std::mem::replace(
             &mut process.state,
             State::Exiting { status, result, calls: Vec::new() },

@@ -9,15 +9,23 @@ use super::{State, Wait};
 /// kernel ended is not counted: nobody knows when that was.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
-    /// It was ready and waited for a slot.
+    /// It was ready and waited for a slot. While it waits all of it is here.
     pub waited: Millis,
     /// It held a slot.
     pub ran: Millis,
-    /// It waited for room in a budget, or for the next attempt of a call that failed.
+    /// It waited for room in a budget or in rates, for a device that is left alone after a refusal, or for
+    /// the next attempt of a call that failed.
     pub throttled: Millis,
     /// What it is in now, and since when; none if it is in none of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<(Phase, Timestamp)>,
+    /// For how long its queue had been held back when it began to wait in it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub held: Millis,
+}
+
+fn is_none(held: &Millis) -> bool {
+    *held == Millis::ZERO
 }
 
 /// One of the things that time goes to.
@@ -55,12 +63,24 @@ impl Times {
     }
 
     /// The process is in another phase from `now` on, or in none. One that stays in its phase stays as
-    /// it is.
-    pub(crate) fn enter(&mut self, now: Timestamp, phase: Option<Phase>) {
-        if self.phase.map(|(phase, _)| phase) != phase {
-            *self = self.until(now);
-            self.phase = phase.map(|phase| (phase, now));
+    /// it is. `held` is for how long the queue was held back until now in which it is or was; none if that
+    /// is not known.
+    pub(crate) fn enter(&mut self, now: Timestamp, phase: Option<Phase>, held: Option<Millis>) {
+        let was = self.phase.map(|(phase, _)| phase);
+        if was == phase {
+            return;
         }
+        let waited = self.waited;
+        *self = self.until(now);
+        if was == Some(Phase::Waits) {
+            let wait = self.waited.0.saturating_sub(waited.0);
+            let throttled = held.map_or(0, |held| held.0.saturating_sub(self.held.0)).min(wait);
+            self.waited.0 = self.waited.0.saturating_sub(throttled);
+            self.throttled.0 = self.throttled.0.saturating_add(throttled);
+        }
+        let waits = phase == Some(Phase::Waits);
+        self.held = held.filter(|_| waits).unwrap_or_default();
+        self.phase = phase.map(|phase| (phase, now));
     }
 }
 

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Abilities, Error, ErrorCode, Fact, Failure, FailureClass, Pid, ThinkOptions, Tokens, Wake,
+    Abilities, Error, ErrorCode, Fact, Failure, FailureClass, Lack, Pid, ThinkOptions, Timestamp,
+    Tokens, Wake,
 };
 
 use crate::kernel::{Ctx, Kernel};
@@ -56,6 +57,33 @@ impl Kernel {
         );
         self.enqueue(pid, call);
         Ok(())
+    }
+
+    /// Tells whoever asks when there is room again, as that is too long for their client to wait.
+    pub(crate) fn put_off(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        pid: Pid,
+        call: &ModelCall,
+        lack: Lack,
+        until: Timestamp,
+    ) {
+        let after = until.since(cx.now);
+        let model = &call.options.model;
+        let message =
+            format!("asking {model}: out of budget: {lack}; there is room again in {after}");
+        let code = ErrorCode::ModelRateLimited;
+        let failure = Failure {
+            class: FailureClass::RateLimited,
+            code,
+            message: message.clone(),
+            hint: String::new(),
+            retry_after: Some(after),
+            usage: None,
+        };
+        cx.fact(pid, Fact::ModelFailed { call: Self::call_id(pid, call.number), code, message });
+        self.note_lack(pid, lack);
+        self.wake(cx, pid, Wake::ModelFailed { failure });
     }
 
     /// The call of a process was not answered when the kernel died, and nobody would hear the answer.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{ErrorCode, Failure, Grant, Millis, ModelOutcome, Release, Tokens, Usage, limits};
+use aosk_abi::{
+    Bounds, ErrorCode, Failure, Grant, Limits, Millis, ModelOutcome, Release, Tokens, Usage, limits,
+};
 use expect_test::expect;
 
 use super::script::*;
@@ -41,6 +43,35 @@ fn one_that_may_not_use_the_model_and_one_that_there_is_not_are_refused() {
         s.step(a, relay(model, 10));
         let said = s.take();
         assert!(said.contains(&format!("syscall.refused relay {code}")), "{said}");
+    }
+}
+
+#[test]
+fn one_that_would_wait_longer_than_its_client_is_told_when_to_come_back() {
+    let bound = |minute: Option<u64>, hour: Option<u64>| {
+        let of = |tokens: Option<u64>| Bounds { tokens: tokens.map(Tokens), ..Bounds::default() };
+        Limits { per_minute: of(minute), per_hour: of(hour), ..Limits::default() }
+    };
+    for (limits, then) in [(bound(Some(150), None), "quota"), (bound(None, Some(150)), "program")] {
+        let mut s = Script::new(config());
+        let a = s.spawn(with_limits("a", limits));
+        s.step(a, relay("m", 10));
+        s.answer(a, 10, 90);
+        s.after(5_000);
+        s.forget();
+        s.step(a, relay("m", 10));
+        assert_eq!(s.word(a), then);
+        let told = s.take();
+        if then == "program" {
+            assert!(told.contains("model.failed p1.c2 model.rate_limited"), "{told}");
+            assert!(
+                told.contains("out of budget: tokens an hour; there is room again in 36"),
+                "{told}"
+            );
+            // One of the kernel's own waits.
+            s.step(a, think("m"));
+            assert_eq!(s.word(a), "quota");
+        }
     }
 }
 
@@ -102,7 +133,7 @@ fn nobody_takes_its_slot_and_it_has_no_time_slice() {
 #[test]
 fn after_a_crash_nobody_would_hear_it_in_whichever_state_it_was() {
     for word in ["running", "ready", "backoff", "quota"] {
-        let limits = if word == "quota" { tokens(150) } else { aosk_abi::Limits::default() };
+        let limits = if word == "quota" { tokens(150) } else { Limits::default() };
         let mut s = Script::new(Config { limits, ..config() });
         let (other, a) = (s.spawn(spec("other")), s.spawn(spec("a")));
         if word == "ready" || word == "quota" {

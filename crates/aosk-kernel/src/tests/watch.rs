@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Limits, Millis, Pid, Signal, SpawnSpec, Timestamp, WhenOver};
+use aosk_abi::{Bounds, Limits, Millis, Pid, Signal, SpawnSpec, Timestamp, WhenOver};
 
 use super::script::*;
 use crate::view::{BudgetView, line};
-use crate::{Config, GroupConfig, ModelConfig, Phase, Times, policy};
+use crate::{Config, GroupConfig, ModelConfig, Phase, Rates, Times, policy};
 
 fn one_slot() -> Config {
     let model = ModelConfig { slots: 1, ..ModelConfig::default() };
@@ -15,7 +15,7 @@ fn one_slot() -> Config {
 
 /// Milliseconds waited, run and throttled, and the phase now.
 fn times(s: &Script, pid: Pid) -> (u64, u64, u64, Option<Phase>) {
-    let Times { waited, ran, throttled, phase } = s.process(pid).stats.times;
+    let Times { waited, ran, throttled, phase, held: _ } = s.process(pid).stats.times;
     (waited.0, ran.0, throttled.0, phase.map(|(phase, _)| phase))
 }
 
@@ -41,6 +41,65 @@ fn time_goes_to_waiting_running_and_being_held_back() {
     s.until_due();
     assert_eq!(times(&s, b).2, s.now.since(failed).0);
     assert!(times(&s, b).2 >= 375, "{:?}", times(&s, b));
+}
+
+/// One call a minute: the first runs, and a slot stays free while the others wait.
+#[test]
+fn a_wait_for_rates_is_no_wait_for_a_slot() {
+    let per_minute = Bounds { calls: Some(1), ..Bounds::default() };
+    let rates = Rates { per_minute, ..Rates::default() };
+    let model = ModelConfig { slots: 2, rates, ..ModelConfig::default() };
+    let models = BTreeMap::from([("m".to_owned(), model)]);
+    let mut s = Script::new(Config { models, ..Config::default() });
+    let (a, b, c) = (s.spawn(spec("a")), s.spawn(spec("b")), s.spawn(spec("c")));
+    for pid in [a, b, c] {
+        s.step(pid, think("m"));
+    }
+    let asked = s.now;
+    s.after(1_000);
+    s.answer(a, 10, 10);
+    assert_eq!(times(&s, b), (0, 0, 0, Some(Phase::Waits)), "it is under way");
+    while times(&s, b).3 == Some(Phase::Waits) {
+        s.until_due();
+    }
+    let first = s.now.since(asked).0;
+    assert!(first >= 59_000, "{first}");
+    let (waited, _, throttled, phase) = times(&s, b);
+    assert_eq!((waited, throttled, phase), (0, first, Some(Phase::Runs)));
+    // The other was behind it and waited for the same.
+    s.answer(b, 10, 10);
+    while times(&s, c).3 == Some(Phase::Waits) {
+        s.until_due();
+    }
+    assert_eq!((times(&s, c).0, times(&s, c).2), (0, s.now.since(asked).0));
+    // Whoever is killed meanwhile was held back until then.
+    let d = s.spawn(spec("d"));
+    s.step(d, think("m"));
+    s.after(5_000);
+    let kill = aosk_abi::Command::Signal { pid: d, signal: Signal::Kill };
+    let kill = aosk_abi::Input::Operator { request: aosk_abi::RequestId(99), command: kill };
+    let mut kernel = s.kernel.clone();
+    kernel.take_ended();
+    kernel.apply(s.now, &kill, &mut aosk_abi::Effects::default());
+    let of = kernel.take_ended().first().expect("is reaped at once").1.stats.times;
+    assert_eq!((of.waited, of.throttled >= Millis(5_000)), (Millis(0), true), "{of:?}");
+}
+
+/// A queue whose slots are all taken is not held back, whatever its rates say.
+#[test]
+fn a_wait_for_a_slot_is_no_wait_for_rates() {
+    let per_minute = Bounds { calls: Some(2), ..Bounds::default() };
+    let rates = Rates { per_minute, ..Rates::default() };
+    let model = ModelConfig { slots: 1, rates, ..ModelConfig::default() };
+    let models = BTreeMap::from([("m".to_owned(), model)]);
+    let mut s = Script::new(Config { models, ..Config::default() });
+    let (a, b) = (s.spawn(spec("a")), s.spawn(spec("b")));
+    s.step(a, think("m"));
+    s.step(b, think("m"));
+    let asked = s.now;
+    s.after(3_000);
+    s.answer(a, 10, 10);
+    assert_eq!(times(&s, b), (s.now.since(asked).0, 0, 0, Some(Phase::Runs)));
 }
 
 #[test]
