@@ -30,7 +30,7 @@ pub(super) struct Common {
 /// What is remembered of a call for the next.
 #[derive(Debug, Clone)]
 pub(super) struct LastCall {
-    options: Arc<ThinkOptions>,
+    pub(super) options: Arc<ThinkOptions>,
     /// The device that was asked, if it is another than the options name.
     device: Option<Arc<str>>,
     /// What was sent, in tokens of the estimate.
@@ -61,6 +61,7 @@ impl Memory {
             1 => self.common(call, rules, now),
             _ => Common::default(),
         };
+        self.warm_up(call, now);
         self.memo.sent(&self.space, &call.breakpoints, now);
         self.space.sent();
         self.last = Some(LastCall {

@@ -244,6 +244,7 @@ impl History {
                 self.misses.push(miss);
             }
             Fact::Spawned { .. }
+            | Fact::ModelRouted { .. }
             | Fact::ModelRetried { .. }
             | Fact::ModelFailed { .. }
             | Fact::ModelCharged { .. }
