@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use aosk_abi::{MessageIndex, PageId, PageKind, TEXT_END, Tokens};
 
+pub(crate) use self::answer::Missed;
 use self::answer::{Common, LastCall};
 use crate::memory::{
     AddressSpace, ArenaId, BlockId, GroupId, Learner, Memo, NeedTable, NewPage, Page,
