@@ -11,6 +11,7 @@ mod fail;
 mod grant;
 mod lack;
 mod launch;
+mod miss;
 mod paths;
 mod probe;
 mod progress;
