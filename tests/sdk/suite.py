@@ -29,6 +29,7 @@ ENVIRONMENTS = {
     ],
     "litellm": ["test_litellm"],
     "crewai": ["test_crewai"],
+    "schemathesis": ["test_interface"],
     "node": ["test_node"],
 }
 

@@ -42,6 +42,8 @@ codes! {
     BadSyscall = "kernel.bad_syscall",
     /// The process waits on what nobody will answer.
     Deadlock = "kernel.deadlock",
+    /// The process does not wait for a person, or no longer for this.
+    NotAsking = "kernel.not_asking",
     /// A process does the same again and again, or starts processes without end, after it was told.
     Runaway = "kernel.runaway",
     /// An input made the kernel panic and was set aside.

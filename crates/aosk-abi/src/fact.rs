@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Lack, Limits, Spend};
 use crate::error::ErrorCode;
 use crate::id::{BudgetId, CallId, MessageIndex, Pid};
+use crate::input::Change;
 use crate::memory::{ArenaId, PageId, PageKind};
 use crate::message::Hash;
 use crate::miss::{Changed, MissReason};
@@ -452,6 +453,19 @@ facts! {
         #[serde(flatten)]
         lack: Lack,
     }
+    /// A person answered a process that waited for one.
+    BudgetAnswered = "budget.answered" {
+        /// The call that waited.
+        call: CallId,
+        /// The node that had no room.
+        budget: BudgetId,
+        /// Whether the node was bounded anew; otherwise the call was not made.
+        granted: bool,
+        /// Who answered.
+        by: String,
+        /// Why; may be empty.
+        note: String,
+    }
     /// The bounds of a budget node were set by a person.
     BudgetSet = "budget.set" {
         /// The node.
@@ -476,6 +490,11 @@ facts! {
     PolicySet = "scheduler.policy" {
         /// The new one.
         policy: String,
+    }
+    /// The configuration was put in force anew while the kernel ran.
+    Reconfigured = "node.reconfigured" {
+        /// What of it is new.
+        changes: Vec<Change>,
     }
     /// The kernel began to run on this store.
     Booted = "node.booted" {
@@ -525,10 +544,12 @@ impl Fact {
             | Self::Reniced { .. }
             | Self::BudgetExpired { .. }
             | Self::BudgetAsked { .. }
+            | Self::BudgetAnswered { .. }
             | Self::RunawayFound { .. }
             | Self::BudgetSet { .. }
             | Self::ModelPreempted { .. }
             | Self::PolicySet { .. }
+            | Self::Reconfigured { .. }
             | Self::Booted { .. } => Vec::new(),
         }
     }

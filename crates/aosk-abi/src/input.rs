@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Answer;
 use crate::budget::Limits;
 use crate::error::Error;
 use crate::id::{BudgetId, CallId, Pid, RequestId};
@@ -129,11 +130,29 @@ pub enum Command {
         /// The new bounds.
         limits: Box<Limits>,
     },
+    /// Answer a process that waits for a person. Of several answers to one call the first counts.
+    Answer(Box<Answer>),
     /// Change the scheduler policy; calls in flight are not touched.
     SetPolicy {
         /// The policy's name.
         policy: String,
     },
+    /// Put the configuration in force that the kernel was offered. Calls in flight are not touched.
+    Reconfigure {
+        /// What of it is said anew, for the journal.
+        changes: Vec<Change>,
+    },
+}
+
+/// One thing that a configuration says anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What, as the configuration calls it.
+    pub key: String,
+    /// What it said; none if nothing. Never a secret.
+    pub from: Option<String>,
+    /// What it says; none if nothing. Never a secret.
+    pub to: Option<String>,
 }
 
 /// What the operator gets back, after the commit.

@@ -16,12 +16,14 @@
 //! | [`row`] | the durable form of kernel state |
 //! | [`capability`] | what a process may touch |
 //! | [`budget`] | what a process may spend |
+//! | [`approval`] | what a person says to a process that asks one |
 //! | [`process`] | exit status, signals, specification of a process |
 //! | [`error`] | the closed list of error codes |
 //! | [`limits`] | every bound, with its reason |
 //!
 //! This crate has types and their invariants only: no I/O, no clock, no policy.
 
+pub mod approval;
 pub mod budget;
 pub mod capability;
 pub mod effect;
@@ -40,13 +42,14 @@ pub mod syscall;
 pub mod tool;
 pub mod unit;
 
+pub use approval::{Answer, Verdict};
 pub use budget::{Bounds, Lack, Limits, Resource, Scope, Spend, WhenOver};
 pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Notice, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
 pub use fact::{CutCause, Entry, Evicted, Fact, PreemptCause, Runaway};
 pub use id::{BudgetId, CallId, MessageIndex, Pid, RequestId};
-pub use input::{Command, Input, ModelOutcome, Reply, ToolOutcome};
+pub use input::{Change, Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use miss::{Changed, MissReason};

@@ -71,6 +71,9 @@ pub const PROGRAM_STATE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a process's name and of its label.
 pub const NAME_BYTES_MAX: usize = 256;
 
+/// Bytes of what a person says of an answer to a process. A paragraph; what is longer is a message.
+pub const NOTE_BYTES_MAX: usize = 4 * 1024;
+
 /// Tenants and groups of one data directory. Each is a row; beyond it those make room that nobody is in
 /// and nobody configured.
 pub const GROUPS_MAX: usize = 10_000;

@@ -67,7 +67,8 @@ struct Llm {
 
 /// The list of models.
 pub(crate) async fn models(State(app): State<App>, _: Caller) -> Response {
-    let named = model::names(app.handle().equipment()).into_iter().map(|name| {
+    let equipment = app.handle().equipment();
+    let named = model::names(&equipment).into_iter().map(|name| {
         let (provider, model) = name.split_once(':').unwrap_or(("aosk", name));
         json!({ "name": model, "provider": provider, "backend": provider })
     });
@@ -97,7 +98,8 @@ pub(crate) async fn query(
         }
         let wanted: LlmQuery =
             serde_json::from_value(query.query_data).map_err(|error| wrong(&error))?;
-        let around = (app.handle().equipment(), app.setup().model.as_str());
+        let equipment = app.handle().equipment();
+        let around = (equipment.as_ref(), app.setup().model.as_str());
         let body = Bytes::from(completion(around, &query.agent_name, wanted)?.to_string());
         let asked = client::understand(Format::Chat, &body)?;
         let session = Session::of(&caller, &headers, &asked)?;

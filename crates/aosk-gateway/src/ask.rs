@@ -6,6 +6,7 @@ use aosk_abi::{
     Body, Error, ErrorCode, Hash, Limits, Message, PermissionLevel, Pid, ProgramSpec, SpawnSpec,
     ThinkOptions, Tokens, ToolSpec,
 };
+use aosk_runtime::TraceParent;
 use aosk_runtime::agent;
 use aosk_runtime::foreign::{Answers, Ask, Asker, FOREIGN};
 use aosk_runtime::model::client::{self, Asked, Format};
@@ -132,7 +133,7 @@ pub(crate) async fn begin(
     passage: impl FnOnce(OnPassed) -> Passage,
 ) -> Result<Under, Error> {
     let equipment = app.handle().equipment();
-    let model = model::resolve(equipment, &asked.model)?;
+    let model = model::resolve(&equipment, &asked.model)?;
     let own_format_only = asked.provider_tools || asked.choices > 1;
     if session.paged && own_format_only {
         let text = "asking the model: the request has what only the provider can keep or do, which \
@@ -150,7 +151,7 @@ pub(crate) async fn begin(
     let waiting = kept.take(&thread).filter(lives);
     let first = messages.first();
     let cache_key = first.map(|first| cache_key(session, first, &asked.tools)).unwrap_or_default();
-    let count = model::behind(equipment, &model).next().map(|device| device.tokenizer);
+    let count = model::behind(&equipment, &model).next().map(|device| device.tokenizer);
     let count = count.unwrap_or_default();
     let known = waiting.as_ref().map_or(0, |waiting| waiting.messages);
     let new = messages.get(known..).unwrap_or_default();
@@ -159,7 +160,7 @@ pub(crate) async fn begin(
     let tool_tokens = count.of_tools(&asked.tools);
     let append: Vec<Body> = new.iter().cloned().map(Body::new).collect();
     // What is passed on needs no other words for it.
-    let passes_all = passes && model::all_pass(equipment, &model, format);
+    let passes_all = passes && model::all_pass(&equipment, &model, format);
     let needs_words = !session.paged && !passes_all;
     let whole = if needs_words { messages } else { Vec::new() };
     let options = ThinkOptions {
@@ -169,9 +170,10 @@ pub(crate) async fn begin(
         temperature_milli: None,
         window: session.window,
     };
+    let parent = aosk_server::trace_parent();
     let asker = match &waiting {
         Some(Waiting { pid, .. }) => Asker::Process(*pid),
-        None => Asker::New(Box::new(spec(session))),
+        None => Asker::New(Box::new(spec(session, parent))),
     };
     let ask = |on_passed| Ask {
         options,
@@ -185,6 +187,7 @@ pub(crate) async fn begin(
         cache_key,
         passes,
         own_format_only,
+        parent,
         paged: session.paged,
     };
     let pid: Option<Pid> = waiting.map(|waiting| waiting.pid);
@@ -228,11 +231,15 @@ pub(crate) fn tokens(count: Tokenizer, message: &Message) -> Tokens {
 }
 
 /// The process of a new conversation. It may ask models and nothing else.
-fn spec(session: &Session) -> SpawnSpec {
+fn spec(session: &Session, parent: Option<TraceParent>) -> SpawnSpec {
+    let mut program = ProgramSpec { name: FOREIGN.to_owned(), param: "{}".into() };
+    if let Some(parent) = parent {
+        parent.keep_in(&mut program);
+    }
     SpawnSpec {
         name: session.name.clone(),
         label: "gateway".to_owned(),
-        program: ProgramSpec { name: FOREIGN.to_owned(), param: "{}".into() },
+        program,
         priority: session.priority,
         capabilities: PermissionLevel::Restricted.capabilities(),
         limits: Limits::default(),

@@ -33,7 +33,8 @@ fn entry(name: &str) -> Value {
 }
 
 pub(crate) async fn models(State(app): State<App>, _: Caller) -> Response {
-    let names = model::names(app.handle().equipment());
+    let equipment = app.handle().equipment();
+    let names = model::names(&equipment);
     let all: Vec<Value> = names.iter().map(|name| entry(name)).collect();
     let (first, last) = (names.first(), names.last());
     let list = json!({
@@ -48,7 +49,7 @@ pub(crate) async fn model(
     headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Response {
-    match model::resolve(app.handle().equipment(), &name) {
+    match model::resolve(&app.handle().equipment(), &name) {
         Ok(_) => Json(entry(&name)).into_response(),
         Err(error) => refusal::answer(format_of(&headers), &error, None),
     }
@@ -61,8 +62,8 @@ pub(crate) async fn count_tokens(State(app): State<App>, _: Caller, request: Req
         let body = aosk_server::body(request, REQUEST_BYTES_MAX, REQUEST_TIMEOUT).await?;
         let asked = client::understand(Format::Messages, &with_bound(&body)?)?;
         let equipment = app.handle().equipment();
-        let name = model::resolve(equipment, &asked.model)?;
-        let count = model::behind(equipment, &name).next().map(|device| device.tokenizer);
+        let name = model::resolve(&equipment, &asked.model)?;
+        let count = model::behind(&equipment, &name).next().map(|device| device.tokenizer);
         let count = count.unwrap_or_default();
         let said = asked.messages.iter().map(|message| ask::tokens(count, message).0).sum::<u64>();
         Ok(said.saturating_add(count.of_tools(&asked.tools).0))

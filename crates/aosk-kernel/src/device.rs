@@ -7,6 +7,7 @@ mod backoff;
 mod circuit;
 mod pace;
 mod patience;
+mod renew;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,9 @@ pub(crate) struct Device {
     pub(crate) full: BTreeMap<QueueId, (Pid, Timestamp)>,
     /// For whom a running call gives up its slot.
     pub(crate) promised: Option<Pid>,
+    /// Slots that were in use when there came to be fewer, as far as they still are. No call starts in
+    /// them.
+    pub(crate) lent: u32,
 }
 
 impl Device {
@@ -156,6 +160,7 @@ impl Devices {
             loses: false,
             full: BTreeMap::new(),
             promised: None,
+            lent: 0,
         };
         let list: Vec<_> = config.models.iter().map(device).collect();
         let alone = |name: &String| Route::to(name);
@@ -184,6 +189,11 @@ impl Devices {
     /// The queue for this name.
     pub(crate) fn queue(&self, name: &str) -> Option<QueueId> {
         self.queues.binary_search_by(|queue| queue.name.as_str().cmp(name)).ok()
+    }
+
+    /// The name of a queue.
+    pub(crate) fn name_of(&self, queue: QueueId) -> &str {
+        self.queues.get(queue).map_or("", |queue| &queue.name)
     }
 
     /// The device of this name.

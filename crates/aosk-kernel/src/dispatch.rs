@@ -80,16 +80,20 @@ impl Kernel {
                 // Whoever waits there behind it may need less, or asks too.
                 self.budgets.release_only(lack.budget);
             }
-            Err(Shortage::Never { lack }) => match &call.summary {
-                Some(summary) => {
-                    let (code, what) =
-                        (ErrorCode::BudgetExceeded, format!("out of budget: {lack}"));
-                    self.summary_failed(cx, pid, &call, summary, code, &what);
-                }
-                None => self.refuse_budget(cx, pid, &call, lack),
-            },
+            Err(Shortage::Never { lack }) => self.refuse_call(cx, pid, &call, lack),
         }
         true
+    }
+
+    /// Does not make a call for which there is no room, and never will be.
+    pub(crate) fn refuse_call(&mut self, cx: &mut Ctx<'_>, pid: Pid, call: &ModelCall, lack: Lack) {
+        match &call.summary {
+            Some(summary) => {
+                let (code, what) = (ErrorCode::BudgetExceeded, format!("out of budget: {lack}"));
+                self.summary_failed(cx, pid, call, summary, code, &what);
+            }
+            None => self.refuse_budget(cx, pid, call, lack),
+        }
     }
 
     /// Has a process wait for room in a node. If it was let go at another, it is the turn of the next one

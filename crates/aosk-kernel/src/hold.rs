@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{Millis, Timestamp};
 
-use crate::device::{Devices, QueueId};
 use crate::kernel::Kernel;
 use crate::process::{Process, State, Wait};
 
-/// For how long queues were held back since the kernel began.
+/// For how long queues were held back since the kernel began, by their names: a new configuration numbers
+/// them anew.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Holds(BTreeMap<QueueId, Hold>);
+pub(crate) struct Holds(BTreeMap<String, Hold>);
 
 /// The same of one queue.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,18 +27,13 @@ struct Hold {
 
 impl Holds {
     /// For how long it was held back until `now`.
-    pub(crate) fn of(&self, queue: QueueId, now: Timestamp) -> Millis {
-        let Hold { total, since } = self.0.get(&queue).copied().unwrap_or_default();
+    fn of(&self, queue: &str, now: Timestamp) -> Millis {
+        let Hold { total, since } = self.0.get(queue).copied().unwrap_or_default();
         total + since.map_or(Millis::ZERO, |since| now.since(since))
     }
 
     /// For how long the queue was held back in which the process is, or from which it has just come.
-    pub(crate) fn of_process(
-        &self,
-        devices: &Devices,
-        process: &Process,
-        now: Timestamp,
-    ) -> Option<Millis> {
+    pub(crate) fn of_process(&self, process: &Process, now: Timestamp) -> Option<Millis> {
         let call = match process.state.inner() {
             State::Ready { call } | State::Running { call, .. } => call,
             State::Waiting { on: Wait::Quota { call, .. } | Wait::Backoff { call, .. } } => call,
@@ -48,15 +43,15 @@ impl Holds {
             | State::Exiting { .. }
             | State::Zombie { .. } => return None,
         };
-        devices.queue(&call.options.model).map(|queue| self.of(queue, now))
+        Some(self.of(&call.options.model, now))
     }
 
     /// Notes whether it is held back from `now` on.
-    fn note(&mut self, queue: QueueId, now: Timestamp, held: bool) {
-        let was = self.0.get(&queue).is_some_and(|hold| hold.since.is_some());
+    fn note(&mut self, queue: &str, now: Timestamp, held: bool) {
+        let was = self.0.get(queue).is_some_and(|hold| hold.since.is_some());
         if was != held {
             let total = self.of(queue, now);
-            self.0.insert(queue, Hold { total, since: held.then_some(now) });
+            self.0.insert(queue.to_owned(), Hold { total, since: held.then_some(now) });
         }
     }
 }
@@ -74,7 +69,7 @@ impl Kernel {
             let held = !self.draining
                 && self.index.first_ready(queue).is_some()
                 && self.devices.backends(queue).into_iter().any(is_free);
-            holds.note(queue, now, held);
+            holds.note(self.devices.name_of(queue), now, held);
         }
         self.holds = holds;
     }

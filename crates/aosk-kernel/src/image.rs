@@ -106,6 +106,8 @@ impl Kernel {
             dirty: BTreeSet::from([RowKey::Kernel]),
             reaped: Vec::new(),
             ended: Vec::new(),
+            offered: None,
+            tools_lent: 0,
             draining: false,
             holds: Holds::default(),
             ignored: 0,

@@ -5,7 +5,8 @@
 //! 2. Families: a child's parent is in the table and has it as a child; an ended process that is not
 //!    `Exiting` has no children; a child may nothing that its parent may not.
 //! 3. Waiting: nobody waits on what nobody will answer.
-//! 4. Slots: no device has more calls in flight than slots; none has a free slot, a circuit that
+//! 4. Slots: no device has more calls in flight than slots, but for those that began when it had more;
+//!    none has a free slot, a circuit that
 //!    admits a call and somebody ready.
 //! 5. Queues and deadlines are what the tables say.
 //! 6. Bounds: mailboxes, depth, groups, each of which is found by its name.
@@ -271,7 +272,7 @@ impl Kernel {
     fn check_slots(&self) -> Check {
         for (id, device) in self.devices.iter() {
             let in_use = self.index.slots_in_use(id);
-            ensure(in_use <= device.slots, || {
+            ensure(in_use <= device.slots.max(device.lent), || {
                 format!("{}: {in_use} calls in {} slots", device.name, device.slots)
             })?;
         }
@@ -290,7 +291,7 @@ impl Kernel {
         ensure(!(idle && self.index.first_queued_tool().is_some()), || {
             "a tool slot is free and a call is queued".to_owned()
         })?;
-        ensure(in_use <= self.config.tool_slots, || {
+        ensure(in_use <= self.config.tool_slots.max(self.tools_lent), || {
             format!("{in_use} tool calls in {} slots", self.config.tool_slots)
         })
     }

@@ -49,6 +49,10 @@ pub struct Kernel {
     pub(crate) reaped: Vec<RowChange>,
     /// The processes reaped since they were last asked for.
     pub(crate) ended: Vec<(Pid, Process)>,
+    /// The configuration that is to be put in force. Not kept.
+    pub(crate) offered: Option<Box<Config>>,
+    /// Tool slots that were in use when there came to be fewer, as far as they still are.
+    pub(crate) tools_lent: u32,
     /// No call leaves for a device any more. Not kept: the next boot goes on.
     pub(crate) draining: bool,
     /// Late, duplicate and unknown inputs.
@@ -97,6 +101,7 @@ impl Kernel {
             }
         }
         self.schedule(cx);
+        self.take_back_slots();
     }
 
     /// Starts whatever can start, until nothing more can.
@@ -118,9 +123,9 @@ impl Kernel {
 
     /// Counts what the time of those went to that were touched.
     fn count_times(&mut self, now: Timestamp) {
-        let (devices, holds) = (&self.devices, &self.holds);
+        let holds = &self.holds;
         self.processes.change_touched(|process| {
-            let held = holds.of_process(devices, process, now);
+            let held = holds.of_process(process, now);
             process.stats.times.enter(now, Phase::of(&process.state), held);
         });
     }
@@ -147,7 +152,9 @@ impl Kernel {
             Command::SetLimits { budget, limits } => {
                 self.set_limits(cx, *budget, limits).map(|()| Reply::Done)
             }
+            Command::Answer(answer) => self.answer(cx, answer).map(|()| Reply::Done),
             Command::SetPolicy { policy } => self.set_policy(cx, policy).map(|()| Reply::Done),
+            Command::Reconfigure { changes } => self.reconfigure(cx, changes).map(|()| Reply::Done),
         };
         let reply = reply.unwrap_or_else(Reply::Refused);
         cx.fx.releases.push(aosk_abi::Release::Reply { request, reply });

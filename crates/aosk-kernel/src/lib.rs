@@ -16,10 +16,12 @@
 //! | `share` | what each process and group was served |
 //! | `group` | tenants and groups, nodes of the budget tree with a name |
 //! | `device` | slots, circuit breakers, routes |
+//! | `reconfigure` | a configuration that changes while the kernel runs |
 //! | `rates` | what providers say of their rates, and the bounds of them |
 //! | `runaway` | processes that do the same without end |
 //! | `budget` | reserve, settle, release in the budget tree |
 //! | `bounds` | bounds that change while calls wait and run |
+//! | `approval` | what becomes of a process when the person answers that it waits for |
 //! | `index` | queues and deadlines, all derived from the process table |
 //! | [`memory`] | page tables: what of a log is in the model's window, and what leaves it when |
 //! | `config` | what the kernel is told of its surroundings |
@@ -30,6 +32,7 @@
 //! | `invariant` | what must always hold |
 //! | `mutant` | known ways to break the kernel, for testing the tests |
 
+mod approval;
 mod boot;
 mod bounds;
 mod budget;
@@ -48,6 +51,7 @@ mod mutant;
 mod preempt;
 mod process;
 mod rates;
+mod reconfigure;
 mod runaway;
 mod scheduler;
 mod share;

@@ -114,6 +114,8 @@ pub enum Mutant {
     /// A call that somebody outside asked is begun anew although they were told a part of its answer, or
     /// the kernel died meanwhile.
     RelayBegunAnew,
+    /// A device that is to have fewer slots goes on with more.
+    SlotsStay,
     /// A device that refuses is asked on.
     PatienceIgnored,
     /// A call is cut off as often as somebody more urgent comes.
@@ -185,6 +187,7 @@ impl Mutant {
         Self::YieldChargedTwice,
         Self::RouteSticks,
         Self::RelayBegunAnew,
+        Self::SlotsStay,
         Self::PatienceIgnored,
         Self::PreemptionsUnbounded,
         Self::MarginIgnored,

@@ -29,7 +29,10 @@ pub(crate) const PLAIN_SERVER: &str =
     "the server speaks http there, not https: write http:// in the base URL";
 
 /// A client for calls to the host of `base`.
-pub(crate) fn client(base: &Url) -> Result<Client, reqwest::Error> {
+///
+/// # Errors
+/// If TLS cannot be set up.
+pub fn client(base: &Url) -> Result<Client, reqwest::Error> {
     // Another library may have installed a provider first; any will do.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         drop(rustls::crypto::ring::default_provider().install_default());

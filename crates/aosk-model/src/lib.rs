@@ -76,6 +76,7 @@ mod wishes;
 pub use cache_hints::CacheHints;
 pub use catalogue::Catalogue;
 pub use driver::{Delta, Driver, OnDelta, OnRates, Request};
+pub use egress::client as client_for;
 pub use embedder::Embedder;
 pub use embeddings::Embeddings;
 pub use passage::{OnPassed, Passage, Passed};

@@ -10,7 +10,7 @@ mod models;
 mod relay;
 mod tool;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,13 @@ use aosk_abi::{
     Body, CallId, Error, ErrorCode, Failure, FailureClass, Input, Message, ModelOutcome, Notice,
     Pid, ThinkOptions, Tokens, ToolOutcome, ToolSpec, ToolStart,
 };
+use aosk_kernel::Route;
 use aosk_model::{CacheHints, Delta, OnDelta, OnRates, Replay, Request, Tokenizer};
 use aosk_tools::{Registry, Workspace};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
+use crate::config::ModelDevice;
 use crate::foreign::{Live, Said};
 use crate::memory::{Searched, Shown};
 use crate::meter::{Meter, ToolEnd};
@@ -163,6 +165,11 @@ impl Devices {
         &self.models
     }
 
+    /// Knows these models from now on, in the place of those that it knew. Calls in flight go on.
+    pub(crate) fn know(&mut self, models: Vec<ModelDevice>, routes: BTreeMap<String, Route>) {
+        self.models = Models::new(models, routes);
+    }
+
     /// The tokens that tools of these names take in a request.
     pub(crate) fn tokens_of_tools(&mut self, names: &[String], count: Tokenizer) -> Tokens {
         let offered = self.offered(names);
@@ -233,7 +240,7 @@ impl Devices {
         let summarises = shown.summarises;
         let stops = Arc::<Stops>::default();
         self.stops.insert((call, attempt), stops.clone());
-        let first = FirstToken::new(self.meter.clone(), device);
+        let first = FirstToken::new(self.meter.clone(), call, device);
         self.spawn((call, attempt), Kind::Model(device.to_owned()), async move {
             let growing = Growing::default();
             let on_delta = |delta| {

@@ -4,6 +4,7 @@
 //! commit is in flight at a time; what comes meanwhile shares the next one. Nothing leaves before
 //! its commit is confirmed, and what nothing leaves for waits a moment for company.
 
+mod reconfigure;
 mod relay;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use aosk_abi::{
     Command, Effects, Error, ErrorCode, Input, Millis, Pid, Release, Reply, RequestId, Signal,
     Timestamp, limits,
 };
-use aosk_kernel::{Kernel, Policy};
+use aosk_kernel::{Config, Kernel, Policy};
 use aosk_store::{Batch, Committer, Head};
 use aosk_tools::kernel_calls;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::commits::Commits;
+use crate::config::ModelDevice;
 use crate::devices::{Asked, Asker, Devices, Ended};
 use crate::flight::{Flight, Seen};
 use crate::foreign::Relay;
@@ -30,6 +32,7 @@ use crate::memory::{Done, Log, render};
 use crate::meter::{Calls, Meter};
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
+use crate::surroundings::Surroundings;
 use crate::turns::{self, Turns};
 
 /// Requests that may wait for the loop; more get `busy`.
@@ -39,6 +42,8 @@ pub(crate) const REQUESTS_MAX: usize = 1_024;
 pub(crate) enum Request {
     /// What an operator asks, and where the reply goes.
     Command { command: Command, reply: oneshot::Sender<Reply> },
+    /// What the kernel is told anew of its surroundings, and where the reply goes.
+    Reconfigure { told: Box<Surroundings>, reply: oneshot::Sender<Reply> },
     /// What a client asks a model.
     Relay(Box<Relay>),
     /// The client of a process asks no more.
@@ -71,8 +76,18 @@ pub(crate) struct EventLoop {
     pub(crate) lingering: Option<Duration>,
     /// The policy in force at the last commit that was handed over.
     pub(crate) policy: &'static dyn Policy,
+    /// What the kernel was told anew since the last commit was handed over.
+    pub(crate) told: Option<Settled>,
+    /// What it was told anew before that, if anything.
+    pub(crate) settled: Option<Settled>,
     pub(crate) replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     pub(crate) next_request: u64,
+}
+
+/// What a kernel was told anew of its surroundings, for the next one on the same store.
+pub(crate) struct Settled {
+    pub(crate) config: Config,
+    pub(crate) models: Vec<ModelDevice>,
 }
 
 /// A commit in flight, and what it holds back.
@@ -295,6 +310,7 @@ impl EventLoop {
                 self.apply(&Input::Operator { request: id, command })?;
                 signalled.map_or(Ok(()), |pid| self.terminated(pid))
             }
+            Request::Reconfigure { told, reply } => self.reconfigure(*told, reply),
             Request::Relay(relay) => self.relay(*relay),
             Request::Leave(pid) => self.leave(pid),
         }
@@ -334,6 +350,10 @@ impl EventLoop {
             self.turns.forget(pid);
             self.calls.forget(pid);
             changed.push(Snapshot::of(pid, &process));
+        }
+        if let Some(told) = self.told.take() {
+            self.shadow.reconfigured(&told.config);
+            self.settled = Some(told);
         }
         self.guarded(|this| {
             this.kernel.flush(&mut this.fx);
@@ -377,8 +397,10 @@ impl EventLoop {
                 let Some(mut asker) = self.asker(call.pid) else {
                     return;
                 };
-                self.calls.began(&self.kernel, (call, attempt), &device);
                 let live = self.turns.foreign.live(call.pid);
+                let parent = live.as_ref().and_then(|live| live.ask.parent);
+                let around = (&self.kernel, self.clock.now());
+                self.calls.began(around, (call, attempt), &device, parent);
                 if window.relayed {
                     self.devices.relay((call, attempt), &device, (asker, options), live);
                     return;

@@ -68,7 +68,9 @@ impl Seen {
                     Command::Send { pid, .. } => ("operator send", Some(*pid)),
                     Command::Renice { pid, .. } => ("operator renice", Some(*pid)),
                     Command::SetLimits { .. } => ("operator limits", None),
+                    Command::Answer(answer) => ("operator answer", Some(answer.call.pid)),
                     Command::SetPolicy { .. } => ("operator policy", None),
+                    Command::Reconfigure { .. } => ("operator reconfigure", None),
                 };
                 (what, pid, request.0)
             }

@@ -17,6 +17,8 @@ use aosk_abi::{
 use aosk_model::{Delta, Passage, Passed, Wishes};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use crate::trace::TraceParent;
+
 /// The program of processes whose program is outside.
 pub const FOREIGN: &str = "foreign";
 
@@ -57,6 +59,8 @@ pub struct Ask {
     pub passes: bool,
     /// Whether it asks for what only a model in its own format can do.
     pub own_format_only: bool,
+    /// The span of the client that asks, if it said one.
+    pub parent: Option<TraceParent>,
     /// Whether the kernel keeps the conversation within the window: the model is then shown what the
     /// log of the process has, and not what the client wrote.
     pub paged: bool,

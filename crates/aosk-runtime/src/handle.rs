@@ -1,10 +1,11 @@
 //! The face of a running kernel: what an operator, a server or a program around it can do.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aosk_abi::{
-    Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal, SpawnSpec,
+    Answer, Body, BudgetId, Command, Error, ErrorCode, Limits, Message, Pid, Reply, Signal,
+    SpawnSpec,
 };
 use aosk_kernel::Route;
 use aosk_model::OnPassed;
@@ -19,6 +20,7 @@ use crate::foreign::{Answers, Ask, Asker, Outlet, Relay, Said};
 use crate::inspect;
 use crate::meter::Meter;
 use crate::published::{Census, Published, Snapshot};
+use crate::surroundings::Surroundings;
 
 /// A handle on a running kernel. Cheap to clone. Whatever returns `Ok` is committed.
 #[derive(Clone)]
@@ -29,11 +31,11 @@ pub struct Handle {
     published: Arc<Published>,
     growth: broadcast::Sender<Growth>,
     reader: Arc<dyn Reader>,
-    equipment: Arc<Equipment>,
+    equipment: Arc<RwLock<Arc<Equipment>>>,
     meter: Meter,
 }
 
-/// What a kernel was started with, for whoever asks what there is.
+/// What a kernel has, for whoever asks what there is.
 #[derive(Debug)]
 pub struct Equipment {
     /// The models it may ask.
@@ -62,6 +64,7 @@ impl Handle {
         meter: Meter,
     ) -> Self {
         let relays = Arc::new(Semaphore::new(REQUESTS_MAX / 2));
+        let equipment = Arc::new(RwLock::new(equipment));
         Self { requests, relays, published, growth, reader, equipment, meter }
     }
 
@@ -111,12 +114,41 @@ impl Handle {
         self.done(Command::SetLimits { budget, limits: Box::new(limits) }).await
     }
 
+    /// Answers a process that waits for a person.
+    ///
+    /// # Errors
+    /// `kernel.not_asking` if it does not wait for this, as when somebody else was first; or if it does
+    /// not live, the bounds cannot be set, or the kernel is gone.
+    pub async fn answer(&self, answer: Answer) -> Result<(), Error> {
+        self.done(Command::Answer(Box::new(answer))).await
+    }
+
     /// Changes the scheduler policy.
     ///
     /// # Errors
     /// If there is no such policy, or the kernel is gone.
     pub async fn set_policy(&self, policy: &str) -> Result<(), Error> {
         self.done(Command::SetPolicy { policy: policy.to_owned() }).await
+    }
+
+    /// Tells the kernel anew of its surroundings. Calls in flight go on as they began; bounds that became
+    /// smaller hold for what starts from now on.
+    ///
+    /// # Errors
+    /// If a model that there is has gone, or the kernel is gone. Nothing is changed then.
+    pub async fn reconfigure(&self, told: Surroundings) -> Result<(), Error> {
+        let (models, routes) = (told.models.clone(), told.routes.clone());
+        let (reply, answer) = oneshot::channel();
+        self.submit(Request::Reconfigure { told: Box::new(told), reply })?;
+        match answer.await.map_err(|_| gone())? {
+            Reply::Done | Reply::Spawned(_) => {}
+            Reply::Refused(error) => return Err(error),
+        }
+        self.meter.reconfigured(&models, &routes);
+        let mut equipment = self.equipment.write().unwrap_or_else(PoisonError::into_inner);
+        let tools = equipment.tools.clone();
+        *equipment = Arc::new(Equipment { models, routes, tools });
+        Ok(())
     }
 
     /// Has a client ask a model, through a process of its own. The answers tell of everything that comes
@@ -228,8 +260,8 @@ impl Handle {
 
     /// The models and tools there are.
     #[must_use]
-    pub fn equipment(&self) -> &Equipment {
-        &self.equipment
+    pub fn equipment(&self) -> Arc<Equipment> {
+        self.equipment.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The name of the scheduler policy in force.

@@ -9,7 +9,10 @@ use aosk_store::{JournalQuery, ProcessQuery, ProcessRow, Reader, StoredEntry, Wh
 use crate::published::Snapshot;
 
 mod check;
+pub mod files;
 mod pages;
+pub mod search;
+pub mod why;
 
 pub use aosk_store::Damage;
 pub use check::{Checked, check};
@@ -92,6 +95,22 @@ pub fn budgets(reader: &dyn Reader) -> Result<BTreeMap<BudgetId, BudgetView>, Er
     rows.map(|(id, text)| Ok((id, Kernel::read_budget(id, &text)?))).collect()
 }
 
+/// The name of the tenant or group that a node of the budget tree is or lies in; empty if in none.
+#[must_use]
+pub fn group_of(budgets: &BTreeMap<BudgetId, BudgetView>, id: BudgetId) -> &str {
+    let mut next = Some(id);
+    while let Some(id) = next
+        && let Some(view) = budgets.get(&id)
+    {
+        if let Some(group) = &view.group {
+            return &group.name;
+        }
+        // Ids are counted, so the way up ends.
+        next = view.parent.filter(|parent| *parent < id);
+    }
+    ""
+}
+
 /// The log of a process, bodies and all.
 ///
 /// # Errors
@@ -100,11 +119,13 @@ pub fn budgets(reader: &dyn Reader) -> Result<BTreeMap<BudgetId, BudgetView>, Er
 pub fn log(reader: &dyn Reader, pid: Pid) -> Result<Vec<Body>, Error> {
     match log_pages(reader, pid)? {
         (pages, None) => pages.into_iter().map(|hash| body(reader, hash)).collect(),
-        (_, Some(flaw)) => {
-            Err(Error::new(ErrorCode::StoreCorrupt, format!("reading the log of {pid}: {flaw}"))
-                .hint("`aosk audit verify` says what else is damaged"))
-        }
+        (_, Some(flaw)) => Err(flawed(pid, &flaw)),
     }
+}
+
+fn flawed(pid: Pid, flaw: &str) -> Error {
+    Error::new(ErrorCode::StoreCorrupt, format!("reading the log of {pid}: {flaw}"))
+        .hint("`aosk audit verify` says what else is damaged")
 }
 
 /// Which messages of a log are read.
@@ -130,9 +151,7 @@ pub fn log_part(
 ) -> Result<(Vec<Body>, usize), Error> {
     let (pages, flaw) = log_pages(reader, pid)?;
     if let Some(flaw) = flaw {
-        let text = format!("reading the log of {pid}: {flaw}");
-        return Err(Error::new(ErrorCode::StoreCorrupt, text)
-            .hint("`aosk audit verify` says what else is damaged"));
+        return Err(flawed(pid, &flaw));
     }
     let (mut part, mut bytes) = (Vec::new(), 0_usize);
     for hash in pages.iter().skip(wanted.from).take(wanted.limit.max(1)) {

@@ -12,11 +12,14 @@
 //! | `devices` | model and tool calls in flight |
 //! | `memory` | pages as content: cut, found again, made into messages |
 //! | [`meter`] | what is counted while a kernel runs |
+//! | [`trace`] | the place of work in the traces of others |
 //! | `bodies` | content in memory, in front of the store |
 //! | `published` | what readers see, without entering the loop |
+//! | [`Surroundings`] | what a running kernel is told anew |
 //! | `flight`, `shadow` | the flight recorder, and the check of rows in debug builds |
 //! | [`at_rest`] | what can be changed in a store on which no kernel runs |
 //! | [`rehearsal`] | a known conversation through the memory of a live process, without devices |
+//! | [`lack`], [`words`] | bounds without room, figures and moments, told to people |
 //! | [`inspect`] | reading a store that another kernel may be running on |
 //!
 //! This is the only crate that sees both the core and the drivers. It decides nothing that the core
@@ -34,6 +37,7 @@ mod flight;
 pub mod foreign;
 mod handle;
 pub mod inspect;
+pub mod lack;
 mod memory;
 pub mod meter;
 mod node;
@@ -41,7 +45,10 @@ pub mod program;
 mod published;
 pub mod rehearsal;
 mod shadow;
+mod surroundings;
+pub mod trace;
 mod turns;
+pub mod words;
 
 pub use aosk_abi as abi;
 pub use aosk_kernel as kernel;
@@ -57,3 +64,5 @@ pub use meter::Meter;
 pub use node::Node;
 pub use program::{Action, Call, Event, ProcessView, Program, Programs};
 pub use published::{Census, Snapshot};
+pub use surroundings::Surroundings;
+pub use trace::TraceParent;

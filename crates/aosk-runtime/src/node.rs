@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aosk_abi::{Command, Error, ErrorCode, Input, Pid, RequestId, Signal, Timestamp};
-use aosk_kernel::{Config, Kernel, ModelConfig};
+use aosk_kernel::{Config, Kernel};
 use aosk_store::{Committer, Reader, Store};
 use aosk_tools::kernel_calls;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::commits::Commits;
 use crate::config::{ModelDevice, NodeConfig};
 use crate::devices::{Devices, Growth, Models};
-use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request};
+use crate::event_loop::{End, EventLoop, REQUESTS_MAX, Request, Settled};
 use crate::flight::Flight;
 use crate::handle::{Equipment, Handle};
 use crate::inspect;
@@ -25,6 +25,7 @@ use crate::meter::{Calls, Meter};
 use crate::program::Programs;
 use crate::published::{Published, Snapshot};
 use crate::shadow::Shadow;
+use crate::surroundings::terms;
 use crate::turns::Turns;
 
 /// Pieces of answers that a slow watcher may fall behind before it misses some.
@@ -72,22 +73,7 @@ impl Node {
     /// If the store cannot be read or what it holds does not make a kernel.
     pub fn start(config: NodeConfig) -> Result<Self, Error> {
         let NodeConfig { mut store, models, tools, recorded, programs, .. } = config;
-        let known_models = models.iter().map(|model| {
-            let known = ModelConfig {
-                slots: model.slots.max(1),
-                price: model.price,
-                timeout: model.timeout,
-                context: model.context,
-                cache: model.cache,
-                long_cache: model.long_cache,
-                long_price: model.long_price,
-                rates: model.rates,
-                reads_free: model.reads_free,
-                continues: model.continues,
-                slices: model.slices,
-            };
-            (model.name.clone(), known)
-        });
+        let known_models = models.iter().map(|model| (model.name.clone(), terms(model)));
         let known_tools =
             tools.names().filter_map(|name| Some((name.to_owned(), tools.traits(name)?.clone())));
         let mut known_tools: BTreeMap<_, _> = known_tools.collect();
@@ -276,6 +262,8 @@ impl Supervisor {
             committing: None,
             lingering: None,
             policy: self.config.policy,
+            told: None,
+            settled: None,
             replies: HashMap::new(),
             next_request: 0,
         };
@@ -284,8 +272,11 @@ impl Supervisor {
             self.report(&event_loop.flight);
         }
         // The next kernel begins where this one leaves off.
-        self.config.policy = event_loop.policy;
-        let EventLoop { committer, .. } = event_loop;
+        let EventLoop { committer, settled, policy, .. } = event_loop;
+        if let Some(Settled { config, models }) = settled {
+            (self.config, self.models) = (config, models);
+        }
+        self.config.policy = policy;
         // The store is closed on its own thread; waiting for it must not hold up other tasks.
         let returned = tokio::task::spawn_blocking(move || committer.shutdown()).await;
         (end, returned.unwrap_or(Err(aosk_store::StoreError::Closed)))

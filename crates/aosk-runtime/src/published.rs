@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aosk_abi::{ExitStatus, Hash, Lack, Pid};
+use aosk_abi::{CallId, ExitStatus, Hash, Lack, Pid};
 use aosk_kernel::{Process, Spec, State, Stats, Wait};
 use tokio::sync::{oneshot, watch};
 
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub asks: Option<Lack>,
     /// The bound that had no room for what it asked last, if one had none.
     pub lack: Option<Lack>,
+    /// The call of a model that it waits with or is being answered.
+    pub call: Option<CallId>,
     /// The model it waits for or is being answered by.
     pub model: Option<String>,
     /// Its priority.
@@ -75,7 +77,9 @@ impl Snapshot {
             | State::Exiting { .. }
             | State::Zombie { .. } => None,
         };
-        let model = process.state.call().map(|call| call.options.model.clone());
+        let call = process.state.call();
+        let model = call.map(|call| call.options.model.clone());
+        let call = call.map(|call| CallId { pid, number: call.number });
         Self {
             pid,
             spec: process.spec.clone(),
@@ -91,6 +95,7 @@ impl Snapshot {
             ),
             asks,
             lack: process.lack,
+            call,
             model,
             priority: process.priority,
             stats: process.stats,

@@ -29,6 +29,8 @@ impl Shadow {
         Self {}
     }
 
+    pub(crate) fn reconfigured(&mut self, _config: &aosk_kernel::Config) {}
+
     pub(crate) fn check(&mut self, _kernel: &Kernel, _changes: &[RowChange]) {}
 }
 
@@ -36,6 +38,11 @@ impl Shadow {
 impl Shadow {
     pub(crate) fn new(rows: &[(RowKey, String)], config: &aosk_kernel::Config) -> Self {
         Self { rows: rows.iter().cloned().collect(), config: config.clone() }
+    }
+
+    /// The kernel was told this anew.
+    pub(crate) fn reconfigured(&mut self, config: &aosk_kernel::Config) {
+        self.config = config.clone();
     }
 
     /// Panics if a change of the kernel was not written.

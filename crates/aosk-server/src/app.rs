@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aosk_abi::Error;
+use aosk_abi::{Error, Timestamp};
 use aosk_runtime::store::Reader;
 use aosk_runtime::{Clock, Handle};
 use axum::Router;
@@ -14,8 +14,10 @@ use tokio::sync::watch;
 use crate::access::{self, Pace, Shares, Tokens};
 use crate::api;
 use crate::metrics::{self, Metrics};
+use crate::node;
 use crate::problem;
 use crate::reads::Reads;
+use crate::reload::Reload;
 use crate::request;
 
 /// What the server is told about the kernel that it serves.
@@ -27,6 +29,8 @@ pub struct Setup {
     pub model: String,
     /// The directory in which agents work that name none.
     pub workspace: String,
+    /// Who reads the configuration anew, if anybody does.
+    pub reload: Option<Reload>,
 }
 
 /// What every request can reach. Cheap to clone.
@@ -37,6 +41,8 @@ pub struct App(Arc<Inner>);
 struct Inner {
     setup: Setup,
     dir: PathBuf,
+    node: String,
+    started: Timestamp,
     clock: Clock,
     pace: Pace,
     shares: Shares,
@@ -47,13 +53,22 @@ struct Inner {
 }
 
 impl App {
-    pub(crate) fn new(setup: Setup, dir: &Path, stop: watch::Receiver<bool>) -> Self {
+    /// # Errors
+    /// If the id of the node can neither be read nor made.
+    pub(crate) fn new(
+        setup: Setup,
+        dir: &Path,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
         let clock = Clock::start();
+        let (node, started) = (node::id(dir)?, clock.now());
         let tokens = Tokens::of(dir);
         let (dir, pace, shares) = (dir.to_owned(), Pace::default(), Shares::default());
         let reads = Reads::of(setup.handle.reader());
         let metrics = Metrics::new(&setup.handle, clock);
-        Self(Arc::new(Inner { setup, dir, clock, pace, shares, reads, metrics, tokens, stop }))
+        let inner =
+            Inner { setup, dir, node, started, clock, pace, shares, reads, metrics, tokens, stop };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The kernel.
@@ -71,6 +86,16 @@ impl App {
     /// The data directory.
     pub(crate) fn dir(&self) -> &Path {
         &self.0.dir
+    }
+
+    /// The id of the node, which is that of the data directory.
+    pub(crate) fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// When it began to serve.
+    pub(crate) fn started(&self) -> Timestamp {
+        self.0.started
     }
 
     /// Reads the store, beside the tasks that answer others.
@@ -93,6 +118,17 @@ impl App {
         read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.0.reads.followed(read).await
+    }
+
+    /// The same for those who search a log, who are few at once.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) async fn search<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.0.reads.searched(read).await
     }
 
     /// The time.

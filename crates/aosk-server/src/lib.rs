@@ -6,8 +6,10 @@
 //! | [`app`] | what every request can reach, and the router that joins the parts |
 //! | [`api`] | the REST interface under `/api/v1`, and its description |
 //! | [`access`] | who asks: tokens, roles, tenants, and how often |
+//! | `node` | the id of the data directory |
 //! | `metrics` | what is counted, as Prometheus reads it |
 //! | `request` | what happens to every request: its id, its line in the log |
+//! | [`Reload`] | the way to whoever reads the configuration |
 //! | `reads` | reads of the store, so many at once |
 //! | [`problem`] | errors as RFC 9457 has them, and the one table of HTTP statuses |
 //! | [`limits`] | every bound of the server, with its reason |
@@ -24,13 +26,17 @@ mod file;
 pub mod limits;
 mod listen;
 mod metrics;
+mod node;
 pub mod problem;
+mod random;
 mod reads;
+mod reload;
 mod request;
 mod server;
 
 pub use app::{App, Further, Setup};
 pub use extract::body;
 pub use listen::{ADDRESS_FILE, SOCKET};
-pub use request::{REQUEST_ID, current as request_id};
+pub use reload::{Reload, ReloadRequest, Reloaded};
+pub use request::{REQUEST_ID, current as request_id, trace_parent};
 pub use server::{Listening, Server};

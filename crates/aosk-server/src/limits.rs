@@ -77,6 +77,18 @@ pub const ITEMS_MAX: u32 = 1_000;
 /// may be longer by itself.
 pub const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Pages that a search tells of if no number is named.
+pub const RESULTS_USUAL: u32 = 8;
+
+/// Bytes of a query. A question has some hundred; its time grows with its words.
+pub const QUERY_BYTES_MAX: usize = 1_024;
+
+/// Logs that are searched at once. Each makes an index of a log for itself, which takes a core.
+pub const SEARCHES_MAX: usize = 2;
+
+/// Bytes of a part of a file, the most and the usual.
+pub const FILE_PART_BYTES_MAX: usize = 1024 * 1024;
+
 /// Rows that are looked through for one page. With filters that little passes, a page has fewer items
 /// than it may, rather than that a request reads the whole store.
 pub const SCAN_MAX: u32 = 10_000;

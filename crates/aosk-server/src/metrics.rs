@@ -136,9 +136,10 @@ impl Collector for Now {
             ([("state", state)], count)
         });
         gauges(&mut to, ("aosk_processes", "Processes that live, by what they do"), &states)?;
-        let known = handle.meter().models().map(|model| {
+        let names = handle.meter().models();
+        let known = names.iter().map(|model| {
             let count = census.waiting.get(model).copied().unwrap_or(0);
-            ([("model", model)], count)
+            ([("model", model.as_str())], count)
         });
         let known: Vec<_> = known.collect();
         let counted = known.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));

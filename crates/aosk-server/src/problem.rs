@@ -84,7 +84,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ToolUnknown
         | ErrorCode::ToolArguments
         | ErrorCode::ToolPathEscape
-        | ErrorCode::TraceInvalid => StatusCode::BAD_REQUEST,
+        | ErrorCode::TraceInvalid
+        | ErrorCode::ConfigInvalid => StatusCode::BAD_REQUEST,
         ErrorCode::ApiUnauthorized => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden | ErrorCode::ToolDenied => StatusCode::FORBIDDEN,
         ErrorCode::NoSuchProcess | ErrorCode::MemoryNoPage | ErrorCode::ApiNotFound => {
@@ -97,6 +98,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::ApiRateLimited | ErrorCode::ModelRateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::BudgetExceeded | ErrorCode::ModelQuota => StatusCode::PAYMENT_REQUIRED,
         ErrorCode::Deadlock
+        | ErrorCode::NotAsking
         | ErrorCode::Runaway
         | ErrorCode::MemoryPinsFull
         | ErrorCode::MemoryTask
@@ -118,8 +120,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ModelRefused
         | ErrorCode::ModelCancelled
         | ErrorCode::ScriptExhausted => StatusCode::BAD_GATEWAY,
-        ErrorCode::ConfigInvalid
-        | ErrorCode::ModelKeyMissing
+        ErrorCode::ModelKeyMissing
         | ErrorCode::KernelPanic
         | ErrorCode::ProgramFailed
         | ErrorCode::ToolFailed

@@ -7,26 +7,29 @@ use aosk_abi::{Error, ErrorCode};
 use aosk_runtime::store::Reader;
 use tokio::sync::Semaphore;
 
-use crate::limits::{FOLLOWER_READS_MAX, READS_MAX};
+use crate::limits::{FOLLOWER_READS_MAX, READS_MAX, SEARCHES_MAX};
 
 /// The places of those who read.
 pub(crate) struct Reads {
     reader: Arc<dyn Reader>,
     asked: Arc<Semaphore>,
     followed: Arc<Semaphore>,
+    searched: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reader: _, asked, followed } = self;
-        f.debug_struct("Reads").field("asked", asked).field("followed", followed).finish()
+        let Self { reader: _, asked, followed, searched } = self;
+        let mut shown = f.debug_struct("Reads");
+        shown.field("asked", asked).field("followed", followed).field("searched", searched).finish()
     }
 }
 
 impl Reads {
     pub(crate) fn of(reader: Arc<dyn Reader>) -> Self {
         let (asked, followed) = (Semaphore::new(READS_MAX), Semaphore::new(FOLLOWER_READS_MAX));
-        Self { reader, asked: Arc::new(asked), followed: Arc::new(followed) }
+        let searched = Arc::new(Semaphore::new(SEARCHES_MAX));
+        Self { reader, asked: Arc::new(asked), followed: Arc::new(followed), searched }
     }
 
     /// Reads what a request asks for.
@@ -43,6 +46,14 @@ impl Reads {
         read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.within(&self.followed, read).await
+    }
+
+    /// Reads for one who searches, which is work for a core. Such readers wait for each other alone.
+    pub(crate) async fn searched<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.within(&self.searched, read).await
     }
 
     async fn within<T: Send + 'static>(

@@ -1,9 +1,11 @@
 //! What happens to every request: it gets an id, which its answer carries, is counted, and leaves one
-//! line in the log.
+//! line in the log. What it says of the trace that it is part of is kept while it is answered.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aosk_runtime::TraceParent;
+use aosk_runtime::trace::TRACEPARENT;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -21,6 +23,7 @@ const NO_ROUTE: &str = "none";
 
 tokio::task_local! {
     static CURRENT: HeaderValue;
+    static PARENT: Option<TraceParent>;
 }
 
 /// Lets a request pass.
@@ -29,7 +32,10 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let id = given(request.headers()).unwrap_or_else(|| made(&app));
     let method = method_word(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
+    let parent = request.headers().get(TRACEPARENT).and_then(|header| header.to_str().ok());
+    let parent = parent.and_then(TraceParent::parse);
+    let answered = PARENT.scope(parent, next.run(request));
+    let mut response = CURRENT.scope(id.clone(), answered).await;
     let (status, took) = (response.status(), app.clock().elapsed().saturating_sub(began));
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     app.metrics().answered((method, route), status, took);
@@ -50,6 +56,12 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
 pub fn current() -> String {
     let text = CURRENT.try_with(|id| id.to_str().map(str::to_owned).unwrap_or_default());
     text.unwrap_or_default()
+}
+
+/// The span of the client whose request is being answered, if it said one.
+#[must_use]
+pub fn trace_parent() -> Option<TraceParent> {
+    PARENT.try_with(|parent| *parent).ok().flatten()
 }
 
 /// The id that the client gave, if it is one: it goes into logs and answers as it is.

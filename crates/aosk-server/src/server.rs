@@ -45,7 +45,7 @@ impl Server {
         further: Option<Further>,
     ) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(false);
-        let app = App::new(setup, dir, stopped.clone());
+        let app = App::new(setup, dir, stopped.clone())?;
         let mut doors = JoinSet::new();
         let router = match further {
             None => app::router(&app, Router::new(), |routes| routes),

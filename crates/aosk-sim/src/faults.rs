@@ -115,6 +115,8 @@ features! {
     Lazy = "lazy",
     /// Agents have all sorts of priorities.
     Weights = "weights",
+    /// The configuration changes while the kernel runs.
+    Reload = "reload",
 }
 
 /// The features of one run.

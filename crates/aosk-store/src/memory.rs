@@ -156,6 +156,10 @@ fn bounded(limit: u32) -> usize {
 }
 
 impl Reader for Memory {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
     fn body(&self, hash: Hash) -> Result<Option<String>, StoreError> {
         Ok(self.kept().bodies.get(&hash).map(|bytes| bytes.to_string()))
     }

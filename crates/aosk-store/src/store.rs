@@ -67,6 +67,9 @@ pub trait Store: Send {
 /// # Errors
 /// Every method fails if the store cannot be read or what it holds is damaged.
 pub trait Reader: Send + Sync {
+    /// What kind of store it is, in one word for people and programs.
+    fn kind(&self) -> &'static str;
+
     /// The canonical bytes of a body, checked against their address; none if it is not kept.
     fn body(&self, hash: Hash) -> Result<Option<String>, StoreError>;
 

@@ -34,4 +34,4 @@ pub use kernel_calls::KernelCall;
 pub use near::near_names;
 pub use registry::Registry;
 pub use tool::{Invocation, Need, Output, Tool};
-pub use workspace::Workspace;
+pub use workspace::{FilePart, Workspace};

@@ -4,7 +4,7 @@
 //! `RESOLVE_BENEATH` on Linux), so neither `..`, nor an absolute path, nor a symbolic link planted
 //! between check and use leads outside. No tool may use `std::fs`.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -20,6 +20,17 @@ use crate::limits;
 pub struct Workspace {
     root: PathBuf,
     dir: Dir,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    /// The file, from the workspace.
+    pub path: String,
+    /// What stands there.
+    pub bytes: Vec<u8>,
+    /// The bytes of the whole file.
+    pub size: u64,
 }
 
 impl Workspace {
@@ -84,6 +95,42 @@ impl Workspace {
     /// If it is not there, not an ordinary file, or outside.
     pub(crate) fn open_file(&self, path: &Path) -> Result<(File, Metadata), ToolError> {
         self.open_ordinary(path, OpenOptions::new().read(true), "read")
+    }
+
+    /// A part of an ordinary file from the byte `from` on, of so many bytes at most; none if there is no
+    /// such file. For people who look at what a process made: links are not followed, wherever they
+    /// lead.
+    ///
+    /// # Errors
+    /// If it is not an ordinary file, reached by a link or outside, or cannot be read.
+    pub fn part(
+        &self,
+        path: &str,
+        (from, bytes_max): (u64, usize),
+    ) -> Result<Option<FilePart>, ToolError> {
+        let path = self.relative(path)?;
+        let escape = || ToolError::PathEscape { path: path.to_string_lossy().into_owned() };
+        let mut reached = PathBuf::new();
+        for part in path.components() {
+            if part == Component::ParentDir {
+                return Err(escape());
+            }
+            reached.push(part);
+            match self.dir.symlink_metadata(&reached) {
+                // What takes its place meanwhile cannot lead out of the directory either.
+                Ok(metadata) if metadata.is_symlink() => return Err(escape()),
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(fault("read", &path, &error)),
+            }
+        }
+        let (mut file, metadata) = self.open_file(&path)?;
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(from.min(metadata.len())))
+            .and_then(|_| file.take(bytes_max as u64).read_to_end(&mut bytes))
+            .map_err(|error| fault("read", &path, &error))?;
+        let path = path.to_string_lossy().into_owned();
+        Ok(Some(FilePart { path, bytes, size: metadata.len() }))
     }
 
     /// Adds `content` to the end of a file, and makes the file and its directories if need be.
@@ -200,6 +247,11 @@ impl Workspace {
         }
         Ok((file, metadata))
     }
+}
+
+/// Whether an error says that nothing has this name.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What an error of the operating system means to the model.

@@ -14,7 +14,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
-pub(crate) use self::control::{KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs, SignalArgs};
+pub(crate) use self::control::{
+    ApprovalsArgs, ApproveArgs, DenyArgs, KillArgs, PidArgs, PolicyArgs, ReniceArgs, SendArgs,
+    SignalArgs,
+};
 pub(crate) use self::models::{ModelsArgs, ModelsCommand, ModelsListArgs, ModelsTestArgs};
 pub(crate) use self::serve::{LogFormat, ServeArgs, TokenArgs, TokenCommand};
 use self::spend::group;
@@ -76,6 +79,12 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Change the priority of a process.
     Renice(ReniceArgs),
+    /// List processes that wait for a person.
+    Approvals(ApprovalsArgs),
+    /// Give a process that waits for a person what it asks for. Bounds that are not named stay.
+    Approve(ApproveArgs),
+    /// Refuse a process that waits for a person what it asks for; it is told, and ends.
+    Deny(DenyArgs),
     /// Show or choose who gets a free slot of a model next.
     Policy(PolicyArgs),
     /// Say who may speak to the kernel over TCP.
@@ -147,11 +156,14 @@ impl Cli {
             Command::Serve(args) => args.json,
             Command::Token(args) => args.wants_json(),
             Command::Policy(args) => args.json,
+            Command::Approvals(args) => args.json,
             Command::Kill(_)
             | Command::Stop(_)
             | Command::Cont(_)
             | Command::Signal(_)
             | Command::Send(_)
+            | Command::Approve(_)
+            | Command::Deny(_)
             | Command::Renice(_) => false,
             Command::Ps(args) => args.json,
             Command::Why(args) => args.json,

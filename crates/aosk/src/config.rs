@@ -1,6 +1,7 @@
 //! The configuration file: what the command line leaves open. Everything in it is optional, and what
 //! stands there is checked as a whole, so that a mistake is told with its line.
 
+pub(crate) mod changes;
 mod device;
 pub(crate) mod example;
 mod group;
@@ -8,6 +9,7 @@ pub(crate) mod keys;
 mod layer;
 mod leaf;
 mod llms;
+mod otel;
 mod rows;
 mod secret;
 mod section;
@@ -33,6 +35,7 @@ pub(crate) use self::device::Device;
 pub(crate) use self::group::check_name as check_group;
 pub(crate) use self::layer::{Given, strange};
 use self::llms::Listed;
+pub(crate) use self::otel::Otel;
 pub(crate) use self::rows::Row;
 use self::secret::Keys;
 use self::section::{Found, Read, Section};
@@ -81,6 +84,10 @@ pub(crate) struct Config {
     pub(crate) embedder_url: Option<String>,
     /// How long a call may run while others wait; none if until it ends.
     pub(crate) slice: Option<Millis>,
+    /// How much is logged; what is usual if none.
+    pub(crate) log: Option<String>,
+    /// The collector that is told of what happens.
+    pub(crate) otel: Otel,
     /// Tenants and groups, by name.
     pub(crate) groups: BTreeMap<String, GroupConfig>,
     /// What is said of models, by the names they are written with.
@@ -110,6 +117,8 @@ impl Default for Config {
             embedder: None,
             embedder_url: None,
             slice: Some(limits::TIME_SLICE),
+            log: None,
+            otel: Otel::default(),
             groups: BTreeMap::new(),
             devices: BTreeMap::new(),
             routes: BTreeMap::new(),
@@ -235,6 +244,8 @@ fn checked(root: &Section<'_>, path: PathBuf) -> Read<(Config, Origin)> {
         embedder: leaf::named(root, &keys::EMBEDDER, resolve::check_embedder)?,
         embedder_url: leaf::address(root, &keys::EMBEDDER_URL)?,
         slice: root.read(&keys::SLICE, slice)?.unwrap_or(Some(limits::TIME_SLICE)),
+        log: root.read(&keys::LOG, log)?,
+        otel: otel::read(&root.section("otel")?)?,
         groups: group::all(&root.section("groups")?)?,
         devices,
         routes,
@@ -272,6 +283,12 @@ fn slice(found: &Found<'_>) -> Result<Option<Millis>, Error> {
     }
     let seconds = found.value.as_u64().filter(|seconds| *seconds > 0);
     seconds.map(|seconds| Some(Millis::from_secs(seconds))).ok_or_else(|| found.must())
+}
+
+/// How much is logged.
+fn log(found: &Found<'_>) -> Result<String, Error> {
+    let text = found.value.as_str().filter(|text| crate::log::filter(text).is_some());
+    text.map(str::to_owned).ok_or_else(|| found.must())
 }
 
 /// What is in a file, which is never read further than it may be long.

@@ -45,6 +45,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::Busy
         | ErrorCode::BadSyscall
         | ErrorCode::Deadlock
+        | ErrorCode::NotAsking
         | ErrorCode::Runaway
         | ErrorCode::MemoryNoPage
         | ErrorCode::MemoryPinsFull

@@ -9,8 +9,8 @@ mod command;
 mod config;
 mod fail;
 mod grant;
-mod lack;
 mod launch;
+mod log;
 mod miss;
 mod paths;
 mod probe;
@@ -45,7 +45,7 @@ fn main() -> std::process::ExitCode {
         Command::Version { json } => command::version::run(json),
         Command::Completions { shell } => command::completions::run(shell),
         Command::Bench(args) => command::bench::run(&args),
-        Command::Config(args) => command::config::run(&cli.place, &args),
+        Command::Config(args) => asking(command::config::run(&cli.place, &args)),
         Command::Ps(args) => command::ps::run(&cli.place, &args),
         Command::Why(args) => command::why::run(&cli.place, &args),
         Command::Budget(args) => command::budget::run(&cli.place, &args),
@@ -56,7 +56,7 @@ fn main() -> std::process::ExitCode {
         Command::Token(args) => command::token::run(&cli.place, &args),
         Command::Serve(args) if args.print_openapi => Ok(command::serve::print_openapi()),
         Command::Serve(args) => {
-            setup::log_to_stderr(args.log_format);
+            log::to_stderr(args.log_format);
             on_threads(|stop| command::serve::run(&cli.place, &args, stop))
         }
         Command::Kill(args) => {
@@ -71,6 +71,9 @@ fn main() -> std::process::ExitCode {
         Command::Send(args) => asking(command::control::send(&cli.place, &args)),
         Command::Renice(args) => asking(command::control::renice(&cli.place, &args)),
         Command::Policy(args) => asking(command::control::policy(&cli.place, &args)),
+        Command::Approvals(args) => asking(command::approval::list(&cli.place, &args)),
+        Command::Approve(args) => asking(command::approval::approve(&cli.place, &args)),
+        Command::Deny(args) => asking(command::approval::deny(&cli.place, &args)),
         Command::Doctor(args) => {
             on_runtime(async |mut stop| stop.or(command::doctor::run(&cli.place, &args)).await)
         }
@@ -102,6 +105,9 @@ fn named_config(cli: &Cli) -> Result<(), aosk::abi::Error> {
         | Command::Send(_)
         | Command::Renice(_)
         | Command::Policy(_)
+        | Command::Approvals(_)
+        | Command::Approve(_)
+        | Command::Deny(_)
         | Command::Demo(_) => {
             cli.place.config.as_ref().map_or(Ok(()), |file| config::read(Some(file)).map(|_| ()))
         }
@@ -160,7 +166,7 @@ where
         let _context = runtime.enter();
         Stop::listen()?
     };
-    setup::log_to_stderr(None);
+    log::to_stderr(None);
     let outcome = runtime.block_on(command(stop));
     // A blocking read of a terminal or a name look-up must not hold up the end.
     runtime.shutdown_background();

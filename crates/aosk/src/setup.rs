@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod models;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use aosk::store::{Sqlite, Store};
 use aosk::tools::{Registry, builtin};
 use aosk::{Node, NodeConfig, Programs};
 
-use crate::cli::{EmbedderArgs, LogFormat, ModelArgs, Place, Preference};
+use crate::cli::{EmbedderArgs, ModelArgs, Place, Preference};
 use crate::config::Config;
-use crate::term;
 
 pub(crate) use self::catalogue::catalogue;
 pub(crate) use self::models::{Models, models};
+pub(crate) use self::telemetry::Telling;
 
 /// How long calls in flight may take to end when the program is asked to stop.
 const DRAIN: Millis = Millis::from_secs(5);
@@ -181,26 +182,4 @@ pub(crate) fn node(
         drain: DRAIN,
         linger: LINGER,
     })
-}
-
-/// Logs go to stderr, as `AOSK_LOG` says. If it says nothing they are errors only, or what a daemon has
-/// to tell if a form was asked for. Only the first call counts.
-pub(crate) fn log_to_stderr(form: Option<LogFormat>) {
-    let usual = if form.is_some() { "info" } else { "error" };
-    let filter = std::env::var("AOSK_LOG").unwrap_or_else(|_| usual.to_owned());
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter));
-    // One that is set already stays.
-    match form {
-        None | Some(LogFormat::Text) => {
-            drop(tracing::subscriber::set_global_default(subscriber.finish()));
-        }
-        Some(LogFormat::Json) => {
-            term::log_notes();
-            let json = subscriber.json().flatten_event(true).with_current_span(false);
-            drop(tracing::subscriber::set_global_default(json.with_span_list(false).finish()));
-        }
-    }
 }

@@ -8,7 +8,7 @@ use crate::metadata::Metadata;
 const RULE: &str = "arrows";
 
 /// What each crate may depend on. The contract is for everyone and is not named.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("aosk-abi", &[]),
     ("aosk-kernel", &[]),
     ("aosk-store", &[]),
@@ -20,7 +20,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("aosk-insight", &["aosk-store", "aosk-runtime"]),
     ("aosk-server", &["aosk-runtime", "aosk-insight"]),
     ("aosk-gateway", &["aosk-server", "aosk-runtime"]),
-    ("aosk", &["aosk-gateway", "aosk-server", "aosk-runtime"]),
+    ("aosk-otel", &["aosk-runtime"]),
+    ("aosk", &["aosk-gateway", "aosk-otel", "aosk-server", "aosk-runtime"]),
     ("aosk-sim", &["aosk-kernel", "aosk-store"]),
     ("aosk-bench", &[ANYTHING]),
     ("xtask", &[]),

@@ -81,7 +81,8 @@ impl Plan {
         // That it has begun is a fact too, and the root of the budget tree comes with it.
         drop(node.handle().journal().wait_for(|length| *length > 0).await.unwrap());
         let workspace = dir.path().to_str().unwrap().to_owned();
-        let setup = Setup { handle: node.handle(), model: "test:m".to_owned(), workspace };
+        let setup =
+            Setup { handle: node.handle(), model: "test:m".to_owned(), workspace, reload: None };
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
         let further = Some(aosk_gateway::further());
         let server = Server::start(setup, dir.path(), Some(tcp), further).await.unwrap();

@@ -26,6 +26,14 @@ impl Patience {
         Self { until: Timestamp::ZERO, refusals: 0, allowed: slots.max(1) }
     }
 
+    /// The same of a device that has another number of slots now. One that never refused may be given
+    /// all of them.
+    pub(super) fn of_slots(self, before: u32, slots: u32) -> Self {
+        let was_all = self.allowed >= before.max(1);
+        let allowed = if was_all { slots.max(1) } else { self.allowed.min(slots.max(1)) };
+        Self { allowed, ..self }
+    }
+
     /// Whether a call may start while `in_use` others run.
     pub(crate) fn admits(&self, now: Timestamp, in_use: u32) -> bool {
         now >= self.until && in_use < self.allowed

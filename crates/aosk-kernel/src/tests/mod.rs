@@ -1,6 +1,7 @@
 //! Tests of the core, by feature. Each is a script of inputs with the transcript it must give; see
 //! [`script`] for what is checked besides the transcript.
 
+mod approval;
 mod boot;
 mod budget;
 mod determinism;
@@ -15,6 +16,7 @@ mod memory;
 mod memory_calls;
 mod preempt;
 mod rates;
+mod reconfigure;
 mod relay;
 mod retry;
 mod runaway;

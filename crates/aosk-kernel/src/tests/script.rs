@@ -794,11 +794,16 @@ fn fact(entry: &Entry) -> String {
         Fact::BudgetAsked { lack } => {
             format!("{} has no room for {} {lack}", lack.budget, lack.amount)
         }
+        Fact::BudgetAnswered { call, budget, granted, by, note } => {
+            let said = if *granted { "granted" } else { "denied" };
+            format!("{call} {budget} {said} by {by}: {note}")
+        }
         Fact::BudgetSet { budget, .. } => budget.to_string(),
         Fact::ModelPreempted { call, device, by, cause, ran } => {
             format!("{call} on {device} by {by}: {cause:?} after {} ms", ran.0)
         }
         Fact::PolicySet { policy } => policy.clone(),
+        Fact::Reconfigured { changes } => format!("{changes:?}"),
         Fact::Booted { boots, processes, asked_again, called_again, interrupted } => format!(
             "after {boots} boots with {processes} processes, asked again {asked_again:?}, \
              called again {called_again:?}, interrupted {interrupted:?}"

@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use aosk_abi::CallId;
+
 use crate::meter::Meter;
 
 /// The first token of one call, which is counted once.
 #[derive(Debug)]
 pub(super) struct FirstToken {
     meter: Meter,
+    call: CallId,
     device: String,
     began: Duration,
     has_come: AtomicBool,
@@ -16,16 +19,16 @@ pub(super) struct FirstToken {
 
 impl FirstToken {
     /// Of a call that begins now.
-    pub(super) fn new(meter: Meter, device: &str) -> Self {
+    pub(super) fn new(meter: Meter, call: CallId, device: &str) -> Self {
         let began = meter.now();
-        Self { meter, device: device.to_owned(), began, has_come: AtomicBool::new(false) }
+        Self { meter, call, device: device.to_owned(), began, has_come: AtomicBool::new(false) }
     }
 
     /// A piece came.
     pub(super) fn came(&self) {
         if !self.has_come.swap(true, Ordering::Relaxed) {
             let after = self.meter.now().saturating_sub(self.began);
-            self.meter.first_token(&self.device, after);
+            self.meter.first_token(self.call, &self.device, after);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Devices {
         let growth = self.growth.clone();
         let stops = Arc::<Stops>::default();
         self.stops.insert((call, attempt), stops.clone());
-        let first = FirstToken::new(self.meter.clone(), device);
+        let first = FirstToken::new(self.meter.clone(), call, device);
         self.spawn((call, attempt), kind, async move {
             let growing = Growing::default();
             let on_delta = |delta: Delta| {

@@ -61,7 +61,7 @@ impl EventLoop {
 }
 
 /// The reply to a request, if this is it.
-fn reply_to(release: &Release, to: RequestId) -> Option<&Reply> {
+pub(super) fn reply_to(release: &Release, to: RequestId) -> Option<&Reply> {
     match release {
         Release::Reply { request, reply } => (*request == to).then_some(reply),
         Release::Think { .. }

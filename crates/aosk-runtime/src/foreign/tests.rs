@@ -37,6 +37,7 @@ fn live() -> (Live, Answers) {
         cache_key: String::new(),
         passes: true,
         own_format_only: false,
+        parent: None,
         paged: false,
     };
     (Live { ask, outlet }, answers)

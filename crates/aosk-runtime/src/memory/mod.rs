@@ -36,7 +36,9 @@ pub(crate) use background::{Background, Done, LOOKED_AT, Searched, Waiting, note
 pub(crate) use carried::Carried;
 pub(crate) use contents::{Contents, Told, calls_back};
 pub(crate) use embedding::Embedding;
+pub(crate) use entries::Entry;
 pub(crate) use found::{FOUND, FOUND_MAX, recalled_message, told, unasked};
 pub(crate) use log::{Log, at, brought_back};
 pub(crate) use paging::text_of;
+pub(crate) use recollect::Recollection;
 pub(crate) use render::{Shown, render};

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aosk_abi::{CallId, Entry, Fact, Input, Millis, Pid};
+use aosk_abi::{CallId, Entry, Fact, Input, Millis, Pid, Timestamp};
 use aosk_kernel::Kernel;
 
-use super::{Meter, UNKNOWN};
+use crate::trace::TraceParent;
+
+use super::{Happening, Meter, UNKNOWN};
 
 /// See the module.
 #[derive(Debug)]
@@ -39,7 +41,13 @@ impl Calls {
     }
 
     /// A call of the process got a slot of the device.
-    pub(crate) fn began(&mut self, kernel: &Kernel, (call, attempt): (CallId, u32), device: &str) {
+    pub(crate) fn began(
+        &mut self,
+        (kernel, now): (&Kernel, Timestamp),
+        (call, attempt): (CallId, u32),
+        device: &str,
+        parent: Option<TraceParent>,
+    ) {
         let running = Running { attempt, device: device.to_owned(), has_ended: false };
         self.running.insert(call, running);
         let Some(process) = kernel.process(call.pid) else {
@@ -47,9 +55,18 @@ impl Calls {
         };
         let all = process.stats.times.waited;
         let before = self.waited.insert(call.pid, all).unwrap_or_default();
+        let waited = Millis(all.0.saturating_sub(before.0));
         if let Some(asked) = process.state.call() {
-            self.meter.waited(&asked.options.model, Millis(all.0.saturating_sub(before.0)));
+            self.meter.waited(&asked.options.model, waited);
         }
+        let device = || device.to_owned();
+        self.meter.tell(call, || Happening::Slot {
+            at: now,
+            device: device(),
+            attempt,
+            waited,
+            parent,
+        });
     }
 
     /// Takes note of a completion before it is applied.
@@ -123,8 +140,10 @@ impl Calls {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::BudgetSet { .. }
             | Fact::PolicySet { .. }
+            | Fact::Reconfigured { .. }
             | Fact::Booted { .. } => {}
         }
     }

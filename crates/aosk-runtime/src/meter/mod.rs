@@ -7,21 +7,27 @@
 
 mod calls;
 mod family;
+mod moment;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use aosk_abi::{FailureClass, MicroUsd, Millis, ModelOutcome, PreemptCause, Usage};
+use aosk_abi::{CallId, FailureClass, MicroUsd, Millis, ModelOutcome, PreemptCause, Usage};
 use aosk_kernel::Route;
 use aosk_tools::{Registry as Tools, kernel_calls};
 use prometheus_client::registry::Registry;
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::config::ModelDevice;
 
 pub(crate) use self::calls::Calls;
 use self::family::{Families, device as by_device, model as by_model, of, tool as by_tool};
+use self::moment::Moments;
+pub use self::moment::{Happening, Moment};
+use self::told::Told;
 
 /// What stands for a name that nobody configured, such as a tool that a model made up.
 pub const UNKNOWN: &str = "unknown";
@@ -35,7 +41,9 @@ struct Inner {
     clock: Clock,
     families: Families,
     tools: BTreeSet<String>,
-    names: BTreeSet<String>,
+    names: RwLock<Arc<BTreeSet<String>>>,
+    moments: Moments,
+    told: Told,
 }
 
 /// How a tool call ended.
@@ -77,12 +85,11 @@ impl Meter {
         clock: Clock,
     ) -> Self {
         let families = Families::default();
-        let devices = models.iter().map(|model| model.name.clone());
-        let names: BTreeSet<String> = devices.chain(routes.keys().cloned()).collect();
+        let names = Arc::new(names(models, routes));
         for model in models {
             families.begin_device(&model.name, model.slots.max(1));
         }
-        for name in &names {
+        for name in names.iter() {
             drop(families.waits.get_or_create(&by_model(name)));
         }
         let mut known: BTreeSet<String> = tools.names().map(str::to_owned).collect();
@@ -90,17 +97,47 @@ impl Meter {
         for tool in known.iter().map(String::as_str).chain([UNKNOWN]) {
             families.begin_tool(tool);
         }
-        Self(Arc::new(Inner { clock, families, tools: known, names }))
+        let (moments, told) = Default::default();
+        Self(Arc::new(Inner {
+            clock,
+            families,
+            tools: known,
+            names: RwLock::new(names),
+            moments,
+            told,
+        }))
     }
 
     /// Enters all counters in a registry, which writes them down when it is asked.
     pub fn register(&self, registry: &mut Registry) {
         self.0.families.register(registry);
+        self.0.told.register(registry);
     }
 
     /// The names that processes may ask models by: devices and routes.
-    pub fn models(&self) -> impl Iterator<Item = &str> {
-        self.0.names.iter().map(String::as_str)
+    #[must_use]
+    pub fn models(&self) -> Arc<BTreeSet<String>> {
+        self.0.names.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// There are these devices and names from now on.
+    pub(crate) fn reconfigured(&self, models: &[ModelDevice], routes: &BTreeMap<String, Route>) {
+        let known = self.models();
+        let families = &self.0.families;
+        for ModelDevice { name, slots, .. } in models {
+            let slots = (*slots).max(1);
+            if known.contains(name) {
+                families.slots.get_or_create(&by_device(name)).set(i64::from(slots));
+            } else {
+                families.begin_device(name, slots);
+            }
+        }
+        // What was counted of those that are gone is kept.
+        let names: BTreeSet<_> = names(models, routes).union(&known).cloned().collect();
+        for name in &names {
+            drop(families.waits.get_or_create(&by_model(name)));
+        }
+        *self.0.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
     }
 
     /// The time since the node began.
@@ -113,8 +150,20 @@ impl Meter {
         self.0.families.running.get_or_create(&by_device(device)).inc();
     }
 
+    /// What happens to model calls, from now on, that facts do not say.
+    #[must_use]
+    pub fn moments(&self) -> broadcast::Receiver<Moment> {
+        self.0.moments.listen()
+    }
+
+    /// Something happened to a model call.
+    pub(crate) fn tell(&self, call: CallId, what: impl FnOnce() -> Happening) {
+        self.0.moments.tell(call, what);
+    }
+
     /// The first token of an answer came after so long.
-    pub(crate) fn first_token(&self, device: &str, after: Duration) {
+    pub(crate) fn first_token(&self, call: CallId, device: &str, after: Duration) {
+        self.tell(call, || Happening::FirstToken(after));
         let family = &self.0.families.first_token;
         family.get_or_create(&by_device(device)).observe(after.as_secs_f64());
     }
@@ -151,7 +200,7 @@ impl Meter {
     /// All calls in flight are gone, with the kernel that made them.
     pub(crate) fn none_running(&self) {
         let families = &self.0.families;
-        for name in &self.0.names {
+        for name in self.models().iter() {
             if let Some(running) = families.running.get(&by_device(name)) {
                 running.set(0);
             }
@@ -175,7 +224,7 @@ impl Meter {
 
     /// A call that asked this name was given a slot after it had waited for so long.
     fn waited(&self, model: &str, wait: Millis) {
-        let model = if self.0.names.contains(model) { model } else { UNKNOWN };
+        let model = if self.models().contains(model) { model } else { UNKNOWN };
         let family = &self.0.families.waits;
         family.get_or_create(&by_model(model)).observe(wait.duration().as_secs_f64());
     }
@@ -201,6 +250,12 @@ impl Meter {
             gauge.set(i64::from(word == now));
         }
     }
+}
+
+/// The names that processes may ask.
+fn names(models: &[ModelDevice], routes: &BTreeMap<String, Route>) -> BTreeSet<String> {
+    let devices = models.iter().map(|model| model.name.clone());
+    devices.chain(routes.keys().cloned()).collect()
 }
 
 fn class_word(class: FailureClass) -> &'static str {

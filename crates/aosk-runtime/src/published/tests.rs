@@ -28,6 +28,7 @@ fn snapshot(pid: u64, ended: bool) -> Snapshot {
         waits_for_others: false,
         asks: None,
         lack: None,
+        call: None,
         model: None,
         priority: 50,
         stats: Stats::default(),

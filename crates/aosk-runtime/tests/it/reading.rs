@@ -100,6 +100,10 @@ struct Planted {
 }
 
 impl Reader for Planted {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
     fn body(&self, hash: Hash) -> Result<Option<String>, StoreError> {
         self.inner.body(hash)
     }

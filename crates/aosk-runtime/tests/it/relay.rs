@@ -56,6 +56,7 @@ async fn ask(handle: &Handle, asker: Asker, append: &[&str]) -> Answers {
         cache_key: String::new(),
         passes: false,
         own_format_only: false,
+        parent: None,
         paged: false,
     };
     handle.relay(asker, ask).await.unwrap()

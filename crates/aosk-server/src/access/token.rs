@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Caller, Role, workspace};
 use crate::file;
+use crate::random::{fill, hex};
 
 /// The file in the data directory.
 const FILE: &str = "tokens.json";
@@ -282,24 +283,4 @@ fn check_tenant(tenant: &str) -> Result<(), Error> {
         return Err(Error::new(ErrorCode::Usage, text).hint("choose another name"));
     }
     Ok(())
-}
-
-fn fill(secret: &mut [u8]) -> Result<(), Error> {
-    let mut filled = 0;
-    while let Some(rest) = secret.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let flags = rustix::rand::GetRandomFlags::empty();
-        match rustix::rand::getrandom(rest, flags) {
-            Ok(count) => filled = filled.saturating_add(count),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => {
-                let text = format!("making a token: the system gives no random bytes: {error}");
-                return Err(Error::new(ErrorCode::Io, text));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aosk_abi::{BudgetId, Error, ErrorCode, Limits};
-use aosk_runtime::inspect;
+use aosk_runtime::inspect::{self, group_of};
 use aosk_runtime::kernel::BudgetView;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ pub(super) struct Budget {
 /// What a node of the budget tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+pub(super) enum Kind {
     /// That of everything.
     Root,
     /// That of a tenant or a group.
@@ -65,7 +65,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(view: &BudgetView) -> Self {
+    pub(super) fn of(view: &BudgetView) -> Self {
         match (&view.device, &view.group, view.parent) {
             (Some(_), _, _) => Self::Device,
             (None, Some(_), _) => Self::Group,
@@ -94,22 +94,8 @@ impl Budget {
     }
 }
 
-type Views = BTreeMap<BudgetId, BudgetView>;
-
-/// The name of the group that a node is or lies in; empty if in none.
-fn group_of(views: &Views, id: BudgetId) -> &str {
-    let mut next = Some(id);
-    while let Some(id) = next
-        && let Some(view) = views.get(&id)
-    {
-        if let Some(group) = &view.group {
-            return &group.name;
-        }
-        // Ids are counted, so the way up ends.
-        next = view.parent.filter(|parent| *parent < id);
-    }
-    ""
-}
+/// The nodes of the tree, by their ids.
+pub(super) type Views = BTreeMap<BudgetId, BudgetView>;
 
 /// The budgets that the caller may see: all, or those of its tenant.
 #[utoipa::path(

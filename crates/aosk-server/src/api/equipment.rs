@@ -183,7 +183,8 @@ pub(super) struct Traits {
     responses((status = 200, description = "The tools", body = Tools))
 )]
 pub(super) async fn tools(State(app): State<App>) -> Json<Tools> {
-    let registry = &app.handle().equipment().tools;
+    let equipment = app.handle().equipment();
+    let registry = &equipment.tools;
     let names: Vec<&str> =
         registry.names().chain(kernel_calls::specs().map(|spec| spec.name.as_str())).collect();
     let specs = registry.specs(&names).unwrap_or_default();

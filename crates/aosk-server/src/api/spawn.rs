@@ -18,6 +18,7 @@ use crate::access::{self, Caller, Operator, Role};
 use crate::app::App;
 use crate::extract::Json;
 use crate::problem::Problem;
+use crate::request::trace_parent;
 
 /// An agent that is to be started.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -108,7 +109,11 @@ pub(super) async fn spawn(
     Json(wanted): Json<Spawn>,
 ) -> Result<Response, Problem> {
     let agent = agent(&app, &caller, wanted)?;
-    let pid = app.handle().spawn(agent.spec()).await?;
+    let mut spec = agent.spec();
+    if let Some(parent) = trace_parent() {
+        parent.keep_in(&mut spec.program);
+    }
+    let pid = app.handle().spawn(spec).await?;
     let started = process::find(&app, &caller, &pid.to_string()).await?;
     let location = format!("/api/v1/processes/{}", pid.0);
     let body = Json(process::with_result(&app, &started).await?);
@@ -129,7 +134,8 @@ fn agent(app: &App, caller: &Caller, wanted: Spawn) -> Result<Agent, Error> {
         caller.must(Role::Admin)?;
         caller.must_be_of_all()?;
     }
-    let tools = &app.handle().equipment().tools;
+    let equipment = app.handle().equipment();
+    let tools = &equipment.tools;
     let granted = agent::choose(tools, level, wanted.tools.as_deref(), wanted.tasks);
     let granted = granted.map_err(refused)?;
     let group = group(caller, wanted.group)?;

@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use crate::scene::Scene;
 
 /// Requests that change something, the role that each needs, and one role below.
-const CHANGES: [(&str, &str, &str, Role); 6] = [
+const CHANGES: [(&str, &str, &str, Role); 7] = [
     ("post", "/api/v1/processes", r#"{"task":"say hello"}"#, Role::Operator),
     ("post", "/api/v1/processes/{pid}/signal", r#"{"signal":"TERM"}"#, Role::Operator),
     ("post", "/api/v1/processes/{pid}/messages", r#"{"text":"hello"}"#, Role::Operator),
     ("put", "/api/v1/processes/{pid}/priority", r#"{"priority":1}"#, Role::Operator),
+    ("post", "/api/v1/approvals/{id}", r#"{"verdict":"deny"}"#, Role::Operator),
     ("put", "/api/v1/budgets/{budget}/limits", "{}", Role::Admin),
     ("put", "/api/v1/policies/scheduler", r#"{"policy":"fifo"}"#, Role::Admin),
+    ("post", "/api/v1/config/reload", "{}", Role::Admin),
 ];
 
 #[tokio::test]
@@ -109,6 +111,7 @@ async fn every_change_needs_its_role() {
             let (_, _, body, role) = change.unwrap_or_else(|| panic!("{method} {path} is new"));
             known += 1;
             let path = path.replace("{pid}", &pid.to_string()).replace("{budget}", "2");
+            let path = path.replace("{id}", &format!("p{pid}.c1"));
             let body: Value = serde_json::from_str(body).unwrap();
             let below = if *role == Role::Admin { &mut operator } else { &mut viewer };
             // Nobody learns what is wrong with what they may not ask.

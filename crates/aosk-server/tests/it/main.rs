@@ -9,15 +9,19 @@
 )]
 
 mod access;
+mod approvals;
 mod bad_input;
 mod client;
 mod control;
 mod description;
 mod events;
 mod exposition;
+mod files;
 mod listening;
+mod memory;
 mod metrics;
 mod reading;
+mod reasons;
 mod requests;
 mod scene;
 mod tenants;

@@ -119,7 +119,8 @@ async fn what_the_kernel_has_is_told() {
     let tools = client.get("/api/v1/tools").await.body;
     let names = field(&tools["tools"], "name");
     assert!(names.contains(&json!("calculator")) && names.contains(&json!("spawn_agent")));
-    let calculator = &tools["tools"][0];
+    let at = names.iter().position(|name| name == "calculator").unwrap();
+    let calculator = &tools["tools"][at];
     assert_eq!(calculator["traits"]["risk"], "safe");
     assert_eq!(calculator["parameters"]["type"], "object");
     assert_eq!(client.get("/api/v1/openapi.json").await.body["openapi"], "3.1.0");

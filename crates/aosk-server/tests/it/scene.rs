@@ -10,8 +10,7 @@ use aosk_runtime::abi::{
 use aosk_runtime::kernel::memory::{self, Prefer};
 use aosk_runtime::model::{Delta, Driver, OnDelta, Request};
 use aosk_runtime::store::Memory;
-use aosk_runtime::tools::Registry;
-use aosk_runtime::tools::builtin::Calculator;
+use aosk_runtime::tools::builtin::{self, Launcher};
 use aosk_runtime::{Handle, ModelDevice, Node, NodeConfig, Programs, kernel};
 use aosk_server::access::{Role, Tokens as Access};
 use aosk_server::{Server, Setup};
@@ -23,7 +22,8 @@ use tokio::sync::watch;
 use crate::client::{Answer, Client};
 
 /// The model. What it does stands in the task: `say TEXT`, `stream N`, `calculate N` times and then
-/// `done`, `invent TOOL` that is not there and then `done`, `hold` until it is let go, `break`.
+/// `done`, `invent TOOL` that is not there and then `done`, `use` with a tool and its arguments on each
+/// further line and then `done`, `hold` until it is let go, `break`.
 struct Model {
     gate: watch::Receiver<bool>,
 }
@@ -36,7 +36,7 @@ impl Driver for Model {
             body.message().role() == "user" && !body.message().text().starts_with("[kernel]")
         };
         let task = asked.messages.iter().rfind(is_task).unwrap().message().text();
-        let (verb, rest) = task.split_once(' ').unwrap_or((&task, ""));
+        let (verb, rest) = task.split_once([' ', '\n']).unwrap_or((&task, ""));
         let message = match verb {
             "say" => Message::assistant(rest),
             "stream" => {
@@ -67,6 +67,15 @@ impl Driver for Model {
                 }],
             },
             "invent" => Message::assistant("done"),
+            "use" => match rest.lines().nth(usize::try_from(asked.answers).unwrap()) {
+                Some(line) => {
+                    let (name, arguments) = line.split_once(' ').unwrap();
+                    let (name, arguments) = (name.to_owned(), arguments.to_owned());
+                    let tool_calls = vec![ToolUse { id: asked.use_id(0), name, arguments }];
+                    Message::Assistant { content: None, reasoning: None, tool_calls }
+                }
+                None => Message::assistant("done"),
+            },
             "break" => {
                 return Err(Failure {
                     class: FailureClass::Transient,
@@ -115,8 +124,7 @@ impl Scene {
         let (gate, opened) = watch::channel(false);
         let driver = Arc::new(Model { gate: opened });
         let device = ModelDevice { slots: 64, stream: true, ..ModelDevice::new("m", driver) };
-        let mut tools = Registry::new();
-        tools.add(Arc::new(Calculator::new())).unwrap();
+        let tools = builtin::registry(64 * 1024, Launcher::default()).unwrap();
         let node = Node::start(NodeConfig {
             store: Box::new(store),
             models: vec![change(device)],
@@ -143,7 +151,7 @@ impl Scene {
         // That it has begun is a fact too, and the root of the budget tree comes with it.
         drop(node.handle().journal().wait_for(|length| *length > 0).await.unwrap());
         let workspace = dir.path().to_str().unwrap().to_owned();
-        let setup = Setup { handle: node.handle(), model: "m".to_owned(), workspace };
+        let setup = Setup { handle: node.handle(), model: "m".to_owned(), workspace, reload: None };
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::start(setup, dir.path(), Some(tcp), None).await.unwrap();
         Self { dir, node, server, gate }

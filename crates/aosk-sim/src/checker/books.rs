@@ -259,10 +259,12 @@ impl Account {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
+            | Fact::Reconfigured { .. }
             | Fact::Booted { .. } => {}
         }
         Ok(spend)

@@ -60,6 +60,7 @@ impl Traffic {
         Feature::RateLimits,
         Feature::Outages,
         Feature::Overuse,
+        Feature::Reload,
     ];
 
     /// A run of some dozen agents.
@@ -67,8 +68,12 @@ impl Traffic {
     pub fn of_seed(seed: u64) -> Self {
         let mut rng = Rng::of(seed, About::Traffic, &[0]);
         let per_mille = rng.between(100, 600);
-        let chosen = Self::FEATURES.iter().filter(|_| rng.chance(per_mille));
+        // The last came later, and has chance of its own so that earlier seeds give earlier runs.
+        let (later, earlier) = (Feature::Reload, Self::FEATURES);
+        let chosen = earlier.iter().filter(|one| **one != later && rng.chance(per_mille));
         let features = chosen.fold(Features::from_bits(0), |set, one| set.with(*one));
+        let reloads = Rng::of(seed, About::Traffic, &[1]).chance(400);
+        let features = if reloads { features.with(later) } else { features };
         let agents = u32::try_from(rng.between(4, 40)).unwrap_or(4);
         let calls = u32::try_from(rng.between(100, 500)).unwrap_or(100);
         Self { seed, features, agents, calls, mutant: None }
@@ -128,6 +133,33 @@ impl Traffic {
         }
         if self.has(Feature::Groups) {
             config.groups = self.groups(&mut rng);
+        }
+        config
+    }
+
+    /// What the kernel is told anew in the place of `before`: bounds become smaller and larger, and
+    /// models are weighed otherwise.
+    pub(super) fn reconfigured(&self, before: &Config, rng: &mut Rng) -> Config {
+        let mut config = before.clone();
+        let other = |bound: u64, rng: &mut Rng| (bound * rng.between(40, 250) / 100).max(1);
+        for model in config.models.values_mut() {
+            if rng.chance(700) {
+                model.slots = rng.pick(&[1, 1, 2, 3, 8, 32]).copied().unwrap_or(1);
+            }
+            let Rates { per_minute, per_day } = &mut model.rates;
+            per_minute.calls = per_minute.calls.map(|calls| other(calls, rng));
+            per_minute.tokens = per_minute.tokens.map(|tokens| Tokens(other(tokens.0, rng)));
+            *per_day = per_day.map(|money| MicroUsd(other(money.0, rng)));
+        }
+        for route in config.routes.values_mut() {
+            for (_, weight) in &mut route.backends {
+                *weight = u32::try_from(rng.between(1, 4)).unwrap_or(1);
+            }
+        }
+        for group in config.groups.values_mut() {
+            let Limits { tokens, per_minute, .. } = &mut group.limits;
+            *tokens = tokens.map(|tokens| Tokens(other(tokens.0, rng)));
+            per_minute.calls = per_minute.calls.map(|calls| other(calls, rng));
         }
         config
     }

@@ -24,6 +24,9 @@ const ROUNDS_MAX: u64 = 1_000_000;
 /// How often the operator acts.
 const ACTIONS: u32 = 200;
 
+/// How often the configuration changes in a run in which it does.
+const RELOADS: u32 = 12;
+
 /// What is measured of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Figures {
@@ -71,6 +74,7 @@ enum Event {
     Spawn(u32),
     Act(u32),
     Raise(BudgetId),
+    Reload(u32),
 }
 
 #[derive(Debug)]
@@ -136,6 +140,10 @@ impl World<'_> {
             let mut rng = self.case.rng(About::Operator, &[u64::from(action), 0]);
             self.schedule(Millis(rng.below(600_000)), Event::Act(action));
         }
+        for reload in 0..if self.case.has(Feature::Reload) { RELOADS } else { 0 } {
+            let mut rng = self.case.rng(About::Operator, &[u64::from(reload), 2]);
+            self.schedule(Millis(rng.below(400_000)), Event::Reload(reload));
+        }
         let mut rounds = 0;
         while let Some(next) = self.next_moment() {
             rounds += 1;
@@ -185,6 +193,7 @@ impl World<'_> {
                 }
                 Event::Act(action) => self.action(action).map(operator),
                 Event::Raise(budget) => self.raise(budget).map(operator),
+                Event::Reload(reload) => Some(self.reload(reload)),
             };
             if let Some(input) = input {
                 self.apply(input)?;
@@ -360,6 +369,17 @@ impl World<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The configuration is another from now on.
+    fn reload(&mut self, reload: u32) -> Input {
+        let mut rng = self.case.rng(About::Operator, &[u64::from(reload), 3]);
+        self.config = self.case.reconfigured(&self.config, &mut rng);
+        // What a person chose stays.
+        let policy = self.kernel.policy();
+        self.kernel.offer(Config { policy, ..self.config.clone() });
+        self.judge.reload(self.config.clone());
+        operator(Command::Reconfigure { changes: Vec::new() })
     }
 
     /// A person raises what was asked for.

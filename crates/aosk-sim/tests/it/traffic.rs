@@ -10,7 +10,7 @@ use aosk_sim::traffic::{Traffic, run};
 const SEEDS_MAX: u64 = 60;
 
 /// What is broken for the judges of traffic to find, and by which rule they do.
-pub(crate) const MUTANTS: [(Mutant, &str); 16] = [
+pub(crate) const MUTANTS: [(Mutant, &str); 17] = [
     (Mutant::ShareUncorrected, "the first in the queue goes first"),
     (Mutant::ClockStandsStill, "the first in the queue goes first"),
     (Mutant::CreditUnbounded, "the first in the queue goes first"),
@@ -29,6 +29,7 @@ pub(crate) const MUTANTS: [(Mutant, &str); 16] = [
         "a call is cut off for one that is much more urgent, or after its slice",
     ),
     (Mutant::RaiseUnheard, "nobody waits for room that there is"),
+    (Mutant::SlotsStay, "a slot is held by one call"),
     (Mutant::WaitersByArrival, "the first of those who wait for room is let go first"),
 ];
 
@@ -45,7 +46,14 @@ fn traffic_breaks_no_rule_and_reaches_everything() {
             Err(broken) => panic!("{broken}"),
         }
     }
-    let expected = ["cut for a slice", "cut for the urgent", "quota", "let go before others"];
+    let expected = [
+        "cut for a slice",
+        "cut for the urgent",
+        "quota",
+        "let go before others",
+        "reloaded",
+        "fewer slots than calls",
+    ];
     let missed: Vec<_> = expected.iter().filter(|what| !seen.contains(**what)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");
     assert!(compared > 10, "{compared}");

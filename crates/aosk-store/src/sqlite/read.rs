@@ -66,6 +66,10 @@ impl SqliteReader {
 }
 
 impl Reader for SqliteReader {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn body(&self, hash: Hash) -> Result<Option<String>, StoreError> {
         let sql = "SELECT bytes FROM blob WHERE hash = ?1";
         let bytes: Option<String> = self.with(|connection| {

@@ -10,6 +10,7 @@ mod read_file;
 mod run_command;
 mod search_files;
 mod supervisor;
+mod touch;
 mod walk;
 mod write_file;
 
@@ -26,6 +27,7 @@ pub use calculator::Calculator;
 pub use command::{CommandTimes, Launcher, environment};
 pub use run_command::RunCommand;
 pub use supervisor::supervise;
+pub use touch::{Touch, touched};
 
 /// A registry of all built-in tools. Results keep at most `output_bytes_max` bytes of output;
 /// commands are started through `launcher`.

@@ -17,7 +17,7 @@ impl ConfigArgs {
     pub(super) fn wants_json(&self) -> bool {
         match &self.command {
             ConfigCommand::Show(args) => args.json,
-            ConfigCommand::Check { json, .. } => *json,
+            ConfigCommand::Check { json, .. } | ConfigCommand::Reload { json } => *json,
             ConfigCommand::Path | ConfigCommand::Example => false,
         }
     }
@@ -31,6 +31,12 @@ pub(crate) enum ConfigCommand {
     Check {
         /// The file [default: the one that is used].
         file: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have a daemon read its configuration anew, as SIGHUP does.
+    Reload {
         /// Print JSON.
         #[arg(long)]
         json: bool,

@@ -3,6 +3,8 @@
 use aosk::abi::{Pid, Signal};
 use clap::{Args, ValueEnum};
 
+use super::BoundArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct KillArgs {
     /// The process.
@@ -81,4 +83,33 @@ pub(crate) struct PolicyArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApprovalsArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The process.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) pid: Pid,
+    #[command(flatten)]
+    pub(crate) bounds: BoundArgs,
+    /// Why; the journal keeps it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DenyArgs {
+    /// The process.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) pid: Pid,
+    /// Why; the journal keeps it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
 }

@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 
 use aosk::abi::Error;
 use clap::ValueEnum;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::cli::{ConfigArgs, ConfigCommand, ConfigShowArgs, Place};
+use crate::client::Client;
 use crate::config::{self, Given, Origin, Row, Settings, keys};
 use crate::fail::Done;
 use crate::term::{self, line, note};
 
-pub(crate) fn run(place: &Place, args: &ConfigArgs) -> Result<Done, Error> {
+pub(crate) async fn run(place: &Place, args: &ConfigArgs) -> Result<Done, Error> {
     match &args.command {
         ConfigCommand::Show(args) => show(place, args),
         ConfigCommand::Check { file, json } => check(place, file.as_ref(), *json),
+        ConfigCommand::Reload { json } => reload(place, *json).await,
         ConfigCommand::Path => path(place),
         ConfigCommand::Example => {
             line(config::example::text().trim_end());
@@ -111,6 +114,35 @@ fn check(place: &Place, file: Option<&PathBuf>, json: bool) -> Result<Done, Erro
         line(&format!("{} is right", path.display()));
     }
     Ok(Done::Well)
+}
+
+/// Has a daemon read its configuration anew.
+async fn reload(place: &Place, json: bool) -> Result<Done, Error> {
+    let path = "/api/v1/config/reload";
+    let told = Client::connect(place).await?.ask(Method::POST, path, Some(&json!({}))).await?;
+    if json {
+        term::json(&told);
+        return Ok(Done::Well);
+    }
+    let of = |name: &str| told.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let (changed, left) = (of("changed"), of("needs_restart"));
+    for change in &changed {
+        line(&said(change));
+    }
+    for change in &left {
+        line(&format!("needs a restart: {}", said(change)));
+    }
+    if changed.is_empty() && left.is_empty() {
+        line("it says what it said");
+    }
+    Ok(Done::Well)
+}
+
+/// What is said anew, for a person.
+fn said(change: &Value) -> String {
+    let text = |name: &str| change.get(name).and_then(Value::as_str);
+    let (from, to) = (text("from").unwrap_or("nothing"), text("to").unwrap_or("nothing"));
+    format!("{}: {from} -> {to}", text("key").unwrap_or_default())
 }
 
 fn path(place: &Place) -> Result<Done, Error> {

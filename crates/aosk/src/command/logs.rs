@@ -1,18 +1,17 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Changed, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd, Millis,
-    Pid, Runaway, Spend, Usage,
+    CallId, Change, Changed, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd,
+    Millis, Pid, Runaway, Spend, Usage,
 };
-use aosk::inspect;
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
+use aosk::{inspect, lack};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
-use crate::lack;
 use crate::miss;
 use crate::term::{self, count, cut, json as print_json, line, money, plural, time};
 
@@ -233,13 +232,9 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{how}, {}", fact.plural("pages", "message"))
         }
         "budget.expired" | "budget.set" => format!("b{}", fact.count("budget")),
-        "process.runaway" => {
-            let ended = fact.get("ended").unwrap_or_default();
-            let what: Option<Runaway> = fact.get("what");
-            let what = what.map_or("", Runaway::word);
-            format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
-        }
+        "process.runaway" => runaway(fact),
         "budget.asked" => fact.lack(),
+        "budget.answered" => decided(fact),
         "model.preempted" => {
             let call: Option<CallId> = fact.get("call");
             let call = call.map_or_else(String::new, |call| call.to_string());
@@ -247,6 +242,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             format!("{call} for p{by} after {ran}: {}", fact.word("cause"))
         }
         "scheduler.policy" => fact.word("policy"),
+        "node.reconfigured" => reconfigured(fact),
         "node.booted" => booted(fact),
         _ => return None,
     })
@@ -265,6 +261,22 @@ fn missed(fact: &Fields<'_>) -> String {
     )
 }
 
+/// What a person answered.
+fn decided(fact: &Fields<'_>) -> String {
+    let said = if fact.get("granted").unwrap_or_default() { "granted" } else { "denied" };
+    let note = fact.word("note");
+    let note = if note.is_empty() { note } else { format!(": {note}") };
+    format!("{} of b{} {said} by {}{note}", fact.call(), fact.count("budget"), fact.word("by"))
+}
+
+/// What was done again and again.
+fn runaway(fact: &Fields<'_>) -> String {
+    let ended = fact.get("ended").unwrap_or_default();
+    let what: Option<Runaway> = fact.get("what");
+    let what = what.map_or("", Runaway::word);
+    format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
+}
+
 /// Which task was begun, and within which.
 fn begun(fact: &Fields<'_>) -> String {
     match fact.get::<u32>("within").unwrap_or_default() {
@@ -280,6 +292,14 @@ fn evicted(fact: &Fields<'_>) -> String {
     let [before, after] = ["before", "after"].map(|name| fact.count(name));
     let cause = fact.word("cause");
     format!("{} {pages} left ({cause}), {before} tokens to {after}", fact.call())
+}
+
+/// What the configuration says anew.
+fn reconfigured(fact: &Fields<'_>) -> String {
+    let changes: Vec<Change> = fact.get("changes").unwrap_or_default();
+    let said = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
+    let one = |Change { key, from, to }| format!("{key} from {} to {}", said(from), said(to));
+    changes.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// What a start of the kernel found.

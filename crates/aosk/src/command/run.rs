@@ -14,14 +14,13 @@ use aosk::agent::{Agent, Granted};
 use aosk::model::provider;
 use aosk::program::react;
 use aosk::store::{JournalQuery, Reader, Sqlite, Which};
-use aosk::{Handle, Snapshot, inspect};
+use aosk::{Handle, Snapshot, inspect, lack};
 
 use crate::cli::{BoundArgs, ModelArgs, Place, Preference, RunArgs};
 use crate::client::Client;
 use crate::config::{self, Config};
 use crate::fail::{self, Done};
 use crate::grant;
-use crate::lack;
 use crate::progress::Progress;
 use crate::setup::{self, Home, Models, Parts};
 use crate::stop::{Stop, stopped};

@@ -1,17 +1,22 @@
 //! `aosk serve`: a kernel that others speak to.
 
+mod reload;
+
 use std::path::{Path, PathBuf};
 
 use aosk::abi::{Error, ErrorCode};
 use aosk_server::access::workspace;
-use aosk_server::{Server, Setup};
+use aosk_server::{Reload, Server, Setup};
 
 use crate::cli::{Place, ServeArgs};
 use crate::config;
 use crate::fail::Done;
-use crate::setup::{self, Home, Parts};
+use crate::log;
+use crate::setup::{self, Home, Parts, Telling};
 use crate::stop::{Stop, stopped};
 use crate::term::{self, note};
+
+use self::reload::{Force, Reloader};
 
 /// The directory of agents that are given no other: one in the data directory if none is named. None
 /// may reach what is kept there.
@@ -40,7 +45,12 @@ pub(crate) fn print_openapi() -> Done {
 }
 
 pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Result<Done, Error> {
-    let config = config::read(place.config.as_ref())?;
+    let hangup = reload::hangups()?;
+    let settings = config::settings(place.config.as_ref(), &[])?;
+    let config = settings.config.clone();
+    if config.log.is_some() {
+        log::say(config.log.as_deref())?;
+    }
     raise_files();
     let registry = setup::tools()?;
     let home = setup::home(place, config)?;
@@ -49,6 +59,7 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     let mut memory = setup::Memory::of(&args.model, &home.config)?;
     let summaries = models.summaries(&args.model, &home.config, memory.replacement);
     memory.summary_model = stop.or(summaries).await?;
+    let force = Force::new(&settings, &args.model, memory.summary_model.clone());
     let model = models.name.clone();
     let parts = Parts {
         models,
@@ -61,12 +72,18 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     };
     let Home { dir, config, store } = home;
     let mut node = setup::node(&dir, &config, store, parts)?;
-    let served = Setup { handle: node.handle(), model, workspace };
+    let telling = Telling::begin(&node.handle(), &config.otel)?;
+    let (reload, asked) = Reload::new();
+    let handle = node.handle();
+    let reloader =
+        Reloader { place, args: &args.model, handle: handle.clone(), force, hangup, asked };
+    let served = Setup { handle, model, workspace, reload: Some(reload) };
     let server = Server::start(served, &dir, args.listen, Some(aosk_gateway::further())).await;
     let server = match server {
         Ok(server) => server,
         Err(error) => {
             node.shutdown().await?;
+            telling.finish().await;
             return Err(error);
         }
     };
@@ -74,15 +91,19 @@ pub(crate) async fn run(place: &Place, args: &ServeArgs, mut stop: Stop) -> Resu
     tokio::select! {
         failed = node.failed() => {
             server.finish().await;
+            telling.finish().await;
             return Err(failed.err().unwrap_or_else(stopped));
         }
+        () = reloader.run() => {}
         () = stop.requested() => {}
     }
     note("stopping: calls in flight may end; once more to end at once");
     stop.end_at_once_on_next();
     server.close();
-    node.shutdown().await?;
+    let ended = node.shutdown().await;
     server.finish().await;
+    telling.finish().await;
+    ended?;
     // Whoever runs a daemon stops it like this; nothing was interrupted.
     Ok(Done::Well)
 }

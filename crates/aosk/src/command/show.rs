@@ -7,6 +7,7 @@ use aosk::abi::{
 use aosk::kernel::{
     BudgetView, Kernel, ModelCall, Process, State, Termination, Times, ToolPhase, Wait,
 };
+use aosk::lack::need;
 use aosk::store::sqlite::presence::{Holder, holder};
 use aosk::store::{JournalQuery, Reader, Sqlite};
 use aosk::{Clock, Snapshot, inspect};
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 use super::{logs, ps};
 use crate::cli::{Place, ShowArgs};
 use crate::fail::Done;
-use crate::lack::need;
 use crate::term::{count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of a text from outside on its line.

@@ -84,6 +84,7 @@ fn stand_in<'a>(parts: &[&'a str], depth: usize) -> &'a str {
         (Some("routes"), Some("NAME")) => "fast",
         (Some("devices"), Some("MODEL")) => "openai:gpt-5.4-mini",
         (Some("api_keys"), Some("PROVIDER")) => "openai",
+        (Some("otel"), Some("HEADER")) => "api-key",
         (_, part) => part.unwrap_or_default(),
     }
 }

@@ -124,6 +124,17 @@ keys! {
         "what makes vectors of texts, so that a search goes by meaning too");
     EMBEDDER_URL = ("embedder_url", Address, ADDRESS, "http://127.0.0.1:8081/v1", OWN_ADDRESS,
         Some("--embedder-url"), "the address of the embedder");
+    LOG = ("log", Text, "a filter of the log, such as info or aosk_server=debug", "info",
+        Usual::Otherwise("what a daemon has to tell if --log-format is given, else errors"), None,
+        "how much is logged");
+    OTEL_ENDPOINT = ("otel.endpoint", Address, ADDRESS, "http://127.0.0.1:4318",
+        Usual::Otherwise("what OTEL_EXPORTER_OTLP_ENDPOINT has, which goes before this"), None,
+        "the OpenTelemetry collector that a daemon tells of traces and metrics, by OTLP over HTTP");
+    OTEL_HEADER = ("otel.headers.HEADER", Secret, "a text, best ${A_VARIABLE}", "${COLLECTOR_API_KEY}",
+        Usual::Otherwise("what OTEL_EXPORTER_OTLP_HEADERS has, which goes before this"), None,
+        "a header of every request to the collector");
+    OTEL_CONTENT = ("otel.content", Plain, "true or false", "true", Usual::Value("false"), None,
+        "whether the collector is told what is said to models and what they answer");
     API_KEY = ("api_keys.PROVIDER", Secret, "a key, best ${A_VARIABLE}", "${OPENAI_API_KEY}",
         Usual::Otherwise("what the provider's variable has, such as OPENAI_API_KEY, which goes before this"), None,
         "the key of a provider; one that is written out is taken from a file that others cannot read");

@@ -12,7 +12,7 @@ use super::variable::Env;
 pub(crate) type Given = (&'static Key, String);
 
 /// What variables of this program stand for that is no key.
-const OTHERS: [&str; 3] = ["data_dir", "config", "log"];
+const OTHERS: [&str; 2] = ["data_dir", "config"];
 
 /// Puts the variables that keys have in the place of what was said. An empty one says nothing.
 pub(super) fn environment(said: &mut Item, env: Env<'_>) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::rows::REDACTED;
 use super::section::{Read, Section};
-use super::tree::{Item, Node, Origin};
+use super::tree::{Item, Name, Node, Origin};
 
 /// The keys by the variables that they stand in for.
 #[derive(Clone, Default)]
@@ -23,6 +23,13 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
+    /// Whether these are the same keys.
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        let exposed =
+            |(name, key): (&&'static str, &SecretString)| (*name, key.expose_secret().to_owned());
+        self.0.iter().map(exposed).eq(other.0.iter().map(exposed))
+    }
+
     /// The value of a variable: the environment's, or else the key that the file has for it.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         self.in_place_of(name, &|name| std::env::var(name).ok())
@@ -103,11 +110,22 @@ fn says_nothing(item: &Item) -> bool {
 
 /// Takes the keys out of what was said, and leaves that there are some.
 pub(super) fn forget(said: &mut Item) {
-    let Node::Map(entries) = &mut said.node else { return };
-    for (name, item) in entries {
-        if name.text == "api_keys" {
-            blank(item);
+    for (name, item) in entries(said) {
+        match name.text.as_str() {
+            "api_keys" => blank(item),
+            "otel" => {
+                let headers = entries(item).iter_mut().filter(|(name, _)| name.text == "headers");
+                headers.for_each(|(_, item)| blank(item));
+            }
+            _ => {}
         }
+    }
+}
+
+fn entries(item: &mut Item) -> &mut [(Name, Item)] {
+    match &mut item.node {
+        Node::Map(entries) => entries,
+        Node::Scalar(_) | Node::Text(_) | Node::List(_) => &mut [],
     }
 }
 

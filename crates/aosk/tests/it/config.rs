@@ -74,7 +74,7 @@ fn a_file_is_checked() {
     let ran = machine.aosk(&["config", "check"]).expect(0);
     assert!(ran.stdout.contains("none is needed"), "{ran:#?}");
     for (text, parts) in [
-        ("slots: 3\nslot: 4\n", &["line 2", "no key slot", "did you mean slots?"][..]),
+        ("slots: 3\nslot: 4\n", &["line 2", "no key slot", "did you mean slots"][..]),
         (
             "groups:\n  acme:\n    per_minutes: {calls: 1}\n",
             &["line 3", "no key groups.acme.per_minutes", "did you mean per_minute?"],

@@ -27,6 +27,7 @@ mod mistakes;
 mod model_server;
 mod models;
 mod read_commands;
+mod reload;
 mod rng;
 mod rows;
 mod run;

@@ -232,6 +232,48 @@ fn a_budget_is_raised_while_the_kernel_runs() {
 }
 
 #[test]
+fn a_person_answers_agents_that_ask() {
+    let scene = Scene::script(vec![Reply::say("allowed")]);
+    let machine = &scene.machine;
+    let daemon = serve(&scene, &[]);
+    let nothing = machine.aosk(&["approvals"]).expect(0);
+    assert_eq!(
+        (nothing.stdout.as_str(), nothing.stderr.trim()),
+        ("", "nothing waits for a person")
+    );
+    let bounds = ["hello", "--budget-tokens", "10", "--when-over", "ask"];
+    let one = run(machine, &bounds);
+    one.says("asks for a larger budget");
+    let two = run(machine, &bounds);
+    two.says("asks for a larger budget");
+    let listed = machine.aosk(&["approvals"]).expect(0).stdout;
+    let rows: Vec<_> = listed.lines().map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(rows, [Some("PID"), Some("1"), Some("2")], "{listed}");
+    assert!(listed.contains("tokens (0 of 10 used)"), "{listed}");
+    let listed = machine.aosk(&["approvals", "--json"]).expect(0).json();
+    assert_eq!((&listed[0]["id"], &listed[1]["id"]), (&"p1.c1".into(), &"p2.c1".into()));
+    let why = machine.aosk(&["why", "1"]).expect(0).stdout;
+    assert!(why.contains("`aosk approve 1 --budget-tokens N`"), "{why}");
+
+    let same = machine.aosk(&["approve", "1"]).expect(2);
+    assert!(same.error("cli.usage").contains("no larger bounds"), "{same:#?}");
+    let note = ["--note", "for today"];
+    machine.aosk(&[&["approve", "1", "--budget-tokens", "100000"], &note[..]].concat()).expect(0);
+    assert_eq!(one.finish().expect(0).stdout, "allowed\n");
+    machine.aosk(&["deny", "2", "--note", "too dear"]).expect(0);
+    let denied = two.finish().expect(1);
+    denied.error("budget.exceeded");
+    for late in [&["approve", "1", "--budget-tokens", "9"][..], &["deny", "2"], &["deny", "77"]] {
+        machine.aosk(late).expect(1).error("kernel.not_asking");
+    }
+    let logs = machine.aosk(&["logs", "1"]).expect(0).stdout;
+    assert!(logs.contains("c1 of b2 granted by local: for today"), "{logs}");
+    let logs = machine.aosk(&["logs", "2"]).expect(0).stdout;
+    assert!(logs.contains("denied by local: too dear"), "{logs}");
+    drop(daemon);
+}
+
+#[test]
 fn it_ends_in_order_and_leaves_no_socket() {
     let scene = Scene::script(vec![Reply::say("ended while it stopped")]);
     let socket = scene.machine.data_dir().join("aosk.sock");
@@ -252,6 +294,9 @@ fn it_ends_in_order_and_leaves_no_socket() {
         &["send", "1", "x"],
         &["renice", "1", "3"],
         &["policy"],
+        &["approvals"],
+        &["approve", "1", "--budget-tokens", "9"],
+        &["deny", "1"],
     ] {
         scene.machine.aosk(command).expect(4).error("api.no_daemon");
     }

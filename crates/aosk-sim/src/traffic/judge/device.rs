@@ -40,6 +40,14 @@ impl Device {
         }
     }
 
+    /// It has another number of slots. Nobody has a claim to one that was given up.
+    pub(super) fn resize(&mut self, slots: u32) {
+        let was_all = self.allowed >= self.slots.max(1);
+        self.allowed = if was_all { slots.max(1) } else { self.allowed.min(slots.max(1)) };
+        self.slots = slots;
+        self.promised = None;
+    }
+
     pub(super) fn in_use(&self) -> u32 {
         u32::try_from(self.running.len()).unwrap_or(u32::MAX)
     }

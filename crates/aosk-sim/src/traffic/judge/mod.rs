@@ -354,11 +354,38 @@ impl<'a> Judge<'a> {
                         self.ledger.bound(scope, **limits);
                     }
                 }
-                Command::Signal { .. } | Command::Send { .. } => {}
+                Command::Signal { .. }
+                | Command::Send { .. }
+                | Command::Reconfigure { .. }
+                | Command::Answer(_) => {}
             },
             Input::Operator { .. } | Input::Boot | Input::Drain | Input::ToolDone { .. } => {}
         }
         Ok(None)
+    }
+
+    /// The configuration is another from now on, and is in force before anything else starts.
+    pub(super) fn reload(&mut self, config: Config) {
+        for (name, model) in &config.models {
+            if let Some(device) = self.devices.get_mut(name) {
+                device.resize(model.slots);
+                if device.in_use() > model.slots {
+                    self.seen.insert("fewer slots than calls");
+                }
+            }
+            let per_day = aosk_abi::Bounds { micro_usd: model.rates.per_day, ..Default::default() };
+            let per_minute = model.rates.per_minute;
+            let limits = Limits { per_minute, per_day, ..Limits::default() };
+            self.ledger.bound(Scope::Device(name.clone()), limits);
+        }
+        for (name, group) in &config.groups {
+            // What a person bounded otherwise stays, where the configuration says what it said.
+            if self.config.groups.get(name) != Some(group) {
+                self.ledger.bound(Scope::Group(name.clone()), group.limits);
+            }
+        }
+        self.seen.insert("reloaded");
+        self.config = config;
     }
 
     fn weigh(&mut self, priority: u8) {

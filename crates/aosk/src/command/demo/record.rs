@@ -187,10 +187,12 @@ impl Record {
             | Fact::Reniced { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
+            | Fact::Reconfigured { .. }
             | Fact::Booted { .. } => None,
         })
     }

@@ -89,6 +89,9 @@ fn facts() -> Vec<Fact> {
         },
         Fact::BudgetExpired { budget: BudgetId(4) },
         Fact::PolicySet { policy: "fifo".to_owned() },
+        Fact::Reconfigured {
+            changes: vec![Change { key: "slots".to_owned(), from: None, to: Some("2".to_owned()) }],
+        },
         Fact::Booted {
             boots: 1,
             processes: 2,
@@ -125,6 +128,7 @@ fn every_fact_has_a_line() {
         process.exited    out of budget (money), 9 messages
         budget.expired    b4
         scheduler.policy  fifo
+        node.reconfigured slots from nothing to 2
         node.booted       start 2, 2 live processes, 1 model call asked again, 0 tool calls made again, 1 interrupted
     "#]]
     .assert_eq(&lines);

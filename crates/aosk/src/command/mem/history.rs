@@ -262,10 +262,12 @@ impl History {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::RunawayFound { .. }
             | Fact::BudgetSet { .. }
             | Fact::ModelPreempted { .. }
             | Fact::PolicySet { .. }
+            | Fact::Reconfigured { .. }
             | Fact::Booted { .. } => {}
         }
     }

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use aosk::abi::{BudgetId, Error, ErrorCode, Lack, Pid, RowKey};
 use aosk::kernel::{BudgetView, Kernel};
 use aosk::store::Reader;
-use aosk::{Handle, Snapshot};
+use aosk::{Handle, Snapshot, lack};
 
 use super::LOOK;
 use crate::cli::BoundArgs;
 use crate::command::budget::is_own;
-use crate::lack;
 use crate::term::{cut, note};
 
 /// Bounds the node of an agent that is taken up as the command line says, if it says anything.

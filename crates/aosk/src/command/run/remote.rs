@@ -50,7 +50,10 @@ async fn end(pid: Pid, mut events: Events) -> Result<(), Error> {
         match name.as_str() {
             "end" => return Ok(()),
             "state" if data.get("asks").is_some_and(Value::is_u64) => {
-                note(&format!("{pid} asks for a larger budget: `aosk budget set {}`", pid.0));
+                let number = pid.0;
+                note(&format!(
+                    "{pid} asks for a larger budget: `aosk approve {number}` or `aosk deny {number}`"
+                ));
             }
             _ => {}
         }

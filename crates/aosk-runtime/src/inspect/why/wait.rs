@@ -1,12 +1,12 @@
 //! Why a process waits that waits for something other than a slot.
 
-use aosk::abi::{BudgetId, Error, Fact, Lack, Pid, Timestamp};
-use aosk::kernel::{ModelCall, ToolPhase, ToolWait, Wait};
+use aosk_abi::{BudgetId, Error, Fact, Lack, Pid, Timestamp};
+use aosk_kernel::{ModelCall, ToolPhase, ToolWait, Wait};
 
 use super::past::of_process;
 use super::{NAME_MAX, Scene, Why};
 use crate::lack;
-use crate::term::{cut, plural};
+use crate::words::{cut, plural};
 
 impl Scene<'_> {
     /// What a waiting process waits for.
@@ -16,7 +16,7 @@ impl Scene<'_> {
         };
         Ok(match on {
             Wait::Backoff { call, until } => self.backoff(pid, call, *until)?,
-            Wait::Quota { call, lack, asks: true } => self.asks(call, lack),
+            Wait::Quota { call, lack, asks: true } => self.asks(pid, call, lack),
             Wait::Quota { call, lack, asks: false } => self.no_room(call, lack),
             Wait::Tools { calls } => self.tools(pid, calls)?,
             Wait::Child { child, until } => {
@@ -53,8 +53,8 @@ impl Scene<'_> {
     }
 
     /// Nobody but a person can make room.
-    fn asks(&self, call: &ModelCall, lack: &Lack) -> Why {
-        let node = self.budgets.get(&lack.budget);
+    fn asks(&self, pid: Pid, call: &ModelCall, lack: &Lack) -> Why {
+        let node = self.seen(lack.budget);
         let mut agents = self.live.values().filter(|process| process.spec.parent.is_none());
         let is_agents_own = agents.any(|agent| agent.spec.budget == lack.budget);
         let says = format!(
@@ -62,7 +62,11 @@ impl Scene<'_> {
             self.budget(lack.budget),
             lack::need(lack),
             node.map_or_else(String::new, |node| lack::bound(lack, node)),
-            lack::raise(lack, node, is_agents_own),
+            if self.around.served {
+                lack::answer(lack, node, pid)
+            } else {
+                lack::raise(lack, node, is_agents_own)
+            },
         );
         let device = Some(call.device().to_owned());
         Why { budget: Some(lack.budget), device, ..Why::new("person", says) }
@@ -70,8 +74,8 @@ impl Scene<'_> {
 
     /// Time, or calls that are under way, will make room.
     fn no_room(&self, call: &ModelCall, lack: &Lack) -> Why {
-        let node = self.budgets.get(&lack.budget);
-        let until = node.and_then(|node| node.room_at);
+        let node = self.seen(lack.budget);
+        let until = self.budgets.get(&lack.budget).and_then(|node| node.room_at);
         let (name, need, device) = (self.budget(lack.budget), lack::need(lack), call.device());
         let says = match (until, node) {
             (Some(at), Some(node)) => format!(
@@ -93,7 +97,7 @@ impl Scene<'_> {
 
     /// A node for a person.
     fn budget(&self, id: BudgetId) -> String {
-        let Some(node) = self.budgets.get(&id) else { return format!("budget {id}") };
+        let Some(node) = self.seen(id) else { return format!("budget {id}") };
         if let Some(device) = &node.device {
             return format!("budget {id} of the device {device}");
         }

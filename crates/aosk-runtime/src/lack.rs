@@ -1,13 +1,14 @@
 //! A bound that has no room, told to a person: how much is asked for, what the bound is called where it
 //! is set, and how it is raised.
 
-use aosk::abi::{Lack, MicroUsd, Resource, Scope};
-use aosk::kernel::BudgetView;
+use aosk_abi::{Lack, MicroUsd, Pid, Resource, Scope};
+use aosk_kernel::BudgetView;
 
-use crate::term::{count, money, plural};
+use crate::words::{count, money, plural};
 
 /// What is asked for, such as "15,110 tokens in a minute".
-pub(crate) fn need(lack: &Lack) -> String {
+#[must_use]
+pub fn need(lack: &Lack) -> String {
     let span = match lack.scope {
         Scope::All => "",
         Scope::Minute => " in a minute",
@@ -23,7 +24,8 @@ pub(crate) fn need(lack: &Lack) -> String {
 }
 
 /// The node, in the middle of a sentence.
-pub(crate) fn whose(lack: &Lack, node: Option<&BudgetView>) -> String {
+#[must_use]
+pub fn whose(lack: &Lack, node: Option<&BudgetView>) -> String {
     let names = node.map(|node| (node.group.as_ref(), node.device.as_ref()));
     match names {
         Some((Some(group), _)) => format!("the group {}", group.name),
@@ -33,7 +35,8 @@ pub(crate) fn whose(lack: &Lack, node: Option<&BudgetView>) -> String {
 }
 
 /// So much of a resource.
-pub(crate) fn amount(resource: Resource, amount: u64) -> String {
+#[must_use]
+pub fn amount(resource: Resource, amount: u64) -> String {
     match resource {
         Resource::Tokens => plural(amount, "token"),
         Resource::Calls => plural(amount, "call"),
@@ -46,7 +49,8 @@ pub(crate) fn amount(resource: Resource, amount: u64) -> String {
 }
 
 /// The bound, and what of it is used in all, in brackets behind a space; nothing if that is not known.
-pub(crate) fn bound(lack: &Lack, node: &BudgetView) -> String {
+#[must_use]
+pub fn bound(lack: &Lack, node: &BudgetView) -> String {
     let Some(bound) = node.limits.bound(lack.scope, lack.resource) else { return String::new() };
     let figure = |of| match lack.resource {
         Resource::MicroUsd => money(MicroUsd(of)),
@@ -69,7 +73,8 @@ pub(crate) fn bound(lack: &Lack, node: &BudgetView) -> String {
 
 /// How a person makes room for an agent that waits. `is_agents_own` is of the node: whether an agent
 /// that `run` started spends from it.
-pub(crate) fn raise(lack: &Lack, node: Option<&BudgetView>, is_agents_own: bool) -> String {
+#[must_use]
+pub fn raise(lack: &Lack, node: Option<&BudgetView>, is_agents_own: bool) -> String {
     if let Some(configured) = node.and_then(|node| configured(lack, node)) {
         return format!("raise {configured} in the configuration, then `aosk run --resume`");
     }
@@ -81,8 +86,21 @@ pub(crate) fn raise(lack: &Lack, node: Option<&BudgetView>, is_agents_own: bool)
     }
 }
 
+/// How a person makes room for an agent that waits, while a kernel runs that can be asked.
+#[must_use]
+pub fn answer(lack: &Lack, node: Option<&BudgetView>, pid: Pid) -> String {
+    if let Some(configured) = node.and_then(|node| configured(lack, node)) {
+        return format!("raise {configured} in the configuration, then start the kernel again");
+    }
+    match option(lack) {
+        Some(option) => format!("`aosk approve {} {option}`", pid.0),
+        None => format!("`aosk approve {}` with larger bounds", pid.0),
+    }
+}
+
 /// How a person makes room for the next agent, when one has ended for want of it.
-pub(crate) fn allow(lack: &Lack, node: Option<&BudgetView>) -> String {
+#[must_use]
+pub fn allow(lack: &Lack, node: Option<&BudgetView>) -> String {
     if let Some(configured) = node.and_then(|node| configured(lack, node)) {
         return format!("raise {configured} in the configuration");
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aosk::abi::{CallId, Error, Fact, FailureClass, Pid, PreemptCause, Timestamp, limits};
-use aosk::inspect;
-use aosk::store::{JournalQuery, Reader};
+use aosk_abi::{CallId, Error, Fact, FailureClass, Pid, PreemptCause, Timestamp, limits};
+use aosk_store::{JournalQuery, Reader};
+
+use crate::inspect;
 
 /// Entries at the end of the journal that are looked at for the health of a model. What matters
 /// happened in the last minutes.
@@ -108,7 +109,8 @@ impl Past {
                     }
                 }
             }
-            Fact::Spawned { .. }
+            Fact::Reconfigured { .. }
+            | Fact::Spawned { .. }
             | Fact::WindowExceeded { .. }
             | Fact::ModelFailed { .. }
             | Fact::ModelCharged { .. }
@@ -133,6 +135,7 @@ impl Past {
             | Fact::Exited { .. }
             | Fact::BudgetExpired { .. }
             | Fact::BudgetAsked { .. }
+            | Fact::BudgetAnswered { .. }
             | Fact::BudgetSet { .. }
             | Fact::RunawayFound { .. } => {}
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aosk::abi::{CallId, Error, MicroUsd, Pid, PreemptCause, Spend, Timestamp};
-use aosk::kernel::{
+use aosk_abi::{CallId, Error, MicroUsd, Pid, PreemptCause, Spend, Timestamp};
+use aosk_kernel::{
     Asked, BudgetView, Levels, Line, ModelCall, Policy, Process, Span, State, line, policy,
 };
 
 use super::past::Past;
 use super::{Scene, Why};
-use crate::term::{money, plural};
+use crate::words::{money, plural};
 
 impl Scene<'_> {
     pub(super) fn running(&self, call: &ModelCall, deadline: Timestamp, asked: Asked) -> Why {
@@ -44,7 +44,7 @@ impl Scene<'_> {
             Some((CallId { pid: *pid, number: call.number }, call.options.model.clone()))
         });
         let past = Past::read(self.reader, asked.collect())?;
-        let named = past.policy.as_deref().or(self.config.policy.as_deref()).unwrap_or("fair");
+        let named = past.policy.as_deref().unwrap_or(&self.around.policy);
         let policy = policy(named)?;
         let pool = self.pool(model);
         let line = self.line(policy, model, &pool);
@@ -82,7 +82,7 @@ impl Scene<'_> {
         };
         let running = self.running_on(model);
         let says = match (running.as_slice(), ahead.is_empty(), reason) {
-            ([], true, "slot" | "preempted") if self.runs => {
+            ([], true, "slot" | "preempted") if self.around.runs => {
                 format!("{says}, and is next: nobody is before it and no call runs there")
             }
             ([only], _, "slot" | "preempted") => {
@@ -95,6 +95,7 @@ impl Scene<'_> {
             _ => says,
         };
         let device = Some(model.to_owned());
+        let ahead = ahead.into_iter().filter(|pid| self.sees(*pid)).collect();
         Ok(Why { until, device, ahead, ..Why::new(reason, says) })
     }
 
@@ -104,7 +105,7 @@ impl Scene<'_> {
 
     /// The devices that may answer to a name, as far as the configuration says.
     fn devices(&self, model: &str) -> Vec<String> {
-        match self.config.routes.get(model) {
+        match self.around.routes.get(model) {
             Some(route) => route.backends.iter().map(|(name, _)| name.clone()).collect(),
             None => vec![model.to_owned()],
         }
@@ -217,7 +218,7 @@ impl Scene<'_> {
     }
 
     /// The groups of a process from the top down.
-    fn groups(&self, process: &Process) -> Vec<aosk::abi::BudgetId> {
+    fn groups(&self, process: &Process) -> Vec<aosk_abi::BudgetId> {
         let mut found = Vec::new();
         let mut next = Some(process.spec.budget);
         while let Some(id) = next
