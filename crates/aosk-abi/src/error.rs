@@ -74,6 +74,8 @@ codes! {
     ModelServer = "model.server",
     /// The provider refused the request.
     ModelBadRequest = "model.bad_request",
+    /// None of the models of a route can do what the call needs.
+    ModelUnable = "model.unable",
     /// The conversation is longer than the model's window.
     ModelContextLength = "model.context_length",
     /// The provider's answer or stream is not what its protocol says.

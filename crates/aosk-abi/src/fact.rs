@@ -5,7 +5,7 @@
 //! resumed leaves the same facts per process as one that was not. What a crash did stands in
 //! [`Fact::Booted`], which belongs to no process. Two things may differ: which pages the next cut
 //! takes, since how often a page was used is not kept, and what fits by estimate, since how a provider
-//! counts is not kept either.
+//! counts is not kept either. Which model of a route answers depends on what others ask, too.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::message::Hash;
 use crate::miss::{Changed, MissReason};
 use crate::model::{FailureClass, FinishReason, Usage};
 use crate::process::{ExitStatus, Signal};
+use crate::route::{Choice, PassedOver};
 use crate::tool::Risk;
 use crate::unit::{MicroUsd, Millis, Timestamp, Tokens};
 
@@ -178,6 +179,26 @@ facts! {
         policy: Option<String>,
         /// What matters most when they do.
         prefer: Option<String>,
+    }
+    /// An attempt of a call to a name that several models answer to goes to one of them.
+    ModelRouted = "model.routed" {
+        /// The call.
+        call: CallId,
+        /// The attempt.
+        attempt: u32,
+        /// The device that was chosen.
+        device: String,
+        /// By which rule.
+        by: Choice,
+        /// What it is expected to cost there in micro-dollars or, by latency, to take in milliseconds;
+        /// none where the rule has no figures.
+        figure: Option<u64>,
+        /// Leading tokens of the input that the device is expected to have in its cache.
+        cached: Tokens,
+        /// How long it waited for a slot.
+        waited: Millis,
+        /// The others, as the rule has them.
+        passed: Vec<PassedOver>,
     }
     /// What must be in the window does not fit, so the model was not asked.
     WindowExceeded = "window.exceeded" {
@@ -526,6 +547,7 @@ impl Fact {
             | Self::TaskEnded { result: body, .. } => vec![*body],
             Self::Exited { result, .. } => result.iter().copied().collect(),
             Self::ModelCalled { .. }
+            | Self::ModelRouted { .. }
             | Self::WindowExceeded { .. }
             | Self::ModelRetried { .. }
             | Self::ModelFailed { .. }

@@ -7,7 +7,9 @@
 //! | [`message`] | the neutral form of a conversation, and content addresses |
 //! | [`memory`] | pages of a conversation, and what a model is shown of it |
 //! | [`tool`] | what a tool says of itself |
-//! | [`model`] | usage, prices, finish reasons and failures of model calls |
+//! | [`model`] | what models can do, usage, finish reasons and failures of calls |
+//! | [`price`] | what tokens cost, and at which hours |
+//! | [`route`] | how one of several models is chosen |
 //! | [`syscall`] | what a process may ask, and what it is woken with |
 //! | [`input`] | everything that can happen to the kernel |
 //! | [`effect`] | everything the kernel can ask of the world |
@@ -36,7 +38,9 @@ pub mod memory;
 pub mod message;
 pub mod miss;
 pub mod model;
+pub mod price;
 pub mod process;
+pub mod route;
 pub mod row;
 pub mod syscall;
 pub mod tool;
@@ -54,10 +58,12 @@ pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
 pub use miss::{Changed, MissReason};
 pub use model::{
-    Failure, FailureClass, FinishReason, Gauge, ModelReply, Price, RateReport, Rates, ThinkOptions,
-    Usage,
+    Abilities, Ability, Failure, FailureClass, FinishReason, Gauge, ModelReply, Quality,
+    RateReport, ThinkOptions, Usage,
 };
+pub use price::{Hours, OffPeak, Price, Rates, WEEKDAYS};
 pub use process::{ExitStatus, ProgramSpec, Signal, SpawnSpec};
+pub use route::{Choice, PassedOver, Reason};
 pub use row::{Image, RowChange, RowKey, RowOp};
 pub use syscall::{Peer, Recalled, Step, Syscall, Wake};
 pub use tool::{Risk, ToolSpec, ToolTraits};

@@ -136,6 +136,17 @@ pub const PREEMPTIONS_MAX: u32 = 3;
 /// next.
 pub const ROUTE_DEBT_MAX: u32 = 8;
 
+/// How long a call waits for a model that is busy and comes first by the cost or quality of its route
+/// while a worse one is free, if the route says nothing. As long as an ordinary answer takes.
+pub const ROUTE_WAIT: Millis = Millis::from_secs(10);
+
+/// The longest that a route may say. A call has waited for an answer by then.
+pub const ROUTE_WAIT_MAX: Millis = Millis::from_secs(600);
+
+/// How long the pace of a model that was not asked meanwhile is believed where a route goes by latency.
+/// One that was slow once would else never be asked again.
+pub const PACE_LIFETIME: Millis = Millis::from_secs(600);
+
 /// How long a call may run while others wait, before it yields to them, where the model can go on from
 /// what was written. Ordinary answers take less.
 pub const TIME_SLICE: Millis = Millis::from_secs(30);

@@ -191,6 +191,23 @@ impl Message {
         }
     }
 
+    /// Whether a picture is in it.
+    #[must_use]
+    pub fn has_image(&self) -> bool {
+        let content = match self {
+            Self::System { content } | Self::User { content, .. } | Self::Tool { content, .. } => {
+                Some(content)
+            }
+            Self::Assistant { content, .. } => content.as_ref(),
+        };
+        match content {
+            Some(Content::Parts(parts)) => {
+                parts.iter().any(|part| matches!(part, Part::Image { .. }))
+            }
+            Some(Content::Text(_)) | None => false,
+        }
+    }
+
     /// The tool calls of the message; none unless it is the model's.
     #[must_use]
     pub fn tool_calls(&self) -> &[ToolUse] {

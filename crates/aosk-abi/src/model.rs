@@ -1,10 +1,10 @@
-//! What a model call costs, how it ends and how it fails.
+//! What a model can do and is asked, how a call of it ends and how it fails.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::message::Body;
-use crate::unit::{MicroUsd, Millis, Tokens};
+use crate::unit::{Millis, Tokens};
 
 /// What a process asks of a model, besides the conversation itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,70 +52,122 @@ impl Usage {
     }
 }
 
-/// What a model's tokens cost.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Price {
-    /// Requests of ordinary length.
-    pub usual: Rates,
-    /// Requests with more input than this many tokens, for all of their tokens, where the provider
-    /// asks another price for them.
-    pub long: Option<(Tokens, Rates)>,
+/// How good the answers of a model are, as a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// Good enough for what is simple.
+    Low,
+    /// Good enough for most.
+    Medium,
+    /// As good as there is.
+    High,
 }
 
-/// Micro-dollars per million tokens of each class.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rates {
-    /// Input that no cache knew.
-    pub input: MicroUsd,
-    /// Input read from the cache.
-    pub cache_read: MicroUsd,
-    /// Input written to the cache.
-    pub cache_write: MicroUsd,
-    /// Output.
-    pub output: MicroUsd,
-}
+impl Quality {
+    /// Every class, the worst first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
 
-impl Price {
-    /// One price for requests of any length.
+    /// Its name.
     #[must_use]
-    pub const fn flat(usual: Rates) -> Self {
-        Self { usual, long: None }
-    }
-
-    /// The cost of `usage`, rounded up to a whole micro-dollar.
-    #[must_use]
-    pub fn of(&self, usage: &Usage) -> MicroUsd {
-        self.rates(usage.input()).of(usage)
-    }
-
-    /// The most that `input` and `output` tokens can cost, whatever the cache does.
-    #[must_use]
-    pub fn worst_case(&self, input: Tokens, output: Tokens) -> MicroUsd {
-        let rates = self.rates(input);
-        let dearest = rates.input.max(rates.cache_read).max(rates.cache_write);
-        let usage = Usage { input_uncached: input, output, ..Usage::default() };
-        Rates { input: dearest, ..rates }.of(&usage)
-    }
-
-    /// What tokens cost in a request with so much input.
-    #[must_use]
-    pub fn rates(&self, input: Tokens) -> Rates {
-        self.long.filter(|(above, _)| input > *above).map_or(self.usual, |(_, long)| long)
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
     }
 }
 
-impl Rates {
-    fn of(&self, usage: &Usage) -> MicroUsd {
-        let picodollars = [
-            (usage.input_uncached, self.input),
-            (usage.cache_read, self.cache_read),
-            (usage.cache_write, self.cache_write),
-            (usage.output, self.output),
-        ]
-        .iter()
-        .map(|(tokens, price)| u128::from(tokens.0).saturating_mul(u128::from(price.0)))
-        .fold(0_u128, u128::saturating_add);
-        MicroUsd(u64::try_from(picodollars.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+/// Something that not every model can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ability {
+    /// Call tools.
+    Tools,
+    /// See images.
+    Images,
+    /// Answer as a schema says.
+    Schema,
+}
+
+impl Ability {
+    /// Every ability.
+    pub const ALL: [Self; 3] = [Self::Tools, Self::Images, Self::Schema];
+
+    /// Its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Images => "images",
+            Self::Schema => "schema",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::Tools => 1,
+            Self::Images => 2,
+            Self::Schema => 4,
+        }
+    }
+}
+
+/// What a model can do, or what a call needs.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Vec<Ability>", into = "Vec<Ability>")]
+pub struct Abilities(u8);
+
+impl Abilities {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, ability: Ability) -> Self {
+        Self(self.0 | ability.bit())
+    }
+
+    /// These but for one.
+    #[must_use]
+    pub fn without(self, ability: Ability) -> Self {
+        Self(self.0 & !ability.bit())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Ability> {
+        Ability::ALL.into_iter().filter(move |ability| self.0 & ability.bit() != 0)
+    }
+
+    /// The first of these that `others` lack.
+    #[must_use]
+    pub fn lacking_in(self, others: Self) -> Option<Ability> {
+        Self(self.0 & !others.0).iter().next()
+    }
+}
+
+impl FromIterator<Ability> for Abilities {
+    fn from_iter<I: IntoIterator<Item = Ability>>(abilities: I) -> Self {
+        abilities.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+impl From<Vec<Ability>> for Abilities {
+    fn from(abilities: Vec<Ability>) -> Self {
+        abilities.into_iter().collect()
+    }
+}
+
+impl From<Abilities> for Vec<Ability> {
+    fn from(abilities: Abilities) -> Self {
+        abilities.iter().collect()
     }
 }
 
@@ -206,51 +258,4 @@ pub struct Failure {
     /// What the attempt used all the same, if the model had begun to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RATES: Rates = Rates {
-        input: MicroUsd(2_000_000),
-        cache_read: MicroUsd(100_000),
-        cache_write: MicroUsd(2_500_000),
-        output: MicroUsd(10_000_000),
-    };
-
-    #[test]
-    fn a_long_request_has_its_own_price() {
-        let dear = Rates { input: MicroUsd(4_000_000), ..RATES };
-        let price = Price { usual: RATES, long: Some((Tokens(1_000), dear)) };
-        let usage = |input, read| Usage {
-            input_uncached: Tokens(input),
-            cache_read: Tokens(read),
-            ..Usage::default()
-        };
-        assert_eq!(price.of(&usage(1_000, 0)), MicroUsd(2_000));
-        assert_eq!(price.of(&usage(1_001, 0)), MicroUsd(4_004));
-        // What counts is all of the input, cached or not.
-        assert_eq!(price.of(&usage(500, 501)), MicroUsd(2_051));
-        assert_eq!(price.worst_case(Tokens(1_000), Tokens(0)), MicroUsd(2_500));
-        assert_eq!(price.worst_case(Tokens(1_001), Tokens(0)), MicroUsd(4_004));
-    }
-
-    #[test]
-    fn cost_is_rounded_up_once() {
-        let price = Price::flat(RATES);
-        let usage = Usage {
-            input_uncached: Tokens(1_000),
-            cache_read: Tokens(10_000),
-            cache_write: Tokens(0),
-            output: Tokens(33),
-            ..Usage::default()
-        };
-        // 1000*2 + 10000*0.1 + 33*10 = 2000 + 1000 + 330 micro-dollars
-        assert_eq!(price.of(&usage), MicroUsd(3_330));
-        assert_eq!(price.of(&Usage { output: Tokens(1), ..Usage::default() }), MicroUsd(10));
-        let tiny = Price::flat(Rates { input: MicroUsd(1), ..Rates::default() });
-        assert_eq!(tiny.of(&Usage { input_uncached: Tokens(1), ..Usage::default() }), MicroUsd(1));
-        assert_eq!(price.worst_case(Tokens(1_000), Tokens(0)), MicroUsd(2_500));
-    }
 }

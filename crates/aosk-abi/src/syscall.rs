@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::id::{MessageIndex, Pid};
 use crate::memory::{ArenaId, PageId, Piece};
 use crate::message::{Body, Hash, ToolUse};
-use crate::model::{Failure, FinishReason, ThinkOptions};
+use crate::model::{Abilities, Failure, FinishReason, ThinkOptions};
 use crate::process::{ExitStatus, SpawnSpec};
 use crate::unit::{Millis, Tokens};
 
@@ -84,6 +84,8 @@ pub enum Syscall {
         options: ThinkOptions,
         /// What they sent takes so many tokens by estimate.
         input: Tokens,
+        /// What not every model can do and this needs.
+        needs: Abilities,
     },
     /// Have pages brought back. They come with the wake, and enter the log as the program appends
     /// them.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Error, ErrorCode, Hash, Limits, Message, PermissionLevel, Pid, ProgramSpec, SpawnSpec,
-    ThinkOptions, Tokens, ToolSpec,
+    Abilities, Ability, Body, Error, ErrorCode, Hash, Limits, Message, PermissionLevel, Pid,
+    ProgramSpec, SpawnSpec, ThinkOptions, Tokens, ToolSpec,
 };
 use aosk_runtime::TraceParent;
 use aosk_runtime::agent;
 use aosk_runtime::foreign::{Answers, Ask, Asker, FOREIGN};
 use aosk_runtime::model::client::{self, Asked, Format};
-use aosk_runtime::model::{OnPassed, Passage, Tokenizer, passage};
+use aosk_runtime::model::{AnswerForm, OnPassed, Passage, Tokenizer, passage};
 use aosk_server::App;
 use aosk_server::access::{Caller, Role};
 use axum::Extension;
@@ -158,6 +158,7 @@ pub(crate) async fn begin(
     let tokens = waiting.as_ref().map_or(Tokens::ZERO, |waiting| waiting.tokens)
         + Tokens(new.iter().map(|message| tokens(count, message).0).sum());
     let tool_tokens = count.of_tools(&asked.tools);
+    let needs = needs(&messages, &asked);
     let append: Vec<Body> = new.iter().cloned().map(Body::new).collect();
     // What is passed on needs no other words for it.
     let passes_all = passes && model::all_pass(&equipment, &model, format);
@@ -178,6 +179,7 @@ pub(crate) async fn begin(
     let ask = |on_passed| Ask {
         options,
         input: tokens + tool_tokens,
+        needs,
         tool_tokens,
         append,
         messages: whole.into_iter().map(Body::new).collect(),
@@ -195,6 +197,17 @@ pub(crate) async fn begin(
     let answers: Answers = app.handle().relay(asker, ask).await?;
     taken.pid = None;
     Ok(Under::new(app, kept, (format, asked), (thread, tokens), (answers, pid)))
+}
+
+/// What not every model can do and a request needs.
+fn needs(messages: &[Message], asked: &Asked) -> Abilities {
+    let has_schema = matches!(asked.wishes.answer, Some(AnswerForm::JsonSchema { .. }));
+    let needed = [
+        (Ability::Tools, !asked.tools.is_empty()),
+        (Ability::Images, messages.iter().any(Message::has_image)),
+        (Ability::Schema, has_schema),
+    ];
+    needed.into_iter().filter(|(_, is_needed)| *is_needed).map(|(ability, _)| ability).collect()
 }
 
 /// The most tokens that all answers together may have.

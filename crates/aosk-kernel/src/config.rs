@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{Bounds, Limits, MicroUsd, Millis, Price, Tokens, ToolTraits, limits};
+pub use aosk_abi::Choice;
+use aosk_abi::{
+    Abilities, Bounds, Limits, MicroUsd, Millis, Price, Quality, Tokens, ToolTraits, limits,
+};
 
 use crate::memory::{self, CacheRules, NeedTable, Prefer, Replacement};
 use crate::mutant::Broken;
@@ -63,28 +66,47 @@ impl Default for Config {
 }
 
 /// The models that answer to one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Which, by device name, each with its weight. Those that there are not are left out.
     pub backends: Vec<(String, u32)>,
-    /// Which of them is asked.
+    /// Which of them is asked, of those that can take the call.
     pub choice: Choice,
-}
-
-/// Which model of a route is asked, of those that have a slot free and are not left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// The first in order.
-    InOrder,
-    /// The one that was asked least for its weight.
-    ByWeight,
+    /// The class that models must have at least; none if any will do. One whose class is not known is
+    /// not asked then.
+    pub quality: Option<Quality>,
+    /// The classes of models in this route, by device name, in place of those that they have.
+    pub classes: BTreeMap<String, Quality>,
+    /// How long a call waits for a slot of a model that comes first while a later one is free.
+    pub wait: Millis,
 }
 
 impl Route {
     /// A route to one model.
     #[must_use]
     pub fn to(device: &str) -> Self {
-        Self { backends: vec![(device.to_owned(), 1)], choice: Choice::InOrder }
+        Self { backends: vec![(device.to_owned(), 1)], ..Self::default() }
+    }
+
+    /// How long calls wait by a rule if the route does not say it.
+    #[must_use]
+    pub fn usual_wait(choice: Choice) -> Millis {
+        match choice {
+            Choice::ByCost | Choice::ByQuality => limits::ROUTE_WAIT,
+            Choice::InOrder | Choice::ByWeight | Choice::ByLatency => Millis::ZERO,
+        }
+    }
+
+    /// The class that a model has in this route, if its own is `known`.
+    #[must_use]
+    pub fn class(&self, device: &str, known: Option<Quality>) -> Option<Quality> {
+        self.classes.get(device).copied().or(known)
+    }
+
+    /// Whether a model is good enough whose own class is `known`.
+    #[must_use]
+    pub fn takes(&self, device: &str, known: Option<Quality>) -> bool {
+        self.quality.is_none_or(|least| self.class(device, known) >= Some(least))
     }
 }
 
@@ -134,6 +156,10 @@ pub struct ModelConfig {
     pub timeout: Millis,
     /// The most tokens that a request and its answer may have together; none if that is not known.
     pub context: Option<Tokens>,
+    /// What it can do of what not every model can; none if that is not known.
+    pub abilities: Option<Abilities>,
+    /// How good its answers are; none if that is not known.
+    pub quality: Option<Quality>,
     /// Its rates: calls and tokens in a minute, money in a day.
     pub rates: Rates,
     /// Whether what it reads from its cache does not count to its rate of tokens.
@@ -159,6 +185,8 @@ impl Default for ModelConfig {
             price: Price::default(),
             timeout: limits::MODEL_TIMEOUT,
             context: None,
+            abilities: None,
+            quality: None,
             rates: Rates::default(),
             reads_free: false,
             continues: false,
@@ -186,16 +214,21 @@ impl Config {
         self.models.get(name).or_else(|| self.behind(name).next())
     }
 
-    /// The models behind a route.
+    /// The models behind a route that are good enough for it.
     fn behind(&self, name: &str) -> impl Iterator<Item = &ModelConfig> {
-        let backends = self.routes.get(name).into_iter().flat_map(|route| &route.backends);
-        backends.filter_map(|(name, _)| self.models.get(name))
+        let route = self.routes.get(name);
+        let backends = route.into_iter().flat_map(|route| &route.backends);
+        let known = backends.filter_map(|(name, _)| Some((name, self.models.get(name)?)));
+        let good = known.filter(move |(name, model)| {
+            route.is_some_and(|route| route.takes(name, model.quality))
+        });
+        good.map(|(_, model)| model)
     }
 
-    /// The most tokens that a request and its answer may have together, whichever model of the name
-    /// answers; none if that is not known.
+    /// The most tokens that a request and its answer may have together, by the model of the name that
+    /// takes most; none if that is not known.
     pub(crate) fn context(&self, name: &str) -> Option<Tokens> {
-        let behind = self.behind(name).filter_map(|model| model.context).min();
+        let behind = self.behind(name).filter_map(|model| model.context).max();
         behind.or_else(|| self.models.get(name)?.context)
     }
 

@@ -7,19 +7,23 @@ mod backoff;
 mod circuit;
 mod pace;
 mod patience;
+mod queue;
 mod renew;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use aosk_abi::{Failure, FailureClass, Millis, Pid, Timestamp, Tokens, limits};
+use aosk_abi::{Abilities, Failure, FailureClass, Millis, Pid, Timestamp, Tokens};
 
-use crate::config::{Choice, Config, ModelConfig, Route};
+use crate::config::{Config, ModelConfig, Route};
 use crate::mutant::{Broken, broken};
+use crate::process::ModelCall;
 
 pub(crate) use self::backoff::backoff;
 pub(crate) use self::circuit::Circuit;
 pub(crate) use self::pace::Pace;
 pub(crate) use self::patience::Patience;
+pub(crate) use self::queue::{Pool, Queue};
 
 /// The number of a device in this kernel's configuration.
 pub(crate) type DeviceId = usize;
@@ -29,6 +33,24 @@ pub(crate) type QueueId = usize;
 
 /// The number of a pool.
 pub(crate) type PoolId = usize;
+
+/// That a call which is first in its queue does not go to a device until a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Whose call it is.
+    pub(crate) pid: Pid,
+    pub(crate) until: Timestamp,
+    pub(crate) why: Why,
+}
+
+/// Why a call does not go to a device that has a slot free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its rates have no room.
+    Rates,
+    /// The call waits for one that is busy and better.
+    Waits,
+}
 
 /// One model as a device.
 #[derive(Debug, Clone)]
@@ -50,8 +72,12 @@ pub(crate) struct Device {
     /// Whether a call of it was cut off that could not be gone on from, as answers that begin with
     /// thoughts cannot. It may be so with each of them.
     pub(crate) loses: bool,
-    /// For whose call, of those first in their queues, its rates have no room, and until when.
-    pub(crate) full: BTreeMap<QueueId, (Pid, Timestamp)>,
+    /// The most tokens that a request and its answer may have together; none if that is not known.
+    pub(crate) context: Option<Tokens>,
+    /// What it can do; none if that is not known.
+    pub(crate) abilities: Option<Abilities>,
+    /// Which call, of those first in their queues, does not go to it for now.
+    pub(crate) full: BTreeMap<QueueId, Kept>,
     /// For whom a running call gives up its slot.
     pub(crate) promised: Option<Pid>,
     /// Slots that were in use when there came to be fewer, as far as they still are. No call starts in
@@ -78,70 +104,28 @@ impl Device {
     /// Whether this may be when it is looked at again: nothing that holds calls back ends then, or it
     /// does.
     pub(crate) fn may_be_due(&self, told: Option<Timestamp>) -> bool {
-        let full = self.full.values().map(|(_, until)| Some(*until));
+        let full = self.full.values().map(|kept| Some(kept.until));
         let held = [self.circuit.until(), Some(self.patience.end())];
         told.is_none() || held.into_iter().chain(full).any(|until| until == told)
     }
 
     /// When it is to be looked at again, if calls are held back until then.
     pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
-        let full = self.full.values().map(|(_, until)| *until);
+        let full = self.full.values().map(|kept| kept.until);
         let ahead = self.circuit.until().into_iter().chain(full).filter(|until| *until > now);
         ahead.chain(self.patience.until(now)).min()
     }
-}
-
-/// A name that processes ask for.
-#[derive(Debug, Clone)]
-pub(crate) struct Queue {
-    name: String,
-    /// The devices that answer to it, with their weights.
-    backends: Vec<Backend>,
-    choice: Choice,
-    pool: PoolId,
-}
-
-#[derive(Debug, Clone)]
-struct Backend {
-    device: DeviceId,
-    weight: u64,
-    /// Calls of this queue that it was given since the kernel began, and what it lost its claim to.
-    given: u64,
-}
-
-impl Queue {
-    /// Counts a call that the device was given. The others have a claim to as many by their weights,
-    /// as far as they are not too far behind.
-    fn gave(&mut self, id: DeviceId) {
-        let Some(backend) = self.backends.iter_mut().find(|one| one.device == id) else {
-            return;
-        };
-        backend.given = backend.given.saturating_add(1);
-        let (given, weight) = (u128::from(backend.given), u128::from(backend.weight));
-        let lightest = self.backends.iter().map(|one| one.weight).min().unwrap_or(1);
-        for one in &mut self.backends {
-            let claim = given * u128::from(one.weight) / weight;
-            let debt = u128::from(limits::ROUTE_DEBT_MAX) * u128::from(one.weight);
-            let least = claim.saturating_sub(debt.div_ceil(u128::from(lightest)));
-            one.given = one.given.max(u64::try_from(least).unwrap_or(u64::MAX));
-        }
-    }
-}
-
-/// Names that have devices in common. Their queues are compared with each other, so what processes
-/// were served is counted for the pool.
-#[derive(Debug, Clone)]
-pub(crate) struct Pool {
-    /// The first of its devices.
-    pub(crate) name: String,
-    pub(crate) queues: Vec<QueueId>,
 }
 
 /// All devices of class model, in the order of their names, and the names for them.
 #[derive(Debug, Clone)]
 pub(crate) struct Devices {
     list: Vec<Device>,
+    /// Those of names, in the order of the names, and behind them those of calls that only some of the
+    /// devices of a name can take.
     queues: Vec<Queue>,
+    /// How many of them are of names.
+    named: usize,
     pools: Vec<Pool>,
     pub(crate) broken: Broken,
 }
@@ -158,6 +142,8 @@ impl Devices {
             continues: model.continues,
             slices: model.slices,
             loses: false,
+            context: model.context,
+            abilities: model.abilities,
             full: BTreeMap::new(),
             promised: None,
             lent: 0,
@@ -170,30 +156,67 @@ impl Devices {
         routes.extend(config.routes.iter().map(|(name, route)| (name, route.clone())));
         let find = |name: &str| list.binary_search_by(|device| device.name.as_str().cmp(name)).ok();
         let queues = routes.into_iter().map(|(name, route)| {
-            let backends = route.backends.iter().filter_map(|(device, weight)| {
-                Some(Backend { device: find(device)?, weight: u64::from(*weight).max(1), given: 0 })
-            });
-            Queue {
-                name: name.clone(),
-                backends: backends.collect(),
-                choice: route.choice,
-                pool: 0,
-            }
+            let quality = |device: &String| config.models.get(device).and_then(|one| one.quality);
+            Queue::new(name, &route, |device| {
+                let known = quality(device);
+                let id = find(device).filter(|_| route.takes(device, known))?;
+                Some((id, route.class(device, known)))
+            })
         });
         let mut queues: Vec<Queue> =
             queues.filter(|queue: &Queue| !queue.backends.is_empty()).collect();
-        let pools = pools(&list, &mut queues);
-        Self { list, queues, pools, broken: config.broken() }
+        let named = queues.len();
+        queue::split(&list, &mut queues);
+        let pools = queue::pools(&list, &mut queues);
+        Self { list, queues, named, pools, broken: config.broken() }
     }
 
     /// The queue for this name.
     pub(crate) fn queue(&self, name: &str) -> Option<QueueId> {
-        self.queues.binary_search_by(|queue| queue.name.as_str().cmp(name)).ok()
+        let named = self.queues.get(..self.named).unwrap_or_default();
+        named.binary_search_by(|queue| queue.name.as_str().cmp(name)).ok()
     }
 
-    /// The name of a queue.
-    pub(crate) fn name_of(&self, queue: QueueId) -> &str {
-        self.queues.get(queue).map_or("", |queue| &queue.name)
+    /// The queue in which a call waits: that of its name or, where only some of its devices can take
+    /// the call, the one for those.
+    pub(crate) fn queue_for(&self, call: &ModelCall) -> Option<QueueId> {
+        let id = self.queue(&call.options.model)?;
+        let queue = self.queues.get(id)?;
+        if queue.parts.is_empty() {
+            return Some(id);
+        }
+        let takers = queue.takers(&self.list, call.needs, call.input + call.options.output_max);
+        Some(queue.parts.get(&takers).copied().unwrap_or(id))
+    }
+
+    /// The queue.
+    pub(crate) fn queue_of(&self, id: QueueId) -> Option<&Queue> {
+        self.queues.get(id)
+    }
+
+    /// Why the first device of the name cannot take such a call, if none can for what it needs.
+    pub(crate) fn lacks(&self, name: &str, needs: Abilities) -> Option<aosk_abi::Ability> {
+        let queue = self.queues.get(self.queue(name)?)?;
+        if queue.backends.len() < 2 || !queue.takers(&self.list, needs, Tokens::ZERO).is_empty() {
+            return None;
+        }
+        let first = self.list.get(queue.backends.first()?.device)?;
+        needs.lacking_in(first.abilities?)
+    }
+
+    /// What tells a queue from all others, whatever their numbers: its name and, of a part, the devices
+    /// that are left out.
+    pub(crate) fn key(&self, queue: QueueId) -> Cow<'_, str> {
+        let Some(queue) = self.queues.get(queue) else { return Cow::Borrowed("") };
+        if queue.left_out.is_empty() {
+            return Cow::Borrowed(&queue.name);
+        }
+        let mut key = queue.name.clone();
+        for device in queue.left_out.iter().filter_map(|id| self.list.get(*id)) {
+            key.push('\n');
+            key.push_str(&device.name);
+        }
+        Cow::Owned(key)
     }
 
     /// The device of this name.
@@ -235,21 +258,10 @@ impl Devices {
         self.queue(name).map_or("", |queue| self.pool_of(queue))
     }
 
-    /// The devices that answer to the queue's name, the one to be asked first at the front: as the
-    /// route lists them, or the one that was given least for its weight.
+    /// The devices of the queue, the one to be asked first at the front as far as the call does not
+    /// matter: as the route lists them, or the one that was given least for its weight.
     pub(crate) fn backends(&self, queue: QueueId) -> Vec<DeviceId> {
-        let Some(queue) = self.queues.get(queue) else {
-            return Vec::new();
-        };
-        let mut backends: Vec<_> = queue.backends.iter().enumerate().collect();
-        match queue.choice {
-            Choice::InOrder => {}
-            Choice::ByWeight => backends.sort_by(|(a_at, a), (b_at, b)| {
-                let load = |one: &Backend, by: u64| (u128::from(one.given) + 1) * u128::from(by);
-                load(a, b.weight).cmp(&load(b, a.weight)).then(a_at.cmp(b_at))
-            }),
-        }
-        backends.into_iter().map(|(_, backend)| backend.device).collect()
+        self.queues.get(queue).map(Queue::in_order).unwrap_or_default()
     }
 
     /// A call of the queue has taken a slot. One that goes out after the device was left alone decides.
@@ -266,11 +278,16 @@ impl Devices {
     }
 
     /// A call was answered, after so long and with so many tokens.
-    pub(crate) fn succeeded(&mut self, id: DeviceId, took: Millis, output: Tokens) {
+    pub(crate) fn succeeded(
+        &mut self,
+        now: Timestamp,
+        id: DeviceId,
+        (took, output): (Millis, Tokens),
+    ) {
         if let Some(device) = self.list.get_mut(id) {
             device.circuit = device.circuit.succeeded();
             device.patience.answered(device.slots);
-            device.pace.answered(took, output);
+            device.pace.answered(now, took, output);
         }
     }
 
@@ -305,36 +322,6 @@ impl Devices {
     pub(crate) fn get_mut(&mut self, id: DeviceId) -> Option<&mut Device> {
         self.list.get_mut(id)
     }
-}
-
-/// Joins queues that have a device in common, and says to which pool each belongs.
-fn pools(devices: &[Device], queues: &mut [Queue]) -> Vec<Pool> {
-    // Which device stands for those that were joined with it: the first of them.
-    let mut first: Vec<DeviceId> = (0..devices.len()).collect();
-    let stands = |first: &[DeviceId], id: DeviceId| first.get(id).copied().unwrap_or(id);
-    for queue in queues.iter() {
-        let of: Vec<_> = queue.backends.iter().map(|one| stands(&first, one.device)).collect();
-        let Some(least) = of.iter().min().copied() else {
-            continue;
-        };
-        for stand in first.iter_mut().filter(|stand| of.contains(*stand)) {
-            *stand = least;
-        }
-    }
-    let mut pools: Vec<Pool> = Vec::new();
-    for (id, queue) in queues.iter_mut().enumerate() {
-        let device = queue.backends.first().map_or(0, |one| stands(&first, one.device));
-        let name = devices.get(device).map_or("", |device| device.name.as_str());
-        let at = pools.iter().position(|pool| pool.name == name).unwrap_or_else(|| {
-            pools.push(Pool { name: name.to_owned(), queues: Vec::new() });
-            pools.len() - 1
-        });
-        queue.pool = at;
-        if let Some(pool) = pools.get_mut(at) {
-            pool.queues.push(id);
-        }
-    }
-    pools
 }
 
 #[cfg(test)]

@@ -8,31 +8,22 @@ use aosk_abi::{
     RowKey, Scope, Spend, ThinkOptions, Timestamp, Tokens, Window, limits,
 };
 
-use crate::budget::{Shortage, is_worse};
+use crate::budget::Shortage;
 use crate::device::{DeviceId, QueueId};
 use crate::index::{Index, Place};
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{Asked, Cause, ModelCall, Process, State, Wait};
+use crate::route::{Chosen, Way};
 use crate::scheduler::{Rank, policy};
 use crate::syscall::limit;
-
-/// Where a call goes, and whether it may.
-struct Chosen {
-    /// The call as it goes there.
-    call: ModelCall,
-    /// What it may use there at worst.
-    amount: Spend,
-    device: DeviceId,
-    /// Whether its budgets have room for that.
-    room: Result<(), Shortage>,
-}
 
 impl Kernel {
     /// Starts the call that is first in the queues of a pool that has a slot free.
     pub(crate) fn start_a_model_call(&mut self, cx: &mut Ctx<'_>) -> bool {
         let next = self.devices.pools().find_map(|pool| {
             let queues = pool.queues.iter().filter_map(|queue| {
+                let first = self.index.first_ready(*queue)?;
                 let free = self.free_backends(cx.now, *queue);
                 // What gave up its slot did so for this one.
                 let promised = free.iter().find_map(|id| self.promised(*id, *queue));
@@ -40,8 +31,8 @@ impl Kernel {
                     free.iter().any(|id| !self.is_full_for(cx.now, *id, (*queue, *pid)))
                 };
                 let promised = promised.filter(has_room);
-                let first = promised.map(|pid| (Rank::default(), pid));
-                let (rank, pid) = first.or_else(|| self.index.first_ready(*queue))?;
+                let promised = promised.map(|pid| (Rank::default(), pid));
+                let (rank, pid) = promised.unwrap_or(first);
                 let has_room = |id: &DeviceId| !self.is_full_for(cx.now, *id, (*queue, pid));
                 let free: Vec<_> = free.into_iter().filter(has_room).collect();
                 (!free.is_empty()).then_some((rank, pid, *queue, free))
@@ -61,9 +52,9 @@ impl Kernel {
         let Some(chosen) = self.choose_backend(cx, (queue, pid), (&call, budget), &free) else {
             return true;
         };
-        let Chosen { call, amount, device, room } = chosen;
+        let Chosen { call, amount, device, room, way } = chosen;
         match room {
-            Ok(()) => self.start(cx, pid, call, amount, (queue, device)),
+            Ok(()) => self.start(cx, pid, (call, amount), (queue, device, &way)),
             Err(Shortage::Wait { lack, until }) => {
                 if let Some(until) = until {
                     self.budgets.set_room_at(lack.budget, until);
@@ -116,10 +107,10 @@ impl Kernel {
         let (_, first) = self.index.first_ready(queue)?;
         let overtaken =
             self.processes.get(first).is_some_and(|first| first.priority < process.priority);
-        (self.devices.queue(&call.options.model) == Some(queue) && !overtaken).then_some(pid)
+        (self.devices.queue_for(call) == Some(queue) && !overtaken).then_some(pid)
     }
 
-    /// The devices that have a slot free for the queue, the one to be asked first at the front.
+    /// The devices that have a slot free for the queue.
     fn free_backends(&self, now: Timestamp, queue: QueueId) -> Vec<DeviceId> {
         let mut backends = self.devices.backends(queue);
         if broken!(self, RouteSticks) {
@@ -134,56 +125,10 @@ impl Kernel {
         backends
     }
 
-    /// Whether the device is known to have no room in its rates for a call of this process.
+    /// Whether a call of this process is known not to go to the device for now.
     fn is_full_for(&self, now: Timestamp, id: DeviceId, (queue, pid): (QueueId, Pid)) -> bool {
         let full = self.devices.get(id).and_then(|device| device.full.get(&queue));
-        full.is_some_and(|(of, until)| *of == pid && *until > now)
-    }
-
-    /// The first of the devices whose rates have room for the call, and for which its budgets have,
-    /// those on which it failed behind the others; if they have for none, the one for which they lack the least. Devices whose rates have no room are
-    /// noted to be full for it.
-    fn choose_backend(
-        &mut self,
-        cx: &Ctx<'_>,
-        (queue, pid): (QueueId, Pid),
-        (call, budget): (&ModelCall, BudgetId),
-        free: &[DeviceId],
-    ) -> Option<Chosen> {
-        let mut least: Option<Chosen> = None;
-        let has_failed = |id: &&DeviceId| {
-            let name = self.devices.get(**id).map(|device| device.name.as_str());
-            call.failed_on.iter().any(|failed| Some(failed.as_ref()) == name)
-        };
-        let (failed, untried): (Vec<&DeviceId>, Vec<_>) = free.iter().partition(has_failed);
-        for id in untried.into_iter().chain(failed) {
-            let call = self.on_device(call.clone(), *id);
-            let amount = self.worst_case(&call);
-            let node = self.budgets.device(call.device()).and_then(|id| self.budgets.get(id));
-            let node = node.filter(|_| !broken!(self, RateUncounted));
-            match node.and_then(|node| node.device_room_at(&amount, cx.now)) {
-                None => {
-                    let room = self.budgets.fits_on(call.device(), budget, &amount, cx.now);
-                    let room = if broken!(self, BudgetUnchecked) { Ok(()) } else { room };
-                    let chosen = Chosen { call, amount, device: *id, room };
-                    if chosen.room.is_ok() {
-                        return Some(chosen);
-                    }
-                    if least.as_ref().is_none_or(|least| is_worse(&least.room, &chosen.room)) {
-                        least = Some(chosen);
-                    }
-                }
-                Some(until) => {
-                    if let Some(device) = self.devices.get_mut(*id) {
-                        device.full.insert(queue, (pid, until));
-                        // Its slot is not kept for it meanwhile.
-                        device.promised = device.promised.filter(|promised| *promised != pid);
-                    }
-                    self.look_again(cx.now, *id);
-                }
-            }
-        }
-        least
+        full.is_some_and(|kept| kept.pid == pid && kept.until > now)
     }
 
     /// Whether the rates of the device and the budgets of a process that is ready have room for its
@@ -209,14 +154,14 @@ impl Kernel {
     }
 
     /// The call as it goes to this device.
-    fn on_device(&self, mut call: ModelCall, device: DeviceId) -> ModelCall {
+    pub(crate) fn on_device(&self, mut call: ModelCall, device: DeviceId) -> ModelCall {
         let name = self.devices.get(device).map_or("", |device| device.name.as_str());
         call.device = (name != call.options.model).then(|| name.into());
         call
     }
 
     /// The most one attempt of a call can use.
-    fn worst_case(&self, call: &ModelCall) -> Spend {
+    pub(crate) fn worst_case(&self, call: &ModelCall) -> Spend {
         let price = self.config.price(call.device(), call.long_lived);
         Spend {
             tokens: call.input + call.options.output_max,
@@ -231,9 +176,8 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        mut call: ModelCall,
-        held: Spend,
-        (queue, device): (QueueId, DeviceId),
+        (mut call, held): (ModelCall, Spend),
+        (queue, device, way): (QueueId, DeviceId, &Way),
     ) {
         let continues = self.devices.get(device).is_some_and(|device| device.continues);
         if !continues && call.begun.is_some() {
@@ -243,6 +187,9 @@ impl Kernel {
         call.attempt = call.attempt.saturating_add(1);
         call.woken_at = None;
         call.started = cx.now;
+        let came = self.processes.get(pid).and_then(|process| process.stats.times.phase);
+        let waited = came.map_or(Millis::ZERO, |(_, came)| cx.now.since(came));
+        self.tell_way(cx, pid, &call, (queue, way, waited));
         let timeout = self
             .config
             .models
@@ -288,6 +235,8 @@ impl Kernel {
         let limit = limit(&self.config, &call.options);
         if call.summary.is_none() && !call.relayed {
             process.memory.sent(&call, rules, limit, cx.now);
+        } else if call.relayed {
+            process.memory.relayed(&call, cx.now);
         }
         process.state = State::Running {
             call,
@@ -339,8 +288,10 @@ impl Kernel {
         let input = call.input + limits::NOTICE_TOKENS;
         let told = ModelCall { input, options: Arc::new(options), ..call.clone() };
         let amount = self.worst_case(&told);
+        let context = self.config.models.get(call.device()).and_then(|model| model.context);
         let fits = self.budgets.fits_on(call.device(), budget, &amount, now).is_ok()
-            && limit(&self.config, &told.options).is_none_or(|limit| input <= limit);
+            && limit(&self.config, &told.options).is_none_or(|limit| input <= limit)
+            && context.is_none_or(|context| input + output_max <= context);
         if fits { (Some(notice), told.options, amount) } else { untold }
     }
 
@@ -481,11 +432,10 @@ impl Kernel {
         &mut self,
         now: Timestamp,
         device: &str,
-        took: Millis,
-        output: Tokens,
+        (took, output): (Millis, Tokens),
     ) {
         if let Some(id) = self.devices.find(device) {
-            self.devices.succeeded(id, took, output);
+            self.devices.succeeded(now, id, (took, output));
             self.look_again(now, id);
         }
     }
@@ -496,13 +446,23 @@ impl Kernel {
             let in_use = self.index.slots_in_use(id);
             self.devices.failed(now, id, in_use, failure);
             self.look_again(now, id);
+            // Who waits for it may not wait for it any more.
+            let others: Vec<_> = self.devices.iter().map(|(id, _)| id).collect();
+            for other in others {
+                if let Some(device) = self.devices.get_mut(other)
+                    && !device.full.is_empty()
+                {
+                    device.full.clear();
+                    self.look_again(now, other);
+                }
+            }
         }
     }
 
     /// A device that was held back is looked at: the scheduler tries it again.
     pub(crate) fn device_due(&mut self, now: Timestamp, id: DeviceId) {
         if let Some(device) = self.devices.get_mut(id) {
-            device.full.retain(|_, (_, until)| *until > now);
+            device.full.retain(|_, kept| kept.until > now);
         }
         self.look_again(now, id);
     }

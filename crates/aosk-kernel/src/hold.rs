@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use aosk_abi::{Millis, Timestamp};
 
+use crate::device::Devices;
 use crate::kernel::Kernel;
 use crate::process::{Process, State, Wait};
 
-/// For how long queues were held back since the kernel began, by their names: a new configuration numbers
+/// For how long queues were held back since the kernel began, by their keys: a new configuration numbers
 /// them anew.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Holds(BTreeMap<String, Hold>);
@@ -33,7 +34,12 @@ impl Holds {
     }
 
     /// For how long the queue was held back in which the process is, or from which it has just come.
-    pub(crate) fn of_process(&self, process: &Process, now: Timestamp) -> Option<Millis> {
+    pub(crate) fn of_process(
+        &self,
+        devices: &Devices,
+        process: &Process,
+        now: Timestamp,
+    ) -> Option<Millis> {
         let call = match process.state.inner() {
             State::Ready { call } | State::Running { call, .. } => call,
             State::Waiting { on: Wait::Quota { call, .. } | Wait::Backoff { call, .. } } => call,
@@ -43,7 +49,8 @@ impl Holds {
             | State::Exiting { .. }
             | State::Zombie { .. } => return None,
         };
-        Some(self.of(&call.options.model, now))
+        let queue = devices.queue_for(call)?;
+        Some(self.of(&devices.key(queue), now))
     }
 
     /// Notes whether it is held back from `now` on.
@@ -66,10 +73,13 @@ impl Kernel {
         let queues = self.devices.pools().flat_map(|pool| pool.queues.iter().copied());
         let mut holds = std::mem::take(&mut self.holds);
         for queue in queues {
+            // Who waits for a better device waits for a slot.
+            let first = self.index.first_ready(queue);
+            let first = first.filter(|(_, pid)| !self.waits_by_choice(now, (queue, *pid)));
             let held = !self.draining
-                && self.index.first_ready(queue).is_some()
+                && first.is_some()
                 && self.devices.backends(queue).into_iter().any(is_free);
-            holds.note(self.devices.name_of(queue), now, held);
+            holds.note(&self.devices.key(queue), now, held);
         }
         self.holds = holds;
     }

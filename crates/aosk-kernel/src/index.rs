@@ -427,7 +427,7 @@ impl Place {
     ) -> Self {
         let mut place = Self { deadline: process.deadline(), ..Self::default() };
         if let Some((call, candidate)) = candidate(pid, process)
-            && let Some(queue) = devices.queue(&call.options.model)
+            && let Some(queue) = devices.queue_for(call)
         {
             let mut rank = config.policy.rank(&candidate);
             if broken!(devices, PriorityIgnored) {
@@ -497,7 +497,7 @@ impl Quota {
         devices: &Devices,
         budgets: &Budgets,
     ) -> Self {
-        let queue = devices.queue(&call.options.model);
+        let queue = devices.queue_for(call);
         let since = Rank(call.since, pid.0);
         if queue.is_none() || broken!(devices, WaitersByArrival) {
             return Self { node, queue, rank: since, under: vec![node] };

@@ -264,7 +264,7 @@ impl Kernel {
             let allowed = device.slots.min(device.patience.allowed());
             let waits = held_back
                 && (device.patience.end() > Timestamp::ZERO
-                    || device.full.get(&queue).is_some_and(|(of, _)| *of == pid));
+                    || device.full.get(&queue).is_some_and(|kept| kept.pid == pid));
             in_use < allowed && admits && !waits
         })
     }

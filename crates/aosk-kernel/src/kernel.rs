@@ -123,9 +123,9 @@ impl Kernel {
 
     /// Counts what the time of those went to that were touched.
     fn count_times(&mut self, now: Timestamp) {
-        let holds = &self.holds;
+        let (devices, holds) = (&self.devices, &self.holds);
         self.processes.change_touched(|process| {
-            let held = holds.of_process(process, now);
+            let held = holds.of_process(devices, process, now);
             process.stats.times.enter(now, Phase::of(&process.state), held);
         });
     }

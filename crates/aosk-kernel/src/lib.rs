@@ -52,6 +52,7 @@ mod preempt;
 mod process;
 mod rates;
 mod reconfigure;
+mod route;
 mod runaway;
 mod scheduler;
 mod share;

@@ -111,6 +111,12 @@ pub enum Mutant {
     YieldChargedTwice,
     /// A route leads to its first device, whatever that is like.
     RouteSticks,
+    /// A route leads to the first device that is free, whatever its rule says.
+    RouteByList,
+    /// Nothing is known of what devices have in their caches.
+    PrefixForgotten,
+    /// A call whose route has it wait for a better device goes to any that is free.
+    RouteImpatient,
     /// A call that somebody outside asked is begun anew although they were told a part of its answer, or
     /// the kernel died meanwhile.
     RelayBegunAnew,
@@ -186,6 +192,9 @@ impl Mutant {
         Self::BegunDropped,
         Self::YieldChargedTwice,
         Self::RouteSticks,
+        Self::RouteByList,
+        Self::PrefixForgotten,
+        Self::RouteImpatient,
         Self::RelayBegunAnew,
         Self::SlotsStay,
         Self::PatienceIgnored,

@@ -36,6 +36,9 @@ impl Kernel {
         }
         let found = self.devices.pools().flat_map(|pool| &pool.queues).find_map(|queue| {
             let (_, pid) = self.index.first_ready(*queue)?;
+            if self.waits_by_choice(cx.now, (*queue, pid)) {
+                return None;
+            }
             let process = self.processes.get(pid)?;
             let (_, came) = process.stats.times.phase?;
             let priority = process.priority;

@@ -104,6 +104,13 @@ fn check(model: &Model) -> Result<(), (String, String)> {
             return Err((format!("{name} is 0"), write(&format!("\"{name}\": 32768"))));
         }
     }
+    if model.has_two_lifetimes_and_hours() {
+        let what = "off_peak stands beside cache_write_long_lived".to_owned();
+        return Err((
+            what,
+            "leave one of the two out: their prices together are not known".to_owned(),
+        ));
+    }
     if !model.as_of.is_empty() && model.as_of.parse::<jiff::civil::Date>().is_err() {
         return Err((
             format!("as_of is {:?} and must be a date", model.as_of),

@@ -4,9 +4,11 @@
 //! them. A model that is not in the file has no price here; it never has a price of zero by
 //! mistake.
 
+mod hours;
+
 use std::sync::LazyLock;
 
-use aosk_abi::{MicroUsd, Price, Rates, Tokens};
+use aosk_abi::{Abilities, Ability, MicroUsd, OffPeak, Price, Quality, Rates, Tokens};
 use serde::{Deserialize, Serialize};
 
 /// What is known of one model.
@@ -32,6 +34,7 @@ pub struct Model {
     cache_write_long_lived: Option<MicroUsd>,
     output: MicroUsd,
     long: Option<Long>,
+    off_peak: Option<Outside>,
     /// Whether it takes tools only in the format Responses.
     #[serde(default)]
     pub wants_responses: bool,
@@ -41,6 +44,8 @@ pub struct Model {
     /// What it can do; empty if that is not known.
     #[serde(default)]
     pub capabilities: Vec<Capability>,
+    /// How good its answers are; none if nobody has said it.
+    pub quality: Option<Quality>,
     /// What to know about the figures.
     pub note: Option<String>,
     /// Where the figures are from.
@@ -74,6 +79,18 @@ struct Long {
     cache_write_long_lived: Option<MicroUsd>,
 }
 
+/// The price of a request of ordinary length outside of some hours.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outside {
+    /// The hours.
+    outside: Vec<hours::Span>,
+    input: MicroUsd,
+    cache_read: Option<MicroUsd>,
+    cache_write: Option<MicroUsd>,
+    output: MicroUsd,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -98,7 +115,28 @@ impl Model {
             cache_write: self.cache_write.unwrap_or(self.input),
             output: self.output,
         };
-        Price { usual, long: self.long.map(|long| (long.above, long.rates)) }
+        let off_peak = self.off_peak.as_ref().map(|other| OffPeak {
+            rates: Rates {
+                input: other.input,
+                cache_read: other.cache_read.unwrap_or(other.input),
+                cache_write: other.cache_write.unwrap_or(other.input),
+                output: other.output,
+            },
+            peak: hours::all(&other.outside),
+        });
+        Price { usual, long: self.long.map(|long| (long.above, long.rates)), off_peak }
+    }
+
+    /// What it can do of what not every model can; none if that is not known.
+    #[must_use]
+    pub fn abilities(&self) -> Option<Abilities> {
+        let known = self.capabilities.iter().filter_map(|capability| match capability {
+            Capability::Tools => Some(Ability::Tools),
+            Capability::Images => Some(Ability::Images),
+            Capability::Schema => Some(Ability::Schema),
+            Capability::Reasoning => None,
+        });
+        (!self.capabilities.is_empty()).then(|| known.collect())
     }
 
     /// What it costs when what is written to the cache is to live for the longer of two lifetimes;
@@ -110,7 +148,13 @@ impl Model {
             let cache_write = cache_write_long_lived.unwrap_or(rates.cache_write);
             (above, Rates { cache_write, ..rates })
         });
-        Some(Price { usual: Rates { cache_write, ..self.price().usual }, long })
+        Some(Price { usual: Rates { cache_write, ..self.price().usual }, long, off_peak: None })
+    }
+
+    /// Whether it has prices for two lifetimes of its cache and others at some hours, which together
+    /// would be prices that the file does not say.
+    pub(crate) fn has_two_lifetimes_and_hours(&self) -> bool {
+        self.off_peak.is_some() && self.cache_write_long_lived.is_some()
     }
 
     /// Whether writing to the cache has a price of its own.

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use aosk_abi::{Error, ErrorCode, Price, Tokens};
+use aosk_abi::{Abilities, Error, ErrorCode, Price, Quality, Tokens};
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -76,6 +76,10 @@ pub struct Resolved {
     pub context: Option<Tokens>,
     /// The longest answer, if known.
     pub output_max: Option<Tokens>,
+    /// What it can do of what not every model can; none if that is not known.
+    pub abilities: Option<Abilities>,
+    /// How good its answers are; none if that is not known.
+    pub quality: Option<Quality>,
     /// Concurrent calls that are sensible without knowing the account's rates.
     pub slots: u32,
     /// Whether what it reads from its cache does not count to its rate of tokens.
@@ -110,6 +114,8 @@ impl fmt::Debug for Resolved {
             .field("tokenizer", &self.tokenizer)
             .field("context", &self.context)
             .field("output_max", &self.output_max)
+            .field("abilities", &self.abilities)
+            .field("quality", &self.quality)
             .field("slots", &self.slots)
             .field("reads_free", &self.reads_free)
             .field("continues", &self.continues)
@@ -256,6 +262,8 @@ fn scripted(how: How) -> Resolved {
         tokenizer: Tokenizer::ESTIMATE,
         context: None,
         output_max: None,
+        abilities: None,
+        quality: None,
         // It takes no time.
         slots: 64,
         reads_free: false,
@@ -383,6 +391,8 @@ async fn named(
         tokenizer: Tokenizer::of_model(&model),
         context,
         output_max: known.and_then(|known| known.output_max),
+        abilities: known.and_then(Model::abilities),
+        quality: known.and_then(|known| known.quality),
         slots: provider.slots,
         reads_free: provider.reads_free(),
         continues: continuing.how != Continuation::Never,

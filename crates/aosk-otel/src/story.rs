@@ -19,7 +19,7 @@ use crate::figures::{Figure, Figures, Labels, nanos};
 use crate::ids::{Ids, Place};
 use crate::limits::{DEPTH_MAX, EVENTS_MAX, NOTED_MAX};
 use crate::provider;
-use crate::value::{number, text};
+use crate::value::{number, text, truth};
 
 use self::agent::Agent;
 use self::call::{Call, End, Kind};
@@ -167,6 +167,19 @@ impl Story {
             Fact::BudgetAsked { .. } => {
                 let asked = event(at, "aosk.budget.asked", Vec::new());
                 self.agent(pid, library).happened(asked);
+            }
+            Fact::BudgetAnswered { granted, .. } => {
+                let said = vec![truth("aosk.granted", *granted)];
+                let answered = event(at, "aosk.budget.answered", said);
+                self.agent(pid, library).happened(answered);
+            }
+            Fact::ModelRouted { call, device, by, waited, .. } => {
+                let said = vec![
+                    text("aosk.device", device),
+                    text("aosk.route.by", by.word()),
+                    number("aosk.wait_ms", waited.0),
+                ];
+                self.happened(*call, event(at, "aosk.routed", said));
             }
             Fact::Exited { status, .. } => {
                 // What is still under way is cut off and will not be heard of.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aosk_abi::{Limits, Millis, Price, Tokens, limits};
+use aosk_abi::{Abilities, Limits, Millis, Price, Quality, Tokens, limits};
 use aosk_kernel::memory::{CacheRules, NeedTable, Prefer, Replacement};
 use aosk_kernel::{GroupConfig, Policy, Rates, Route};
 use aosk_model::{Driver, Embedder, Replay, Tokenizer};
@@ -78,6 +78,10 @@ pub struct ModelDevice {
     pub tokenizer: Tokenizer,
     /// The most tokens that a request and its answer may have together; none if that is not known.
     pub context: Option<Tokens>,
+    /// What it can do of what not every model can; none if that is not known.
+    pub abilities: Option<Abilities>,
+    /// How good its answers are; none if that is not known.
+    pub quality: Option<Quality>,
     /// How its provider caches prefixes.
     pub cache: &'static CacheRules,
     /// The same with a longer lifetime, if the provider offers one.
@@ -108,6 +112,8 @@ impl ModelDevice {
             long_price: None,
             tokenizer: Tokenizer::ESTIMATE,
             context: None,
+            abilities: None,
+            quality: None,
             cache: CacheRules::free(),
             long_cache: None,
             timeout: limits::MODEL_TIMEOUT,

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use aosk_abi::{
-    Body, Error, ErrorCode, ExitStatus, Failure, Message, Millis, ModelReply, Pid, Signal,
-    SpawnSpec, Syscall, ThinkOptions, Tokens, ToolSpec, Wake,
+    Abilities, Body, Error, ErrorCode, ExitStatus, Failure, Message, Millis, ModelReply, Pid,
+    Signal, SpawnSpec, Syscall, ThinkOptions, Tokens, ToolSpec, Wake,
 };
 use aosk_model::{Delta, Passage, Passed, Wishes};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -41,6 +41,8 @@ pub struct Ask {
     pub options: ThinkOptions,
     /// What it takes, by estimate: the conversation and the tools.
     pub input: Tokens,
+    /// What not every model can do and it needs.
+    pub needs: Abilities,
     /// The tokens of the tools alone.
     pub tool_tokens: Tokens,
     /// What the log does not have yet of the conversation, in order.

@@ -58,6 +58,8 @@ pub(crate) fn terms(model: &ModelDevice) -> ModelConfig {
         price: model.price,
         timeout: model.timeout,
         context: model.context,
+        abilities: model.abilities,
+        quality: model.quality,
         cache: model.cache,
         long_cache: model.long_cache,
         long_price: model.long_price,

@@ -166,11 +166,12 @@ impl Turns {
         (pid, process): (Pid, &Process),
         live: &Live,
     ) -> Step {
-        let Ask { options, input, append, .. } = &live.ask;
+        let Ask { options, input, needs, append, .. } = &live.ask;
         let (append, options, state) =
             (append.clone(), options.clone(), process.program_state.clone());
         if !live.ask.paged {
-            return Step { append, call: Syscall::Relay { options, input: *input }, state };
+            let call = Syscall::Relay { options, input: *input, needs: *needs };
+            return Step { append, call, state };
         }
         let step = self.think(bodies, devices, (pid, process), append, options, state);
         match step {

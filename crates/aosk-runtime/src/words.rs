@@ -1,6 +1,6 @@
 //! Figures, moments and foreign text in the middle of sentences, for people.
 
-use aosk_abi::{MicroUsd, Timestamp};
+use aosk_abi::{Choice, MicroUsd, Millis, Timestamp};
 
 /// Whether a character is a control one, or one of Unicode's that turn the direction of writing.
 #[must_use]
@@ -41,6 +41,18 @@ pub fn plural(figure: u64, noun: &str) -> String {
 pub fn money(amount: MicroUsd) -> String {
     let hundredths = amount.0.div_ceil(100);
     format!("${}.{:04}", hundredths / 10_000, hundredths % 10_000)
+}
+
+/// What a rule of a route looked at, with a blank before it.
+#[must_use]
+pub fn route_figure(by: Choice, figure: Option<u64>) -> String {
+    match (by, figure) {
+        (_, None) => String::new(),
+        (Choice::ByLatency, Some(figure)) => format!(" {}", Millis(figure)),
+        (Choice::InOrder | Choice::ByWeight | Choice::ByCost | Choice::ByQuality, Some(figure)) => {
+            format!(" {}", money(MicroUsd(figure)))
+        }
+    }
 }
 
 /// A moment in local time.

@@ -114,6 +114,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ModelUnreachable
         | ErrorCode::ModelServer
         | ErrorCode::ModelBadRequest
+        | ErrorCode::ModelUnable
         | ErrorCode::ModelContextLength
         | ErrorCode::ModelMalformed
         | ErrorCode::ModelTruncated

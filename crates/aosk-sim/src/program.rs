@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis, PageId,
-    PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall, ThinkOptions,
-    Tokens, ToolUse, Wake,
+    Abilities, Body, Capabilities, ErrorCode, ExitStatus, Grant, Limits, Message, MicroUsd, Millis,
+    PageId, PermissionLevel, Pid, ProgramSpec, Resource, Signal, SpawnSpec, Step, Syscall,
+    ThinkOptions, Tokens, ToolUse, Wake,
 };
 use serde::{Deserialize, Serialize};
 
@@ -248,7 +248,7 @@ impl Agent {
             && rng.chance(80)
         {
             let input = Tokens(rng.between(0, 2_000));
-            return Syscall::Relay { options: options.clone(), input };
+            return Syscall::Relay { options: options.clone(), input, needs: Abilities::NONE };
         }
         call
     }

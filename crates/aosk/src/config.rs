@@ -10,6 +10,7 @@ mod layer;
 mod leaf;
 mod llms;
 mod otel;
+mod route;
 mod rows;
 mod secret;
 mod section;
@@ -203,7 +204,7 @@ fn load(file: &Written, path: &Path, env: Env<'_>, options: &[Given]) -> Read<Se
 
 /// The content of a file that has the keys it may have, and where its `default_model` comes from.
 fn checked(root: &Section<'_>, path: PathBuf) -> Read<(Config, Origin)> {
-    let routes = device::routes(&root.section("routes")?)?;
+    let routes = route::routes(&root.section("routes")?)?;
     let mut devices = device::all(&root.section("devices")?)?;
     let listed = llms::all(&root.section("llms")?, &mut devices)?;
     let (default_model, origin) = default_model(root, &routes, &listed)?;

@@ -77,6 +77,7 @@ fn status(code: ErrorCode) -> u8 {
         | ErrorCode::ModelQuota
         | ErrorCode::ModelServer
         | ErrorCode::ModelBadRequest
+        | ErrorCode::ModelUnable
         | ErrorCode::ModelContextLength
         | ErrorCode::ModelMalformed
         | ErrorCode::ModelTruncated

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aosk_abi::{Failure, ModelReply};
-use aosk_runtime::kernel::{Choice, Route};
+use aosk_runtime::kernel::Route;
 use aosk_runtime::model::{Driver, OnDelta, Request};
 use async_trait::async_trait;
 
@@ -34,7 +34,7 @@ fn equipment() -> Equipment {
     ];
     let route = |names: &[&str]| Route {
         backends: names.iter().map(|name| ((*name).to_owned(), 1)).collect(),
-        choice: Choice::InOrder,
+        ..Route::default()
     };
     let routes = [
         ("best", route(&["anthropic:claude", "openai:gpt"])),

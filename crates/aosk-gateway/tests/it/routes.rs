@@ -1,6 +1,8 @@
 //! Names that several models answer to, and models that are asked in another format.
 
-use aosk_runtime::kernel::{Choice, Route};
+use aosk_runtime::ModelDevice;
+use aosk_runtime::abi::Ability;
+use aosk_runtime::kernel::Route;
 use serde_json::{Value, json};
 
 use crate::provider::{Act, Provider, chat, chunk, end, message, stream_head};
@@ -8,7 +10,7 @@ use crate::scene::{Plan, chat_model, messages_model, responses_model};
 
 fn route(names: &[&str]) -> Route {
     let backends = names.iter().map(|name| ((*name).to_owned(), 1)).collect();
-    Route { backends, choice: Choice::InOrder }
+    Route { backends, ..Route::default() }
 }
 
 const ASKED: &str = r#"{"model":"any","messages":[{"role":"user","content":"a"}]}"#;
@@ -24,6 +26,34 @@ async fn what_is_down_is_passed_over() {
     assert_eq!((answer.status, answer.text.as_str()), (200, chat("b").as_str()));
     // The name of the route is the client's; each model has its own.
     assert_eq!(provider.bodies(), [ASKED.replace("any", "its-m")]);
+}
+
+/// What a request needs is read from it, and a model that cannot do it is passed over.
+#[tokio::test]
+async fn a_picture_goes_to_a_model_that_sees() {
+    let (blind, seeing) = (Provider::start().await, Provider::start().await);
+    let can = |abilities: &[Ability], model| ModelDevice {
+        abilities: Some(abilities.iter().copied().collect()),
+        ..model
+    };
+    let models = vec![
+        can(&[Ability::Tools], chat_model("blind:m", &blind)),
+        can(&[Ability::Images], chat_model("seeing:m", &seeing)),
+    ];
+    let scene = Plan::of(models).route("any", route(&["blind:m", "seeing:m"])).start().await;
+    let mut client = scene.client().await;
+    blind.json(200, &chat("words"));
+    assert_eq!(client.chat(ASKED).await.text, chat("words"));
+    let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
+    let mut asked = json!({"model": "any", "messages": [{"role": "user", "content": [picture]}]});
+    seeing.json(200, &chat("a cat"));
+    assert_eq!(client.chat(&asked.to_string()).await.text, chat("a cat"));
+    // No model of the route can do both.
+    let tool = json!({"name": "look", "parameters": {"type": "object", "properties": {}}});
+    asked["tools"] = json!([{"type": "function", "function": tool}]);
+    let answer = client.chat(&asked.to_string()).await;
+    assert_eq!(answer.json()["error"]["code"], "model.unable", "{answer:?}");
+    assert!(answer.status >= 400 && !answer.text.contains("a cat"), "{answer:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How fast a device answers, learned from its answers.
 
-use aosk_abi::{Millis, Tokens};
+use aosk_abi::{Millis, Timestamp, Tokens, limits};
 
 /// The part that a new answer has in the mean, as one of so many.
 const MEMORY: u64 = 8;
@@ -12,17 +12,20 @@ const FIRST: u64 = 20_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
     micros_per_token: u64,
+    /// When it answered last.
+    answered: Timestamp,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { micros_per_token: FIRST }
+        Self { micros_per_token: FIRST, answered: Timestamp::ZERO }
     }
 }
 
 impl Pace {
     /// An answer of so many tokens took so long.
-    pub(super) fn answered(&mut self, took: Millis, output: Tokens) {
+    pub(super) fn answered(&mut self, now: Timestamp, took: Millis, output: Tokens) {
+        self.answered = now;
         let seen = took.0.saturating_mul(1_000) / output.0.max(1);
         let kept = self.micros_per_token.saturating_mul(MEMORY - 1);
         self.micros_per_token = (kept.saturating_add(seen) / MEMORY).max(1);
@@ -31,6 +34,15 @@ impl Pace {
     /// How long an answer of so many tokens takes.
     pub(crate) fn time(&self, output: Tokens) -> Millis {
         Millis(self.micros_per_token.saturating_mul(output.0) / 1_000)
+    }
+
+    /// The same where devices are compared. What was measured long ago makes none slower than one that
+    /// was never asked.
+    pub(crate) fn time_now(&self, now: Timestamp, output: Tokens) -> Millis {
+        if now.since(self.answered) <= limits::PACE_LIFETIME {
+            return self.time(output);
+        }
+        self.time(output).min(Self::default().time(output))
     }
 
     /// How much longer a call runs that has run for so long and is expected to have such an answer.
@@ -50,10 +62,22 @@ mod tests {
     fn the_pace_follows_the_answers() {
         let mut pace = Pace::default();
         for _ in 0..100 {
-            pace.answered(Millis(1_000), Tokens(200));
+            pace.answered(Timestamp::ZERO, Millis(1_000), Tokens(200));
         }
         let time = pace.time(Tokens(200)).0;
         assert!((995..=1_010).contains(&time), "{time}");
+    }
+
+    #[test]
+    fn who_was_slow_long_ago_is_tried_again() {
+        let (mut slow, mut fast) = (Pace::default(), Pace::default());
+        for _ in 0..100 {
+            slow.answered(Timestamp(5_000), Millis(9_000), Tokens(100));
+            fast.answered(Timestamp(5_000), Millis(500), Tokens(100));
+        }
+        let time = |pace: &Pace, at| pace.time_now(Timestamp(at), Tokens(100)).0;
+        assert!(time(&slow, 605_000) > 8_000 && time(&slow, 605_001) == 2_000);
+        assert_eq!(time(&fast, 605_000), time(&fast, 605_001));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 
-use super::{Device, Devices, Patience};
+use super::{Device, DeviceId, Devices, Patience};
 
 impl Devices {
     /// The devices of another configuration, with what is known of those that were there before.
@@ -14,18 +14,14 @@ impl Devices {
                 device.learn(known);
             }
         }
-        for queue in &mut renewed.queues {
-            let Some(before) = self.queues.iter().find(|before| before.name == queue.name) else {
-                continue;
-            };
-            for backend in &mut queue.backends {
-                let name = renewed.list.get(backend.device).map(|device| &device.name);
-                let given = before
-                    .backends
-                    .iter()
-                    .find(|one| self.list.get(one.device).map(|device| &device.name) == name);
-                backend.given = given.map_or(0, |one| one.given);
-            }
+        let keys: Vec<String> =
+            (0..renewed.queues.len()).map(|id| renewed.key(id).into_owned()).collect();
+        for (queue, key) in renewed.queues.iter_mut().zip(keys) {
+            let before = (0..self.queues.len()).find(|id| self.key(*id) == key);
+            let Some(before) = before.and_then(|id| self.queues.get(id)) else { continue };
+            let name =
+                |devices: &[Device], id: DeviceId| devices.get(id).map(|one| one.name.clone());
+            queue.count_on(before, |now, then| name(&renewed.list, now) == name(&self.list, then));
         }
         renewed
     }

@@ -1,5 +1,7 @@
 //! Pools and routes of devices.
 
+use aosk_abi::{Choice, limits};
+
 use super::*;
 
 /// A route's name, what it leads to, and how it chooses.
@@ -9,7 +11,10 @@ fn devices(models: &[&str], routes: &[Written<'_>]) -> Devices {
     let models = models.iter().map(|name| ((*name).to_owned(), ModelConfig::default()));
     let routes = routes.iter().map(|(name, backends, choice)| {
         let backends = backends.iter().map(|(name, weight)| ((*name).to_owned(), *weight));
-        ((*name).to_owned(), Route { backends: backends.collect(), choice: *choice })
+        (
+            (*name).to_owned(),
+            Route { backends: backends.collect(), choice: *choice, ..Route::default() },
+        )
     });
     let config = Config { models: models.collect(), routes: routes.collect(), ..Config::default() };
     Devices::new(&config)

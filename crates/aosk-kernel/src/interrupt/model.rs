@@ -35,7 +35,7 @@ impl Kernel {
                 let (call, held, took) = (call.clone(), *held, cx.now.since(call.started));
                 match outcome {
                     ModelOutcome::Answered(reply) => {
-                        self.device_succeeded(cx.now, call.device(), took, reply.usage.output);
+                        self.device_succeeded(cx.now, call.device(), (took, reply.usage.output));
                         self.answered(cx, id.pid, &call, &held, reply);
                     }
                     ModelOutcome::Yielded { usage, .. } if asked_to_end => {
@@ -160,7 +160,7 @@ impl Kernel {
         let spend = Spend {
             tokens: usage.input() + usage.output,
             calls,
-            micro_usd: self.config.price(call.device(), call.long_lived).of(usage),
+            micro_usd: self.config.price(call.device(), call.long_lived).of(usage, call.started),
             steps: calls,
             children: 0,
         };
@@ -245,6 +245,9 @@ impl Kernel {
         failure: &Failure,
     ) {
         self.device_failed(cx.now, call.device(), failure);
+        if let Some(process) = self.processes.get_mut(pid) {
+            process.memory.forget_prefix(call.device());
+        }
         let held = if broken!(self, ReservationLeak) { Spend::default() } else { *held };
         call.failures = call.failures.saturating_add(1);
         let asked_too_long =
@@ -291,8 +294,10 @@ impl Kernel {
     /// Notes on which device the call failed, if that may be due to the device. Returns whether a device
     /// of its route is left on which it did not, and whether one of those would take it now.
     fn pass_on(&self, now: Timestamp, call: &mut ModelCall, failure: &Failure) -> (bool, bool) {
-        let of_device = failure.class != FailureClass::Final || concerns_device(failure.code);
-        let queue = self.devices.queue(&call.options.model).filter(|_| of_device);
+        let of_device = failure.class != FailureClass::Final
+            || concerns_device(failure.code)
+            || (failure.code == ErrorCode::ModelContextLength && self.is_larger_elsewhere(call));
+        let queue = self.devices.queue_for(call).filter(|_| of_device);
         let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
         if backends.len() < 2 || broken!(self, RouteSticks) {
             return (false, false);
@@ -307,6 +312,20 @@ impl Kernel {
             call.failed_on.clear();
         }
         (!free.is_empty(), free.contains(&true))
+    }
+
+    /// Whether another device of its route, on which the call did not fail, has a larger window than the
+    /// one that was asked last. What a provider counts may be more than the kernel does.
+    fn is_larger_elsewhere(&self, call: &ModelCall) -> bool {
+        let context = |id| self.devices.get(id).and_then(|device| device.context);
+        let last = self.devices.find(call.device()).and_then(context);
+        let queue = self.devices.queue_for(call);
+        let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
+        backends.into_iter().any(|id| {
+            let name = self.devices.get(id).map(|device| device.name.as_str());
+            let failed = call.failed_on.iter().any(|failed| Some(failed.as_ref()) == name);
+            !failed && last.is_some() && context(id) > last
+        })
     }
 
     /// Has the call made again later, or at once if another device is free for it.
@@ -354,7 +373,7 @@ impl Kernel {
     /// and is not left alone.
     fn leads_elsewhere(&self, now: Timestamp, call: &ModelCall) -> bool {
         let last = self.devices.find(call.device());
-        let queue = self.devices.queue(&call.options.model);
+        let queue = self.devices.queue_for(call);
         let backends = queue.map(|queue| self.devices.backends(queue)).unwrap_or_default();
         backends.into_iter().any(|id| {
             let device = self.devices.get(id).filter(|_| Some(id) != last);

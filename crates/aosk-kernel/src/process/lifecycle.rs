@@ -226,7 +226,7 @@ impl Kernel {
         if process.state.is_over() {
             return;
         }
-        let held = self.holds.of_process(process, cx.now);
+        let held = self.holds.of_process(&self.devices, process, cx.now);
         process.stats.times.enter(cx.now, None, held);
         let was = std::mem::replace(
             &mut process.state,

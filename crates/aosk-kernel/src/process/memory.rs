@@ -11,6 +11,7 @@ mod entry;
 mod room;
 mod show;
 mod tasks;
+mod warm;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use aosk_abi::{MessageIndex, PageId, PageKind, TEXT_END, Tokens};
 
 pub(crate) use self::answer::Missed;
 use self::answer::{Common, LastCall};
+use self::warm::Warm;
 use crate::memory::{
     AddressSpace, ArenaId, BlockId, GroupId, Learner, Memo, NeedTable, NewPage, Page,
 };
@@ -37,6 +39,8 @@ pub struct Memory {
     scale: u64,
     /// The last call.
     last: Option<LastCall>,
+    /// What devices have in their caches.
+    warm: Warm,
     /// Messages that the table has.
     taken: MessageIndex,
     /// The group of calls whose results come next, and the task that it belongs to.
@@ -92,6 +96,7 @@ impl Memory {
             learnt: None,
             scale: 1_000,
             last: None,
+            warm: Warm::default(),
             taken: MessageIndex(0),
             calls: (GroupId(0), ArenaId::NONE),
             window: None,

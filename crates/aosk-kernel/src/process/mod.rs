@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aosk_abi::{
-    BudgetId, Capabilities, ExitStatus, Hash, Lack, MessageIndex, PageId, Pid, ProgramSpec, Spend,
-    ThinkOptions, Timestamp, Tokens, Usage, Wake,
+    Abilities, BudgetId, Capabilities, ExitStatus, Hash, Lack, MessageIndex, PageId, Pid,
+    ProgramSpec, Spend, ThinkOptions, Timestamp, Tokens, Usage, Wake,
 };
 use serde::{Deserialize, Serialize};
 
@@ -321,6 +321,9 @@ pub struct ModelCall {
     pub estimate: Tokens,
     /// The tokens that are reserved for it.
     pub input: Tokens,
+    /// What not every model can do and it needs.
+    #[serde(default, skip_serializing_if = "Abilities::is_empty")]
+    pub needs: Abilities,
     /// The pages behind which breakpoints of the provider's cache go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breakpoints: Vec<PageId>,
@@ -481,6 +484,7 @@ impl ModelCall {
             options,
             estimate,
             input,
+            needs: Abilities::NONE,
             breakpoints: Vec::new(),
             long_lived: false,
             shrunk: false,

@@ -47,7 +47,9 @@ impl Kernel {
                 let asked = think::Asked { options, tools: *tools, pieces, uses };
                 self.think(cx, pid, &asked)
             }
-            Syscall::Relay { options, input } => self.relay(cx, pid, options, *input),
+            Syscall::Relay { options, input, needs } => {
+                self.relay(cx, pid, options, (*input, *needs))
+            }
             Syscall::Recall { pages } => self.recall(cx, pid, pages),
             Syscall::Pin { page, pinned } => self.pin(cx, pid, *page, *pinned),
             Syscall::Forget { page } => self.forget(cx, pid, *page),

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    Error, ErrorCode, Fact, Failure, FailureClass, Lack, Pid, ThinkOptions, Timestamp, Tokens, Wake,
+    Abilities, Error, ErrorCode, Fact, Failure, FailureClass, Lack, Pid, ThinkOptions, Timestamp,
+    Tokens, Wake,
 };
 
 use crate::kernel::{Ctx, Kernel};
@@ -20,12 +21,13 @@ impl Kernel {
         cx: &mut Ctx<'_>,
         pid: Pid,
         options: &ThinkOptions,
-        input: Tokens,
+        (input, needs): (Tokens, Abilities),
     ) -> Result<(), Error> {
         if self.devices.queue(&options.model).is_none() {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
+        self.check_able(&options.model, needs)?;
         let since = self.next_since();
         let Some(process) = self.processes.get_mut(pid) else {
             return Ok(());
@@ -36,6 +38,7 @@ impl Kernel {
         let pages = process.page_count();
         let call = ModelCall {
             relayed: true,
+            needs,
             ..ModelCall::new(number, Arc::new(options.clone()), tokens, since)
         };
         cx.fact(

@@ -177,7 +177,7 @@ impl Kernel {
             return;
         };
         let planned = process.memory.summarised(summary.pages, text, &terms);
-        match self.queue(cx, pid, &summary.then, &terms, &planned) {
+        match self.queue(cx, pid, (&summary.then, summary.tools), &terms, &planned) {
             Ok(()) => {
                 self.interrupt(cx, pid);
             }

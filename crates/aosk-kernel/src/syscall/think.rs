@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aosk_abi::{
-    CallId, Error, ErrorCode, Evicted, Fact, MessageIndex, PageId, Pid, Piece, RowKey,
-    ThinkOptions, Timestamp, Tokens,
+    Abilities, Ability, CallId, Error, ErrorCode, Evicted, Fact, MessageIndex, PageId, Pid, Piece,
+    RowKey, ThinkOptions, Timestamp, Tokens,
 };
 
 use crate::config::Config;
@@ -39,6 +39,7 @@ impl Kernel {
             let text = format!("asking the model: no such device: {}", options.model);
             return Err(Error::new(ErrorCode::ModelUnknown, text));
         }
+        self.check_able(&options.model, needs(options, asked.tools))?;
         self.take_in(cx, pid, asked.pieces)?;
         let terms = self.terms(pid, options, cx.now);
         let Some(process) = self.processes.get_mut(pid) else {
@@ -51,8 +52,23 @@ impl Kernel {
                 let summary = SummaryCall { pages, then, tools: asked.tools };
                 self.ask_for_summary(cx, pid, &summary, &planned)
             }
-            None => self.queue(cx, pid, options, &terms, &planned),
+            None => self.queue(cx, pid, (options, asked.tools), &terms, &planned),
         }
+    }
+
+    /// Refuses what no model of a route can do.
+    pub(super) fn check_able(&self, model: &str, needs: Abilities) -> Result<(), Error> {
+        let Some(lacking) = self.devices.lacks(model, needs) else {
+            return Ok(());
+        };
+        let what = match lacking {
+            Ability::Tools => "takes tools",
+            Ability::Images => "sees images",
+            Ability::Schema => "keeps its answer to a schema",
+        };
+        let text = format!("asking {model}: none of its models {what}");
+        Err(Error::new(ErrorCode::ModelUnable, text)
+            .hint("name a model in the route that does, or ask for less"))
     }
 
     /// Queues a call that is planned.
@@ -60,7 +76,7 @@ impl Kernel {
         &mut self,
         cx: &mut Ctx<'_>,
         pid: Pid,
-        options: &ThinkOptions,
+        (options, tools): (&ThinkOptions, Tokens),
         terms: &Terms<'_>,
         planned: &Planned,
     ) -> Result<(), Error> {
@@ -73,6 +89,7 @@ impl Kernel {
         let estimate = process.memory.space().total();
         let tokens = (estimate, process.memory.scaled(estimate));
         let call = ModelCall {
+            needs: needs(options, tools),
             breakpoints: planned.plan.breakpoints.clone(),
             long_lived: planned.long_lived,
             ..ModelCall::new(number, Arc::new(options.clone()), tokens, since)
@@ -223,6 +240,12 @@ impl Kernel {
         call.breakpoints = planned.plan.breakpoints;
         true
     }
+}
+
+/// What a call needs of its model.
+fn needs(options: &ThinkOptions, tools: Tokens) -> Abilities {
+    let has_tools = !options.tools.is_empty() || tools > Tokens::ZERO;
+    if has_tools { Abilities::NONE.with(Ability::Tools) } else { Abilities::NONE }
 }
 
 /// The most that a model may be shown: its own limit less the answer, and no more than is asked for;

@@ -198,7 +198,7 @@ fn a_route_leads_on_when_the_first_is_full_and_when_it_is_left_alone() {
     let model = ModelConfig { slots: 1, ..ModelConfig::default() };
     let models = ["a", "b"].map(|name| (name.to_owned(), model.clone()));
     let backends = [("a".to_owned(), 1), ("b".to_owned(), 1)].to_vec();
-    let route = Route { backends, choice: crate::Choice::InOrder };
+    let route = Route { backends, ..Route::default() };
     let routes = [("fast".to_owned(), route)];
     let mut s = Script::new(Config { models: models.into(), routes: routes.into(), ..config() });
     let pids: Vec<_> = (0..3).map(|n| s.spawn(spec(&format!("p{n}")))).collect();
@@ -235,7 +235,7 @@ fn a_route_leads_on_when_the_first_refuses_for_its_rates() {
     let model = ModelConfig { slots: 1, ..ModelConfig::default() };
     let models = ["a", "b"].map(|name| (name.to_owned(), model.clone()));
     let backends = [("a".to_owned(), 1), ("b".to_owned(), 1)].to_vec();
-    let route = Route { backends, choice: crate::Choice::InOrder };
+    let route = Route { backends, ..Route::default() };
     let routes = [("fast".to_owned(), route)];
     let mut s = Script::new(Config { models: models.into(), routes: routes.into(), ..config() });
     let pid = s.spawn(spec("p"));
@@ -252,7 +252,7 @@ fn a_call_that_fails_goes_to_the_next_of_its_route_at_once() {
     let model = ModelConfig { slots: 1, ..ModelConfig::default() };
     let models = ["a", "b"].map(|name| (name.to_owned(), model.clone()));
     let backends = [("a".to_owned(), 1), ("b".to_owned(), 1)].to_vec();
-    let route = Route { backends, choice: crate::Choice::InOrder };
+    let route = Route { backends, ..Route::default() };
     let routes = [("fast".to_owned(), route)];
     let config = Config { models: models.into(), routes: routes.into(), ..config() };
     let final_failure = |code| failure(FailureClass::Final, code, None);

@@ -458,6 +458,7 @@ fn behind_a_route_a_miss_is_of_the_device_that_was_asked() {
     let route = |choice, names: &[&str]| Route {
         backends: names.iter().map(|name| ((*name).to_owned(), 1)).collect(),
         choice,
+        ..Route::default()
     };
     config.routes.insert("turns".to_owned(), route(Choice::ByWeight, &["m", "n"]));
     config.routes.insert("alone".to_owned(), route(Choice::InOrder, &["m"]));

@@ -19,6 +19,8 @@ mod rates;
 mod reconfigure;
 mod relay;
 mod retry;
+mod route;
+mod route_wait;
 mod runaway;
 mod scene;
 mod schedule;

@@ -8,7 +8,7 @@ use aosk_abi::{
 };
 
 use super::script::*;
-use crate::{Choice, Config, ModelConfig, Rates, Route, policy};
+use crate::{Config, ModelConfig, Rates, Route, policy};
 
 /// One slot of a model that can go on from what was begun, or cannot. Its answers take 20 ms a token
 /// as far as the kernel knows.
@@ -254,7 +254,7 @@ fn a_device_that_cannot_go_on_is_not_given_what_was_begun() {
     let model = |continues| ModelConfig { slots: 1, continues, ..ModelConfig::default() };
     let models = [("a".to_owned(), model(true)), ("b".to_owned(), model(false))];
     let backends = ["a", "b"].map(|name| (name.to_owned(), 1)).to_vec();
-    let route = Route { backends, choice: Choice::InOrder };
+    let route = Route { backends, ..Route::default() };
     let routes = [("m".to_owned(), route)];
     let config = Config { models: models.into(), routes: routes.into(), ..Config::default() };
     let (mut s, slow, urgent) = two(config, 10);
@@ -354,7 +354,7 @@ fn nobody_is_cut_off_for_one_that_could_not_start() {
 fn a_slice_ends_for_who_waits_under_another_name() {
     let mut config = Config { slice: Some(Millis::from_secs(5)), ..config(true) };
     let backends = vec![("m".to_owned(), 1)];
-    config.routes.insert("r".to_owned(), Route { backends, choice: Choice::InOrder });
+    config.routes.insert("r".to_owned(), Route { backends, ..Route::default() });
     let (mut s, _, other) = two(config, 50);
     s.step(other, think_of("r", 10, 100));
     s.after(6_000);

@@ -8,7 +8,7 @@ use aosk_abi::{
 };
 
 use super::script::*;
-use crate::{Choice, Config, ModelConfig, Rates, Route};
+use crate::{Config, ModelConfig, Rates, Route};
 
 fn model(rates: Rates) -> Config {
     let model = ModelConfig { slots: 8, rates, ..ModelConfig::default() };
@@ -231,7 +231,7 @@ fn the_last_call_that_fits_is_told_so() {
 #[test]
 fn two_names_for_a_full_device_wait_both() {
     let backends = vec![("m".to_owned(), 1)];
-    let route = Route { backends, choice: Choice::InOrder };
+    let route = Route { backends, ..Route::default() };
     let routes = BTreeMap::from([("r".to_owned(), route)]);
     let mut s = Script::new(Config { routes, ..model(calls(1)) });
     let pids: Vec<_> = (0..3).map(|n| s.spawn(spec(&format!("a{n}")))).collect();
@@ -337,7 +337,7 @@ fn a_route_leads_to_what_the_budget_allows() {
         Price::flat(aosk_abi::Rates { input: MicroUsd(1_000_000_000), ..Default::default() });
     config.models.insert("dear".to_owned(), ModelConfig { price: dear, ..ModelConfig::default() });
     let backends = vec![("dear".to_owned(), 1), ("m".to_owned(), 1)];
-    config.routes.insert("r".to_owned(), Route { backends, choice: Choice::InOrder });
+    config.routes.insert("r".to_owned(), Route { backends, ..Route::default() });
     let mut s = Script::new(config);
     let poor = Limits { micro_usd: Some(MicroUsd(100)), ..Limits::default() };
     let pid = s.spawn(with_limits("a", poor));

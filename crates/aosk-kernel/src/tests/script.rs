@@ -9,12 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk_abi::{
-    Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact, Failure,
-    FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MessageIndex, MicroUsd,
-    Millis, ModelOutcome, ModelReply, Notice, PageKind, Peer, PermissionLevel, Pid, Piece, Price,
-    ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange, RowKey,
-    RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp, Tokens,
-    ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
+    Abilities, Body, CallId, Capabilities, Command, Effects, Entry, ErrorCode, ExitStatus, Fact,
+    Failure, FailureClass, FinishReason, Hash, Image, Input, Limits, Message, MessageIndex,
+    MicroUsd, Millis, ModelOutcome, ModelReply, Notice, PageKind, Peer, PermissionLevel, Pid,
+    Piece, Price, ProgramSpec, Rates, Release, Reply, RequestId, Resource, Resume, Risk, RowChange,
+    RowKey, RowOp, Signal, SpawnSpec, Spend, Step, Syscall, TEXT_END, ThinkOptions, Timestamp,
+    Tokens, ToolOutcome, ToolStart, ToolTraits, ToolUse, Usage, Wake,
 };
 use expect_test::Expect;
 
@@ -147,7 +147,7 @@ pub(super) fn think_of(model: &str, input: u64, output_max: u64) -> Syscall {
 
 pub(super) fn relay(model: &str, input: u64) -> Syscall {
     let Syscall::Think { options, .. } = think(model) else { panic!("a call of a model") };
-    Syscall::Relay { options, input: Tokens(input) }
+    Syscall::Relay { options, input: Tokens(input), needs: Abilities::NONE }
 }
 
 pub(super) fn call_tools(tools: &[&str]) -> Syscall {
@@ -640,7 +640,7 @@ fn syscall(call: &Syscall) -> String {
         Syscall::Think { options, tools: input, .. } => {
             format!("think {} {input}+{}", options.model, options.output_max)
         }
-        Syscall::Relay { options, input } => {
+        Syscall::Relay { options, input, .. } => {
             format!("relay {} {input}+{}", options.model, options.output_max)
         }
         Syscall::CallTools { calls } => {
@@ -763,6 +763,20 @@ fn fact(entry: &Entry) -> String {
         }
         Fact::ModelCalled { call, model, pages, input, output_max, .. } => {
             format!("{call} {model} with {} pages {input}+{output_max}", pages.0)
+        }
+        Fact::ModelRouted { call, attempt, device, by, figure, cached, waited, passed } => {
+            let said = |figure: Option<u64>| figure.map_or(String::new(), |n| format!(" {n}"));
+            let passed: Vec<_> = passed
+                .iter()
+                .map(|one| format!("{}{} {:?}", one.device, said(one.figure), one.why))
+                .collect();
+            format!(
+                "{call}/{attempt} to {device}{} by {}, {cached} cached, after {} ms, not [{}]",
+                said(*figure),
+                by.word(),
+                waited.0,
+                passed.join(", ")
+            )
         }
         Fact::WindowExceeded { model, pages, input, room, .. } => {
             format!("{model} with {} pages {input}, of which {room} fit", pages.0)

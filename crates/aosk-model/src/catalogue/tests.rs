@@ -56,6 +56,10 @@ fn what_a_person_says_stands_in_front() {
 fn what_cannot_be_is_told_with_its_place() {
     let model = |fields: &str| format!("{{\"models\": [{{{fields}}}]}}");
     let known = r#""provider": "openai", "id": "m", "input": 1, "output": 2"#;
+    let hours = |span: &str| {
+        format!("{known}, \"off_peak\": {{\"outside\": [\"{span}\"], \"input\": 1, \"output\": 2}}")
+    };
+    assert!(Catalogue::with(&model(&hours("sat-sun 22:30-24:00")), "it").is_ok());
     let cases = [
         ("{\n  \"models\": [\n    {\"provider\": 7}]}".to_owned(), "at line 3 column 18"),
         ("[".to_owned(), "EOF"),
@@ -68,6 +72,17 @@ fn what_cannot_be_is_told_with_its_place() {
         (model(&known.replace("\"m\"", "\" \"")), "it has no id"),
         (model(&format!("{known}, \"context\": 0")), "openai:m: context is 0"),
         (model(&format!("{known}, \"as_of\": \"May\"")), "as_of is \"May\" and must be a date"),
+        (model(&format!("{known}, \"quality\": \"best\"")), "unknown variant `best`"),
+        (model(&hours("mon-fri 1:00-04:00")), "is no span of hours; write, for example"),
+        (model(&hours("fri-mon 01:00-04:00")), "is no span of hours"),
+        (model(&hours("mon 04:00-01:00")), "is no span of hours"),
+        (model(&hours("mon 01:15-04:00")), "is no span of hours"),
+        (model(&hours("mon 23:00-24:30")), "is no span of hours"),
+        (model(&hours("always")), "is no span of hours"),
+        (
+            model(&format!("{}, \"cache_write_long_lived\": 3", hours("mon 01:00-04:00"))),
+            "off_peak stands beside cache_write_long_lived",
+        ),
         (format!("{{\"models\": [{{{known}}}, {{{known}}}]}}"), "openai:m stands twice"),
     ];
     for (text, what) in cases {

@@ -30,7 +30,10 @@ impl Models {
         let route = self.routes.get(name);
         let backends = route.into_iter().flat_map(|route| &route.backends);
         let itself = self.by_name.get(name).filter(|_| route.is_none());
-        backends.filter_map(|(device, _)| self.get(device)).chain(itself)
+        let good = move |model: &&ModelDevice| {
+            route.is_some_and(|route| route.takes(&model.name, model.quality))
+        };
+        backends.filter_map(|(device, _)| self.get(device)).filter(good).chain(itself)
     }
 
     /// What counts the tokens of what is asked of a name. Behind a route it is the first model's:
@@ -39,10 +42,10 @@ impl Models {
         self.behind(name).next().map(|model| model.tokenizer).unwrap_or_default()
     }
 
-    /// What may be shown beside the answer, whichever model of the name gives it; none if that is not
+    /// What may be shown beside the answer, by the model of the name that takes most; none if that is not
     /// known.
     pub(crate) fn room(&self, options: &ThinkOptions) -> Option<Tokens> {
-        let context = self.behind(&options.model).filter_map(|model| model.context).min();
+        let context = self.behind(&options.model).filter_map(|model| model.context).max();
         let room = context.map(|context| context.saturating_sub(options.output_max));
         room.into_iter().chain(options.window).min()
     }

@@ -28,6 +28,7 @@ fn live() -> (Live, Answers) {
     let ask = Ask {
         options,
         input: Tokens(1),
+        needs: Abilities::NONE,
         tool_tokens: Tokens::ZERO,
         append: Vec::new(),
         messages: Vec::new(),

@@ -107,7 +107,9 @@ impl Scene<'_> {
         let mut why = match &process.state {
             State::Program { .. } => Why::new("program", "has its program take a step now"),
             State::Ready { call } => self.ready(pid, process, call)?,
-            State::Running { call, deadline, asked, .. } => self.running(call, *deadline, *asked),
+            State::Running { call, deadline, asked, .. } => {
+                self.running(pid, call, (*deadline, *asked))?
+            }
             State::Waiting { on } => self.waits(pid, on)?,
             State::Stopped { was } => {
                 let doing = match was.inner() {

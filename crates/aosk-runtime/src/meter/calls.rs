@@ -118,6 +118,7 @@ impl Calls {
             Fact::ModelPreempted { device, cause, .. } => self.meter.preempted(device, *cause),
             Fact::Spawned { .. }
             | Fact::ModelCalled { .. }
+            | Fact::ModelRouted { .. }
             | Fact::WindowExceeded { .. }
             | Fact::ModelFailed { .. }
             | Fact::MemoryCut { .. }

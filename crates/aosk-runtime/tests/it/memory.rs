@@ -9,7 +9,7 @@ use aosk_runtime::abi::{
     Usage,
 };
 use aosk_runtime::inspect::{self, KeptPage};
-use aosk_runtime::kernel::{Choice, Route};
+use aosk_runtime::kernel::Route;
 use aosk_runtime::model::{Request, Tokenizer};
 use aosk_runtime::program::react;
 use aosk_runtime::store::{Memory, StoredEntry};
@@ -186,7 +186,7 @@ async fn pages_under(
     table.pages
 }
 
-/// Behind a route, pages are counted and cut as for its first model and its smallest window.
+/// Behind a route, pages are counted and cut as for its first model and its largest window.
 #[tokio::test]
 async fn a_route_has_the_tokenizer_and_the_window_of_its_models() {
     let exact = Tokenizer::of_model("gpt-5.4-mini");
@@ -195,8 +195,8 @@ async fn a_route_has_the_tokenizer_and_the_window_of_its_models() {
     let alone = pages_under(&[("m", CONTEXT, exact)], []).await;
     assert!(alone.len() > 5, "the result is many pages: {alone:#?}");
     let backends = ["gone", "first", "second"].map(|name| (name.to_owned(), 1)).to_vec();
-    let route = ("m".to_owned(), Route { backends, choice: Choice::InOrder });
-    let (first, second) = (("first", 8_000, exact), ("second", CONTEXT, Tokenizer::ESTIMATE));
+    let route = ("m".to_owned(), Route { backends, ..Route::default() });
+    let (first, second) = (("first", CONTEXT / 2, exact), ("second", CONTEXT, Tokenizer::ESTIMATE));
     assert_eq!(pages_under(&[first, second], [route.clone()]).await, alone);
     // A route hides a device of its name.
     let hidden = ("m", 100_000, Tokenizer::ESTIMATE);

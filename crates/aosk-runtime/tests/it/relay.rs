@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aosk_runtime::abi::{
-    Body, ErrorCode, ExitStatus, Limits, Message, PermissionLevel, Pid, ProgramSpec, Signal,
-    SpawnSpec, ThinkOptions, Tokens,
+    Abilities, Body, ErrorCode, ExitStatus, Limits, Message, PermissionLevel, Pid, ProgramSpec,
+    Signal, SpawnSpec, ThinkOptions, Tokens,
 };
 use aosk_runtime::foreign::{Answers, Ask, Asker, FOREIGN, Said};
 use aosk_runtime::model::client::Format;
@@ -40,6 +40,7 @@ async fn ask(handle: &Handle, asker: Asker, append: &[&str]) -> Answers {
     let ask = |on_passed| Ask {
         options,
         input: Tokens(10),
+        needs: Abilities::NONE,
         tool_tokens: Tokens::ZERO,
         messages: append.clone(),
         append,

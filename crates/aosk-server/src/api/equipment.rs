@@ -1,6 +1,6 @@
 //! The models and tools that the kernel has.
 
-use aosk_abi::model::Rates as Prices;
+use aosk_abi::{Ability, OffPeak as Other, Price, Quality, Rates as Prices};
 use aosk_runtime::ModelDevice;
 use aosk_runtime::kernel::{Choice, Route};
 use aosk_runtime::tools::kernel_calls;
@@ -34,6 +34,14 @@ pub(super) struct Model {
     window: Option<u64>,
     /// What a million tokens cost, in millionths of a dollar; zero where it is not known.
     price: ModelPrice,
+    /// What they cost at other hours; none if it is the same at all hours.
+    off_peak: Option<OffPeak>,
+    /// How good its answers are: `low`, `medium` or `high`; none if that is not known.
+    #[schema(value_type = Option<String>)]
+    quality: Option<Quality>,
+    /// What it can do: `tools`, `images`, `schema`; none if that is not known.
+    #[schema(value_type = Option<Vec<String>>)]
+    abilities: Option<Vec<Ability>>,
     /// Whether answers can be watched while they are written.
     stream: bool,
     /// Whether it can go on from an answer that was begun.
@@ -55,6 +63,22 @@ pub(super) struct ModelPrice {
     output: u64,
 }
 
+/// What a million tokens cost in requests that begin outside of some hours.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OffPeak {
+    /// The hours at which the usual price holds, in UTC, such as `mon-fri 01:00-04:00`.
+    outside: String,
+    /// What it costs at others.
+    price: ModelPrice,
+}
+
+impl OffPeak {
+    fn of(price: &Price) -> Option<Self> {
+        let Other { rates, peak } = price.off_peak?;
+        Some(Self { outside: peak.to_string(), price: ModelPrice::from(&rates) })
+    }
+}
+
 impl From<&Prices> for ModelPrice {
     fn from(rates: &Prices) -> Self {
         Self {
@@ -71,8 +95,13 @@ impl From<&Prices> for ModelPrice {
 pub(super) struct ModelRoute {
     /// The name.
     name: String,
-    /// Which of them is asked: the first that is free in their order, or by weight.
+    /// Which of them is asked, of those that can take the call and are free.
     choice: RouteChoice,
+    /// The class that its models have at least: `low`, `medium` or `high`; none if any will do.
+    #[schema(value_type = Option<String>)]
+    quality: Option<Quality>,
+    /// How long a call waits for a better one that is busy while another is free, in milliseconds.
+    wait_ms: u64,
     /// The models.
     models: Vec<Backend>,
 }
@@ -85,6 +114,12 @@ enum RouteChoice {
     InOrder,
     /// The one that was asked least for its weight.
     ByWeight,
+    /// The one where the call is expected to cost least.
+    ByCost,
+    /// The one of the best class, and of several the cheapest.
+    ByQuality,
+    /// The one that is expected to have answered first.
+    ByLatency,
 }
 
 /// A model of a route.
@@ -94,6 +129,9 @@ struct Backend {
     model: String,
     /// Its weight.
     weight: u32,
+    /// Its class in this route, if that is another than its own: `low`, `medium` or `high`.
+    #[schema(value_type = Option<String>)]
+    class: Option<Quality>,
 }
 
 impl Model {
@@ -104,6 +142,9 @@ impl Model {
             slots: device.slots,
             window: device.context.map(|tokens| tokens.0),
             price: ModelPrice::from(&device.price.usual),
+            off_peak: OffPeak::of(&device.price),
+            quality: device.quality,
+            abilities: device.abilities.map(|abilities| abilities.iter().collect()),
             stream: device.stream,
             continues: device.continues,
             per_minute: Rate::from(&rates.per_minute),
@@ -114,13 +155,25 @@ impl Model {
 impl ModelRoute {
     fn of((name, route): (&String, &Route)) -> Self {
         let models = route.backends.iter();
-        let models =
-            models.map(|(model, weight)| Backend { model: model.clone(), weight: *weight });
+        let models = models.map(|(model, weight)| Backend {
+            model: model.clone(),
+            weight: *weight,
+            class: route.classes.get(model).copied(),
+        });
         let choice = match route.choice {
             Choice::InOrder => RouteChoice::InOrder,
             Choice::ByWeight => RouteChoice::ByWeight,
+            Choice::ByCost => RouteChoice::ByCost,
+            Choice::ByQuality => RouteChoice::ByQuality,
+            Choice::ByLatency => RouteChoice::ByLatency,
         };
-        Self { name: name.clone(), choice, models: models.collect() }
+        Self {
+            name: name.clone(),
+            choice,
+            quality: route.quality,
+            wait_ms: route.wait.0,
+            models: models.collect(),
+        }
     }
 }
 

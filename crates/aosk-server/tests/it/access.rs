@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::scene::Scene;
 
 /// Requests that change something, the role that each needs, and one role below.
-const CHANGES: [(&str, &str, &str, Role); 7] = [
+const CHANGES: [(&str, &str, &str, Role); 8] = [
     ("post", "/api/v1/processes", r#"{"task":"say hello"}"#, Role::Operator),
     ("post", "/api/v1/processes/{pid}/signal", r#"{"signal":"TERM"}"#, Role::Operator),
     ("post", "/api/v1/processes/{pid}/messages", r#"{"text":"hello"}"#, Role::Operator),

@@ -245,6 +245,7 @@ impl Account {
                 }
             }
             Fact::MemoryCut { .. }
+            | Fact::ModelRouted { .. }
             | Fact::WindowExceeded { .. }
             | Fact::PageFaulted { .. }
             | Fact::PageRecalled { .. }
@@ -362,9 +363,9 @@ fn cut_off(
     cost(prices, model, &Usage { input_uncached: input, output, ..Usage::default() })
 }
 
-/// The cost of what an attempt used.
+/// The cost of what an attempt used. Prices are the same at all hours in this world.
 pub(super) fn cost(prices: &BTreeMap<String, Price>, model: &str, usage: &Usage) -> Spend {
     let price = prices.get(model).copied().unwrap_or_default();
     let tokens = usage.input() + usage.output;
-    Spend { tokens, micro_usd: price.of(usage), ..Spend::default() }
+    Spend { tokens, micro_usd: price.of(usage, Timestamp::ZERO), ..Spend::default() }
 }

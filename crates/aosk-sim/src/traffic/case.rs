@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aosk_abi::{
-    Bounds, Limits, MicroUsd, Millis, PermissionLevel, Price, ProgramSpec, Rates as Prices,
-    SpawnSpec, Tokens, WhenOver,
+    Bounds, Hours, Limits, MicroUsd, Millis, OffPeak, PermissionLevel, Price, ProgramSpec, Quality,
+    Rates as Prices, SpawnSpec, Tokens, WhenOver,
 };
+use aosk_kernel::memory::{CacheRules, rules};
 use aosk_kernel::{Choice, Config, GroupConfig, ModelConfig, Mutant, Policy, Rates, Route, policy};
 
 use crate::faults::{Feature, Features};
@@ -129,7 +130,9 @@ impl Traffic {
                 .map(|name| ((*name).to_owned(), u32::try_from(rng.between(1, 4)).unwrap_or(1)));
             let backends = backends.collect();
             let choice = if rng.chance(500) { Choice::InOrder } else { Choice::ByWeight };
-            config.routes.insert(ROUTE.to_owned(), Route { backends, choice });
+            let route = Route { backends, choice, ..Route::default() };
+            config.routes.insert(ROUTE.to_owned(), route);
+            self.rule(&mut config);
         }
         if self.has(Feature::Groups) {
             config.groups = self.groups(&mut rng);
@@ -162,6 +165,48 @@ impl Traffic {
             per_minute.calls = per_minute.calls.map(|calls| other(calls, rng));
         }
         config
+    }
+
+    /// By what rule the route chooses, and what of its devices matters to one. A draw beside the others.
+    fn rule(&self, config: &mut Config) {
+        let mut rng = self.rng(About::Config, &[2]);
+        let ruled = [Choice::ByCost, Choice::ByCost, Choice::ByQuality, Choice::ByLatency];
+        let chosen = rng.pick(&ruled).copied().filter(|_| rng.chance(700));
+        let (Some(choice), Some(route)) = (chosen, config.routes.get_mut(ROUTE)) else { return };
+        route.choice = choice;
+        route.wait = Millis(rng.pick(&[0, 0, 500, 3_000, 20_000]).copied().unwrap_or(0));
+        let same_class = rng.chance(300);
+        for model in config.models.values_mut() {
+            let class = rng.pick(&Quality::ALL).copied();
+            model.quality = if same_class { Some(Quality::High) } else { class };
+            let million = 1_000_000;
+            let input = rng.between(1, 6) * million;
+            let rates = |input: u64, output: u64| Prices {
+                input: MicroUsd(input),
+                cache_read: MicroUsd(input / 10),
+                cache_write: MicroUsd(input),
+                output: MicroUsd(output),
+            };
+            let output = rng.between(1, 6) * million;
+            model.price = Price::flat(rates(input, output));
+            if rng.chance(400) {
+                let (from, long) = (rng.below(40), rng.between(1, 8));
+                let from = u32::try_from(from).unwrap_or(0);
+                let until = from + u32::try_from(long).unwrap_or(1);
+                let peak = Hours::default().and((0, 6), (from, until));
+                model.price.off_peak = Some(OffPeak { rates: rates(input / 2, output / 2), peak });
+            }
+            let cache = if rng.chance(700) { rules("deepseek") } else { rules("none") };
+            model.cache = cache.unwrap_or_else(CacheRules::free);
+        }
+        if rng.chance(300)
+            && let Some(small) = config.models.get_mut(DEVICES[1])
+        {
+            small.context = Some(OUTPUT_MAX + Tokens(rng.between(101, 160)));
+            if let Some(large) = config.models.get_mut(DEVICES[0]) {
+                large.context = Some(Tokens(1_000_000));
+            }
+        }
     }
 
     fn model(&self, rng: &mut Rng) -> ModelConfig {

@@ -204,7 +204,7 @@ impl World<'_> {
         }
         let due = self.kernel.next_deadline().is_some_and(|at| at <= self.now);
         ensure(!due, "a tick carries out all that is due", || format!("{:?}", self.now))?;
-        self.judge.check_idle(self.now)
+        self.judge.check_idle(&self.kernel, self.now)
     }
 
     /// An input, and the steps that agents take on it.

@@ -10,7 +10,7 @@ use aosk_sim::traffic::{Traffic, run};
 const SEEDS_MAX: u64 = 60;
 
 /// What is broken for the judges of traffic to find, and by which rule they do.
-pub(crate) const MUTANTS: [(Mutant, &str); 17] = [
+pub(crate) const MUTANTS: [(Mutant, &str); 20] = [
     (Mutant::ShareUncorrected, "the first in the queue goes first"),
     (Mutant::ClockStandsStill, "the first in the queue goes first"),
     (Mutant::CreditUnbounded, "the first in the queue goes first"),
@@ -22,6 +22,9 @@ pub(crate) const MUTANTS: [(Mutant, &str); 17] = [
     (Mutant::BegunDropped, "what was begun is gone on from where that can be"),
     (Mutant::YieldChargedTwice, "the first in the queue goes first"),
     (Mutant::RouteSticks, "no slot is idle while somebody waits for it"),
+    (Mutant::RouteByList, "a route chooses by its rule"),
+    (Mutant::PrefixForgotten, "a route chooses by its rule"),
+    (Mutant::RouteImpatient, "a call waits for the better device that is busy"),
     (Mutant::PatienceIgnored, "a device that asks for patience is left alone"),
     (Mutant::PreemptionsUnbounded, "a call is cut off a bounded number of times"),
     (
@@ -53,6 +56,9 @@ fn traffic_breaks_no_rule_and_reaches_everything() {
         "let go before others",
         "reloaded",
         "fewer slots than calls",
+        "chosen by rule",
+        "took the worse",
+        "took the worse after its wait",
     ];
     let missed: Vec<_> = expected.iter().filter(|what| !seen.contains(**what)).collect();
     assert!(missed.is_empty(), "never happened: {missed:?}");

@@ -1,10 +1,11 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Change, Changed, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd,
-    Millis, Pid, Runaway, Spend, Usage,
+    CallId, Change, Changed, Choice, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message,
+    MicroUsd, Millis, PassedOver, Pid, Runaway, Spend, Usage,
 };
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
+use aosk::words::route_figure;
 use aosk::{inspect, lack};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -154,6 +155,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.plural("input", "token"),
             fact.count("output_max"),
         ),
+        "model.routed" => routed(fact),
         "window.exceeded" => format!(
             "{} not asked: about {} must be shown, {} fit",
             fact.word("model"),
@@ -275,6 +277,34 @@ fn runaway(fact: &Fields<'_>) -> String {
     let what: Option<Runaway> = fact.get("what");
     let what = what.map_or("", Runaway::word);
     format!("{what}, {} times{}", fact.count("times"), if ended { ", ended" } else { "" })
+}
+
+/// Where an attempt goes, by which rule, and why not elsewhere.
+fn routed(fact: &Fields<'_>) -> String {
+    let by: Choice = fact.get("by").unwrap_or_default();
+    let figure = |figure| route_figure(by, figure);
+    let passed: Vec<PassedOver> = fact.get("passed").unwrap_or_default();
+    let passed = passed.iter().map(|one| {
+        let figure = figure(one.figure);
+        format!("{}{figure} ({})", cut(&one.device, WORD_MAX), one.why.word())
+    });
+    let passed: Vec<String> = passed.collect();
+    let cached = match fact.get::<u64>("cached").unwrap_or_default() {
+        0 => String::new(),
+        cached => format!(", {} cached there", count(cached)),
+    };
+    let waited = match fact.get("waited").unwrap_or(Millis::ZERO) {
+        Millis::ZERO => String::new(),
+        waited => format!(", after {waited}"),
+    };
+    let over =
+        if passed.is_empty() { String::new() } else { format!("; not {}", passed.join(", ")) };
+    let (call, device) = (fact.call(), fact.word("device"));
+    format!(
+        "{call} to {device} by {}{}{cached}{waited}{over}",
+        by.word(),
+        figure(fact.get("figure"))
+    )
 }
 
 /// Which task was begun, and within which.

@@ -82,6 +82,7 @@ fn stand_in<'a>(parts: &[&'a str], depth: usize) -> &'a str {
     match (parts.first().copied(), parts.get(depth).copied()) {
         (Some("groups"), Some("NAME")) => "acme",
         (Some("routes"), Some("NAME")) => "fast",
+        (Some("routes"), Some("ROUTE")) => "smart",
         (Some("devices"), Some("MODEL")) => "openai:gpt-5.4-mini",
         (Some("api_keys"), Some("PROVIDER")) => "openai",
         (Some("otel"), Some("HEADER")) => "api-key",

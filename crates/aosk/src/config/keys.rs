@@ -10,7 +10,7 @@ pub(crate) enum Kind {
     Address,
     /// A number, a word or true and false.
     Plain,
-    /// A list of models, or models with weights.
+    /// A list of models, or models with what is said of each.
     Models,
     /// Text that is never shown.
     Secret,
@@ -202,6 +202,16 @@ keys! {
         "a list of models, the first to be asked first, or models with their weights",
         "[anthropic:claude-haiku-4-5, openai:gpt-5.4-mini]", Usual::Otherwise("no route"), None,
         "a name that several models answer to");
+    ROUTE_BY = ("routes.ROUTE.by", Plain, "order, weight, cost, quality or latency", "cost",
+        Usual::Value("order"), None, "by what one of its models is chosen that can take the call");
+    ROUTE_QUALITY = ("routes.ROUTE.quality", Plain, "low, medium or high", "medium",
+        Usual::Otherwise("any class will do"), None, "the class that its models must have at least");
+    ROUTE_WAIT = ("routes.ROUTE.wait", Plain, "seconds from 0 to 600", "5",
+        Usual::Otherwise("10 by cost and by quality, 0 otherwise"), None,
+        "how long a call waits for a better model that is busy while another is free");
+    ROUTE_MODELS = ("routes.ROUTE.models", Models,
+        "a list of models, or models with their classes or, by weight, with their weights",
+        "[anthropic:claude-haiku-4-5, deepseek]", Usual::Otherwise("an error"), None, "its models");
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::keys::{KEYS, Key, Kind, Usual, is_free};
+use super::route;
 use super::tree::{Item, Node, Origin};
 use super::variable::{names, stands_for_secret};
 
@@ -61,7 +62,7 @@ fn usual(key: &Key) -> Row {
 }
 
 fn below(item: &Item, way: &mut Vec<String>, rows: &mut Vec<Row>) {
-    let key = find(way);
+    let key = find(way).filter(|key| key.kind != Kind::Models || !route::has_rule(item));
     match (&item.node, key) {
         (Node::Map(entries), None) if !entries.is_empty() => {
             for (name, item) in entries {

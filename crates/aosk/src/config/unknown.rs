@@ -3,7 +3,7 @@
 use aosk::abi::{Error, ErrorCode};
 use aosk::tools::near_names;
 
-use super::keys::{KEYS, is_free};
+use super::keys::{KEYS, Kind, is_free};
 use super::section::Read;
 use super::tree::{Item, Name, Node, Origin};
 
@@ -34,7 +34,10 @@ fn step<'a>(item: &'a Item, part: &'a str, way: &mut Vec<&'a str>) -> Read<()> {
 fn known(name: &Name, way: &[&str]) -> Read<()> {
     let parts = allowed(way);
     // Below a value there are no keys; what the value is, is checked when it is read.
-    if parts.is_empty() || parts.iter().any(|part| is_free(part) || *part == name.text) {
+    if parts.is_empty()
+        || is_models(way)
+        || parts.iter().any(|part| is_free(part) || *part == name.text)
+    {
         return Ok(());
     }
     let whole = way.iter().copied().chain([name.text.as_str()]).collect::<Vec<_>>().join(".");
@@ -46,6 +49,17 @@ fn known(name: &Name, way: &[&str]) -> Read<()> {
     let error = Error::new(ErrorCode::ConfigInvalid, format!("there is no key {whole}"))
         .hint(format!("{guess}keys: {}", parts.join(", ")));
     Err((Origin::Line(name.line), error))
+}
+
+/// Whether what stands at `way` may be models by name. What else it may be is checked when it is read.
+fn is_models(way: &[&str]) -> bool {
+    KEYS.iter().filter(|key| key.kind == Kind::Models).any(|key| {
+        let mut path = key.path.split('.');
+        let leads = way
+            .iter()
+            .all(|part| path.next().is_some_and(|known| is_free(known) || known == *part));
+        leads && path.next().is_none()
+    })
 }
 
 /// The keys that there are under `way`, each once.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::ModelDevice;
-use aosk::abi::{Error, ErrorCode, Tokens};
+use aosk::abi::{Error, ErrorCode, Quality, Tokens};
 use aosk::kernel::memory::{CacheRules, Replacement, rules};
 use aosk::kernel::{Choice, Route};
 use aosk::model::resolve::Surroundings;
@@ -148,6 +148,36 @@ impl Models {
         Ok(())
     }
 
+    /// The route to those of its models that are there, by the names of their devices, without those that
+    /// its rule can make nothing of.
+    fn set_up(&self, name: &str, route: &Route) -> Route {
+        let mut there = Route { backends: Vec::new(), classes: BTreeMap::new(), ..route.clone() };
+        let by_price = matches!(route.choice, Choice::ByCost | Choice::ByQuality);
+        for (written, weight) in &route.backends {
+            let device = self.written.get(written);
+            let device = device.and_then(|name| self.devices.iter().find(|one| one.name == *name));
+            let Some(device) = device else { continue };
+            let class = route.class(written, device.quality);
+            let lack = if by_price && self.unpriced.contains(&device.name) {
+                Some("its price is not known".to_owned())
+            } else if route.takes(written, device.quality) {
+                None
+            } else {
+                let class = class.map_or("not known", Quality::word);
+                Some(format!("its class is {class}"))
+            };
+            if let Some(lack) = lack {
+                note(&format!("{written} is left out of the route {name}: {lack}"));
+                continue;
+            }
+            if let Some(class) = route.classes.get(written) {
+                there.classes.insert(device.name.clone(), *class);
+            }
+            there.backends.push((device.name.clone(), *weight));
+        }
+        there
+    }
+
     /// Says that a model of the configuration is not there.
     fn leave_out(&mut self, written: &str, error: &Error) {
         note(&format!("{written} of the configuration is left out: {}", error.message));
@@ -177,19 +207,28 @@ pub(crate) async fn models(args: &ModelArgs, config: &Config) -> Result<Models, 
     }
     others(&mut models, args, config).await;
     for (name, route) in &config.routes {
-        let mut there = route.clone();
-        there.backends.retain_mut(|(written, _)| {
-            let device = models.written.get(written);
-            device.map(|device| device.clone_into(written)).is_some()
-        });
+        let there = models.set_up(name, route);
         if !there.backends.is_empty() {
             models.routes.insert(name.clone(), there);
+        } else if *name == models.name {
+            return Err(leads_nowhere(name, route));
         }
     }
     if let Some(route) = models.routes.get(&models.name) {
         note(&format!("model: {}, {}", models.name, leads(route)));
     }
     Ok(models)
+}
+
+/// The route that is asked has no model that its rule can take.
+fn leads_nowhere(name: &str, route: &Route) -> Error {
+    let least = route.quality.map_or("low", Quality::word);
+    let by = route.choice.word();
+    let text =
+        format!("the route {name} by {by} is left without models, each for the reason above");
+    Error::new(ErrorCode::ConfigInvalid, text).hint(format!(
+        "say prices and classes in models.json, or classes in the route: models: {{MODEL: {least}}}"
+    ))
 }
 
 /// The models of the configuration that were not asked for: agents may ask them.
@@ -248,6 +287,9 @@ fn leads(route: &Route) -> String {
     let names: Vec<_> = route.backends.iter().map(|(name, _)| name.as_str()).collect();
     match route.choice {
         Choice::InOrder => names.join(", then "),
+        Choice::ByCost | Choice::ByQuality | Choice::ByLatency => {
+            format!("by {}: {}", route.choice.word(), names.join(", "))
+        }
         Choice::ByWeight => {
             let weighted = route.backends.iter().map(|(name, weight)| format!("{name} ({weight})"));
             weighted.collect::<Vec<_>>().join(", ")
@@ -270,6 +312,8 @@ fn device(resolved: Resolved, slots: Option<u32>, window: Option<u64>) -> ModelD
         long_price: resolved.long_price,
         tokenizer: resolved.tokenizer,
         context,
+        abilities: resolved.abilities,
+        quality: resolved.quality,
         cache: rules(resolved.cache).unwrap_or_else(CacheRules::free),
         long_cache: resolved.long_cache.and_then(rules),
         stream: true,

@@ -74,11 +74,21 @@ fn the_list_is_a_table_for_people() {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(
         words(lines[0]),
-        ["PROVIDER", "MODEL", "WINDOW", "IN", "CACHED", "OUT", "CAN", "KEY", "AS", "OF"]
+        ["PROVIDER", "MODEL", "WINDOW", "IN", "CACHED", "OUT", "CAN", "CLASS", "KEY", "AS", "OF"]
     );
     assert!(lines[1..].iter().all(|line| line.starts_with("moonshot ")), "{}", ran.stdout);
     let k2 = lines.iter().find(|line| line.contains("kimi-k2.6")).expect("is there");
     assert_eq!(words(k2)[1..6], ["kimi-k2.6", "262,144", "0.95", "0.16", "4.00"]);
+    let ran = machine.aosk(&["models", "list", "--provider", "deepseek"]).expect(0);
+    let flash = ran.stdout.lines().find(|line| line.contains("deepseek-flash")).expect("is there");
+    assert_eq!(words(flash)[3], "0.30*", "other hours cost less");
+    assert!(words(flash).contains(&"medium".to_owned()), "{flash}");
+    let list = machine.aosk(&["models", "list", "--json"]).expect(0).json();
+    let flash = row(&list, "deepseek", "deepseek-flash");
+    assert_eq!(
+        (&flash["off_peak_price"]["outside"], &flash["off_peak_price"]["rates"]["input"]),
+        (&json!("mon-fri 01:00-04:00, mon-fri 06:00-10:00"), &json!(150_000))
+    );
     let unknown = machine.aosk(&["models", "list", "--provider", "moonshit"]).expect(2);
     assert!(unknown.error("model.unknown").contains("did you mean moonshot?"));
 }

@@ -91,6 +91,43 @@ routes:
 }
 
 #[test]
+fn a_route_chooses_by_its_rule_and_says_why() {
+    let machine = Machine::new();
+    let other = machine.write("other.json", THREE_STEPS);
+    let config = "default_model: smart
+routes:
+  smart:
+    by: quality
+    models: {scripted: low, 'scripted:SCRIPT': high, 'scripted:OTHER': medium}
+";
+    let config = config.replace("OTHER", &other);
+    let ran = run(&machine, &config, &[]).expect(0);
+    assert!(ran.stderr.contains("model: smart, by quality: "), "{ran:#?}");
+    let logs = machine.aosk(&["logs", "p1"]).expect(0).stdout;
+    let routed: Vec<&str> = logs.lines().filter(|line| line.contains("model.routed")).collect();
+    assert_eq!(routed.len(), 3, "{logs}");
+    for line in routed {
+        let (chosen, others) = line.split_once("; not ").expect("others");
+        assert!(chosen.contains("s.json by quality $0.0000"), "{line}");
+        let at = |part: &str| others.find(part).unwrap_or_else(|| panic!("{part} in {line}"));
+        assert!(at("other.json $0.0000 (later") < at("scripted $0.0000 (later"), "{line}");
+    }
+    // A least class leaves those out that do not have it, and some must be left.
+    let least = |quality: &str| config.replace("by: quality", &format!("quality: {quality}"));
+    let ran = run(&machine, &least("medium"), &[]).expect(0);
+    let left_out = "scripted is left out of the route smart: its class is low";
+    assert!(ran.stderr.contains(left_out), "{}", ran.stderr);
+    let none = "default_model: smart
+routes:
+  smart: {by: cost, quality: high, models: {scripted: low}}
+";
+    let ran = run(&machine, none, &[]).expect(2);
+    let line = ran.error("config.invalid");
+    assert!(line.contains("the route smart by cost is left without models"), "{line}");
+    assert!(line.contains("models.json"), "{line}");
+}
+
+#[test]
 fn a_mistake_in_groups_devices_or_routes_is_told_with_line_and_example() {
     let machine = Machine::new();
     for (text, parts) in [
@@ -143,6 +180,45 @@ fn a_mistake_in_groups_devices_or_routes_is_told_with_line_and_example() {
         ),
         ("routes:\n  fast: [scripted, scripted]\n", &["line 2", "scripted twice"]),
         ("routes:\n  fast: [nobody:x]\n", &["line 2", "nobody"]),
+        (
+            "routes:\n  smart:\n    by: price\n    models: [scripted]\n",
+            &[
+                "line 3",
+                "routes.smart.by is \"price\"",
+                "weight, cost, quality or latency",
+                "by: cost",
+            ],
+        ),
+        (
+            "routes:\n  smart:\n    by: cost\n    quality: best\n    models: [scripted]\n",
+            &["line 4", "routes.smart.quality is \"best\"", "low, medium or high"],
+        ),
+        (
+            "routes:\n  smart: {by: cost, wait: 601, models: [scripted]}\n",
+            &["line 2", "routes.smart.wait is \"601\"", "from 0 to 600"],
+        ),
+        (
+            "routes:\n  smart: {by: weight, wait: 1, models: {scripted: 2}}\n",
+            &["line 2", "routes.smart.wait", "by weight no model is better"],
+        ),
+        (
+            "routes:\n  smart:\n    quality: low\n",
+            &["line 3", "routes.smart.models is missing", "models: [anthropic:"],
+        ),
+        (
+            "routes:\n  smart:\n    models: [scripted]\n    bye: cost\n",
+            &["line 4", "there is no key routes.smart.bye", "did you mean by?"],
+        ),
+        (
+            "routes:\n  smart:\n    by: cost\n    models: {scripted: 3}\n",
+            &["line 4", "routes.smart.models.scripted is \"3\"", "low, medium or high"],
+        ),
+        (
+            "routes:\n  smart:\n    by: weight\n    models: {scripted: high}\n",
+            &["line 4", "routes.smart.models.scripted is \"high\"", "a weight"],
+        ),
+        ("routes:\n  smart: {by: cost, models: [scripted, scripted]}\n", &["scripted twice"]),
+        ("routes:\n  smart: {by: cost, models: [nobody:x]}\n", &["line 2", "nobody"]),
         ("slice: -3\n", &["line 1", "slice is \"-3\"", "off"]),
         ("policy: fairest\n", &["line 1", "policy is \"fairest\"", "fair"]),
     ] {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use aosk::abi::{
-    Bounds, Command, ExitStatus, FailureClass, Limits, Millis, ModelOutcome, Peer, Pid, Signal,
-    Syscall, Tokens, Usage, WhenOver, limits,
+    Bounds, Choice, Command, ExitStatus, FailureClass, Limits, MicroUsd, Millis, ModelOutcome,
+    Peer, Pid, Price, Rates as Prices, Signal, Syscall, Tokens, Usage, WhenOver, limits,
 };
-use aosk::kernel::{Config, GroupConfig, ModelConfig, Rates};
+use aosk::kernel::{Config, GroupConfig, ModelConfig, Rates, Route};
 use expect_test::{Expect, expect};
 use regex::Regex;
 
@@ -138,6 +138,41 @@ fn a_rate_that_is_used_up() {
         "rate",
         &expect![
             "p2 (second) waits for a slot of m: the rate of 1 request a minute of m is used up until [WHEN]."
+        ],
+    );
+}
+
+#[test]
+fn one_that_runs_on_a_route_says_why_there() {
+    let priced = |usd: u64| {
+        let rate = MicroUsd(usd * 1_000_000);
+        let price = Price::flat(Prices { input: rate, output: rate, ..Prices::default() });
+        ModelConfig { price, ..ModelConfig::default() }
+    };
+    let models = [("m", priced(100)), ("spare", priced(900))];
+    let models = models.map(|(name, model)| (name.to_owned(), model));
+    let backends = ["spare", "m"].map(|name| (name.to_owned(), 1)).to_vec();
+    let route = Route { backends, choice: Choice::ByCost, ..Route::default() };
+    let routes = BTreeMap::from([("m".to_owned(), route)]);
+    let (machine, mut rows) = scene(Config { models: models.into(), routes, ..Rows::config() });
+    let pids = ["first", "second"].map(|name| rows.spawn(spec(name)));
+    for pid in pids {
+        rows.step(pid, think());
+    }
+    check(
+        &machine,
+        pids[0],
+        "running",
+        &expect![
+            "p1 (first) is running: m has worked on its call c1 (attempt 1) for [SPAN], and is given up at [WHEN]; the route m chose it by cost $0.0100, not spare $0.0900 (later by the rule)."
+        ],
+    );
+    check(
+        &machine,
+        pids[1],
+        "running",
+        &expect![
+            "p2 (second) is running: spare has worked on its call c1 (attempt 1) for [SPAN], and is given up at [WHEN]; the route m chose it by cost $0.0900, not m $0.0100 (busy)."
         ],
     );
 }

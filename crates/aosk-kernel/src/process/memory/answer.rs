@@ -39,7 +39,7 @@ pub(crate) struct Missed {
 /// What is remembered of a call for the next.
 #[derive(Debug, Clone)]
 pub(super) struct LastCall {
-    options: Arc<ThinkOptions>,
+    pub(super) options: Arc<ThinkOptions>,
     /// The device that was asked, if it is another than the options name.
     device: Option<Arc<str>>,
     /// What was sent, in tokens of the estimate.
@@ -70,6 +70,7 @@ impl Memory {
             1 => self.common(call, rules, now),
             _ => Common::default(),
         };
+        self.warm_up(call, now);
         self.memo.sent(&self.space, &call.breakpoints, now);
         self.space.sent();
         self.last = Some(LastCall {

@@ -8,11 +8,16 @@ use aosk_kernel::{
 };
 
 use super::past::Past;
-use super::{Scene, Why};
-use crate::words::{money, plural};
+use super::{NAME_MAX, Scene, Why};
+use crate::words::{cut, money, plural, route_figure};
 
 impl Scene<'_> {
-    pub(super) fn running(&self, call: &ModelCall, deadline: Timestamp, asked: Asked) -> Why {
+    pub(super) fn running(
+        &self,
+        pid: Pid,
+        call: &ModelCall,
+        (deadline, asked): (Timestamp, Asked),
+    ) -> Result<Why, Error> {
         let device = call.device().to_owned();
         let ran = self.now.since(call.started);
         let (number, attempt) = (call.number, call.attempt);
@@ -28,7 +33,38 @@ impl Scene<'_> {
                 self.when(deadline)
             ),
         };
-        Why { until: Some(deadline), device: Some(device), ..Why::new("running", says) }
+        let says = format!("{says}{}", self.chosen(pid, call)?);
+        Ok(Why { until: Some(deadline), device: Some(device), ..Why::new("running", says) })
+    }
+
+    /// Why this model of its route was asked; nothing if its name leads to one alone.
+    fn chosen(&self, pid: Pid, call: &ModelCall) -> Result<String, Error> {
+        let past = Past::read(self.reader, BTreeMap::new())?;
+        let routed = past.routed.get(&CallId { pid, number: call.number });
+        let Some(routed) = routed.filter(|routed| routed.device == call.device()) else {
+            return Ok(String::new());
+        };
+        let figure = |figure| route_figure(routed.by, figure);
+        let others = routed.passed.iter().map(|one| {
+            format!("{}{} ({})", cut(&one.device, NAME_MAX), figure(one.figure), one.why.word())
+        });
+        let others: Vec<String> = others.collect();
+        let over =
+            if others.is_empty() { String::new() } else { format!(", not {}", others.join(", ")) };
+        let route = cut(&call.options.model, NAME_MAX);
+        Ok(format!(
+            "; the route {route} chose it by {}{}{over}",
+            routed.by.word(),
+            figure(routed.figure)
+        ))
+    }
+
+    /// Until when the first of a queue waits for a better model of its route while a worse one may be
+    /// free.
+    fn better_until(&self, process: &Process, model: &str) -> Option<Timestamp> {
+        let route = self.around.routes.get(model)?;
+        let (_, came) = process.stats.times.phase?;
+        Some(came.after(route.wait)).filter(|until| *until > self.now)
     }
 
     /// It wants a slot and has none.
@@ -91,6 +127,13 @@ impl Scene<'_> {
             ([first, ..], _, "slot" | "preempted") => {
                 let count = plural(running.len() as u64, "call");
                 format!("{says}; {count} run there, the oldest that of {}", self.named(*first))
+            }
+            _ => says,
+        };
+        let says = match self.better_until(process, model) {
+            Some(better) if reason == "slot" && ahead.is_empty() => {
+                let when = self.when(better);
+                format!("{says}; it takes any that is free {when}, and only a better one before")
             }
             _ => says,
         };

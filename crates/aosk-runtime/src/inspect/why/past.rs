@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aosk_abi::{CallId, Error, Fact, FailureClass, Pid, PreemptCause, Timestamp, limits};
+use aosk_abi::{
+    CallId, Choice, Error, Fact, FailureClass, PassedOver, Pid, PreemptCause, Timestamp, limits,
+};
 use aosk_store::{JournalQuery, Reader};
 
 use crate::inspect;
@@ -33,7 +35,18 @@ pub(super) struct Past {
     pub(super) policy: Option<String>,
     /// Who got the slot of a call that was cut off, why, and when.
     pub(super) preempted: BTreeMap<CallId, (Pid, PreemptCause, Timestamp)>,
+    /// Where calls to names of several models went last.
+    pub(super) routed: BTreeMap<CallId, Routed>,
     health: BTreeMap<String, Health>,
+}
+
+/// Where a call went, and why not elsewhere.
+#[derive(Debug)]
+pub(super) struct Routed {
+    pub(super) device: String,
+    pub(super) by: Choice,
+    pub(super) figure: Option<u64>,
+    pub(super) passed: Vec<PassedOver>,
 }
 
 /// What a model's failures lead to.
@@ -75,6 +88,9 @@ impl Past {
         match fact {
             Fact::ModelCalled { call, model, .. } => {
                 asked.insert(call, model);
+            }
+            Fact::ModelRouted { call, device, by, figure, passed, .. } => {
+                self.routed.insert(call, Routed { device, by, figure, passed });
             }
             Fact::PolicySet { policy } => self.policy = Some(policy),
             // A new kernel gives every model a new chance, and has the policy of its configuration.

@@ -6,6 +6,7 @@
 mod device;
 mod fair;
 mod ledger;
+mod route;
 mod share;
 mod starts;
 
@@ -107,6 +108,7 @@ pub(super) struct Judge<'a> {
     devices: BTreeMap<String, Device>,
     ledger: Ledger,
     fair: Fair,
+    route: route::Known,
     /// The service that was delivered to all.
     delivered: u128,
     /// The largest call of all.
@@ -148,6 +150,7 @@ impl<'a> Judge<'a> {
             devices,
             ledger,
             fair: Fair::new(groups),
+            route: route::Known::default(),
             delivered: 0,
             largest: 0,
             weights: (0, u64::MAX, 0),
@@ -494,6 +497,7 @@ impl<'a> Judge<'a> {
                 }
                 Some(at) if at <= now => {
                     self.too_late(now, &flight.device);
+                    self.route.failed(id.pid, &flight.device);
                     let input_uncached = self.input_of(id);
                     let usage = Usage { input_uncached, ..Usage::default() };
                     self.settle(kernel, now, (id, attempt), Some(usage), /*alive*/ true)?;
@@ -515,6 +519,20 @@ impl<'a> Judge<'a> {
         if let Some(device) = self.devices.get_mut(device) {
             let in_use = device.in_use();
             device.failed(now, in_use, aosk_abi::FailureClass::Transient, None);
+        }
+    }
+
+    /// What is to be known of an attempt that ended, for routes.
+    fn learn(&mut self, now: Timestamp, pid: Pid, flight: &Flight, outcome: &ModelOutcome) {
+        match outcome {
+            ModelOutcome::Answered(reply) => {
+                let took = now.since(flight.started);
+                self.route.answered(now, &flight.device, took, reply.usage.output);
+            }
+            ModelOutcome::Failed(_) | ModelOutcome::Cancelled { .. } => {
+                self.route.failed(pid, &flight.device);
+            }
+            ModelOutcome::Yielded { .. } => {}
         }
     }
 
@@ -550,6 +568,9 @@ impl<'a> Judge<'a> {
             }),
             ModelOutcome::Failed(failure) => failure.usage,
         };
+        if !killed {
+            self.learn(now, id.pid, &flight, outcome);
+        }
         if let Some(device) = self.devices.get_mut(&flight.device)
             && !killed
         {
@@ -608,7 +629,7 @@ impl<'a> Judge<'a> {
         let used = usage.unwrap_or_default();
         let spend = Spend {
             tokens: used.input() + used.output,
-            micro_usd: model.price.of(&used),
+            micro_usd: model.price.of(&used, flight.started),
             calls: one,
             steps: one,
             children: 0,
@@ -654,8 +675,10 @@ impl<'a> Judge<'a> {
             }
             self.moved.insert(pid);
             self.fair.gone(pid);
+            self.route.gone(pid);
             return Ok(());
         };
+        self.route.place(pid, process);
         let number = process.state.call().map(|call| call.number);
         let call = self.procs.get(&pid).and_then(|proc| proc.call.as_ref());
         let (place, in_flight) = (call.map(|call| call.place), call.map(|c| c.flight.is_some()));

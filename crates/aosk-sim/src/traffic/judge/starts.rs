@@ -39,7 +39,8 @@ impl Judge<'_> {
         let from_quota = matches!(call.place, Place::Quota(..));
         let waits_from = if from_quota { self.delivered } else { call.waits_from };
         let input = call.input;
-        self.check_order(id.pid)?;
+        self.check_choice(kernel, now, id, device)?;
+        self.check_order(kernel, now, (id.pid, device))?;
         self.check_wait(id.pid, waits_from)?;
         let held = self.worst(device, input);
         self.ledger.start(now, &self.scopes(id.pid, device), (id, attempt), &held)?;
@@ -93,8 +94,13 @@ impl Judge<'_> {
             .map_err(|what| Rule("a failing device is left alone", what))
     }
 
-    /// Nobody who waits should have gone first.
-    fn check_order(&self, pid: Pid) -> Result<(), Rule> {
+    /// Nobody who waits should have gone first, but those who would not have gone there.
+    fn check_order(
+        &self,
+        kernel: &Kernel,
+        now: Timestamp,
+        (pid, device): (Pid, &str),
+    ) -> Result<(), Rule> {
         // Of a route, it may have another slot than the one that was given up for it.
         let promised = self.devices.values().any(|device| device.promised == Some(pid));
         let few = self.queue.len() < MANY || self.starts.is_multiple_of(64);
@@ -110,6 +116,7 @@ impl Judge<'_> {
                 || self.config.models.values().any(|model| model.rates.per_day.is_some());
             if let Some(why) = passed_over
                 && !bounded
+                && !self.declines(kernel, now, *other, device)
             {
                 return Err(Rule("the first in the queue goes first", why));
             }
@@ -273,7 +280,7 @@ impl Judge<'_> {
 
     /// Nothing is due any more: no slot is idle that somebody could have, and nobody waits for room
     /// that there is.
-    pub(crate) fn check_idle(&self, now: Timestamp) -> Result<(), Rule> {
+    pub(crate) fn check_idle(&self, kernel: &Kernel, now: Timestamp) -> Result<(), Rule> {
         let most = self.queue.iter().take(MANY).filter_map(|pid| self.procs.get(pid));
         let most = most.filter_map(|proc| Some(proc.call.as_ref()?.input)).max();
         for name in self.backends() {
@@ -282,6 +289,7 @@ impl Judge<'_> {
             let input = Tokens(most.0 + 1_000);
             let room = self.ledger.has_room(now, &scope, &self.worst(name, input));
             let idle = device.admits(now) && !device.told && room && self.queue.len() < MANY;
+            let idle = idle && !self.waits_by_rule(kernel, now, name);
             ensure(!idle, "no slot is idle while somebody waits for it", || {
                 format!("{name} at {now:?}: {device:?}, waiting {:?}", self.queue)
             })?;

@@ -170,6 +170,7 @@ impl Record {
             // The rest is in the journal for those who ask.
             Fact::ModelRetried { .. }
             | Fact::ModelCharged { .. }
+            | Fact::ModelRouted { .. }
             | Fact::WindowExceeded { .. }
             | Fact::MemoryCut { .. }
             | Fact::SummaryCalled { .. }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use aosk::abi::{
-    Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, MessageIndex, Resource,
-    Risk, RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
+    Ability, Body, BudgetId, ErrorCode, Fact, FailureClass, FinishReason, Limits, MessageIndex,
+    Reason, Resource, Risk, RowChange, RowKey, RowOp, Signal, Spend, Timestamp, Tokens, ToolUse,
 };
 use aosk::store::{Batch, Memory, Store};
 use expect_test::expect;
@@ -53,6 +53,37 @@ fn facts() -> Vec<Fact> {
             room: None,
             policy: None,
             prefer: None,
+        },
+        Fact::ModelRouted {
+            call,
+            attempt: 1,
+            device: "openai:small".to_owned(),
+            by: Choice::ByCost,
+            figure: Some(1_234),
+            cached: Tokens(9_000),
+            waited: Millis(2_500),
+            passed: vec![
+                PassedOver {
+                    device: "openai:tiny".to_owned(),
+                    why: Reason::Busy,
+                    figure: Some(999),
+                },
+                PassedOver {
+                    device: "openai:blind".to_owned(),
+                    why: Reason::Lacks(Ability::Images),
+                    figure: None,
+                },
+            ],
+        },
+        Fact::ModelRouted {
+            call,
+            attempt: 2,
+            device: "openai:quick".to_owned(),
+            by: Choice::ByLatency,
+            figure: Some(1_500),
+            cached: Tokens(0),
+            waited: Millis(0),
+            passed: Vec::new(),
         },
         Fact::ModelAnswered {
             call,
@@ -114,6 +145,8 @@ fn every_fact_has_a_line() {
     expect![[r#"
         process.spawned   ann [31m, program react, priority 50, by p1
         model.called      c2 openai:small, 4 messages, about 12,345 tokens in, at most 4,096 out
+        model.routed      c2 to openai:small by cost $0.0013, 9,000 cached there, after 2.5 s; not openai:tiny $0.0010 (busy), openai:blind (sees no images)
+        model.routed      c2 to openai:quick by latency 1.5 s
         model.answered    c2 tool_calls, 10,000 in (9,000 cached), 50 out, $0.0013
         model.retried     c2 failure 1 [model.server], again in 1.5 s: overloaded [2J
         model.failed      c2 [model.server] overloaded [2J

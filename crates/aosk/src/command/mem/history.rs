@@ -245,6 +245,7 @@ impl History {
                 self.misses.push(Miss { at, call, reason, changed, unchanged, read });
             }
             Fact::Spawned { .. }
+            | Fact::ModelRouted { .. }
             | Fact::ModelRetried { .. }
             | Fact::ModelFailed { .. }
             | Fact::ModelCharged { .. }

@@ -32,10 +32,14 @@ pub(super) fn run(config: &Config, args: &ModelsListArgs) -> Result<Done, Error>
         term::json(&Value::Array(rows.iter().map(|row| object(row, config)).collect()));
         return Ok(Done::Well);
     }
-    let head = ["provider", "model", "window", "in", "cached", "out", "can", "key", "as of"];
+    let head =
+        ["provider", "model", "window", "in", "cached", "out", "can", "class", "key", "as of"];
     let right = ["window", "in", "cached", "out"];
     line(&term::table(&head, &right, rows.iter().map(|row| cells(row, config)).collect()));
-    note("dollars for a million tokens; + long requests cost more; the sources are in --json");
+    note(
+        "dollars for a million tokens; + long requests cost more; * other hours cost less; the \
+         sources and hours are in --json",
+    );
     Ok(Done::Well)
 }
 
@@ -71,16 +75,20 @@ fn cells((provider, model): &Row<'_>, config: &Config) -> Vec<String> {
     let can: Vec<_> = capabilities.iter().map(|capability| word(*capability)).collect();
     let price = model.map(Model::price).or_else(|| (!provider.needs_key).then(Price::default));
     let long = if price.is_some_and(|price| price.long.is_some()) { "+" } else { "" };
+    let hours = if price.is_some_and(|price| price.off_peak.is_some()) { "*" } else { "" };
     let figure =
         |rate: fn(Rates) -> String| price.map(|price| rate(price.usual)).unwrap_or_default();
     vec![
         provider.name.to_owned(),
         model.map_or("(any it has)", |model| &model.id).to_owned(),
         window.unwrap_or_default(),
-        format!("{}{long}", figure(|rates| dollars(rates.input))),
+        format!("{}{long}{hours}", figure(|rates| dollars(rates.input))),
         figure(|rates| dollars(rates.cache_read)),
         figure(|rates| dollars(rates.output)),
         can.join(" "),
+        model
+            .and_then(|model| model.quality)
+            .map_or_else(String::new, |class| class.word().to_owned()),
         key(provider, config),
         model.map(|model| model.as_of.clone()).unwrap_or_default(),
     ]
@@ -100,6 +108,9 @@ fn object((provider, model): &Row<'_>, config: &Config) -> Value {
     let price = model.map(Model::price);
     let long = price.and_then(|price| price.long);
     let long = long.map(|(above, rates)| json!({ "above": above, "rates": rates }));
+    let off_peak = price.and_then(|price| price.off_peak);
+    let off_peak =
+        off_peak.map(|other| json!({ "outside": other.peak.to_string(), "rates": other.rates }));
     json!({
         "provider": provider.name,
         "model": model.map(|model| &model.id),
@@ -108,6 +119,8 @@ fn object((provider, model): &Row<'_>, config: &Config) -> Value {
         "output_max": model.and_then(|model| model.output_max),
         "price": price.map(|price| price.usual),
         "long_price": long,
+        "off_peak_price": off_peak,
+        "quality": model.and_then(|model| model.quality),
         "capabilities": model.map(|model| &model.capabilities),
         "note": model.and_then(|model| model.note.as_ref()),
         "source": model.map(|model| &model.source),

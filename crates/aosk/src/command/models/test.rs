@@ -148,7 +148,7 @@ async fn answer(resolved: &Resolved) -> Result<Answer, Failure> {
         first: first.map(|at| at.since(began)),
         all: ended.since(began),
         usage: reply.usage,
-        cost: resolved.price.map(|price| price.of(&reply.usage)),
+        cost: resolved.price.map(|price| price.of(&reply.usage, began)),
     })
 }
 
