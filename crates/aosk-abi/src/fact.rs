@@ -15,6 +15,7 @@ use crate::id::{BudgetId, CallId, MessageIndex, Pid};
 use crate::input::Change;
 use crate::memory::{ArenaId, PageId, PageKind};
 use crate::message::Hash;
+use crate::miss::{Changed, MissReason};
 use crate::model::{FailureClass, FinishReason, Usage};
 use crate::process::{ExitStatus, Signal};
 use crate::route::{Choice, PassedOver};
@@ -64,21 +65,6 @@ pub struct Evicted {
     pub gap_16ths: u32,
     /// What a fault on it is expected to cost, in thousandths of an input token.
     pub loss: u64,
-}
-
-/// Why a provider's cache was hit less than it might have been.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MissReason {
-    /// Another model answers than before: the process asks another, or the name it asks leads to
-    /// several.
-    Model,
-    /// The tools offered are others than before.
-    Tools,
-    /// More time has passed since the last call than entries of the cache live.
-    Expired,
-    /// What was sent is the same: the provider dropped the entry, or another machine answered.
-    Provider,
 }
 
 /// Why a running call gives up its slot.
@@ -403,6 +389,8 @@ facts! {
         unchanged: Tokens,
         /// What the provider read from its cache.
         read: Tokens,
+        /// What changed, and where; none in journals of kernels that did not say.
+        changed: Option<Changed>,
     }
     /// A process called a tool.
     ToolCalled = "tool.called" {

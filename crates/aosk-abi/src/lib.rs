@@ -14,6 +14,7 @@
 //! | [`input`] | everything that can happen to the kernel |
 //! | [`effect`] | everything the kernel can ask of the world |
 //! | [`fact`] | what the journal keeps |
+//! | [`miss`] | why a provider's cache was hit less than it might have been |
 //! | [`row`] | the durable form of kernel state |
 //! | [`capability`] | what a process may touch |
 //! | [`budget`] | what a process may spend |
@@ -35,6 +36,7 @@ pub mod input;
 pub mod limits;
 pub mod memory;
 pub mod message;
+pub mod miss;
 pub mod model;
 pub mod price;
 pub mod process;
@@ -49,11 +51,12 @@ pub use budget::{Bounds, Lack, Limits, Resource, Scope, Spend, WhenOver};
 pub use capability::{Capabilities, Grant, PermissionLevel};
 pub use effect::{Effects, Notice, Release, Resume, ToolStart};
 pub use error::{Error, ErrorCode};
-pub use fact::{CutCause, Entry, Evicted, Fact, MissReason, PreemptCause, Runaway};
+pub use fact::{CutCause, Entry, Evicted, Fact, PreemptCause, Runaway};
 pub use id::{BudgetId, CallId, MessageIndex, Pid, RequestId};
 pub use input::{Change, Command, Input, ModelOutcome, Reply, ToolOutcome};
 pub use memory::{ArenaId, Form, Frame, PageId, PageKind, Piece, TEXT_END, Window};
 pub use message::{Body, Content, Hash, Message, Part, ToolUse};
+pub use miss::{Changed, MissReason};
 pub use model::{
     Abilities, Ability, Failure, FailureClass, FinishReason, Gauge, ModelReply, Quality,
     RateReport, ThinkOptions, Usage,

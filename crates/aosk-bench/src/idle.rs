@@ -134,6 +134,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
     programs.add(Waits);
     Ok(Node::start(NodeConfig {
         summary_model: None,
+        needs: memory::NeedTable::seeded(),
         store: Box::new(Sqlite::open(&dir.join("data"))?),
         models: Vec::new(),
         embedder: None,

@@ -156,6 +156,7 @@ fn node(dir: &Path) -> anyhow::Result<Node> {
         replacement: memory::DEFAULT,
         prefer: memory::Prefer::Cost,
         summary_model: None,
+        needs: memory::NeedTable::seeded(),
         limits: Limits::default(),
         tool_slots: 64,
         workspace: dir.join("workspace"),

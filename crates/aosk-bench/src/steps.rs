@@ -133,6 +133,7 @@ pub(crate) async fn node(
     tools.add(Arc::new(aosk_runtime::tools::builtin::Calculator::new()))?;
     let config = NodeConfig {
         summary_model: None,
+        needs: memory::NeedTable::seeded(),
         store: SlowDisk::under(Sqlite::open(&dir.join("data"))?, flush),
         models: vec![ModelDevice {
             slots: u32::try_from(slots)?,

@@ -3,18 +3,24 @@
 //! Reading is lenient where the meaning is plain (missing ids, `null`, extra fields, the older
 //! `function_call`, halves of surrogate pairs) and exact about what is wrong where it is not.
 
-use aosk_abi::{Content, Error, ErrorCode, Message, Part, ToolUse};
+mod said;
+
+use aosk_abi::{Content, Error, ErrorCode, Message, Part, Timestamp, ToolSpec, ToolUse};
 use serde_json::{Map, Value};
 
 use crate::surrogate;
 
 /// One recorded conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its name; empty if the line has none.
     pub id: String,
     /// The conversation.
     pub messages: Vec<Message>,
+    /// When each message came, as far as that is said: milliseconds since 1970.
+    pub times: Vec<Option<Timestamp>>,
+    /// The tools that were offered, if that is said.
+    pub tools: Vec<ToolSpec>,
 }
 
 /// Reads one line.
@@ -44,13 +50,15 @@ pub fn parse_line(line: &str) -> Result<Record, Error> {
     for (index, value) in list.iter().enumerate() {
         reader.take(value).map_err(|what| wrong(format!("message {index}: {what}")))?;
     }
-    Ok(Record { id, messages: reader.messages })
+    let Reader { messages, times, .. } = reader;
+    Ok(Record { id, messages, times, tools: said::tools(object) })
 }
 
 /// A conversation as far as it is read.
 #[derive(Debug, Default)]
 struct Reader {
     messages: Vec<Message>,
+    times: Vec<Option<Timestamp>>,
     /// Ids of the calls that no result has answered yet.
     open: Vec<String>,
 }
@@ -85,6 +93,7 @@ impl Reader {
             role => return Err(format!("field `role`: {role} is not known")),
         };
         self.messages.push(message);
+        self.times.push(said::time(fields));
         Ok(())
     }
 

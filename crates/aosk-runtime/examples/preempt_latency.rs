@@ -10,7 +10,7 @@ use aosk_runtime::abi::{
     Body, Limits, Message, Millis, PermissionLevel, Pid, ProgramSpec, Signal, SpawnSpec,
     ThinkOptions, Tokens,
 };
-use aosk_runtime::kernel::memory::{DEFAULT, Prefer};
+use aosk_runtime::kernel::memory::{DEFAULT, NeedTable, Prefer};
 use aosk_runtime::program::react;
 use aosk_runtime::store::Sqlite;
 use aosk_runtime::tools::Registry;
@@ -76,6 +76,7 @@ async fn measure(rounds: usize) -> Outcome<Vec<Duration>> {
         groups: BTreeMap::new(),
         slice: None,
         summary_model: None,
+        needs: NeedTable::seeded(),
         tools: Registry::new(),
         recorded: None,
         embedder: None,

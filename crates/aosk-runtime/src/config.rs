@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aosk_abi::{Abilities, Limits, Millis, Price, Quality, Tokens, limits};
-use aosk_kernel::memory::{CacheRules, Prefer, Replacement};
+use aosk_kernel::memory::{CacheRules, NeedTable, Prefer, Replacement};
 use aosk_kernel::{GroupConfig, Policy, Rates, Route};
 use aosk_model::{Driver, Embedder, Replay, Tokenizer};
 use aosk_store::Store;
@@ -43,6 +43,8 @@ pub struct NodeConfig {
     /// The model that makes summaries where the policy wants some, by the name of its device; lines
     /// quoted from pages stand for them if none.
     pub summary_model: Option<String>,
+    /// What is known of needs before a process has shown its own.
+    pub needs: &'static NeedTable,
     /// Bounds for all processes together.
     pub limits: Limits,
     /// How many tool calls may run at once.

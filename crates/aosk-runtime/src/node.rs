@@ -81,6 +81,7 @@ impl Node {
         let mut kernel_config = Config::new(config.policy, known_models.collect(), known_tools);
         kernel_config.replacement = config.replacement;
         kernel_config.prefer = config.prefer;
+        kernel_config.needs = config.needs;
         kernel_config.summary_model = config.summary_model;
         kernel_config.tool_slots = config.tool_slots;
         kernel_config.limits = config.limits;

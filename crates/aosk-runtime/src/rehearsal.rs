@@ -45,6 +45,8 @@ pub struct Conditions {
     pub prefer: Prefer,
     /// What is known of needs before a process has shown its own.
     pub needs: &'static NeedTable,
+    /// What the tools take that are offered with every call.
+    pub tools: Tokens,
 }
 
 /// A process whose model and tools are the caller. A question is made in three parts, so that they can
@@ -60,6 +62,7 @@ pub struct Rehearsal {
     count: Tokenizer,
     pid: Pid,
     window: Tokens,
+    tools: Tokens,
     /// What is appended with the next question.
     append: Vec<Body>,
     /// The call under way, and which attempt of it.
@@ -136,6 +139,7 @@ impl Rehearsal {
             count: conditions.count,
             pid: Pid(0),
             window: conditions.window,
+            tools: conditions.tools,
             append: Vec::new(),
             call: None,
             now: Timestamp(0),
@@ -208,7 +212,7 @@ impl Rehearsal {
             self.contents.put_behind(noted(Carried::default(), &self.store, &older)?);
         }
         self.append = append;
-        Ok(Syscall::Think { options: self.options.clone(), tools: Tokens::ZERO, pieces, uses })
+        Ok(Syscall::Think { options: self.options.clone(), tools: self.tools, pieces, uses })
     }
 
     /// A copy of the core that has yet to decide, so that deciding can be measured more than once.

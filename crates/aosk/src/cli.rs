@@ -213,6 +213,10 @@ pub(crate) struct ModelArgs {
     /// What matters most when something leaves; the default is cost. A run that is resumed keeps it.
     #[arg(long, value_enum)]
     pub(crate) prefer: Option<Preference>,
+    /// A table of needs in the place of the one that comes along, as `aosk bench needs` makes it: what
+    /// agents are expected to need again before they have shown it. Not remembered for --resume.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) need_table: Option<PathBuf>,
     /// The model that makes the summaries of --replacement summarise; without it lines are quoted from
     /// what leaves. Not remembered for --resume.
     #[arg(long, value_name = "PROVIDER:NAME")]
@@ -528,10 +532,16 @@ pub(crate) struct BenchSchedArgs {
     after_help = "Policies: priced (the kernel's), fifo-batch, lru, sliding, summarise; to compare \
 with: naive (the oldest is dropped at each call), readme (sorted by use at each call), clairvoyant \
 (priced, and knows the future), and three of the study that priced grew from: batch:HIGH/LOW, \
-cvb:HIGH/LOW/FAULT, rob:HIGH/LOW/FAULT/RENT. HIGH, LOW and KEEP are parts of the window, and LOW is \
-below HIGH. priced:HIGH/KEEP/FAULT/WEIGHT takes figures too.\n\n\
+cvb:HIGH/LOW/FAULT, rob:HIGH/LOW/FAULT/RENT. What these two know of needs is --need-table or, of a \
+page trace such as sweA.json with a value_table.json beside it, the table of its other half (sweB), or \
+else what is counted over the history. HIGH, LOW and KEEP are parts of the window, and LOW is below HIGH. \
+priced:HIGH/KEEP/FAULT/WEIGHT takes figures too.\n\n\
+A conversation may say which tools it offered (\"tools\", counted with what stands first) and when its \
+messages came (\"timestamp\" or \"created_at\", in seconds, milliseconds or as 2026-11-22T01:00:00Z); \
+otherwise calls are 15 seconds apart.\n\n\
 Examples:\n  aosk bench context runs.jsonl --chain --window 32000\n  aosk bench context --pages \
-history.json --policy priced,naive --prefer quality --json"
+history.json --policy priced,naive --prefer quality --json\n  aosk bench context --pages \
+sweA.json --policy batch:0.97/0.6,cvb:0.98/0.88/10000,rob:0.97/0.85/10000/0.5"
 )]
 pub(crate) struct BenchContextArgs {
     /// Files of recorded conversations, as for `aosk trace run`.
@@ -577,10 +587,20 @@ pub(crate) struct BenchContextArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "The table is printed. `aosk run`, `aosk serve` and `aosk bench context` take it with \
+--need-table, and the configuration as need_table.\n\nExamples:\n  aosk bench needs runs.jsonl > \
+needs.json\n  aosk run --need-table needs.json TASK"
+)]
 pub(crate) struct BenchNeedsArgs {
-    /// Page traces.
+    /// Files of recorded conversations, as for `aosk trace run`, or page traces, as for `aosk bench
+    /// context --pages`.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Join the conversations into one long history: what earlier tasks left counts as idle in later
+    /// ones.
+    #[arg(long)]
+    pub(crate) chain: bool,
 }
 
 #[derive(Debug, Args)]

@@ -73,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) replacement: Option<String>,
     /// What matters most when something leaves.
     pub(crate) prefer: Option<Prefer>,
+    /// The file of a table of needs.
+    pub(crate) need_table: Option<PathBuf>,
     /// The model that makes summaries of what leaves.
     pub(crate) summary_model: Option<String>,
     /// Whether agents are offered the calls for tasks.
@@ -110,6 +112,7 @@ impl Default for Config {
             window: None,
             replacement: None,
             prefer: None,
+            need_table: None,
             summary_model: None,
             tasks: None,
             embedder: None,
@@ -236,6 +239,7 @@ fn checked(root: &Section<'_>, path: PathBuf) -> Read<(Config, Origin)> {
                 leaf::word(found, |word| Preference::from_str(word, /*ignore_case*/ true).ok())
             })?
             .map(Prefer::from),
+        need_table: leaf::file(root, &keys::NEED_TABLE)?,
         summary_model: leaf::named(root, &keys::SUMMARY_MODEL, resolve::check_name)?,
         tasks: leaf::boolean(root, &keys::TASKS)?,
         embedder: leaf::named(root, &keys::EMBEDDER, resolve::check_embedder)?,

@@ -11,6 +11,7 @@ mod fail;
 mod grant;
 mod launch;
 mod log;
+mod miss;
 mod paths;
 mod probe;
 mod progress;

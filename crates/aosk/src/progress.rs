@@ -1,6 +1,6 @@
 //! Progress of running agents: a spinner per agent on a terminal, plain lines when piped.
 
-mod retries;
+mod news;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::term::{cut, is_live, money, note, plural};
 
-use retries::{Retries, Retry};
+use news::{Item, News, Retry};
+
+pub(crate) use news::misses;
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -27,7 +29,7 @@ pub(crate) struct Progress {
     screen: Option<MultiProgress>,
     spinners: BTreeMap<Pid, ProgressBar>,
     said: BTreeMap<Pid, Said>,
-    retries: Retries,
+    news: News,
     /// What failed last of each process that has retried.
     failed: BTreeMap<Pid, Retry>,
     clock: Clock,
@@ -49,7 +51,7 @@ impl Progress {
             screen,
             spinners: BTreeMap::new(),
             said: BTreeMap::new(),
-            retries: Retries::new(handle.reader()),
+            news: News::new(handle.reader()),
             failed: BTreeMap::new(),
             clock: Clock::start(),
         }
@@ -67,7 +69,17 @@ impl Progress {
     /// Shows how things stand.
     pub(crate) fn show(&mut self, processes: &[Snapshot]) {
         for process in processes {
-            let news = self.retries.news(process);
+            let who = format!("{} ({})", cut(&process.spec.name, NAME_MAX), process.pid);
+            let mut news = Vec::new();
+            for item in self.news.of(process) {
+                match (item, &self.screen) {
+                    (Item::Retry(retry), _) => news.push(retry),
+                    (Item::Miss(text), Some(screen)) => {
+                        screen.suspend(|| note(&format!("{who}: {text}")));
+                    }
+                    (Item::Miss(text), None) => note(&format!("{who}: {text}")),
+                }
+            }
             match &self.screen {
                 Some(screen) => {
                     self.failed.extend(news.into_iter().map(|retry| (process.pid, retry)));
@@ -79,7 +91,7 @@ impl Progress {
                     };
                     Self::spin(&mut self.spinners, screen, process, line);
                 }
-                None => self.say(process, &news),
+                None => self.say(process, &who, &news),
             }
         }
     }
@@ -114,10 +126,9 @@ impl Progress {
         }
     }
 
-    fn say(&mut self, process: &Snapshot, news: &[Retry]) {
+    fn say(&mut self, process: &Snapshot, who: &str, news: &[Retry]) {
         for retry in news {
-            let who = cut(&process.spec.name, NAME_MAX);
-            note(&format!("{who} ({}): {}", process.pid, retry.line(retry.at())));
+            note(&format!("{who}: {}", retry.line(retry.at())));
         }
         let now = Said { ended: process.status.is_some(), steps: process.stats.spend.steps };
         let before = self.said.insert(process.pid, now);
@@ -126,8 +137,7 @@ impl Progress {
         }
         // How an agent without a parent ended is told in the end, with its result.
         if before.is_none() && !now.ended || now.ended && process.spec.parent.is_some() {
-            let who = cut(&process.spec.name, NAME_MAX);
-            note(&format!("{who} ({}): {}", process.pid, line(process)));
+            note(&format!("{who}: {}", line(process)));
         }
     }
 }

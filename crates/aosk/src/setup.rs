@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aosk::abi::{Error, ErrorCode, Limits, Millis, limits};
-use aosk::kernel::memory::{self, Prefer, Replacement};
+use aosk::kernel::memory::{self, NeedTable, Prefer, Replacement};
 use aosk::kernel::policy;
 use aosk::model::{Embedder, Replay, resolve};
 use aosk::store::{Sqlite, Store};
@@ -68,13 +68,20 @@ pub(crate) fn embedder(
 pub(crate) struct Memory {
     pub(crate) replacement: &'static dyn Replacement,
     pub(crate) prefer: Prefer,
+    /// What is known of needs at first.
+    pub(crate) needs: &'static NeedTable,
     /// The device of the model that makes summaries.
     pub(crate) summary_model: Option<String>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { replacement: memory::DEFAULT, prefer: Prefer::default(), summary_model: None }
+        Self {
+            replacement: memory::DEFAULT,
+            prefer: Prefer::default(),
+            needs: NeedTable::seeded(),
+            summary_model: None,
+        }
     }
 }
 
@@ -85,9 +92,27 @@ impl Memory {
         Ok(Self {
             replacement: name.map_or(Ok(memory::DEFAULT), memory::replacement)?,
             prefer: args.prefer.map(Prefer::from).or(config.prefer).unwrap_or_default(),
+            needs: needs(args, config)?,
             summary_model: None,
         })
     }
+}
+
+/// The table of needs that the command line or the configuration names, or else the one that comes
+/// along.
+fn needs(args: &ModelArgs, config: &Config) -> Result<&'static NeedTable, Error> {
+    let Some(path) = args.need_table.as_ref().or(config.need_table.as_ref()) else {
+        return Ok(NeedTable::seeded());
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(ErrorCode::Io, format!("reading a table of needs: {}: {error}", path.display()))
+            .hint("name one that `aosk bench needs` made, or none with --need-table and need_table")
+    })?;
+    let table = NeedTable::parse(&text).map_err(|error| {
+        Error::new(error.code, format!("{}: {}", path.display(), error.message)).hint(error.hint)
+    })?;
+    // It is asked at every call until the program ends.
+    Ok(Box::leak(Box::new(table)))
 }
 
 impl From<Prefer> for Preference {
@@ -148,6 +173,7 @@ pub(crate) fn node(
         slice: config.slice,
         replacement: parts.memory.replacement,
         prefer: parts.memory.prefer,
+        needs: parts.memory.needs,
         summary_model: parts.memory.summary_model,
         limits: Limits::default(),
         tool_slots: config.tool_slots.unwrap_or(limits::TOOL_SLOTS),

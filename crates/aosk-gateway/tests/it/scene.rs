@@ -69,6 +69,7 @@ impl Plan {
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
             summary_model: None,
+            needs: memory::NeedTable::seeded(),
             limits: Limits::default(),
             tool_slots: 4,
             workspace: dir.path().to_owned(),

@@ -8,6 +8,7 @@ use aosk_abi::{
 use crate::device::backoff;
 use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
+use crate::process::memory::Missed;
 use crate::process::{Asked, CancelKind, ModelCall, State, Termination, Wait};
 use crate::scheduler::service;
 
@@ -114,8 +115,10 @@ impl Kernel {
         let missed = self.processes.get_mut(pid).and_then(|process| {
             process.memory.counted(call.estimate, &reply.usage);
             // What somebody outside sends is theirs to keep as it was.
-            let missed = process.memory.missed(&reply.usage, rules);
-            missed.filter(|_| !call.relayed)
+            let missed = process.memory.missed(&reply.usage, rules).filter(|_| !call.relayed);
+            let misses = &mut process.stats.cache_misses;
+            *misses = misses.saturating_add(u64::from(missed.is_some()));
+            missed
         });
         let page = self.append_page(cx, pid, &reply.body);
         cx.fact(
@@ -129,7 +132,7 @@ impl Kernel {
                 finish: reply.finish,
             },
         );
-        if let Some((reason, unchanged)) = missed {
+        if let Some(Missed { reason, changed, unchanged }) = missed {
             cx.fact(
                 pid,
                 Fact::CacheMissed {
@@ -137,6 +140,7 @@ impl Kernel {
                     reason,
                     unchanged,
                     read: reply.usage.cache_read,
+                    changed,
                 },
             );
         }

@@ -25,10 +25,15 @@ pub enum Class {
     Tool,
 }
 
+/// The largest of what is observed.
+const IDLE_MAX: u8 = 10;
+const REFS_MAX: u8 = 3;
+const TURNS_MAX: u8 = 2;
+
 const CLASSES: usize = 3;
-const IDLES: usize = 11;
-const REFS: usize = 4;
-const TURNS: usize = 3;
+const IDLES: usize = IDLE_MAX as usize + 1;
+const REFS: usize = REFS_MAX as usize + 1;
+const TURNS: usize = TURNS_MAX as usize + 1;
 const CELLS: usize = CLASSES * IDLES * REFS * TURNS;
 
 /// What is observed of a page.
@@ -75,8 +80,9 @@ impl Feature {
             Class::Assistant => 1,
             Class::Tool => 2,
         };
-        let (idle, refs) = (usize::from(self.idle.min(10)), usize::from(self.refs.min(3)));
-        let turns = usize::from(self.turns.min(2));
+        let idle = usize::from(self.idle.min(IDLE_MAX));
+        let refs = usize::from(self.refs.min(REFS_MAX));
+        let turns = usize::from(self.turns.min(TURNS_MAX));
         ((class * IDLES + idle) * REFS + refs) * TURNS + turns
     }
 }
@@ -159,15 +165,34 @@ impl NeedTable {
     /// Reads a table.
     ///
     /// # Errors
-    /// If the text is no table.
+    /// If the text is no table, or one that says nothing, or what cannot be.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let lines: Vec<Line> = serde_json::from_str(text).map_err(|error| {
-            Error::new(ErrorCode::ConfigInvalid, format!("reading a table of needs: {error}"))
+        let wrong = |what: String| {
+            Error::new(ErrorCode::ConfigInvalid, format!("reading a table of needs: {what}"))
                 .hint("make one from recorded runs with `aosk bench needs`")
-        })?;
+        };
+        let lines: Vec<Line> =
+            serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        if lines.is_empty() {
+            return Err(wrong("it is empty".to_owned()));
+        }
         let mut table = Self::empty();
-        for (class, idle, refs, turns, seen, needed, gap) in lines {
+        let mut known = vec![false; CELLS];
+        for (number, line) in (1_u32..).zip(lines) {
+            let (class, idle, refs, turns, seen, needed, gap) = line;
             let feature = Feature { class, idle, refs, turns };
+            let most = [
+                ("idle", u32::from(idle), IDLE_MAX.into()),
+                ("refs", u32::from(refs), REFS_MAX.into()),
+                ("turns", u32::from(turns), TURNS_MAX.into()),
+                ("needed", needed, seen),
+            ];
+            if let Some((what, is, most)) = most.iter().find(|(_, is, most)| is > most) {
+                return Err(wrong(format!("entry {number}: {what} is {is}, and at most {most}")));
+            }
+            if known.get_mut(feature.at()).is_some_and(|known| std::mem::replace(known, true)) {
+                return Err(wrong(format!("entry {number} says again what another has said")));
+            }
             // Larger counts keep their ratio and their limit.
             let scale = u64::from(seen.div_ceil(SEED_MAX).max(1));
             let fixed = |count: u32| {
@@ -175,8 +200,7 @@ impl NeedTable {
                 u32::try_from(scaled).unwrap_or(u32::MAX)
             };
             table.change(feature, |cell| {
-                *cell =
-                    Cell { seen: fixed(seen), needed: fixed(needed.min(seen)), gap: fixed(gap) };
+                *cell = Cell { seen: fixed(seen), needed: fixed(needed), gap: fixed(gap) };
             });
         }
         Ok(table)

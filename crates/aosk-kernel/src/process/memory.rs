@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 
 use aosk_abi::{MessageIndex, PageId, PageKind, TEXT_END, Tokens};
 
+pub(crate) use self::answer::Missed;
 use self::answer::{Common, LastCall};
 use self::warm::Warm;
 use crate::memory::{

@@ -110,6 +110,9 @@ pub struct Stats {
     /// The part of `input` that was written to the caches of providers.
     #[serde(default, skip_serializing_if = "is_no_token")]
     pub written: Tokens,
+    /// Calls of which a provider's cache had less than could be expected.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cache_misses: u64,
     /// Output tokens.
     pub output: Tokens,
     /// Summaries that models made.
@@ -372,6 +375,10 @@ pub struct ModelCall {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 fn is_no_token(tokens: &Tokens) -> bool {
     *tokens == Tokens::ZERO
 }

@@ -419,12 +419,12 @@ fn a_cache_that_is_missed_is_told_with_the_reason() {
     ];
     expect![[r#"
 
-        * p1 cache.missed p1.c2 Provider 0 of 5010
-        * p1 cache.missed p1.c2 Model 0 of 5010
-        * p1 cache.missed p1.c2 Tools 0 of 5010
-        * p1 cache.missed p1.c2 Expired 0 of 5010
+        * p1 cache.missed p1.c2 Provider 0 of 5010: nothing changed, and it was read anew from the tools on
+        * p1 cache.missed p1.c2 Model 0 of 5010: n was asked, and m before
+        * p1 cache.missed p1.c2 Tools 0 of 5010: the tools, which stand before all else, came with read
+        * p1 cache.missed p1.c2 Expired 0 of 5010: the last call was 301.0 s before, and entries live 300.0 s
 
-        * p1 cache.missed p1.c2 Provider 2961 of 5010"#]]
+        * p1 cache.missed p1.c2 Provider 2961 of 5010: nothing changed, and it was read anew from page 1 on (user, message 0)"#]]
     .assert_eq(&all.join("\n"));
 }
 
@@ -474,9 +474,9 @@ fn behind_a_route_a_miss_is_of_the_device_that_was_asked() {
     };
     let all = [told("turns", "turns"), told("m", "alone"), told("alone", "n")];
     expect![[r#"
-        * p1 cache.missed p1.c2 Model 0 of 5010
-        * p1 cache.missed p1.c2 Provider 0 of 5010
-        * p1 cache.missed p1.c2 Model 0 of 5010"#]]
+        * p1 cache.missed p1.c2 Model 0 of 5010: n was asked, and m before
+        * p1 cache.missed p1.c2 Provider 0 of 5010: nothing changed, and it was read anew from the tools on
+        * p1 cache.missed p1.c2 Model 0 of 5010: n was asked, and m before"#]]
     .assert_eq(&all.join("\n"));
 }
 

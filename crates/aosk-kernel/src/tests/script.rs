@@ -757,8 +757,9 @@ fn fact(entry: &Entry) -> String {
         Fact::PageForgotten { page, freed } => format!("{page:?} {freed}"),
         Fact::TaskBegun { task, within, .. } => format!("{} within {}", task.0, within.0),
         Fact::TaskEnded { task, pages, tokens, .. } => format!("{} {pages} pages {tokens}", task.0),
-        Fact::CacheMissed { call, reason, unchanged, read } => {
-            format!("{call} {reason:?} {read} of {unchanged}")
+        Fact::CacheMissed { call, reason, unchanged, read, changed } => {
+            let changed = changed.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{call} {reason:?} {read} of {unchanged}: {changed}")
         }
         Fact::ModelCalled { call, model, pages, input, output_max, .. } => {
             format!("{call} {model} with {} pages {input}+{output_max}", pages.0)

@@ -49,7 +49,9 @@ fn what_is_plain_is_understood() {
                 calling(vec![call("call_5_0", "h", "{}")]),
                 tool("call_5_0", Some("h"), "2"),
                 Message::assistant("done"),
-            ]
+            ],
+            times: vec![None; 8],
+            tools: vec![],
         })
     );
     assert_eq!(parse_line(r#"{"id": 7, "messages": []}"#).map(|record| record.id), Ok("7".into()));
@@ -107,4 +109,50 @@ fn half_a_surrogate_pair_costs_one_character_and_not_the_record() {
     .expect("a conversation");
     assert_eq!(record.id, "\u{fffd}");
     assert_eq!(record.messages, [Message::user("a\u{fffd} \\ud800 😀")]);
+}
+
+#[test]
+fn times_are_read_in_whichever_form_they_stand() {
+    let line = r#"{"messages": [
+        {"role": "user", "content": "", "timestamp": 1763772000},
+        {"role": "user", "content": "", "created_at": 1763772000.25},
+        {"role": "user", "content": "", "created": 1763772000250},
+        {"role": "user", "content": "", "timestamp": "2025-11-22T01:40:00+01:00"},
+        {"role": "user", "content": "", "time": "2025-11-22T00:40:00.250"},
+        {"role": "user", "content": "", "timestamp": "late in May", "created": 7},
+        {"role": "user", "content": "", "timestamp": -1},
+        {"role": "user", "content": "", "time": "2:10 pm on 3 May, 2023"}]}"#;
+    let expected = [
+        Some(1_763_772_000_000),
+        Some(1_763_772_000_250),
+        Some(1_763_772_000_250),
+        Some(1_763_772_000_000),
+        Some(1_763_772_000_250),
+        Some(7_000),
+        None,
+        None,
+    ];
+    assert_eq!(parse_line(line).unwrap().times, expected.map(|time| time.map(Timestamp)));
+}
+
+#[test]
+fn tools_are_read_in_whichever_form_they_stand() {
+    let schema = serde_json::json!({"type": "object"});
+    let spec =
+        ToolSpec { name: "f".into(), description: "does it".into(), parameters: schema.clone() };
+    let function = serde_json::json!({"name": "f", "description": "does it", "parameters": schema});
+    let messages =
+        serde_json::json!({"name": "f", "description": "does it", "input_schema": schema});
+    for (field, tools) in [
+        ("tools", serde_json::json!([{"type": "function", "function": function}])),
+        ("functions", serde_json::json!([function])),
+        ("tools", serde_json::json!([messages, {"type": "web_search"}, 7])),
+    ] {
+        let line = serde_json::json!({"messages": [], field: tools}).to_string();
+        assert_eq!(parse_line(&line).unwrap().tools, std::slice::from_ref(&spec), "{line}");
+    }
+    let bare = r#"{"messages": [], "tools": [{"function": {"name": "g"}}]}"#;
+    let [bare] = &parse_line(bare).unwrap().tools[..] else { panic!("one tool") };
+    assert_eq!((bare.description.as_str(), bare.parameters.to_string()), ("", "{}".to_owned()));
+    assert_eq!(parse_line(r#"{"messages": [], "tools": "none"}"#).unwrap().tools, []);
 }

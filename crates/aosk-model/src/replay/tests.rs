@@ -27,7 +27,7 @@ fn conversation() -> Vec<Message> {
 }
 
 fn replay() -> Replay {
-    let record = Record { id: "r".into(), messages: conversation() };
+    let record = Record { id: "r".into(), messages: conversation(), ..Record::default() };
     Replay::new(BTreeMap::from([("r".to_owned(), record)]))
 }
 
@@ -146,7 +146,7 @@ fn results_are_found_by_id_and_then_by_place() {
 #[test]
 fn a_call_without_a_result_does_not_count() {
     let messages = vec![calling(&["a", "b"]), Message::tool("b", "for b"), Message::assistant("x")];
-    let record = Record { id: "r".into(), messages };
+    let record = Record { id: "r".into(), messages, ..Record::default() };
     let replay = Replay::new(BTreeMap::from([("r".to_owned(), record)]));
     assert_eq!(replay.calls("r"), [(0, 1, 1)]);
 }

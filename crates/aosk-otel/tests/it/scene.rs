@@ -100,6 +100,7 @@ impl Scene {
             replacement: memory::DEFAULT,
             prefer: Prefer::default(),
             summary_model: None,
+            needs: memory::NeedTable::seeded(),
             limits: Limits::default(),
             tool_slots: 4,
             workspace: dir.path().to_owned(),

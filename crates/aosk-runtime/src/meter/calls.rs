@@ -110,6 +110,11 @@ impl Calls {
             Fact::ModelRetried { call, class, .. } => {
                 self.meter.retried(self.device(*call), *class);
             }
+            Fact::CacheMissed { call, reason, unchanged, read, changed } => {
+                let changed = changed.as_ref().map(ToString::to_string).unwrap_or_default();
+                let (sent, read) = (unchanged.0, read.0);
+                tracing::warn!(%call, ?reason, changed, sent, read, "a cache had less than was sent");
+            }
             Fact::ModelPreempted { device, cause, .. } => self.meter.preempted(device, *cause),
             Fact::Spawned { .. }
             | Fact::ModelCalled { .. }
@@ -125,7 +130,6 @@ impl Calls {
             | Fact::PageForgotten { .. }
             | Fact::TaskBegun { .. }
             | Fact::TaskEnded { .. }
-            | Fact::CacheMissed { .. }
             | Fact::ToolCalled { .. }
             | Fact::ToolReturned { .. }
             | Fact::Refused { .. }

@@ -284,6 +284,7 @@ fn a_page_that_an_answer_uses_counts_as_used() {
         replacement: DEFAULT,
         prefer: Prefer::Cost,
         needs: NeedTable::seeded(),
+        tools: Tokens::ZERO,
     };
     let mut rehearsal = Rehearsal::new(&conditions, None).unwrap();
     let ask = |rehearsal: &mut Rehearsal, now: u64| {

@@ -89,6 +89,8 @@ struct Call {
     unchanged: usize,
     cached: u64,
     input: u64,
+    /// Tokens of the answer, if what the server said was kept.
+    output: Option<u64>,
 }
 
 #[async_trait]
@@ -101,10 +103,12 @@ impl Driver for Noted {
         let begun = request.begun.is_some().then(|| request.clone());
         let messages = request.messages.iter().map(|body| body.message().as_ref().clone());
         let (messages, unchanged) = (messages.collect(), request.cache.unchanged);
+        let mut is_kept = true;
         let mut reply = match self.inner.complete(request, on_delta).await {
             // The model knows nothing, and now and then it says nothing.
             Err(Failure { code: ErrorCode::ModelMalformed, usage: Some(usage), .. }) => {
                 let body = Body::new(Message::assistant("-"));
+                is_kept = false;
                 ModelReply { body, usage, finish: FinishReason::Stop }
             }
             other => other?,
@@ -112,7 +116,8 @@ impl Driver for Noted {
         // However it ends, the session goes on.
         reply.finish = FinishReason::Stop;
         let (cached, input) = (reply.usage.cache_read.0, reply.usage.input().0);
-        self.calls.lock().unwrap().push(Call { begun, messages, unchanged, cached, input });
+        let output = is_kept.then_some(reply.usage.output.0);
+        self.calls.lock().unwrap().push(Call { begun, messages, unchanged, cached, input, output });
         Ok(reply)
     }
 }
@@ -204,7 +209,7 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
     let calls = std::mem::take(&mut *calls.lock().unwrap());
     assert_eq!(calls.len(), TURNS, "no call was refused");
     assert!(cuts >= 3, "{cuts} cuts");
-    let mut broken = 0;
+    let (mut broken, mut by_count) = (0, 0);
     for (before, call) in calls.iter().zip(calls.iter().skip(1)) {
         let same = call.messages.iter().zip(&before.messages).take_while(|(a, b)| a == b).count();
         assert_eq!(call.unchanged, same, "the kernel knows what it changed");
@@ -214,7 +219,16 @@ async fn the_cache_of_a_real_server_holds_what_the_kernel_says() {
         let expected = counted(&llama, &call.messages[..same + answer]).await;
         let off = call.cached.abs_diff(expected);
         assert!(off <= BLOCK, "{} cached of {}, expected {expected}", call.cached, call.input);
+        // Where nothing was cut, that is what the server counted itself: the request before, and its
+        // answer.
+        let counted = before.output.map(|output| before.input + output);
+        if let Some(counted) = counted.filter(|_| same == before.messages.len()) {
+            let off = call.cached.abs_diff(counted);
+            assert!(off <= BLOCK, "{} cached, {counted} counted before", call.cached);
+            by_count += 1;
+        }
     }
+    assert!(by_count > TURNS / 2, "{by_count} calls that go on with one whose answer was kept");
     // What was never sent can be cut without a change of what was.
     assert!(broken > 0 && broken <= cuts, "{broken} prefixes changed with {cuts} cuts");
 }

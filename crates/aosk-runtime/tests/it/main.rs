@@ -9,6 +9,7 @@
     reason = "everything here is a test"
 )]
 
+mod bytes;
 mod control;
 mod crash;
 mod elsewhere;

@@ -335,6 +335,7 @@ impl Scene {
         tools.add(Arc::new(Calculator::new())).unwrap();
         let config = NodeConfig {
             summary_model: None,
+            needs: aosk_runtime::kernel::memory::NeedTable::seeded(),
             store: Box::new(store),
             models: vec![model],
             embedder: None,

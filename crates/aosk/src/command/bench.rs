@@ -15,6 +15,7 @@ mod replay;
 mod report;
 mod rival;
 mod sched;
+mod table;
 mod talk;
 mod vectors;
 
@@ -23,15 +24,14 @@ use std::path::{Path, PathBuf};
 use aosk::abi::{Error, ErrorCode, Tokens};
 use aosk::kernel::STUB_TOKENS;
 use aosk::kernel::memory::{
-    CacheRules, Feature, Need, NeedTable, Prefer, Priced, Replacement, Setting, replacement, rules,
+    CacheRules, NeedTable, Prefer, Priced, Replacement, Setting, replacement, rules,
 };
 use aosk::rehearsal::Conditions;
-use serde_json::Value;
 
 use crate::cli::{BenchArgs, BenchCommand, BenchContextArgs, BenchNeedsArgs};
 use crate::command::trace::input;
 use crate::fail::Done;
-use crate::term::{count, json as print_json, line};
+use crate::term::{count, json as print_json, line, note};
 
 use fit::Oracle;
 use keeper::{Keeper, Knowledge, Paged, STUDY_STUB_TOKENS};
@@ -57,12 +57,10 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
     let (histories, skipped) = histories(args)?;
     let calls = histories.iter().map(History::calls).sum();
     if calls == 0 {
-        let what = "replaying the conversations: no model answers in them";
-        return Err(Error::new(ErrorCode::TraceInvalid, what)
-            .hint("each message of the role assistant is a call that is replayed"));
+        return Err(silent("replaying"));
     }
     let caches = caches(&args.cache)?;
-    let table = args.need_table.as_deref().map(read_table).transpose()?;
+    let table = args.need_table.as_deref().map(table::read).transpose()?;
     let bench = Bench {
         window: args.window,
         // Where several are asked for, what is planned for breakpoints does well by block too.
@@ -74,10 +72,15 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
         caches,
         prefer: args.prefer.into(),
         // It is asked at every call until the program ends.
-        table: table.map_or_else(NeedTable::seeded, |table| Box::leak(Box::new(table))),
+        table: table.map(|table| &*Box::leak(Box::new(table))),
         tasks: args.tasks,
         stub: if args.pages { STUDY_STUB_TOKENS } else { STUB_TOKENS },
     };
+    if args.need_table.is_none() && args.policy.iter().any(|name| is_of_study(name)) {
+        for (name, _) in histories.iter().filter_map(|history| history.counted.as_ref()) {
+            note(&format!("what cvb and rob know of needs is the table {name}"));
+        }
+    }
     let mut policies: Vec<(String, Account)> = Vec::new();
     for name in compared(args) {
         let accounts: Result<Vec<Account>, Error> =
@@ -90,6 +93,11 @@ fn context(args: &BenchContextArgs) -> Result<Done, Error> {
         line(&report::lines(&policies));
     }
     Ok(Done::Well)
+}
+
+/// Whether it is a policy of the study that knows something of needs.
+fn is_of_study(name: &str) -> bool {
+    ["cvb:", "rob:"].iter().any(|kind| name.starts_with(kind))
 }
 
 /// What every policy is compared with: two that clients have, and one that knows the future.
@@ -108,10 +116,37 @@ fn compared(args: &BenchContextArgs) -> Vec<&str> {
 }
 
 fn needs(args: &BenchNeedsArgs) -> Result<Done, Error> {
-    let histories: Result<Vec<History>, Error> =
-        args.files.iter().map(|path| History::read(path)).collect();
-    line(fit::fit(&histories?)?.print().trim_end());
+    let mut histories = Vec::new();
+    let mut talks = Vec::new();
+    for path in &args.files {
+        if pages::is_trace(&read_text(path)?) {
+            histories.push(History::read(path)?);
+        } else {
+            talks.push(path.clone());
+        }
+    }
+    if !talks.is_empty() {
+        histories.extend(spoken(&talks, args.chain)?.0);
+    }
+    if histories.iter().all(|history| history.calls() == 0) {
+        return Err(silent("counting what is needed again"));
+    }
+    line(fit::fit(&histories)?.print().trim_end());
     Ok(Done::Well)
+}
+
+/// What is said where no model answers.
+fn silent(attempt: &str) -> Error {
+    let what = format!("{attempt}: no model answers in the recordings");
+    Error::new(ErrorCode::TraceInvalid, what)
+        .hint("each message of the role assistant is a call that is replayed")
+}
+
+/// The histories of recorded conversations, and how many lines of the files were left out.
+fn spoken(files: &[PathBuf], chain: bool) -> Result<(Vec<History>, usize), Error> {
+    let (conversations, skipped) = input::read(files)?;
+    let records: Vec<_> = conversations.into_iter().map(|one| one.record).collect();
+    Ok((talk::histories(&records, chain), skipped))
 }
 
 /// What is replayed, and how many lines of the files were left out.
@@ -134,9 +169,7 @@ fn histories(args: &BenchContextArgs) -> Result<(Vec<History>, usize), Error> {
         let histories: Result<Vec<History>, Error> = args.files.iter().map(room).collect();
         return Ok((histories?, 0));
     }
-    let (conversations, skipped) = input::read(&args.files)?;
-    let records: Vec<_> = conversations.into_iter().map(|one| one.record).collect();
-    Ok((talk::histories(&records, args.chain), skipped))
+    spoken(&args.files, args.chain)
 }
 
 /// The text of a file that was named.
@@ -163,66 +196,14 @@ fn caches(names: &[String]) -> Result<Vec<&'static CacheRules>, Error> {
     names.iter().map(known).collect()
 }
 
-/// Reads a table in the form of `aosk bench needs`, or the form of the study: `{"u,0,1": [chance,
-/// gap]}` with kind, idle bucket and references, which may stand under a name that follows a `#`.
-fn read_table(path: &Path) -> Result<NeedTable, Error> {
-    let text = path.to_str().and_then(|path| path.rsplit_once('#'));
-    let (path, name) = text.map_or((path, None), |(path, name)| (Path::new(path), Some(name)));
-    let failed = |what: String| {
-        Error::new(ErrorCode::ConfigInvalid, format!("reading {}: {what}", path.display()))
-            .hint("make a table with `aosk bench needs`")
-    };
-    let text = read_text(path)?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-    if value.is_array() {
-        return NeedTable::parse(&text);
-    }
-    let value = match name {
-        Some(name) => value.get(name).cloned().ok_or_else(|| failed(format!("no {name} in it")))?,
-        None => value,
-    };
-    let mut table = NeedTable::empty();
-    for feature in NeedTable::features() {
-        table.fix(feature, studied(&value, feature));
-    }
-    Ok(table)
-}
-
-fn studied(value: &Value, feature: Feature) -> Need {
-    use aosk::kernel::memory::Class;
-    let class = match feature.class {
-        Class::User => "u",
-        Class::Assistant => "a",
-        Class::Tool => "t",
-    };
-    let cell = value.get(format!("{class},{},{}", feature.idle, feature.refs));
-    let figure = |at: usize, usual: f64, scale: f64| {
-        let figure = cell.and_then(|cell| cell.get(at)).and_then(Value::as_f64).unwrap_or(usual);
-        serde_json::Number::from_f64((figure * scale).round().clamp(0.0, 1e9))
-            .and_then(|number| number.as_f64())
-            .map_or(0, whole)
-    };
-    // The file has four digits; what is rounded to none was not nothing.
-    let chance_ppm = figure(0, 0.02, 1e6).max(ROUNDED_PPM);
-    Need { chance_ppm, gap_16ths: figure(1, 20.0, 16.0) }
-}
-
-/// A chance that four digits do not show, in millionths.
-const ROUNDED_PPM: u32 = 10;
-
-/// A figure that is known to be small and not negative.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was clamped")]
-fn whole(figure: f64) -> u32 {
-    figure as u32
-}
-
 /// What all policies are replayed under.
 struct Bench {
     window: u64,
     caches: Vec<&'static CacheRules>,
     rules: Option<&'static CacheRules>,
     prefer: Prefer,
-    table: &'static NeedTable,
+    /// In the place of those that policies have.
+    table: Option<&'static NeedTable>,
     tasks: bool,
     /// What a stub takes.
     stub: u32,
@@ -232,7 +213,7 @@ impl Bench {
     fn account(&self, name: &str, history: &History) -> Result<Account, Error> {
         let (kind, figures) = name.split_once(':').unwrap_or((name, ""));
         let figures = parse_figures(name, figures)?;
-        let mut knowledge = Knowledge::Table(self.table.clone());
+        let mut knowledge = Knowledge::Table(self.needs().clone());
         let policy: Box<dyn Replacement> = match (kind, figures.as_slice()) {
             ("readme", []) => {
                 let mut keeper = Sorted::new(self.window, history.fixed);
@@ -247,17 +228,19 @@ impl Bench {
                 Box::new(Batch { high: *high, low: *low })
             }
             ("cvb", [high, low, fault]) if parts(*high, *low) => {
+                knowledge = self.counted(history);
                 Box::new(Study::new((*high, *low), *fault, None))
             }
             ("rob", [high, low, fault, rent]) if parts(*high, *low) => {
+                knowledge = self.counted(history);
                 Box::new(Study::new((*high, *low), *fault, Some(*rent)))
             }
             ("priced", [high, keep, fault, weight]) if parts(*high, *keep) => {
-                let thousandths = |part: f64| u64::from(whole((part * 1000.0).clamp(0.0, 1e9)));
+                let thousandths = |part: f64| u64::from(table::whole(part * 1000.0));
                 let setting = Setting {
                     high: thousandths(*high),
                     keep: thousandths(*keep),
-                    fault: u64::from(whole(fault.clamp(0.0, 1e9))),
+                    fault: u64::from(table::whole(*fault)),
                     weight: thousandths(*weight),
                     early: self.prefer != Prefer::Utilisation,
                 };
@@ -268,8 +251,24 @@ impl Bench {
             (_, []) => return self.kernel(known(kind)?, history),
             (_, _) => return Err(wrong_figures(name)),
         };
-        let mut keeper = self.paged(policy.as_ref(), knowledge, history);
+        let keeper = self.paged(policy.as_ref(), knowledge, history);
+        let mut keeper = if kind == "naive" { keeper.unannounced() } else { keeper };
         self.replay(history, &mut keeper)
+    }
+
+    /// What the kernel's policies know of needs to begin with.
+    fn needs(&self) -> &'static NeedTable {
+        self.table.unwrap_or_else(NeedTable::seeded)
+    }
+
+    /// What the study's policies know of needs: what the study counted over the other half of the trace
+    /// or, where that is not known, what is counted over the history itself.
+    fn counted(&self, history: &History) -> Knowledge {
+        if let Some(table) = self.table {
+            return Knowledge::Table(table.clone());
+        }
+        let studied = history.counted.as_ref().map(|(_, table)| table.clone());
+        Knowledge::Table(studied.unwrap_or_else(|| fit::counted(history)))
     }
 
     /// A policy of the kernel: in a live process if it is known what was said, or else on its page
@@ -280,7 +279,7 @@ impl Bench {
         history: &History,
     ) -> Result<Account, Error> {
         let Some(talk) = &history.talk else {
-            let knowledge = Knowledge::Table(self.table.clone());
+            let knowledge = Knowledge::Table(self.needs().clone());
             let mut keeper = self.paged(policy, knowledge, history);
             return self.replay(history, &mut keeper);
         };
@@ -290,7 +289,8 @@ impl Bench {
             cache: self.rules.unwrap_or_else(CacheRules::none),
             replacement: policy,
             prefer: self.prefer,
-            needs: self.table,
+            needs: self.needs(),
+            tools: talk.tools,
         };
         let mut keeper = Live::new(talk, &conditions, self.tasks)?;
         self.replay(history, &mut keeper)

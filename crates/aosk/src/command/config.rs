@@ -56,6 +56,7 @@ fn given(args: &ConfigShowArgs) -> Vec<Given> {
         (&keys::WINDOW, model.window.map(|window| window.to_string())),
         (&keys::REPLACEMENT, model.replacement.clone()),
         (&keys::PREFER, model.prefer.map(|prefer| word(&prefer))),
+        (&keys::NEED_TABLE, model.need_table.as_ref().map(|path| path.display().to_string())),
         (&keys::SUMMARY_MODEL, model.summary_model.clone()),
         (&keys::TASKS, tasks.then(|| "true".to_owned())),
         (&keys::EMBEDDER, embedder.embedder.clone()),

@@ -1,8 +1,8 @@
 //! `aosk logs`: what a process did, from the journal, a line for each fact.
 
 use aosk::abi::{
-    CallId, Change, Choice, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message, MicroUsd,
-    Millis, PassedOver, Pid, Runaway, Spend, Usage,
+    CallId, Change, Changed, Choice, Error, ErrorCode, Evicted, ExitStatus, Hash, Lack, Message,
+    MicroUsd, Millis, PassedOver, Pid, Runaway, Spend, Usage,
 };
 use aosk::store::{JournalQuery, Reader, Sqlite, StoredEntry};
 use aosk::words::route_figure;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{LogsArgs, Place};
 use crate::fail::Done;
+use crate::miss;
 use crate::term::{self, count, cut, json as print_json, line, money, plural, time};
 
 /// Characters of an answer, a result or a message on its line.
@@ -208,13 +209,7 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
             fact.plural("pages", "page"),
             fact.plural("tokens", "token")
         ),
-        "cache.missed" => format!(
-            "{} {}: {} read of {} sent before",
-            fact.call(),
-            fact.word("reason"),
-            fact.count("read"),
-            fact.plural("unchanged", "token")
-        ),
+        "cache.missed" => missed(fact),
         "tool.called" => {
             format!("{} {} ({} risk)", fact.call(), fact.word("tool"), fact.word("risk"))
         }
@@ -253,6 +248,19 @@ fn figures(kind: &str, fact: &Fields<'_>) -> Option<String> {
         "node.booted" => booted(fact),
         _ => return None,
     })
+}
+
+/// What a cache had of a request, and why no more.
+fn missed(fact: &Fields<'_>) -> String {
+    let changed: Option<Changed> = fact.get("changed").unwrap_or_default();
+    let why = fact.get("reason").map(|reason| miss::why(reason, changed.as_ref()));
+    format!(
+        "{} {} read of {} sent before: {}",
+        fact.call(),
+        fact.count("read"),
+        fact.plural("unchanged", "token"),
+        why.unwrap_or_default()
+    )
 }
 
 /// What a person answered.

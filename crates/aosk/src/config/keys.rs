@@ -111,6 +111,9 @@ keys! {
         Usual::Value("priced"), Some("--replacement"), "what leaves the window when it is full");
     PREFER = ("prefer", Plain, "cost, quality or utilisation", "cost", Usual::Value("cost"), Some("--prefer"),
         "what matters most when something leaves");
+    NEED_TABLE = ("need_table", Text, "a file", "needs.json", Usual::Otherwise("the table that comes along"),
+        Some("--need-table"),
+        "what agents are expected to need again at first, as `aosk bench needs` makes it");
     SUMMARY_MODEL = ("summary_model", Text, MODEL, "openai:gpt-5.4-mini",
         Usual::Otherwise("no model; lines are quoted"), Some("--summary-model"),
         "the model that makes the summaries of replacement: summarise");

@@ -1,5 +1,7 @@
 //! Single values of the configuration that several keys have in common.
 
+use std::path::PathBuf;
+
 use aosk::abi::{Error, ErrorCode, MicroUsd};
 use aosk::model::resolve;
 
@@ -51,6 +53,14 @@ pub(super) fn address(section: &Section<'_>, key: &'static Key) -> Read<Option<S
         let url = found.value.as_str().unwrap_or_default();
         resolve::check_base_url(url, &found.name)?;
         Ok(url.to_owned())
+    })
+}
+
+/// The path of a file. Whether it is there shows where it is read.
+pub(super) fn file(section: &Section<'_>, key: &'static Key) -> Read<Option<PathBuf>> {
+    section.read(key, |found| {
+        let path = found.value.as_str().filter(|path| !path.is_empty());
+        path.map(PathBuf::from).ok_or_else(|| found.must())
     })
 }
 

@@ -325,3 +325,84 @@ fn what_fits_and_how_it_is_chosen_is_what_the_kernel_went_by() {
     let ended = mem(machine, &["--json"]).json();
     assert_eq!([&ended["policy"], &ended["prefer"]], ["lru", "utilisation"], "{ended}");
 }
+
+/// A provider that forgets what it had at one call, and half of it at another.
+#[test]
+fn a_cache_that_has_less_than_was_sent_is_warned_of() {
+    let last = Mutex::new(Vec::new());
+    let server = ModelServer::start(Wire::OpenAi, move |index, asked| {
+        let (input, cached) = tokens(asked, &mut last.lock().expect("no test panicked"));
+        let reply = match index {
+            0..8 => Reply::call("r", "read_file", &json!({ "path": format!("part{index}.txt") })),
+            _ => Reply::say("done"),
+        };
+        let cached = match index {
+            5 => 0,
+            7 => cached / 2,
+            _ => cached,
+        };
+        Reply::Used { input, cached, reply: Box::new(reply) }
+    });
+    let scene = Scene::new(Wire::OpenAi, server);
+    for index in 0..8 {
+        let path = scene.machine.path(&format!("work/part{index}.txt"));
+        fs::write(path, "a line of the part\n".repeat(400)).expect("writes");
+    }
+    let ran = scene.run(&["read on", "--tools", "read_file"]).expect(0);
+    let warnings: Vec<&str> =
+        ran.stderr.lines().filter(|line| line.contains("cache miss")).collect();
+    let [all, half] = warnings[..] else { panic!("{ran:#?}") };
+    assert!(all.contains("agent (p1): cache miss at c11: 0 of "), "{all}");
+    let why = " sent before were read from it; the provider did not keep what was sent, or another \
+               machine answered: nothing changed, and it was read anew from ";
+    assert!(all.contains(why) && all.ends_with("the tools on"), "{all}");
+    assert!(half.contains("cache miss at c15: ") && half.contains(why), "{half}");
+    let (_, place) = half.rsplit_once("from page ").expect("a page");
+    assert!(place.contains(" on (tool result, message "), "{half}");
+    // The journal says the same to who looks later.
+    let logs = scene.machine.aosk(&["logs", "1"]).expect(0).stdout;
+    let explained = mem(&scene.machine, &["--explain"]).stdout;
+    for said in [logs, explained] {
+        assert!(said.contains("it was read anew from the tools on"), "{said}");
+        assert!(said.contains(place), "{said}");
+    }
+}
+
+/// What an agent is expected to need at first is what the table says that it is given, on the command
+/// line or in the configuration.
+#[test]
+fn agents_begin_with_the_table_of_needs_that_is_named() {
+    let cells = (0..11).flat_map(|idle| (0..4).map(move |refs| (idle, refs)));
+    let cells = cells.flat_map(|(idle, refs)| (0..3).map(move |turns| (idle, refs, turns)));
+    let lines: Vec<String> = ["user", "assistant", "tool"]
+        .iter()
+        .flat_map(|class| {
+            cells.clone().map(move |(idle, refs, turns)| {
+                format!("[\"{class}\",{idle},{refs},{turns},100,73,730]")
+            })
+        })
+        .collect();
+    let table = format!("[{}]", lines.join(","));
+    // The chances in the first cut, in percent.
+    let chances = |named: &dyn Fn(&Machine, &str) -> Vec<String>| {
+        let scene = scene();
+        scene.server.release();
+        let file = scene.machine.write("needs.json", &table);
+        let named = named(&scene.machine, &file);
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        scene.run(&[&RUN[..], &named].concat()).expect(0);
+        let cuts = mem(&scene.machine, &["--explain", "--json"]).json();
+        let evicted = cuts["cuts"][0]["evicted"].as_array().expect("a list").clone();
+        evicted.iter().map(|page| page["chance_percent"].as_f64().expect("a figure")).collect()
+    };
+    let usual: Vec<f64> = chances(&|_, _| Vec::new());
+    let high = |chance: &f64| *chance > 60.0;
+    assert!(!usual.is_empty() && !usual.iter().any(high), "{usual:?}");
+    let by_option: Vec<f64> = chances(&|_, file| vec!["--need-table".to_owned(), file.to_owned()]);
+    assert!(by_option.iter().all(high), "{by_option:?}");
+    let by_key: Vec<f64> = chances(&|machine, file| {
+        let config = machine.write("c.yaml", format!("need_table: {file}\n"));
+        vec!["--config".to_owned(), config]
+    });
+    assert_eq!(by_key, by_option);
+}

@@ -373,6 +373,30 @@ fn a_figure_that_is_too_small_says_the_least() {
     check(&ran, "config.invalid", &["no name", "c.yaml"]);
 }
 
+/// A table of needs that is none is refused before anything is asked, by whoever would use it.
+#[test]
+fn a_wrong_table_of_needs_is_refused() {
+    let machine = Machine::new();
+    let wrong = machine.write("wrong.json", "[[\"tool\",11,0,0,5,1,1]]");
+    let config = machine.write("c.yaml", format!("need_table: {wrong}\n"));
+    let named = ["--need-table", &wrong];
+    for command in [&["run", "hi"][..], &["serve"]] {
+        for how in [named, ["--config", &config]] {
+            let ran = machine.aosk(&[command, &how].concat()).expect(2);
+            check(
+                &ran,
+                "config.invalid",
+                &["wrong.json", "entry 1: idle is 11", "aosk bench needs"],
+            );
+        }
+        let ran = machine.aosk(&[command, &["--need-table", "/nowhere.json"]].concat()).expect(4);
+        check(&ran, "io.failed", &["/nowhere.json", "aosk bench needs"]);
+    }
+    let config = machine.write("c.yaml", "need_table: 7\n");
+    let ran = machine.aosk(&["run", "hi", "--config", &config]).expect(2);
+    check(&ran, "config.invalid", &["line 1", "need_table"]);
+}
+
 /// Bounds that hold nothing are told of.
 #[test]
 fn bounds_that_do_not_hold_are_told_of() {

@@ -27,9 +27,22 @@ fn what_was_never_seen_has_a_prior() {
 
 #[test]
 fn bad_tables_are_refused() {
-    assert!(NeedTable::parse("{}").is_err());
-    assert!(NeedTable::parse("[[\"nobody\",0,0,0,1,1,1]]").is_err());
-    let wild = "[[\"tool\",255,255,255,4000000000,4294967295,4294967295]]";
+    for (wrong, what) in [
+        ("{}", "invalid type: map"),
+        ("[]", "it is empty"),
+        ("[[\"nobody\",0,0,0,1,1,1]]", "unknown variant `nobody`"),
+        ("[[\"tool\",0,0,0,1,1]]", "invalid length 6"),
+        ("[[\"tool\",11,0,0,1,1,1]]", "entry 1: idle is 11, and at most 10"),
+        ("[[\"tool\",10,4,0,1,1,1]]", "entry 1: refs is 4, and at most 3"),
+        ("[[\"tool\",1,0,0,1,1,1],[\"tool\",0,0,3,1,1,1]]", "entry 2: turns is 3, and at most 2"),
+        ("[[\"tool\",0,0,0,4,5,1]]", "entry 1: needed is 5, and at most 4"),
+        ("[[\"tool\",0,0,0,4,3,1],[\"tool\",0,0,0,4,3,1]]", "entry 2 says again"),
+    ] {
+        let error = NeedTable::parse(wrong).unwrap_err();
+        assert_eq!(error.code, aosk_abi::ErrorCode::ConfigInvalid, "{wrong}");
+        assert!(error.message.contains(what) && !error.hint.is_empty(), "{wrong}: {error}");
+    }
+    let wild = "[[\"tool\",10,3,2,4000000000,4000000000,4294967295]]";
     let table = NeedTable::parse(wild).unwrap();
     assert!(table.expect(feature(Class::Tool, 10, 3, 2)).chance_ppm <= 1_000_000);
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aosk_abi::{MissReason, ThinkOptions, Timestamp, Tokens, Usage};
+use aosk_abi::{Changed, MissReason, ThinkOptions, Timestamp, Tokens, Usage};
 
 use super::super::ModelCall;
 use super::Memory;
@@ -17,14 +17,23 @@ const SCALE: std::ops::RangeInclusive<u64> = 500..=2_500;
 const MISS_SLACK: u64 = 2_048;
 
 /// What a call has in common with the one before it.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Common {
     /// Leading tokens.
     tokens: Tokens,
     /// Why the provider cannot be expected to have them in its cache.
-    miss: Option<MissReason>,
+    miss: Option<(MissReason, Changed)>,
     /// What the provider counted as the input of that call.
     input: Option<Tokens>,
+}
+
+/// A hit that was expected and did not come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Missed {
+    pub(crate) reason: MissReason,
+    pub(crate) changed: Option<Changed>,
+    /// What the call has in common with the one before.
+    pub(crate) unchanged: Tokens,
 }
 
 /// What is remembered of a call for the next.
@@ -74,24 +83,31 @@ impl Memory {
 
     fn common(&self, call: &ModelCall, rules: &CacheRules, now: Timestamp) -> Common {
         let Some(last) = &self.last else { return Common::default() };
-        let expired = self.memo.last.is_some_and(|at| now.since(at) > rules.lifetime);
-        let asked = last.device.as_deref().unwrap_or(&last.options.model);
-        let miss = if asked != call.device() {
-            Some(MissReason::Model)
-        } else if last.options.tools != call.options.tools {
-            Some(MissReason::Tools)
+        let idle = self.memo.last.map(|at| now.since(at)).unwrap_or_default();
+        let (was, is) = (last.device.as_deref().unwrap_or(&last.options.model), call.device());
+        let (before, tools) = (&last.options.tools, &call.options.tools);
+        let miss = if was != is {
+            let changed = Changed::Model { was: was.to_owned(), is: is.to_owned() };
+            Some((MissReason::Model, changed))
+        } else if before != tools {
+            let only = |some: &[String], other: &[String]| {
+                some.iter().filter(|name| !other.contains(name)).cloned().collect()
+            };
+            let (gone, new) = (only(before, tools), only(tools, before));
+            Some((MissReason::Tools, Changed::Tools { gone, new }))
         } else {
-            expired.then_some(MissReason::Expired)
+            let lifetime = rules.lifetime;
+            (idle > lifetime).then_some((MissReason::Expired, Changed::Time { idle, lifetime }))
         };
         // Other tools stand before all else, so nothing would be the same.
         let tokens = if miss.is_some() { last.sent } else { self.space.unchanged().tokens };
         Common { tokens, miss, input: last.input }
     }
 
-    /// Why a provider read less from its cache than the call has in common with the one before, and
-    /// how much that is; none if it read what could be expected.
-    pub(crate) fn missed(&self, usage: &Usage, rules: &CacheRules) -> Option<(MissReason, Tokens)> {
-        let Common { tokens, miss, input } = self.common;
+    /// What a provider read less from its cache than the call has in common with the one before; none
+    /// if it read what could be expected.
+    pub(crate) fn missed(&self, usage: &Usage, rules: &CacheRules) -> Option<Missed> {
+        let Common { tokens, miss, input } = &self.common;
         let scaled = tokens.0.saturating_mul(self.scale) / 1_000;
         let scaled = input.map_or(scaled, |input| scaled.min(input.0));
         let slack = MISS_SLACK.max(scaled / 10);
@@ -99,8 +115,26 @@ impl Memory {
         // Many servers never say what they read from a cache.
         let is_told = self.told_reads || rules.breakpoints() > 0;
         let missed = usage.cache_read.0 < scaled.saturating_sub(slack);
-        let reason = miss.unwrap_or(MissReason::Provider);
-        (is_cached && is_told && missed && !usage.estimated).then_some((reason, tokens))
+        if !(is_cached && is_told && missed && !usage.estimated) {
+            return None;
+        }
+        let (reason, changed) = match miss {
+            Some((reason, changed)) => (*reason, Some(changed.clone())),
+            None => (MissReason::Provider, self.first_anew(usage.cache_read)),
+        };
+        Some(Missed { reason, changed, unchanged: *tokens })
+    }
+
+    /// The first page of what was sent that the provider did not read from its cache.
+    fn first_anew(&self, read: Tokens) -> Option<Changed> {
+        let read = read.0.saturating_mul(1_000);
+        let mut end = 0_u64;
+        let first = self.space.shown().find(|one| {
+            end = end.saturating_add(u64::from(one.tokens).saturating_mul(self.scale));
+            end > read
+        })?;
+        let (page, source, kind) = (first.id, first.page.source, first.page.kind);
+        Some(Changed::Page { page, source, kind })
     }
 
     /// A call was answered: what the provider counted corrects the estimate.

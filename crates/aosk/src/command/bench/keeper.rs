@@ -30,6 +30,8 @@ pub(crate) struct Planned {
     pub(crate) evicted: u64,
     /// Whether anything left.
     pub(crate) cut: bool,
+    /// Whether another process begins, or a task ended, so that what was sent is not gone on with.
+    pub(crate) anew: bool,
     /// Pages of the history for which a summary of so many tokens is to be made.
     pub(crate) summary: Option<(u32, Vec<usize>)>,
     /// How long it thought.
@@ -52,7 +54,8 @@ pub(crate) trait Keeper {
     /// The entries, by their place, behind which breakpoints go.
     fn breakpoints(&self) -> Vec<usize>;
 
-    /// How many leading entries it holds to be those of the last request; none if it cannot say.
+    /// How many leading entries it holds to be those of the last request; none if it plans nothing and
+    /// cannot say.
     fn unchanged(&self) -> Option<usize>;
 
     /// The request was made.
@@ -101,6 +104,10 @@ pub(crate) struct Paged<'a> {
     recalls: u32,
     tasks: bool,
     task: Option<u32>,
+    /// Whether a task ended since the last plan.
+    anew: bool,
+    /// Whether it says what it changes.
+    announces: bool,
     /// How often each plan is made, so that being interrupted is not taken for thinking. The
     /// kernel's policies are pure: the same plan comes of it.
     timings: usize,
@@ -145,6 +152,8 @@ impl<'a> Paged<'a> {
             recalls: RECALLS,
             tasks,
             task: None,
+            anew: false,
+            announces: true,
             timings: if replacement(policy.name()).is_ok() { TIMINGS } else { 1 },
         }
     }
@@ -153,6 +162,13 @@ impl<'a> Paged<'a> {
     pub(crate) fn unlimited(knowledge: Knowledge, fixed: u32) -> Self {
         let how = (Tokens::MAX, CacheRules::none(), Prefer::Cost);
         Self::new(&Append, how, knowledge, (fixed, STUB_TOKENS), false)
+    }
+
+    /// The same for a policy that is no plan: it changes what was sent whenever that has become too
+    /// long.
+    pub(crate) fn unannounced(mut self) -> Self {
+        self.announces = false;
+        self
     }
 
     /// What it learned.
@@ -243,6 +259,7 @@ impl Keeper for Paged<'_> {
         {
             self.space.close_arena(ArenaId(before.saturating_add(1)));
             self.memo.spare.clear();
+            self.anew = true;
         }
         let source = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
         let mut new = new_page(kind, page.tokens, (page.group, page.message), source);
@@ -286,6 +303,7 @@ impl Keeper for Paged<'_> {
         Ok(Planned {
             evicted: u64::try_from(self.plan.evict.len()).unwrap_or(u64::MAX),
             cut: !self.plan.evict.is_empty(),
+            anew: std::mem::take(&mut self.anew),
             summary,
             thought,
             refused: false,
@@ -317,7 +335,7 @@ impl Keeper for Paged<'_> {
     }
 
     fn unchanged(&self) -> Option<usize> {
-        Some(self.space.unchanged().entries)
+        self.announces.then_some(self.space.unchanged().entries)
     }
 
     fn sent(&mut self, now: f64) {

@@ -17,6 +17,9 @@ use super::pages::{History, Role, Talk, TracePage};
 use super::provider::Sent;
 use super::replay::FAULT_PAGES_MAX;
 
+/// The content block of the tools, unlike that of any message.
+const TOOLS_BLOCK: u32 = u32::MAX;
+
 /// The process, and what its last question holds.
 pub(crate) struct Live<'a> {
     talk: &'a Talk,
@@ -25,6 +28,8 @@ pub(crate) struct Live<'a> {
     /// Whether each task is a process of its own.
     tasks: bool,
     task: Option<u32>,
+    /// Whether a process began since the last plan.
+    anew: bool,
     /// The message whose pages were appended last.
     message: Option<u32>,
     /// What is asked.
@@ -53,6 +58,7 @@ impl<'a> Live<'a> {
             count: conditions.count,
             tasks,
             task: None,
+            anew: false,
             message: None,
             entries: Vec::new(),
             breakpoints: Vec::new(),
@@ -89,7 +95,13 @@ impl<'a> Live<'a> {
     fn take(&mut self, question: &Question) -> Result<(), Error> {
         self.entries.clear();
         self.breakpoints.clear();
-        self.input = 0;
+        // They stand before all else and do not change.
+        let tools = self.talk.tools.0;
+        self.input = tools;
+        if tools > 0 {
+            let sent = Sent { key: key(&"tools"), tokens: short(tools), block: TOOLS_BLOCK };
+            self.entries.push(Entry { sent, carries: None, handle: 0 });
+        }
         self.unchanged = 0;
         for (at, asked) in question.messages.iter().enumerate() {
             self.enter(at, asked)?;
@@ -180,6 +192,7 @@ impl Keeper for Live<'_> {
             self.rehearsal.begin(self.talk.instructions.clone())?;
             self.newest.clear();
             self.looked = 0;
+            self.anew = true;
         }
         if let Some(message) = self.talk.messages.get(&page.message).cloned() {
             match page.role {
@@ -204,13 +217,14 @@ impl Keeper for Live<'_> {
         }
         let decision = self.rehearsal.decide(told)?;
         self.look()?;
+        let anew = std::mem::take(&mut self.anew);
         let Decision::Asked { window, left } = decision else {
-            return Ok(Planned { thought, refused: true, ..Planned::default() });
+            return Ok(Planned { anew, thought, refused: true, ..Planned::default() });
         };
         let question = self.rehearsal.question(&window)?;
         self.take(&question)?;
         let evicted = left.len() as u64;
-        Ok(Planned { evicted, cut: evicted > 0, thought, ..Planned::default() })
+        Ok(Planned { evicted, cut: evicted > 0, anew, thought, ..Planned::default() })
     }
 
     fn entries(&self) -> Vec<Entry> {

@@ -7,8 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use aosk::abi::{Error, ErrorCode, Message};
+use aosk::abi::{Error, ErrorCode, Message, Tokens};
+use aosk::kernel::memory::NeedTable;
 use serde::Deserialize;
+
+use super::table;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -55,6 +58,9 @@ pub(crate) struct History {
     /// What was said, if that is known.
     #[serde(skip)]
     pub(crate) talk: Option<Talk>,
+    /// What the study has counted for it, if that stands beside it.
+    #[serde(skip)]
+    pub(crate) counted: Option<(String, NeedTable)>,
 }
 
 /// The conversation behind a history.
@@ -66,6 +72,17 @@ pub(crate) struct Talk {
     pub(crate) messages: BTreeMap<u32, Message>,
     /// The numbers of identifiers.
     pub(crate) numbers: HashMap<String, u32>,
+    /// What the tools take that are offered.
+    pub(crate) tools: Tokens,
+}
+
+/// Whether a file is a page trace rather than conversations.
+pub(crate) fn is_trace(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        pages: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Shape>(text).is_ok_and(|shape| shape.pages.is_some())
 }
 
 impl History {
@@ -86,6 +103,7 @@ impl History {
         if history.pages.is_empty() {
             return Err(failed("there is no page in it".to_owned()));
         }
+        history.counted = table::beside(path)?;
         Ok(history)
     }
 

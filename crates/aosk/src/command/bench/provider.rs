@@ -57,6 +57,11 @@ impl Request {
         same.unwrap_or(at)
     }
 
+    /// How many entries it has.
+    pub(crate) fn entries(&self) -> usize {
+        self.sent.len()
+    }
+
     pub(crate) fn tokens(&self) -> u64 {
         self.prefixes.last().map_or(0, |(_, tokens)| *tokens)
     }

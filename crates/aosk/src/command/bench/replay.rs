@@ -45,7 +45,8 @@ pub(crate) struct Account {
     pub(crate) cuts: u64,
     /// Tokens that ever entered.
     pub(crate) entered: u64,
-    /// Requests whose prefix changed where the keeper had not said so.
+    /// Requests that do not begin with the one before, though nothing was planned to leave, or not from
+    /// there on.
     pub(crate) breaks: u64,
     /// Requests larger than the window.
     pub(crate) overruns: u64,
@@ -135,6 +136,7 @@ pub(crate) fn replay(
         keeper,
         account: Account { providers, entered: u64::from(history.fixed), ..Account::default() },
         request: Request::default(),
+        planned: false,
         now: 0.0,
         carried_by: BTreeMap::new(),
         summaries: BTreeMap::new(),
@@ -154,6 +156,8 @@ struct Run<'a> {
     keeper: &'a mut dyn Keeper,
     account: Account,
     request: Request,
+    /// Whether the keeper has planned a change of what was sent last.
+    planned: bool,
     now: f64,
     /// The pages that carry an identifier, in order.
     carried_by: BTreeMap<u32, Vec<usize>>,
@@ -209,7 +213,8 @@ impl Run<'_> {
     /// Whether a request can be made.
     fn plan(&mut self) -> Result<bool, Error> {
         let planned = self.keeper.plan(self.now)?;
-        let Planned { evicted, cut, summary, thought, refused } = planned;
+        let Planned { evicted, cut, anew, summary, thought, refused } = planned;
+        self.planned |= cut || anew || refused;
         self.account.evicted += evicted;
         self.account.cuts += u64::from(cut);
         self.account.thought.push(u64::try_from(thought.as_nanos()).unwrap_or(u64::MAX));
@@ -221,6 +226,7 @@ impl Run<'_> {
             self.account.evicted += pages.len() as u64;
             self.summarise(tokens, &pages);
             self.keeper.summarised();
+            self.planned = true;
         }
         self.account.overruns += u64::from(refused);
         Ok(!refused)
@@ -296,10 +302,14 @@ impl Run<'_> {
 
     fn send(&mut self) {
         let entries = self.keeper.entries();
+        let before = self.request.entries();
         let same = self.request.set(entries.iter().map(|entry| entry.sent));
-        if self.keeper.unchanged().is_some_and(|unchanged| same < unchanged) {
-            self.account.breaks += 1;
-        }
+        let unplanned = match self.keeper.unchanged() {
+            Some(unchanged) => same < unchanged || same < before && !self.planned,
+            None => same < before,
+        };
+        self.account.breaks += u64::from(unplanned);
+        self.planned = false;
         let breakpoints = self.keeper.breakpoints();
         for provider in &mut self.account.providers {
             provider.call(&self.request, &breakpoints, self.now);

@@ -81,6 +81,7 @@ pub(crate) fn lines(policies: &[(String, Account)]) -> String {
     add("ncr".to_owned(), &|account| format!("{:.4}", account.resident()));
     add("faults".to_owned(), &|account| count(account.faults));
     add("cuts".to_owned(), &|account| count(account.cuts));
+    add("breaks".to_owned(), &|account| count(account.breaks));
     add("evicted".to_owned(), &|account| count(account.evicted));
     if policies.iter().any(|(_, account)| account.overruns > 0) {
         add("too large".to_owned(), &|account| count(account.overruns));

@@ -5,6 +5,7 @@
 //! word; it has at least four characters and is not too common in the history.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aosk::abi::Message;
 use aosk::model::{Record, Tokenizer};
@@ -44,9 +45,21 @@ fn history(records: &[Record]) -> History {
     let mut fixed_text: Option<String> = None;
     let mut talk = Talk::default();
     let (mut fixed, mut message, mut group) = (0, 0, 0);
+    // The static part of a chain is that of its first conversation; so are the tools.
+    if let Some(offered) = records.iter().map(|one| &one.tools).find(|tools| !tools.is_empty()) {
+        talk.tools = tokenizer().of_tools(offered);
+        fixed += talk.tools.0;
+        for tool in offered {
+            fixed_words.extend(words(&tool.name));
+            fixed_words.extend(words(&tool.description));
+            fixed_words.extend(words(&tool.parameters.to_string()));
+        }
+    }
     for (task, record) in (0_u32..).zip(records) {
-        for one in &record.messages {
+        let times = record.times.iter().copied().chain(std::iter::repeat(None));
+        for (one, time) in record.messages.iter().zip(times) {
             message += 1;
+            let time = time.map(|time| Duration::from_millis(time.0).as_secs_f64());
             let text = text(one);
             let role = match one {
                 Message::System { .. } => {
@@ -57,7 +70,6 @@ fn history(records: &[Record]) -> History {
                         talk.instructions = Some(one.clone());
                         continue;
                     }
-                    // The static part of a chain is that of its first conversation.
                     if fixed_text.as_ref() == Some(&text) {
                         continue;
                     }
@@ -75,8 +87,7 @@ fn history(records: &[Record]) -> History {
             for (at, piece) in pieces(&text).into_iter().enumerate() {
                 let frame = if at == 0 { MESSAGE_TOKENS } else { 0 };
                 let tokens = u32::try_from(count(piece) + frame).unwrap_or(u32::MAX);
-                let page =
-                    TracePage { role, tokens, message, task, ids: Vec::new(), time: None, group };
+                let page = TracePage { role, tokens, message, task, ids: Vec::new(), time, group };
                 drafts.push(Draft { page, words: words(piece) });
             }
         }
@@ -105,7 +116,7 @@ fn number(drafts: &[Draft], fixed_words: &BTreeSet<String>, fixed: u32, mut talk
     let pages: Vec<TracePage> =
         drafts.iter().map(|draft| TracePage { ids: ids(draft), ..draft.page.clone() }).collect();
     talk.numbers = numbers.into_iter().map(|(word, number)| (word.to_owned(), number)).collect();
-    History { fixed, pages, talk: Some(talk) }
+    History { fixed, pages, talk: Some(talk), counted: None }
 }
 
 /// All that a message says, its tool calls included.

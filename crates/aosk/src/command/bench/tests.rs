@@ -2,19 +2,21 @@
 
 use std::path::Path;
 
-use aosk::abi::{Message, Tokens, ToolUse};
-use aosk::kernel::memory::{NeedTable, Prefer, replacement, rules};
+use aosk::abi::{Error, Message, Timestamp, Tokens, ToolSpec, ToolUse};
+use aosk::kernel::memory::{Class, Feature, NeedTable, Prefer, replacement, rules};
 use aosk::model::Record;
+use aosk::rehearsal::Conditions;
 
-use super::fit::{Oracle, fit};
-use super::keeper::{Knowledge, Paged, STUDY_STUB_TOKENS};
+use super::fit::{Oracle, counted, fit};
+use super::keeper::{Entry, Keeper, Knowledge, Paged, Planned, STUDY_STUB_TOKENS};
+use super::live::Live;
 use super::pages::{History, Role, TracePage};
 use super::policies::Naive;
 use super::provider::{Provider, Request, Sent};
 use super::replay::{Account, replay};
 use super::rival::Sorted;
-use super::talk::histories;
-use super::{Bench, parse_figures, read_table};
+use super::talk::{self, histories};
+use super::{Bench, parse_figures, table};
 
 /// Entries of these sizes, a block each, with keys that begin at `first`.
 fn entries(first: u32, sizes: &[u32]) -> Vec<Sent> {
@@ -107,7 +109,7 @@ fn history(messages: &[(Role, u32, &[u32])]) -> History {
         time: None,
         group: message,
     });
-    History { fixed: 100, pages: pages.collect(), talk: None }
+    History { fixed: 100, pages: pages.collect(), talk: None, counted: None }
 }
 
 /// Eight pages of 200 tokens with one identifier each, then one that needs the first.
@@ -204,6 +206,135 @@ fn a_table_is_fitted_to_what_was_needed() {
     assert!(text.contains("[\"user\",0,0,0,8,2,11]"), "{text}");
 }
 
+/// A keeper that says the same as another, but renders its second entry anew at one call.
+struct Fickle<K> {
+    inner: K,
+    calls: u32,
+    changes_at: u32,
+}
+
+impl<K: Keeper> Keeper for Fickle<K> {
+    fn append(&mut self, at: usize, page: &TracePage) -> Result<(), Error> {
+        self.inner.append(at, page)
+    }
+
+    fn plan(&mut self, now: f64) -> Result<Planned, Error> {
+        self.calls += 1;
+        self.inner.plan(now)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = self.inner.entries();
+        if self.calls >= self.changes_at
+            && let Some(entry) = entries.get_mut(1)
+        {
+            entry.sent.key = !entry.sent.key;
+        }
+        entries
+    }
+
+    fn breakpoints(&self) -> Vec<usize> {
+        self.inner.breakpoints()
+    }
+
+    fn unchanged(&self) -> Option<usize> {
+        self.inner.unchanged()
+    }
+
+    fn sent(&mut self, now: f64) {
+        self.inner.sent(now);
+    }
+
+    fn touch(&mut self, entry: &Entry) {
+        self.inner.touch(entry);
+    }
+
+    fn recall(&mut self, pages: &[usize], ids: &[u32]) -> Result<(), Error> {
+        self.inner.recall(pages, ids)
+    }
+
+    fn ids<'a>(&'a self, history: &'a History, entry: &Entry) -> &'a [u32] {
+        self.inner.ids(history, entry)
+    }
+}
+
+/// Requests of which the second message is another from the fourth on: in a window in which nothing
+/// leaves, and in one in which much does.
+#[test]
+fn a_prefix_that_changes_unsaid_is_a_break() {
+    let history = histories(&conversations(&[1], 20), true).remove(0);
+    let caches = [rules("vllm16").unwrap()];
+    for (window, changes_at, breaks) in [(100_000, 4, 1), (8_000, 4, 1), (8_000, u32::MAX, 0)] {
+        let inner = live(&history, window);
+        let mut keeper = Fickle { inner, calls: 0, changes_at };
+        let account = replay(&history, window, &caches, &mut keeper).unwrap();
+        assert_eq!(account.breaks, breaks, "{window} {changes_at}: {account:?}");
+        assert_eq!(account.cuts > 0, window == 8_000, "{account:?}");
+    }
+}
+
+/// Who truncates plans nothing: each of its changes is a break. Who begins a process anew does plan it.
+#[test]
+fn who_says_nothing_of_changes_breaks_with_each() {
+    let history = forgetful();
+    let vllm = rules("vllm16").unwrap();
+    let knowledge = Knowledge::Table(NeedTable::seeded().clone());
+    let how = (Tokens(1_000), vllm, Prefer::Cost);
+    let keeper = Paged::new(&Naive, how, knowledge, (history.fixed, STUDY_STUB_TOKENS), false);
+    let account = replay(&history, 1_000, &[vllm], &mut keeper.unannounced()).unwrap();
+    assert!(account.breaks > 2 && account.breaks == account.cuts, "{account:?}");
+    let mut keeper = Sorted::new(1_000, history.fixed);
+    assert!(replay(&history, 1_000, &[vllm], &mut keeper).unwrap().breaks > 2);
+    let apart = lived(&conversations(&[1, 2, 3], 5), 100_000, true);
+    assert_eq!((apart.breaks, apart.cuts), (0, 0));
+}
+
+/// The table of the study, by hand: what the user says has one use after eight calls and one after none.
+#[test]
+fn the_studys_table_is_counted_over_a_history() {
+    let table = counted(&forgetful());
+    let feature = |idle, refs| Feature { class: Class::User, idle, refs, turns: 0 };
+    // Eight pages were new; the first was needed at the ninth call, nine calls with it, and the last
+    // at the second call with it.
+    let need = table.expect(feature(0, 0));
+    assert_eq!((need.chance_ppm, need.gap_16ths), (224_444, (9 + 2) * 16 / 2));
+    // Six came to be idle for three calls, and one of them was needed at the sixth call then.
+    let need = table.expect(feature(2, 0));
+    assert_eq!((need.chance_ppm, need.gap_16ths), (145_714, 6 * 16));
+    // Nothing was used four times.
+    assert_eq!(table.expect(feature(0, 3)), table.expect(feature(9, 3)));
+    assert_eq!(table.expect(feature(0, 3)).chance_ppm, 20_000);
+}
+
+/// A table of the other half is taken from beside a trace, and no other.
+#[test]
+fn a_trace_has_the_table_of_its_other_half() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let trace = write("runA.json", r#"{"static": 1, "pages": [{"r": "u", "n": 9, "g": 0}]}"#);
+    let named = |trace: &Path| {
+        let found = History::read(trace).unwrap().counted;
+        found.map(|(name, table)| {
+            let feature = Feature { class: Class::User, idle: 0, refs: 1, turns: 2 };
+            (name.split(' ').next().unwrap().to_owned(), table.expect(feature).chance_ppm)
+        })
+    };
+    assert_eq!(named(&trace), None);
+    let table = |chance: &str| format!(r#"{{"u,0,1": [{chance}, 3.5]}}"#);
+    let tables = [("runA", "0.1"), ("otherB", "0.2"), ("runB", "0.3")];
+    let tables = tables.map(|(name, chance)| format!("\"{name}\": {}", table(chance))).join(",");
+    write("value_table.json", &format!("{{{tables}}}"));
+    assert_eq!(named(&trace), Some(("runB".to_owned(), 300_000)));
+    let alone = write("soloA.json", r#"{"static": 1, "pages": [{"r": "u", "n": 9, "g": 0}]}"#);
+    assert_eq!(named(&alone), None);
+    write("value_table.json", "no table");
+    assert_eq!(named(&trace), None);
+}
+
 /// A conversation of a task for each of `files`: a long file is read, then so many others, then what the
 /// first said is asked for.
 fn conversations(files: &[u32], others: u32) -> Vec<Record> {
@@ -221,9 +352,23 @@ fn conversations(files: &[u32], others: u32) -> Vec<Record> {
             messages.push(Message::tool(id, line.repeat(60)));
         }
         messages.push(Message::assistant(format!("It was key_0_of_{file}.")));
-        Record { id: file.to_string(), messages }
+        Record { id: file.to_string(), messages, ..Record::default() }
     };
     files.iter().map(record).collect()
+}
+
+/// A live process in a window.
+fn live(history: &History, window: u64) -> Live<'_> {
+    let conditions = Conditions {
+        window: Tokens(window),
+        count: talk::tokenizer(),
+        cache: rules("vllm16").unwrap(),
+        replacement: replacement("priced").unwrap(),
+        prefer: Prefer::Cost,
+        needs: NeedTable::seeded(),
+        tools: Tokens::ZERO,
+    };
+    Live::new(history.talk.as_ref().unwrap(), &conditions, false).unwrap()
 }
 
 /// What a live process makes of them in a window.
@@ -234,7 +379,7 @@ fn lived(records: &[Record], window: u64, tasks: bool) -> Account {
         rules: caches.first().copied(),
         caches,
         prefer: Prefer::Cost,
-        table: NeedTable::seeded(),
+        table: None,
         tasks,
         stub: STUDY_STUB_TOKENS,
     };
@@ -252,6 +397,36 @@ fn a_live_process_appends_while_there_is_room() {
     let (input, cached) = (account.providers[1].input.0, account.providers[1].cached.0);
     let most = account.entered + account.requests * 60;
     assert!(input - cached <= most, "{input} {cached} {most}");
+}
+
+/// Two calls further apart than entries of the cache live: nothing is read at the second. Tools that are
+/// offered stand before all else in every request, and are read with it.
+#[test]
+fn pauses_and_tools_of_a_recording_count() {
+    let mut record = conversations(&[1], 5).remove(0);
+    let asked = |record: &Record| lived(std::slice::from_ref(record), 100_000, false);
+    let plain = asked(&record);
+    record.times = (0..record.messages.len() as u64)
+        .map(|at| Some(Timestamp(at * 10_000 + if at > 6 { 400_000 } else { 0 })))
+        .collect();
+    let paused = asked(&record);
+    assert_eq!(paused.providers[0].input, plain.providers[0].input);
+    assert!(paused.providers[0].cached.0 + 2_000 < plain.providers[0].cached.0, "{paused:?}");
+    // The other cache forgets nothing.
+    assert_eq!(paused.providers[1].cached, plain.providers[1].cached);
+    record.tools = vec![ToolSpec {
+        name: "read".into(),
+        description: "Reads a file, and all of it.".repeat(200),
+        parameters: serde_json::json!({}),
+    }];
+    let offered = asked(&record);
+    let tools = talk::tokenizer().of_tools(&record.tools).0;
+    let (input, cached) = (offered.providers[1].input.0, offered.providers[1].cached.0);
+    assert_eq!(input, plain.providers[1].input.0 + plain.requests * tools);
+    let read = cached - plain.providers[1].cached.0;
+    let all = (plain.requests - 1) * tools;
+    assert!(read <= all + 16 * plain.requests && read + 16 * plain.requests >= all, "{read} {all}");
+    assert_eq!((offered.breaks, offered.overruns), (0, 0));
 }
 
 #[test]
@@ -291,7 +466,7 @@ fn figures_of_a_policy_are_read_or_refused() {
         caches: Vec::new(),
         rules: None,
         prefer: Prefer::Cost,
-        table: NeedTable::seeded(),
+        table: None,
         tasks: false,
         stub: STUDY_STUB_TOKENS,
     };
@@ -304,5 +479,5 @@ fn figures_of_a_policy_are_read_or_refused() {
     for right in ["readme", "lru", "priced:0.99/0/100/1", "cvb:0.98/0.88/1e4"] {
         assert!(bench.account(right, &history).is_ok(), "{right}");
     }
-    assert!(read_table(Path::new("/nowhere/at-all#x")).is_err());
+    assert!(table::read(Path::new("/nowhere/at-all#x")).is_err());
 }

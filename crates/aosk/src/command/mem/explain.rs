@@ -6,8 +6,9 @@ use aosk::abi::{PageId, Tokens};
 use aosk::kernel::Memory;
 use serde_json::{Value, json};
 
-use super::history::{Cut, Gone, History, Miss, rate, reason, why};
+use super::history::{Cut, Gone, History, Miss, rate, why};
 use super::view::elided;
+use crate::miss;
 use crate::term::{count, cut as shortened, line, plural, table};
 
 /// Characters of the name of a policy.
@@ -56,7 +57,7 @@ fn print_misses(misses: &[Miss]) {
         line(&format!(
             "cache miss at c{}: {}; {} as before, {} read from the cache, {} paid as new",
             miss.call,
-            reason(miss.reason),
+            miss::why(miss.reason, miss.changed.as_ref()),
             plural(miss.unchanged.0, "token"),
             count(miss.read.0),
             count(miss.uncached()),
@@ -236,7 +237,8 @@ pub(super) fn misses(history: &History) -> Value {
             "call": miss.call,
             "model_call": miss.at.saturating_add(1),
             "reason": miss.reason,
-            "why": reason(miss.reason),
+            "why": miss::why(miss.reason, miss.changed.as_ref()),
+            "changed": miss.changed,
             "unchanged": miss.unchanged,
             "read": miss.read,
             "uncached": Tokens(miss.uncached()),

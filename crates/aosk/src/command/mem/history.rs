@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aosk::abi::{
-    ArenaId, CutCause, ErrorCode, Evicted, Fact, Hash, MessageIndex, MissReason, PageId, Tokens,
-    Usage,
+    ArenaId, Changed, CutCause, ErrorCode, Evicted, Fact, Hash, MessageIndex, MissReason, PageId,
+    Tokens, Usage,
 };
 
 use aosk::kernel::Memory;
@@ -120,6 +120,7 @@ pub(super) struct Miss {
     pub(super) at: usize,
     pub(super) call: u32,
     pub(super) reason: MissReason,
+    pub(super) changed: Option<Changed>,
     pub(super) unchanged: Tokens,
     pub(super) read: Tokens,
 }
@@ -239,9 +240,9 @@ impl History {
                     ended.result = Some(result);
                 }
             }
-            Fact::CacheMissed { call, reason, unchanged, read } => {
-                let miss = Miss { at: self.last(), call: call.number, reason, unchanged, read };
-                self.misses.push(miss);
+            Fact::CacheMissed { call, reason, unchanged, read, changed } => {
+                let (at, call) = (self.last(), call.number);
+                self.misses.push(Miss { at, call, reason, changed, unchanged, read });
             }
             Fact::Spawned { .. }
             | Fact::ModelRouted { .. }
@@ -388,18 +389,6 @@ pub(super) fn why(cut: &Cut) -> String {
         CutCause::Task => format!("task: one has ended, and its result stands for it; {window}"),
         CutCause::Refused => {
             format!("refused by the provider: the request was too long; by estimate {window}")
-        }
-    }
-}
-
-/// Why a provider's cache did not have what was sent before, in words.
-pub(super) fn reason(reason: MissReason) -> &'static str {
-    match reason {
-        MissReason::Model => "another model was asked than before",
-        MissReason::Tools => "the tools offered were others than before",
-        MissReason::Expired => "more time had passed than entries of the cache live",
-        MissReason::Provider => {
-            "the provider did not keep what was sent, or another machine answered"
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use aosk::abi::{Error, ErrorCode, Tokens};
 
-use super::history::{History, reason};
+use super::history::History;
+use crate::miss;
 use crate::term::{line, plural};
 
 mod draw;
@@ -113,7 +114,7 @@ fn lanes(history: &History) -> Vec<Lane> {
         say: format!(
             "cache miss at call {}: {}, {} paid as new",
             number(miss.at),
-            reason(miss.reason),
+            miss::why(miss.reason, miss.changed.as_ref()),
             plural(miss.uncached(), "token")
         ),
         size: None,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Done, RunArgs, Stop, report, thinks_with};
 use crate::client::{Client, Events};
+use crate::progress;
 use crate::stop::stopped;
 use crate::term::note;
 
@@ -36,6 +37,9 @@ pub(super) async fn run(
     // What it left is read as after any run.
     let reader = Sqlite::open_reader(dir)?;
     let process = inspect::process(reader.as_ref(), pid)?;
+    for miss in progress::misses(reader.as_ref(), pid)? {
+        note(&format!("{pid}: {miss}"));
+    }
     let model = thinks_with(&process);
     report(reader.as_ref(), &[process], &model, args.json)
 }
@@ -78,6 +82,7 @@ fn request(
         ("--slots", model.slots.is_some()),
         ("--replacement", model.replacement.is_some()),
         ("--prefer", model.prefer.is_some()),
+        ("--need-table", model.need_table.is_some()),
         ("--summary-model", model.summary_model.is_some()),
         ("--embedder", args.embedder.embedder.is_some()),
         ("--embedder-url", args.embedder.embedder_url.is_some()),

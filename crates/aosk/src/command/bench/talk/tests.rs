@@ -67,3 +67,22 @@ fn long_texts_are_cut_at_lines_and_nothing_is_lost() {
     }
     assert!(pieces(&lines).iter().all(|piece| piece.ends_with('\n')));
 }
+
+#[test]
+fn times_and_tools_are_as_the_recording_says() {
+    let line = r#"{"id": "a", "tools": [{"type": "function", "function": {"name": "read_file",
+        "description": "Reads /srv/known.txt.", "parameters": {"type": "object"}}}], "messages": [
+        {"role": "user", "content": "Read /srv/known.txt and key_77.", "timestamp": 1000},
+        {"role": "assistant", "content": "It says key_77 of /srv/known.txt.", "timestamp": 1400.5}]}"#;
+    let with = histories(&[record(&line.replace('\n', " "))], false).remove(0);
+    let talk = with.talk.as_ref().unwrap();
+    assert!(talk.tools.0 > 400, "{:?}", talk.tools);
+    assert_eq!(u64::from(with.fixed), talk.tools.0);
+    let times: Vec<_> = with.pages.iter().map(|page| page.time).collect();
+    assert_eq!(times, [Some(1000.0), Some(1400.5)]);
+    // What the description names stands before all else, so it is no need.
+    assert!(talk.numbers.contains_key("key_77") && !talk.numbers.contains_key("/srv/known.txt"));
+    // A chain goes on with the tools of its first conversation that has some.
+    let chain = histories(&[small(), record(&line.replace('\n', " "))], true).remove(0);
+    assert_eq!(chain.talk.unwrap().tools, talk.tools);
+}

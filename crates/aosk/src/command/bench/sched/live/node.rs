@@ -145,6 +145,7 @@ fn config(store: Box<dyn Store>, device: ModelDevice, dir: &Path) -> Result<Node
         recorded: None,
         embedder: None,
         summary_model: None,
+        needs: memory::NeedTable::seeded(),
         programs,
         policy: policy("fair")?,
         routes: BTreeMap::new(),

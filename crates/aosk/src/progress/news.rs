@@ -1,12 +1,14 @@
-//! Attempts of model calls that failed and are made again, as the journal tells of them.
+//! What the journal tells of model calls while they are made: attempts that failed and are made again,
+//! and caches that had less than could be expected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aosk::abi::{ErrorCode, Fact, FailureClass, Millis, Pid, Timestamp};
+use aosk::abi::{Error, ErrorCode, Fact, FailureClass, Millis, Pid, Timestamp};
 use aosk::store::{JournalQuery, Reader};
 use aosk::{Snapshot, inspect};
 
+use crate::miss;
 use crate::term::cut;
 
 /// Characters of what went wrong.
@@ -38,47 +40,75 @@ impl Retry {
     }
 }
 
-/// Finds the failed attempts of processes, each once.
-pub(super) struct Retries {
+/// Something new.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// An attempt failed.
+    Retry(Retry),
+    /// A cache had less than could be expected; the line that says so.
+    Miss(String),
+}
+
+/// Finds what is new of processes, each item once.
+pub(super) struct News {
     reader: Arc<dyn Reader>,
     /// The first entry that is news to whoever watches.
     from: u64,
-    /// How many retries a process had when it was looked at last, and the entry to go on at.
+    /// How many items a process had when it was looked at last, and the entry to go on at.
     seen: BTreeMap<Pid, (u64, u64)>,
 }
 
-impl Retries {
+impl News {
     /// Those from now on.
     pub(super) fn new(reader: Arc<dyn Reader>) -> Self {
         let from = reader.head().map_or(1, |head| head.length.saturating_add(1));
         Self { reader, from, seen: BTreeMap::new() }
     }
 
-    /// What failed since the last look. The journal is read only if the process has retried.
-    pub(super) fn news(&mut self, process: &Snapshot) -> Vec<Retry> {
-        let count = process.stats.model_retries;
+    /// What is new since the last look. The journal is read only if there is something.
+    pub(super) fn of(&mut self, process: &Snapshot) -> Vec<Item> {
+        let stats = &process.stats;
+        let count = stats.model_retries.saturating_add(stats.cache_misses);
         let (before, from) = self.seen.get(&process.pid).copied().unwrap_or((0, self.from));
         if count == before {
             return Vec::new();
         }
-        let mut next = from;
-        let mut found = Vec::new();
-        let query = JournalQuery { from, limit: u32::MAX, pid: Some(process.pid) };
-        let read = inspect::journal(self.reader.as_ref(), &query, |entry| {
-            next = entry.seq.saturating_add(1);
-            if let Some(Fact::ModelRetried { failure, class, code, message, wait, .. }) =
-                Fact::read(&entry.kind, &entry.data)
-            {
-                found.push(Retry { at: entry.at, failure, class, code, message, wait });
-            }
-            true
-        });
-        // A store that cannot be read ends the run by itself; here it only means to look again.
-        if read.is_ok() {
-            self.seen.insert(process.pid, (count, next));
-        }
+        let Ok((found, next)) = items(self.reader.as_ref(), process.pid, from) else {
+            // A store that cannot be read ends the run by itself; here it only means to look again.
+            return Vec::new();
+        };
+        self.seen.insert(process.pid, (count, next));
         found
     }
+}
+
+/// The items of a process from an entry of the journal on, and the entry to go on at.
+fn items(reader: &dyn Reader, pid: Pid, from: u64) -> Result<(Vec<Item>, u64), Error> {
+    let (mut found, mut next) = (Vec::new(), from);
+    let query = JournalQuery { from, limit: u32::MAX, pid: Some(pid) };
+    inspect::journal(reader, &query, |entry| {
+        next = entry.seq.saturating_add(1);
+        let fact = Fact::read(&entry.kind, &entry.data);
+        if let Some(Fact::ModelRetried { failure, class, code, message, wait, .. }) = fact {
+            let at = entry.at;
+            found.push(Item::Retry(Retry { at, failure, class, code, message, wait }));
+        } else if let Some(Fact::CacheMissed { call, reason, unchanged, read, changed }) = fact {
+            let figures = (read, unchanged);
+            found.push(Item::Miss(miss::warning(call.number, figures, reason, changed.as_ref())));
+        }
+        true
+    })?;
+    Ok((found, next))
+}
+
+/// What is to be said of the caches of a process, from the beginning of the journal.
+pub(crate) fn misses(reader: &dyn Reader, pid: Pid) -> Result<Vec<String>, Error> {
+    let (items, _) = items(reader, pid, 1)?;
+    let line = |item| match item {
+        Item::Miss(line) => Some(line),
+        Item::Retry(_) => None,
+    };
+    Ok(items.into_iter().filter_map(line).collect())
 }
 
 #[cfg(test)]
