@@ -54,10 +54,12 @@ pub(crate) fn line(error: &Error) -> String {
 
 /// The answer of a format to a request that failed.
 pub(crate) fn answer(format: Format, error: &Error, retry_after: Option<Millis>) -> Response {
-    let status = status_of(error.code);
+    // A budget that has room again is a rate.
+    let is_rate = error.code == ErrorCode::BudgetExceeded && retry_after.is_some();
+    let status = if is_rate { StatusCode::TOO_MANY_REQUESTS } else { status_of(error.code) };
     let body = error_body(format, status.as_u16(), error.code, &line(error));
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
-    if IN_VAIN.contains(&error.code) {
+    if IN_VAIN.contains(&error.code) && !is_rate {
         let no = HeaderValue::from_static("false");
         response.headers_mut().insert(SHOULD_RETRY, no);
     }

@@ -134,25 +134,13 @@ impl Story {
                 }
                 self.ended((*call, pid), &end, library, (figures, spans));
             }
-            Fact::ModelRetried { call, failure, class, code, wait, .. } => {
-                let said = vec![
-                    number("aosk.failure", u64::from(*failure)),
-                    text("error.type", code.as_str()),
-                    text("aosk.failure.class", call::class_word(*class)),
-                    number("aosk.wait_ms", wait.0),
-                ];
-                self.happened(*call, event(at, "aosk.retry", said));
-            }
-            Fact::ModelPreempted { call, ran, .. } => {
-                let said = vec![number("aosk.ran_ms", ran.0)];
-                self.happened(*call, event(at, "aosk.preempted", said));
-            }
-            Fact::MemoryCut { call, before, after, .. } => {
-                let said = vec![
-                    number("aosk.memory.before_tokens", before.0),
-                    number("aosk.memory.after_tokens", after.0),
-                ];
-                self.happened(*call, event(at, "aosk.memory.cut", said));
+            Fact::ModelRetried { call, .. }
+            | Fact::ModelRouted { call, .. }
+            | Fact::ModelPreempted { call, .. }
+            | Fact::MemoryCut { call, .. } => {
+                if let Some(event) = call_event(&entry.fact, at) {
+                    self.happened(*call, event);
+                }
             }
             Fact::ModelCharged { call, spend } => {
                 if let Some(call) = self.calls.get_mut(call) {
@@ -172,14 +160,6 @@ impl Story {
                 let said = vec![truth("aosk.granted", *granted)];
                 let answered = event(at, "aosk.budget.answered", said);
                 self.agent(pid, library).happened(answered);
-            }
-            Fact::ModelRouted { call, device, by, waited, .. } => {
-                let said = vec![
-                    text("aosk.device", device),
-                    text("aosk.route.by", by.word()),
-                    number("aosk.wait_ms", waited.0),
-                ];
-                self.happened(*call, event(at, "aosk.routed", said));
             }
             Fact::Exited { status, .. } => {
                 // What is still under way is cut off and will not be heard of.
@@ -345,3 +325,34 @@ fn add_event(events: &mut Vec<Event>, event: Event) {
 
 #[cfg(test)]
 mod tests;
+
+/// What a fact says that happened to a call that goes on.
+fn call_event(fact: &Fact, at: Timestamp) -> Option<Event> {
+    let (name, said) = if let Fact::ModelRetried { failure, class, code, wait, .. } = fact {
+        let said = vec![
+            number("aosk.failure", u64::from(*failure)),
+            text("error.type", code.as_str()),
+            text("aosk.failure.class", call::class_word(*class)),
+            number("aosk.wait_ms", wait.0),
+        ];
+        ("aosk.retry", said)
+    } else if let Fact::ModelRouted { device, by, waited, .. } = fact {
+        let said = vec![
+            text("aosk.device", device),
+            text("aosk.route.by", by.word()),
+            number("aosk.wait_ms", waited.0),
+        ];
+        ("aosk.routed", said)
+    } else if let Fact::ModelPreempted { ran, .. } = fact {
+        ("aosk.preempted", vec![number("aosk.ran_ms", ran.0)])
+    } else if let Fact::MemoryCut { before, after, .. } = fact {
+        let said = vec![
+            number("aosk.memory.before_tokens", before.0),
+            number("aosk.memory.after_tokens", after.0),
+        ];
+        ("aosk.memory.cut", said)
+    } else {
+        return None;
+    };
+    Some(event(at, name, said))
+}

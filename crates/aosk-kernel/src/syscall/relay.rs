@@ -72,7 +72,7 @@ impl Kernel {
         let model = &call.options.model;
         let message =
             format!("asking {model}: out of budget: {lack}; there is room again in {after}");
-        let code = ErrorCode::ModelRateLimited;
+        let code = ErrorCode::BudgetExceeded;
         let failure = Failure {
             class: FailureClass::RateLimited,
             code,

@@ -63,7 +63,7 @@ fn one_that_would_wait_longer_than_its_client_is_told_when_to_come_back() {
         assert_eq!(s.word(a), then);
         let told = s.take();
         if then == "program" {
-            assert!(told.contains("model.failed p1.c2 model.rate_limited"), "{told}");
+            assert!(told.contains("model.failed p1.c2 budget.exceeded"), "{told}");
             assert!(
                 told.contains("out of budget: tokens an hour; there is room again in 36"),
                 "{told}"

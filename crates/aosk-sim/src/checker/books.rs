@@ -177,14 +177,8 @@ impl Account {
                     // The call was answered, and is charged as any answer.
                     breaker(breakers, &model).succeeded();
                 } else if ![ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code) {
-                    spend = cut_off(*code, prices, &model, (input, came));
-                    spend.calls += 1;
-                    spend.steps += 1;
-                    if is_final(*code) {
-                        breaker(breakers, &model).succeeded();
-                    } else {
-                        breaker(breakers, &model).failed(entry.at);
-                    }
+                    spend = lost(*code, prices, &model, (input, came));
+                    heard(breaker(breakers, &model), *code, entry.at);
                 }
             }
             Fact::ModelCharged { spend, .. } => {
@@ -207,14 +201,8 @@ impl Account {
                 // No device had these calls.
                 let gone = [ErrorCode::BudgetExceeded, ErrorCode::ModelUnknown].contains(code);
                 if message != ABANDONED && !gone {
-                    spend = cut_off(*code, prices, &model, (input, came));
-                    spend.calls += 1;
-                    spend.steps += 1;
-                    if is_final(*code) {
-                        breaker(breakers, &model).succeeded();
-                    } else {
-                        breaker(breakers, &model).failed(entry.at);
-                    }
+                    spend = lost(*code, prices, &model, (input, came));
+                    heard(breaker(breakers, &model), *code, entry.at);
                 }
             }
             Fact::ToolCalled { call, .. } => {
@@ -347,6 +335,25 @@ fn ends_once(call: CallId, what: &str) -> Rule {
 
 fn breaker<'a>(breakers: &'a mut BTreeMap<String, Breaker>, model: &str) -> &'a mut Breaker {
     breakers.entry(model.to_owned()).or_insert(Breaker::Closed(0))
+}
+
+/// What the last attempt of a call costs that was not answered. It is a call and a step all the same.
+fn lost(
+    code: ErrorCode,
+    prices: &BTreeMap<String, Price>,
+    model: &str,
+    used: (Tokens, Tokens),
+) -> Spend {
+    Spend { calls: 1, steps: 1, ..cut_off(code, prices, model, used) }
+}
+
+/// What a failure says of the device.
+fn heard(breaker: &mut Breaker, code: ErrorCode, at: Timestamp) {
+    if is_final(code) {
+        breaker.succeeded();
+    } else {
+        breaker.failed(at);
+    }
 }
 
 /// What an attempt costs that ran out of time: its input, and what had come of its answer. Any other
