@@ -26,8 +26,8 @@ use stop::Stop;
 
 /// What is allocated on one thread is freed on another all the time here: a request goes from its
 /// connection to the event loop, to the commit thread and back. The allocator of the C library has
-/// them wait for each other's locks, which took a third of the time of a busy gateway. It asks for no huge pages, of which a kernel with
-/// many small agents would use a part each.
+/// them wait for each other's locks, which took a third of the time of a busy gateway. This one asks
+/// for no huge pages: of what it keeps for each thread only a part is ever used.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
