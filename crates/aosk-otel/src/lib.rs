@@ -70,7 +70,7 @@ impl Telemetry {
     }
 
     /// Tells the collector what it has not been told yet, as far as that takes no longer than
-    /// [`DRAIN`](limits::DRAIN), and ends. Call it when the kernel has stopped.
+    /// five seconds, and ends. Call it when the kernel has stopped.
     pub async fn finish(mut self) {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
