@@ -15,7 +15,7 @@ use crate::kernel::{Ctx, Kernel};
 use crate::mutant::broken;
 use crate::process::{Asked, Cause, ModelCall, Process, State, Wait};
 use crate::route::{Chosen, Way};
-use crate::scheduler::{Rank, policy};
+use crate::scheduler::{Position, policy};
 use crate::syscall::limit;
 
 impl Kernel {
@@ -31,7 +31,7 @@ impl Kernel {
                     free.iter().any(|id| !self.is_full_for(cx.now, *id, (*queue, *pid)))
                 };
                 let promised = promised.filter(has_room);
-                let promised = promised.map(|pid| (Rank::default(), pid));
+                let promised = promised.map(|pid| (Position::default(), pid));
                 let (rank, pid) = promised.unwrap_or(first);
                 let has_room = |id: &DeviceId| !self.is_full_for(cx.now, *id, (*queue, pid));
                 let free: Vec<_> = free.into_iter().filter(has_room).collect();

@@ -13,7 +13,7 @@ use crate::mutant::{Mutant, broken};
 use crate::process::{
     Asked, CancelKind, ModelCall, Process, State, Termination, ToolPhase, ToolWait, Wait,
 };
-use crate::scheduler::{Candidate, Levels, Rank, RunQueue, Way, virtual_time, weight};
+use crate::scheduler::{Candidate, Levels, Position, Rank, RunQueue, Way, virtual_time, weight};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,8 +134,8 @@ impl Index {
         self.tool_slots
     }
 
-    /// Who is first in a queue, and the rank of the way to it at the highest level.
-    pub(crate) fn first_ready(&self, queue: QueueId) -> Option<(Rank, Pid)> {
+    /// Who is first in a queue, and where it stands.
+    pub(crate) fn first_ready(&self, queue: QueueId) -> Option<(Position, Pid)> {
         self.ready.get(&queue)?.first(ROOT)
     }
 

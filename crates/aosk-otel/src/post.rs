@@ -17,7 +17,7 @@ use prost::Message;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use crate::figures::Figures;
 use crate::limits::{
@@ -67,6 +67,28 @@ impl Collector {
         figures: Arc<Mutex<Figures>>,
         mut stop: watch::Receiver<bool>,
     ) {
+        let mut stopped = stop.clone();
+        let work = self.work(&mut spans, &figures, &mut stop);
+        tokio::select! {
+            () = work => return,
+            // A request that is under way then is given up too.
+            () = async {
+                requested(&mut stopped).await;
+                tokio::time::sleep(DRAIN).await;
+            } => {}
+        }
+        let left = count(spans.len());
+        self.meter.spans_dropped(left);
+        tracing::warn!(queued = left, "the collector did not take everything in time");
+    }
+
+    /// Sends what comes and, when it is to stop, what has come.
+    async fn work(
+        &mut self,
+        spans: &mut mpsc::Receiver<Span>,
+        figures: &Mutex<Figures>,
+        stop: &mut watch::Receiver<bool>,
+    ) {
         let mut metrics = tokio::time::interval(self.settings.metrics_every);
         metrics.set_missed_tick_behavior(MissedTickBehavior::Delay);
         metrics.reset();
@@ -75,8 +97,8 @@ impl Collector {
         let mut cut_short = stop.clone();
         loop {
             tokio::select! { biased;
-                () = requested(&mut stop) => break,
-                _ = metrics.tick() => self.send_metrics(&figures, &mut cut_short).await,
+                () = requested(stop) => break,
+                _ = metrics.tick() => self.send_metrics(figures, &mut cut_short).await,
                 count = spans.recv_many(&mut batch, SPANS_PER_REQUEST) => {
                     if count == 0 {
                         break;
@@ -85,18 +107,10 @@ impl Collector {
                 }
             }
         }
-        let until = Instant::now() + DRAIN;
-        let last = async {
-            while spans.recv_many(&mut batch, SPANS_PER_REQUEST).await > 0 {
-                self.send_spans(std::mem::take(&mut batch), &mut stop).await;
-            }
-            self.send_metrics(&figures, &mut stop).await;
-        };
-        if tokio::time::timeout_at(until, last).await.is_err() {
-            let left = count(spans.len());
-            self.meter.spans_dropped(left);
-            tracing::warn!(left, "the collector did not take everything in time");
+        while spans.recv_many(&mut batch, SPANS_PER_REQUEST).await > 0 {
+            self.send_spans(std::mem::take(&mut batch), stop).await;
         }
+        self.send_metrics(figures, stop).await;
     }
 
     async fn send_spans(&mut self, spans: Vec<Span>, stop: &mut watch::Receiver<bool>) {

@@ -21,7 +21,7 @@ use std::fmt::Debug;
 use aosk_abi::{Error, ErrorCode, Pid};
 
 pub(crate) use self::clock::{Standing, start, virtual_time};
-pub(crate) use self::run_queue::{RunQueue, Way};
+pub(crate) use self::run_queue::{Position, RunQueue, Way};
 pub(crate) use self::service::{expected, expected_output, service};
 pub use self::weight::weight;
 

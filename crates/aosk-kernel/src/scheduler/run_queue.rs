@@ -27,6 +27,11 @@ pub(crate) struct RunQueue {
 /// rank among those beside it. The root has none beside it.
 pub(crate) type Way = Vec<(BudgetId, Rank)>;
 
+/// Where the first of a queue stands, level by level from the highest: what tells who is first of several
+/// queues. Two in the same group stand alike as far down as that, and differ below it.
+#[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position(Vec<(Rank, Member)>);
+
 impl RunQueue {
     /// Puts a process where its way leads.
     pub(crate) fn insert(&mut self, pid: Pid, rank: Rank, way: &[(BudgetId, Rank)]) {
@@ -67,15 +72,15 @@ impl RunQueue {
         }
     }
 
-    /// Who is first, and the rank of the way to it at the highest level.
-    pub(crate) fn first(&self, root: BudgetId) -> Option<(Rank, Pid)> {
+    /// Who is first, and where it stands.
+    pub(crate) fn first(&self, root: BudgetId) -> Option<(Position, Pid)> {
         let mut node = root;
-        let mut highest = None;
+        let mut position = Position::default();
         loop {
             let (rank, member) = *self.levels.get(&node)?.first()?;
-            let highest = *highest.get_or_insert(rank);
+            position.0.push((rank, member));
             match member {
-                Member::Process(pid) => return Some((highest, pid)),
+                Member::Process(pid) => return Some((position, pid)),
                 Member::Group(below) => node = below,
             }
         }
@@ -125,6 +130,17 @@ mod tests {
         queue.remove(Pid(2), Rank(2, 0), &deep);
         assert!(queue.is_empty());
         assert_eq!(first(&queue), None);
+    }
+
+    #[test]
+    fn of_two_queues_the_one_goes_first_whose_first_is_before_the_other_at_the_level_where_they_part()
+     {
+        let (mut one, mut other) = (RunQueue::default(), RunQueue::default());
+        one.insert(Pid(1), Rank(90, 0), &way(&[(2, 50)]));
+        other.insert(Pid(2), Rank(900, 0), &way(&[(3, 40), (2, 50)]));
+        assert!(other.first(ROOT) < one.first(ROOT), "its group is behind the process");
+        other.insert(Pid(3), Rank(10, 0), &way(&[(4, 60)]));
+        assert!(other.first(ROOT) < one.first(ROOT), "the group of both is before another");
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub(super) struct AnswerRequest {
     limits: Option<Bound>,
     /// Why. The journal keeps it.
     #[serde(default)]
-    #[schema(max_length = 1024)]
+    #[schema(max_length = 4096)]
     note: String,
 }
 

@@ -43,7 +43,9 @@ impl Judge<'_> {
             by_group.entry(&proc.group).or_default().push(proc);
         }
         let mut shares = Shares::default();
-        let may = [Feature::Spans, Feature::Kill, Feature::Outages, Feature::RateLimits];
+        // A configuration that changes may give so many slots that nobody waits for a while.
+        let may =
+            [Feature::Spans, Feature::Kill, Feature::Outages, Feature::RateLimits, Feature::Reload];
         let fair = self.steady && may.iter().all(|feature| !self.case.has(*feature));
         let crowded = usize::try_from(2 * slots + 4).unwrap_or(usize::MAX);
         for (group, procs) in by_group.iter().filter(|(_, procs)| fair && procs.len() >= crowded) {

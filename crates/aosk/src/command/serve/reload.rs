@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use aosk::abi::{Change, Error, ErrorCode, limits};
+use aosk::abi::{Ability, Change, Error, ErrorCode, Quality, limits};
 use aosk::kernel::policy;
 use aosk::{Handle, ModelDevice, Surroundings};
 use aosk_server::{ReloadRequest, Reloaded};
@@ -106,6 +106,12 @@ impl Reloader<'_> {
         let equipment = self.handle.equipment();
         let merged = Merged::of(&equipment.models, &found.devices, is_reached_otherwise);
         changed.extend(merged.changed);
+        for name in equipment.routes.keys().filter(|name| !found.routes.contains_key(*name)) {
+            let key = format!("routes.{name}");
+            if !changed.iter().any(|change| change.key.starts_with(&key)) {
+                changed.push(change(&format!("the route {name}"), Some("there"), None));
+            }
+        }
         let is_gone = |change: &Change| self.force.summaries.as_ref() != Some(&change.key);
         needs_restart.extend(merged.needs_restart.into_iter().filter(is_gone));
         let is_chosen = changed.iter().any(|change| change.key == "policy");
@@ -140,7 +146,14 @@ fn policy_of(config: &Config) -> &str {
 }
 
 /// The configuration with what only a restart changes as it was.
-fn as_started(config: Config, before: &Config) -> Config {
+fn as_started(mut config: Config, before: &Config) -> Config {
+    // Calls wait for the usual model until a restart, and go where they would have gone.
+    if let Some(usual) = &before.default_model
+        && config.default_model.as_ref() != Some(usual)
+        && let Some(said) = before.devices.get(usual)
+    {
+        config.devices.entry(usual.clone()).or_insert_with(|| said.clone());
+    }
     Config {
         default_model: before.default_model.clone(),
         default_model_of: before.default_model_of.clone(),
@@ -206,12 +219,27 @@ impl Merged {
             let (from, to) = (tokens(old), tokens(new));
             self.needs_restart.push(change(&key, from.as_deref(), to.as_deref()));
         }
+        if (old.quality, old.abilities) != (new.quality, new.abilities) {
+            let can = |model: &ModelDevice| {
+                let class = model.quality.map_or("none", Quality::word);
+                let abilities = Ability::ALL.into_iter();
+                let has = |one: &Ability| {
+                    model.abilities.is_none_or(|all| all.iter().any(|other| other == *one))
+                };
+                let words: Vec<_> = abilities.filter(has).map(Ability::word).collect();
+                format!("{class}, {}", words.join(" "))
+            };
+            let key = format!("the class and abilities of {}", old.name);
+            self.changed.push(change(&key, Some(&can(old)), Some(&can(new))));
+        }
         let driver = if is_reached_otherwise { &new.driver } else { &old.driver };
         self.models.push(ModelDevice {
             driver: driver.clone(),
             slots: new.slots,
             price: new.price,
             long_price: new.long_price,
+            quality: new.quality,
+            abilities: new.abilities,
             timeout: new.timeout,
             rates: new.rates,
             reads_free: new.reads_free,

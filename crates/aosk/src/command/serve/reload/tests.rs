@@ -6,6 +6,7 @@ use aosk::abi::{Price, Rates, Tokens};
 use aosk::model::Scripted;
 
 use super::*;
+use crate::config::Device;
 
 fn device(name: &str) -> ModelDevice {
     ModelDevice::new(name, Arc::new(Scripted::offline()))
@@ -40,6 +41,33 @@ fn a_model_may_come_and_does_not_go() {
     assert_eq!(names, ["a", "b"]);
     assert_eq!(merged.changed, [change("b", None, Some("there"))]);
     assert_eq!(merged.needs_restart, [change("a", Some("there"), None)]);
+}
+
+#[test]
+fn what_a_model_can_is_taken_over_and_told() {
+    let old = ModelDevice { quality: Some(Quality::High), ..device("a") };
+    let new = ModelDevice { quality: Some(Quality::Low), ..device("a") };
+    let merged = Merged::of(std::slice::from_ref(&old), std::slice::from_ref(&new), false);
+    assert_eq!(merged.models[0].quality, new.quality);
+    let told = merged.changed.iter().map(|change| change.key.as_str()).collect::<Vec<_>>();
+    assert_eq!(told, ["the class and abilities of a"]);
+}
+
+/// Calls that wait for it would else go to the usual address of its provider.
+#[test]
+fn the_usual_model_is_found_where_it_was_until_a_restart() {
+    let of = |model: &str, listed: bool| {
+        let said = Device { base_url: Some("http://127.0.0.1:1/v1".into()), ..Device::default() };
+        let devices = [(model.to_owned(), said)].into_iter().filter(|_| listed).collect();
+        Config { default_model: Some(model.to_owned()), devices, ..Config::default() }
+    };
+    let before = of("vllm:slow", true);
+    let after = as_started(of("vllm:quick", true), &before);
+    assert_eq!(after.default_model.as_deref(), Some("vllm:slow"));
+    let found = after.devices.get("vllm:slow").and_then(|said| said.base_url.clone());
+    assert_eq!(found.as_deref(), Some("http://127.0.0.1:1/v1"));
+    // Whoever says of it that it has no address of its own any more means that.
+    assert!(as_started(of("vllm:slow", false), &before).devices.is_empty());
 }
 
 #[test]
