@@ -191,6 +191,23 @@ impl Judge<'_> {
         self.queue.iter().any(|pid| self.declines(kernel, now, *pid, free))
     }
 
+    /// Whether the second of two may stand behind somebody who declines a device, and the first does not:
+    /// they wait in other queues, since their calls fit other devices.
+    pub(super) fn stands_behind(
+        &self,
+        kernel: &Kernel,
+        now: Timestamp,
+        (first, second): (Pid, Pid),
+        free: &str,
+    ) -> bool {
+        let takers = |pid: Pid| {
+            let fits = |process, name: &&str| self.fits(process, name);
+            let process = kernel.process(pid)?;
+            Some(self.backends().iter().map(|name| fits(process, name)).collect::<Vec<_>>())
+        };
+        takers(first) != takers(second) && self.waits_by_rule(kernel, now, free)
+    }
+
     /// Whether a process that waits has a reason not to go to a device that is free: its call does not
     /// fit there, or a better one is busy.
     pub(super) fn declines(&self, kernel: &Kernel, now: Timestamp, pid: Pid, free: &str) -> bool {

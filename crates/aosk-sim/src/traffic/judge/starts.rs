@@ -117,6 +117,7 @@ impl Judge<'_> {
             if let Some(why) = passed_over
                 && !bounded
                 && !self.declines(kernel, now, *other, device)
+                && !self.stands_behind(kernel, now, (pid, *other), device)
             {
                 return Err(Rule("the first in the queue goes first", why));
             }
